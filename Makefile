@@ -1,0 +1,45 @@
+# make demo: everything on generated data.   make test: the tests.   make ui: the Dagster UI over the demo's instance.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint format ui install lock clean
+
+install: $(INSTALLED)
+
+# The lock is given as constraints, not as requirements, so that on a CUDA machine pip can add torch's CUDA packages.
+$(INSTALLED): pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/fa-assets demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+ui: $(INSTALLED)
+	$(BIN)/fa-assets ui
+
+# The newest versions that pyproject.toml admits, from a fresh environment.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
+	(echo "# What 'make install' installs: pip takes this file as constraints. Made anew by 'make lock'."; \
+	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache data/demo data/demo_dataset
