@@ -1,0 +1,188 @@
+"""A dataset in the Kaggle layout, and its CSV files.
+
+    train_curated.csv          fname,labels          labels separated by ',' or ';'
+    train_curated/             the clips
+    sample_submission.csv      fname,<classes>       optional: the classes, in this order
+    train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
+    test/                      optional
+
+Row order is the files' order everywhere. Nothing is repaired silently: what does not fit is refused, every offender
+named at once.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+
+from fa_assets.errors import BadInputError, UserError
+
+_LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
+
+
+@dataclass(frozen=True)
+class KaggleDataset:
+    """The paths of one dataset folder."""
+
+    root: Path
+
+    @property
+    def labels_csv(self) -> Path:
+        return self.root / "train_curated.csv"
+
+    @property
+    def clips_folder(self) -> Path:
+        return self.root / "train_curated"
+
+    @property
+    def sample_submission_csv(self) -> Path:
+        return self.root / "sample_submission.csv"
+
+    @property
+    def folds_csv(self) -> Path:
+        return self.root / "train_curated_folds.csv"
+
+    def tables(self) -> list[Path]:
+        """The CSV files that are there."""
+        return [path for path in (self.labels_csv, self.sample_submission_csv, self.folds_csv) if path.is_file()]
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """The rows of the label CSV, in file order: `fnames` and, for each, its labels."""
+
+    fnames: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...]
+
+
+def read_labels(dataset: KaggleDataset) -> LabelledClips:
+    """Read `train_curated.csv`.
+
+    Raises:
+        BadInputError: no such file, not a CSV, wrong columns, no rows; duplicate, empty or unsafe fnames (absolute, or
+            climbing out of the folder); rows without labels or with a label twice. All offenders are named.
+    """
+    if not dataset.root.is_dir():
+        raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
+    frame = _read_csv(dataset.labels_csv, required=("fname", "labels"))
+    if frame.empty:
+        raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
+    labels = tuple(_split_labels(text) for text in frame["labels"])
+    offenders = _bad_fnames(frame["fname"])
+    for row, (fname, own) in enumerate(zip(frame["fname"], labels, strict=True), start=2):
+        if not own:
+            offenders.append(f"line {row}, {fname!r}: no labels")
+        elif "" in own:
+            offenders.append(f"line {row}, {fname!r}: an empty label")
+        elif len(set(own)) < len(own):
+            offenders.append(f"line {row}, {fname!r}: a label twice")
+    if offenders:
+        raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; mend them.", offenders)
+    return LabelledClips(tuple(frame["fname"]), labels)
+
+
+def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...]:
+    """The classes: the columns of `sample_submission.csv` after fname, in order; without it the sorted set of labels.
+
+    Raises:
+        BadInputError: a label that is no class, a class that no clip has, a class named twice; all are named.
+    """
+    counts = Counter(label for own in clips.labels for label in own)
+    path = dataset.sample_submission_csv
+    if not path.is_file():
+        return tuple(sorted(counts))
+    header = _read_csv_header(path)
+    if header[:1] != ["fname"] or len(header) < 2:
+        raise BadInputError(f"{path}: the first column must be fname and the others the classes; it has {header[:5]}.")
+    classes = header[1:]
+    offenders = [f"{name!r}: {n} columns" for name, n in Counter(classes).items() if n > 1]
+    offenders += [f"{name!r}: a label of {n} clips, but no class" for name, n in counts.items() if name not in classes]
+    offenders += [f"{name!r}: a class that no clip has" for name in classes if name not in counts]
+    if offenders:
+        raise BadInputError(
+            f"{path} (the classes) and {dataset.labels_csv.name} (the labels) do not fit; make them name the same.",
+            offenders,
+        )
+    return tuple(classes)
+
+
+def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int) -> np.ndarray | None:
+    """The folds of `train_curated_folds.csv` for these clips, (len(fnames),) int8; None when there is no such file.
+
+    Raises:
+        BadInputError: a clip without a fold or with two, a fold that is no whole number from 0 to n_folds - 1, an
+            empty fold; all are named.
+    """
+    path = dataset.folds_csv
+    if not path.is_file():
+        return None
+    frame = _read_csv(path, required=("fname", "fold"))
+    valid = {str(fold) for fold in range(n_folds)}
+    given = dict(zip(frame["fname"], frame["fold"], strict=True))
+    offenders = [f"{name!r}: {n} rows" for name, n in Counter(frame["fname"]).items() if n > 1]
+    offenders += [f"{name!r}: fold {fold!r}" for name, fold in given.items() if fold not in valid]
+    offenders += [f"{name!r}: no row" for name in fnames if name not in given]
+    offenders += [f"fold {fold}: no clip" for fold in sorted(valid - {given.get(name) for name in fnames})]
+    if offenders:
+        raise BadInputError(
+            f"{path}: every clip needs one row with a fold from 0 to {n_folds - 1}, and every fold a clip; mend it, or "
+            "move it away to have folds made.",
+            offenders,
+        )
+    return np.array([int(given[name]) for name in fnames], np.int8)
+
+
+def clip_paths(dataset: KaggleDataset, fnames: Sequence[str]) -> list[Path]:
+    """Where the clips lie; `fnames` as checked by `read_labels`."""
+    base = dataset.clips_folder.resolve()
+    return [base / fname for fname in fnames]
+
+
+def tables_digest(dataset: KaggleDataset) -> str:
+    """A sha256 over the names and bytes of the dataset's CSV files."""
+    digest = hashlib.sha256()
+    for path in dataset.tables():
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _split_labels(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in re.split("[,;]", text)) if text.strip() else ()
+
+
+def _bad_fnames(fnames: pd.Series) -> list[str]:
+    offenders = [f"{name!r}: {n} rows" for name, n in Counter(fnames).items() if n > 1]
+    for row, name in enumerate(fnames, start=2):
+        if not name.strip():
+            offenders.append(f"line {row}: an empty fname")
+        elif PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+            offenders.append(f"line {row}, {name!r}: an absolute path; name the clip relative to the folder")
+        elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts or "\0" in name:
+            offenders.append(f"line {row}, {name!r}: climbs out of the folder")
+    return offenders
+
+
+def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
+    header = _read_csv_header(path)
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise BadInputError(f"{path}: no column {', '.join(missing)}; its columns are {', '.join(header)}.")
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except (ValueError, OSError) as error:
+        raise BadInputError(f"{path} is not a CSV file that can be read: {error}") from error
+
+
+def _read_csv_header(path: Path) -> list[str]:
+    if not path.is_file():
+        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
+    try:
+        header = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None, nrows=1)
+    except (ValueError, OSError) as error:
+        raise BadInputError(f"{path} is not a CSV file that can be read: {error}") from error
+    return [str(name) for name in header.iloc[0]]

@@ -1,0 +1,30 @@
+"""The errors meant for the person at the keyboard.
+
+A `UserError` carries a message that names the thing that is wrong and the way out; the command line prints it without
+a traceback. Anything else that is raised is a defect of ours.
+"""
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """Something the user can mend: the message says what is wrong and what to do."""
+
+
+class BadInputError(UserError):
+    """Input that was refused, with every offender named.
+
+    Args:
+        summary: one sentence: what is wrong and the way out.
+        offenders: one line for each thing that is wrong, e.g. ``"a.wav: not an audio file"``.
+    """
+
+    SHOWN = 200
+
+    def __init__(self, summary: str, offenders: Sequence[str] = ()) -> None:
+        self.summary = summary
+        self.offenders = tuple(offenders)
+        lines = [summary, *(f"  - {offender}" for offender in self.offenders[: self.SHOWN])]
+        if len(self.offenders) > self.SHOWN:
+            lines.append(f"  ... and {len(self.offenders) - self.SHOWN} more")
+        super().__init__("\n".join(lines))

@@ -1,0 +1,138 @@
+"""Every setting in one place: its default, its unit, its environment variable.
+
+`Settings()` reads the environment (prefix ``FA_``), so the UI, the command line and every run process see the same
+values; the command line only sets these variables before it loads the definitions.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fa_assets.errors import UserError
+
+N_FOLDS = 5
+FOLD_SEED = 42
+RECORDED_CENTER_LWLRAP = 0.8001
+"""Out-of-fold LWLRAP of the single centre crop on FSDKaggle2019's curated clips, as the original notebook recorded it."""
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+DATA_FOLDER = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "data"
+"""Default place of the demo set and of storage: `data/` in the checkout, or in the working directory without one."""
+
+DEMO_DATASET = DATA_FOLDER / "demo_dataset"
+
+
+class Settings(BaseSettings):
+    """The settings of one code location; frozen, so that a run cannot drift from what it recorded."""
+
+    model_config = SettingsConfigDict(env_prefix="FA_", frozen=True, env_ignore_empty=True, extra="ignore")
+
+    dataset: Path = Field(
+        default=DEMO_DATASET,
+        description="Folder in the Kaggle layout: train_curated.csv, train_curated/, sample_submission.csv. "
+        "Default: the generated demo set.",
+    )
+    storage: Path | None = Field(
+        default=None,
+        description="Folder for values, embeddings, checkpoints, ledger and catalog. "
+        "Default: data/demo, or data/NAME for a dataset folder called NAME.",
+    )
+    checkpoint: str | None = Field(
+        default=None,
+        description="CNN14 weights: a path, a URL, 'published' (Zenodo, size and sha1 checked) or 'demo' (seeded, "
+        "untrained). Default: demo for the demo set, published for anything else.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the network runs; auto takes CUDA when there is one."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="Arithmetic of the network's trunk; front end and head stay fp32."
+    )
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Crops per forward pass. Default: chosen by the encoder for the device.",
+    )
+    on_bad_clip: Literal["fail", "skip"] = Field(
+        default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
+    )
+    regularization_c: float = Field(
+        default=2.0, gt=0, description="Inverse regularisation strength C of the logistic regressions."
+    )
+    max_iter: int = Field(default=1000, ge=1, description="Iteration limit of each logistic regression (L-BFGS).")
+
+    @field_validator("dataset", "storage")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the dataset is the generated one, which is made when it is missing."""
+        return self.dataset == DEMO_DATASET
+
+    @property
+    def storage_root(self) -> Path:
+        """Absolute folder that holds everything this code location writes."""
+        if self.storage is not None:
+            return self.storage
+        return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
+
+    @property
+    def checkpoint_source(self) -> str:
+        """The checkpoint setting with its default filled in; a path is made absolute."""
+        source = self.checkpoint or ("demo" if self.is_demo else "published")
+        if source in ("demo", "published") or "://" in source:
+            return source
+        return str(Path(source).expanduser().absolute())
+
+    @property
+    def checkpoint_label(self) -> str:
+        """The checkpoint's source fit to be shown and stored: a URL loses its credentials and its query."""
+        return without_secrets(self.checkpoint_source)
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that make another process see these settings."""
+        values: Mapping[str, Any] = {
+            **self.model_dump(exclude_none=True),
+            "storage": self.storage_root,
+            "checkpoint": self.checkpoint_source,
+        }
+        return {variable_of(name): str(value) for name, value in values.items()}
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
+    return f"FA_{name.upper()}"
+
+
+def without_secrets(source: str) -> str:
+    """A URL without user, password, query and fragment; anything else unchanged."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    host = parts.hostname or ""
+    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        UserError: a variable holds a value that does not fit; every such variable is named.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"{variable_of(str(problem['loc'][0]))}={os.environ.get(variable_of(str(problem['loc'][0])), '')!r}: "
+            f"{problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise UserError("Settings that do not fit:\n  " + "\n  ".join(problems)) from error

@@ -1,0 +1,1 @@
+"""Files: the stored values of the assets and the embedding store."""

@@ -1,0 +1,127 @@
+"""The stored values of the assets: one Parquet file per asset and partition.
+
+    <root>/values/<asset>/<asset>.parquet
+    <root>/values/<asset>/fold=<k>/<asset>.parquet
+
+Every file carries its own header in the Parquet metadata: which data version it is, by which code version and from
+which inputs it was made. So a reader knows exactly what it read, whatever was written since. Files are replaced
+whole (`atomic.replacing`); the partition folders are hive-style, so DuckDB and pandas read them as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fa_assets.catalog.ledger import InputVersion
+from fa_assets.errors import UserError
+from fa_assets.storage.atomic import replacing
+
+_HEADER_KEY = b"fa_assets.header"
+
+
+@dataclass(frozen=True)
+class ValueHeader:
+    """What a stored value says of itself.
+
+    `details` are small facts that belong to the value and fit in JSON (the classes' solver iterations, the clips that
+    were left out).
+    """
+
+    asset: str
+    partition: str | None
+    data_version: str
+    code_version: str
+    run_id: str
+    inputs: tuple[InputVersion, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ValueHeader":
+        fields = json.loads(text)
+        return cls(**{**fields, "inputs": tuple(InputVersion(**one) for one in fields["inputs"])})
+
+
+@dataclass(frozen=True)
+class Value:
+    """A stored table with its header."""
+
+    table: pa.Table
+    header: ValueHeader
+
+
+class MissingValueError(UserError):
+    """A value that was asked for has not been materialized yet."""
+
+
+class ValueStore:
+    """Reads and writes the values under one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "values"
+
+    def path(self, asset: str, partition: str | None = None) -> Path:
+        """Where the value of an asset (and fold) lies, whether or not it is there."""
+        folder = self.folder / asset
+        return (folder if partition is None else folder / f"fold={partition}") / f"{asset}.parquet"
+
+    def write(self, table: pa.Table, header: ValueHeader) -> Path:
+        """Store a table with its header, replacing what was there; return the file's path."""
+        path = self.path(header.asset, header.partition)
+        metadata = {**(table.schema.metadata or {}), _HEADER_KEY: header.to_json().encode()}
+        with replacing(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        return path
+
+    def read(self, asset: str, partition: str | None = None) -> Value:
+        """Read a value.
+
+        Raises:
+            MissingValueError: it is not there.
+            UserError: the file is damaged.
+        """
+        path = self.path(asset, partition)
+        try:
+            # Through an open file: given a path, pyarrow would add the hive folder's `fold` as a column.
+            with path.open("rb") as file:
+                table = pq.read_table(file)
+        except FileNotFoundError:
+            where = asset if partition is None else f"{asset}, fold {partition}"
+            raise MissingValueError(
+                f"{where} has not been materialized yet (no {path}): materialize it first."
+            ) from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(f"{path} is damaged ({error}): materialize {asset} again.") from error
+        return Value(table, self._header(path, table.schema))
+
+    def header(self, asset: str, partition: str | None = None) -> ValueHeader | None:
+        """The header of a stored value, without reading its table; None when it is not there or damaged."""
+        path = self.path(asset, partition)
+        try:
+            return self._header(path, pq.read_schema(path))
+        except (FileNotFoundError, pa.ArrowInvalid, OSError, UserError):
+            return None
+
+    @staticmethod
+    def _header(path: Path, schema: pa.Schema) -> ValueHeader:
+        text = (schema.metadata or {}).get(_HEADER_KEY)
+        if text is None:
+            raise UserError(f"{path} carries no fa_assets header: it was not written by fa_assets. Move it away.")
+        return ValueHeader.from_json(text)
+
+
+def table_digest(table: pa.Table) -> str:
+    """A sha256 (hex) over a table's schema and values, whatever its chunks and metadata."""
+    plain = table.replace_schema_metadata(None).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plain.schema) as writer:
+        writer.write_table(plain)
+    return hashlib.sha256(sink.getvalue()).hexdigest()

@@ -1,0 +1,64 @@
+"""The intake of clips: good ones are described, bad ones refused or left out, every one by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fa_assets.dataset.clips import inspect_clips
+from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips
+from fa_assets.errors import BadInputError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> KaggleDataset:
+    folder = tmp_path / "train_curated"
+    folder.mkdir()
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 4410).astype(np.float32)
+    soundfile.write(folder / "good.wav", noise, 44100)
+    soundfile.write(folder / "stereo.flac", np.stack([noise, noise], axis=1), 22050)
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("this is not audio")
+    soundfile.write(folder / "nan.wav", np.array([0.0, np.nan, 0.1], np.float32), 8000, subtype="FLOAT")
+    soundfile.write(folder / "short.wav", noise, 44100)
+    (folder / "short.wav").write_bytes((folder / "short.wav").read_bytes()[:2000])
+    outside = tmp_path / "outside.wav"
+    soundfile.write(outside, noise, 44100)
+    (folder / "link.wav").symlink_to(outside)
+    return KaggleDataset(tmp_path)
+
+
+def labelled(*fnames: str) -> LabelledClips:
+    return LabelledClips(fnames, tuple(("Rain",) for _ in fnames))
+
+
+BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "link.wav", "missing.wav")
+
+
+def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
+    intake = inspect_clips(dataset, labelled("stereo.flac", "good.wav"))
+    assert [clip.fname for clip in intake.clips] == ["stereo.flac", "good.wav"]
+    assert [(c.info.sample_rate, c.info.channels, c.info.frames) for c in intake.clips] == [
+        (22050, 2, 4410),
+        (44100, 1, 4410),
+    ]
+    assert intake.bad == ()
+
+
+def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
+    with pytest.raises(BadInputError, match="6 of 7 clips.*FA_ON_BAD_CLIP=skip") as caught:
+        inspect_clips(dataset, labelled("good.wav", *BAD))
+    assert [line.split(":")[0] for line in caught.value.offenders] == list(BAD)
+
+
+def test_skip_leaves_bad_clips_out_and_lists_them(dataset: KaggleDataset) -> None:
+    intake = inspect_clips(dataset, labelled(*BAD, "good.wav"), on_bad_clip="skip")
+    assert [clip.fname for clip in intake.clips] == ["good.wav"]
+    assert [clip.fname for clip in intake.bad] == list(BAD)
+    assert all(clip.reason for clip in intake.bad)
+
+
+def test_skip_with_nothing_left_is_an_error(dataset: KaggleDataset) -> None:
+    with pytest.raises(BadInputError, match="No clip"):
+        inspect_clips(dataset, labelled(*BAD), on_bad_clip="skip")

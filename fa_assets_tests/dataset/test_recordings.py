@@ -1,0 +1,53 @@
+"""The data version of a dataset folder: it changes with what the CSV files and the clips hold, and with nothing else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fa_assets.dataset.kaggle import KaggleDataset
+from fa_assets.dataset.recordings import scan_recordings
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> KaggleDataset:
+    root = tmp_path / "set"
+    (root / "train_curated").mkdir(parents=True)
+    (root / "train_curated.csv").write_text("fname,labels\na.wav,Rain\nb.wav,Bell\n")
+    for name in ("a.wav", "b.wav"):
+        (root / "train_curated" / name).write_bytes(name.encode() * 100)
+    return KaggleDataset(root)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "memory.json"
+
+
+def test_looking_again_gives_the_same_version_with_or_without_memory(dataset: KaggleDataset, memory: Path) -> None:
+    first = scan_recordings(dataset, memory)
+    assert (first.clips_named, first.clips_present) == (2, 2)
+    assert scan_recordings(dataset, memory) == first
+    memory.write_text("damaged")
+    assert scan_recordings(dataset, memory) == first
+
+
+def test_touching_a_file_or_adding_an_unnamed_one_changes_nothing(dataset: KaggleDataset, memory: Path) -> None:
+    first = scan_recordings(dataset, memory)
+    os.utime(dataset.clips_folder / "a.wav", (1, 1))
+    (dataset.clips_folder / "unnamed.wav").write_bytes(b"x")
+    assert scan_recordings(dataset, memory).data_version == first.data_version
+
+
+@pytest.mark.parametrize("change", ["bytes", "removed", "label", "folds"])
+def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, change: str) -> None:
+    first = scan_recordings(dataset, memory)
+    if change == "bytes":
+        (dataset.clips_folder / "a.wav").write_bytes(b"other")
+    elif change == "removed":
+        (dataset.clips_folder / "a.wav").unlink()
+    elif change == "label":
+        dataset.labels_csv.write_text("fname,labels\na.wav,Bell\nb.wav,Bell\n")
+    else:
+        dataset.folds_csv.write_text("fname,fold\na.wav,0\nb.wav,1\n")
+    assert scan_recordings(dataset, memory).data_version != first.data_version

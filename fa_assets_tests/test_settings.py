@@ -1,0 +1,66 @@
+"""Settings: one source for the UI and the command line, with errors that name the variable."""
+
+from pathlib import Path
+
+import pytest
+
+from fa_assets.errors import UserError
+from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, load_settings, without_secrets
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"FA_{name.upper()}", raising=False)
+
+
+def test_the_default_is_the_demo_with_demo_weights() -> None:
+    settings = load_settings()
+    assert (settings.dataset, settings.storage_root) == (DEMO_DATASET, DATA_FOLDER / "demo")
+    assert settings.checkpoint_source == "demo"
+
+
+def test_any_other_dataset_takes_the_published_weights_and_a_storage_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FA_DATASET", str(tmp_path / "birds"))
+    settings = load_settings()
+    assert settings.storage_root == DATA_FOLDER / "birds"
+    assert settings.checkpoint_source == "published"
+
+
+def test_relative_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(dataset=Path("set"), storage=Path("out"), checkpoint="weights.pth")
+    assert (settings.dataset, settings.storage_root) == (tmp_path / "set", tmp_path / "out")
+    assert settings.checkpoint_source == str(tmp_path / "weights.pth")
+
+
+def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings(dataset=tmp_path, storage=tmp_path / "s", checkpoint="demo", precision="bf16", batch_size=3)
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+def test_values_that_do_not_fit_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FA_DEVICE", "gpu")
+    monkeypatch.setenv("FA_BATCH_SIZE", "many")
+    with pytest.raises(UserError) as caught:
+        load_settings()
+    assert "FA_DEVICE='gpu'" in str(caught.value)
+    assert "'cuda'" in str(caught.value)
+    assert "FA_BATCH_SIZE='many'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://user:secret@example.org:8443/a/b.pth?token=secret#x", "https://example.org:8443/a/b.pth"),
+        ("published", "published"),
+        ("/data/weights.pth", "/data/weights.pth"),
+    ],
+)
+def test_secrets_of_a_url_are_not_shown(source: str, shown: str) -> None:
+    assert without_secrets(source) == shown
+    assert Settings(checkpoint=source).checkpoint_label == shown
