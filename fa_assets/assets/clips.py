@@ -1,0 +1,154 @@
+"""The intake: classes, clips and folds. Everything that can be wrong with the input is found here, by name."""
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from fa_assets.assets import tables
+from fa_assets.assets.display import records
+from fa_assets.assets.source import curated_recordings
+from fa_assets.dataset.clips import inspect_clips
+from fa_assets.dataset.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
+from fa_assets.dataset.recordings import scan_recordings
+from fa_assets.errors import UserError
+from fa_assets.panns.threads import usable_cpus
+from fa_assets.recipe import Recipe
+from fa_assets.resources.dataset import DatasetFolder
+from fa_assets.resources.progress import ProgressReporter
+from fa_assets.resources.recorder import Materialization, Recorder
+from fa_assets.settings import FOLD_SEED, N_FOLDS, Settings
+
+
+def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """`class_vocabulary`, `curated_clips` and `folds`."""
+    vocabulary_recipe = Recipe("1")
+    clips_recipe = Recipe("1", {"on_bad_clip": settings.on_bad_clip})
+    folds_recipe = Recipe("1", {"n_folds": N_FOLDS, "seed": FOLD_SEED})
+
+    @dg.asset(group_name="clips", deps=[curated_recordings], code_version=str(vocabulary_recipe), kinds={"parquet"})
+    def class_vocabulary(
+        context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder
+    ) -> dg.MaterializeResult:
+        """The class names: the columns of sample_submission.csv after fname, in order; without that file the sorted set
+        of labels. Their order is the column order of every label and score matrix."""
+        with recorder.materialization(context, vocabulary_recipe) as work:
+            source = _observed(work, recorder, dataset)
+            classes = read_classes(source, read_labels(source))
+            table = pa.table([pa.array(range(len(classes)), pa.int32()), list(classes)], schema=tables.VOCABULARY)
+            work.write(table, data_version=work.version_from_content(table), facts={"classes": len(classes)})
+        return work.result(tables.column_schema(tables.VOCABULARY))
+
+    @dg.asset(
+        group_name="clips",
+        deps=[curated_recordings, class_vocabulary],
+        code_version=str(clips_recipe),
+        kinds={"parquet"},
+    )
+    def curated_clips(
+        context: dg.AssetExecutionContext,
+        recorder: Recorder,
+        dataset: DatasetFolder,
+        progress: dg.ResourceParam[ProgressReporter],
+    ) -> dg.MaterializeResult:
+        """One row per clip, in the order of the label CSV. Every clip is decoded once and its bytes are hashed, so that a
+        bad one is found before anything is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP)."""
+        with recorder.materialization(context, clips_recipe) as work:
+            source = _observed(work, recorder, dataset)
+            work.read("class_vocabulary")
+            labelled = read_labels(source)
+            read_classes(source, labelled)
+            if len(labelled.fnames) < N_FOLDS:
+                raise UserError(
+                    f"{source.labels_csv} names {len(labelled.fnames)} clips: {N_FOLDS} folds need at least {N_FOLDS}."
+                )
+            with work.phase("inspect"):
+                intake = inspect_clips(
+                    source,
+                    labelled,
+                    on_bad_clip=settings.on_bad_clip,
+                    threads=usable_cpus(),
+                    progress=progress.track(context.log, "curated_clips", "clips"),
+                )
+            infos = [clip.info for clip in intake.clips]
+            table = pa.table(
+                [
+                    [clip.fname for clip in intake.clips],
+                    [list(clip.labels) for clip in intake.clips],
+                    [info.sample_rate for info in infos],
+                    [info.channels for info in infos],
+                    [info.frames for info in infos],
+                    [info.seconds for info in infos],
+                    [info.sha256 for info in infos],
+                ],
+                schema=tables.CLIPS,
+            )
+            seconds = np.array([info.seconds for info in infos])
+            left_out = [(clip.fname, clip.reason) for clip in intake.bad]
+            for fname, reason in left_out:
+                context.log.warning(f"left out {fname}: {reason}")
+            work.write(
+                table,
+                data_version=work.version_from_content(table),
+                facts={
+                    "clips": len(intake.clips),
+                    "clips_left_out": len(intake.bad),
+                    "clips_over_10_s": int((seconds > 10).sum()),
+                    "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),
+                    "hours": round(float(seconds.sum()) / 3600, 4),
+                    "longest_s": round(float(seconds.max()), 3),
+                    "median_s": round(float(np.median(seconds)), 3),
+                },
+                display={"left_out": records(["fname", "reason"], left_out)} if left_out else {},
+                details={"left_out": left_out},
+            )
+        return work.result(tables.column_schema(tables.CLIPS))
+
+    @dg.asset(
+        group_name="clips",
+        deps=[curated_recordings, class_vocabulary, curated_clips],
+        code_version=str(folds_recipe),
+        kinds={"parquet"},
+    )
+    def folds(context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder) -> dg.MaterializeResult:
+        """The fold each clip is held out in: 5 multilabel-stratified folds with seed 42, over the clips in file order and
+        the classes in vocabulary order; or those of train_curated_folds.csv, as they are."""
+        from fa_assets.evaluation.folds import fold_balance, stratified_folds
+        from fa_assets.evaluation.labels import multi_hot
+
+        with recorder.materialization(context, folds_recipe) as work:
+            source = _observed(work, recorder, dataset)
+            classes = work.read("class_vocabulary").table["class_name"].to_pylist()
+            clips = work.read("curated_clips").table
+            fnames = clips["fname"].to_pylist()
+            truth = multi_hot(clips["labels"].to_pylist(), classes)
+            given = read_given_folds(source, fnames, N_FOLDS)
+            with work.phase("stratify"):
+                assigned = stratified_folds(truth, n_folds=N_FOLDS, seed=FOLD_SEED) if given is None else given
+            table = pa.table([fnames, pa.array(assigned, pa.int8())], schema=tables.FOLDS)
+            balance = fold_balance(truth, assigned)
+            work.write(
+                table,
+                data_version=work.version_from_content(table),
+                facts={
+                    "origin": "multilabel-stratified" if given is None else source.folds_csv.name,
+                    **{f"clips_fold_{fold}": int((assigned == fold).sum()) for fold in range(N_FOLDS)},
+                },
+                display={
+                    "positives_per_class_and_fold": records(
+                        ["class", *(f"fold {fold}" for fold in range(N_FOLDS))],
+                        [[name, *map(int, balance[:, column])] for column, name in enumerate(classes)],
+                    )
+                },
+            )
+        return work.result(tables.column_schema(tables.FOLDS))
+
+    return [class_vocabulary, curated_clips, folds]
+
+
+def _observed(work: Materialization, recorder: Recorder, dataset: DatasetFolder) -> KaggleDataset:
+    """The dataset, with its state recorded as an input before it is read."""
+    source = dataset.open()
+    with work.phase("observe"):
+        state = scan_recordings(source, recorder.recordings_memory)
+    work.note_input(curated_recordings.key.to_user_string(), state.data_version)
+    return source

@@ -1,0 +1,115 @@
+"""The embeddings of one crop scheme, a fold at a time or all in one run."""
+
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+
+from fa_assets.assets import tables
+from fa_assets.assets.model import Weights
+from fa_assets.audio.crops import CropScheme
+from fa_assets.dataset.kaggle import KaggleDataset, clip_paths
+from fa_assets.errors import UserError
+from fa_assets.panns.embed_clips import Clip, embed_clips
+from fa_assets.panns.threads import usable_cpus
+from fa_assets.partitions import ALL_IN_ONE_RUN, FOLDS
+from fa_assets.recipe import Recipe
+from fa_assets.resources.dataset import DatasetFolder
+from fa_assets.resources.encoder import EncoderSettings
+from fa_assets.resources.progress import ProgressReporter
+from fa_assets.resources.recorder import Materialization, Recorder
+from fa_assets.settings import N_FOLDS, Settings
+from fa_assets.storage.embedding_store import EmbeddingStore, embedding_column
+
+GPU_POOL = "gpu"
+_CLIP_COLUMNS = ("sha256", "sample_rate", "frames")
+
+
+def embeddings_asset(
+    scheme: CropScheme, settings: Settings, upstream: list[dg.AssetsDefinition]
+) -> dg.AssetsDefinition:
+    """The asset `<scheme>_embeddings`; `upstream` are curated_clips, folds and cnn14_checkpoint."""
+    recipe = Recipe("1", {"scheme": scheme.name, "precision": settings.precision})
+    name = f"{scheme.name}_embeddings"
+
+    @dg.asset(
+        name=name,
+        group_name="embeddings",
+        deps=upstream,
+        partitions_def=FOLDS,
+        backfill_policy=ALL_IN_ONE_RUN,
+        pool=GPU_POOL,
+        code_version=str(recipe),
+        kinds={"pytorch", "parquet"},
+        description=f"CNN14's 2048-d embedding of every clip in the fold: 32 kHz mono, {_in_words(scheme)}, zero-padded "
+        "when shorter. Crops that are in the embedding store already are not computed again.",
+    )
+    def embeddings(
+        context: dg.AssetExecutionContext,
+        recorder: Recorder,
+        dataset: DatasetFolder,
+        encoder: EncoderSettings,
+        progress: dg.ResourceParam[ProgressReporter],
+    ) -> dg.MaterializeResult:
+        from fa_assets.panns.encoder import encoder_fingerprint
+
+        with recorder.materialization(context, recipe) as work:
+            encoder.check_device()
+            clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
+            weights = Weights.read(work)
+            network = encoder.lazy(weights.path, weights.sha1)
+            store = EmbeddingStore(recorder.root, encoder_fingerprint(weights.sha1, settings.precision))
+            for fold in sorted(context.partition_keys):
+                own = clips[int(fold)]
+                with work.phase("embed"):
+                    result = embed_clips(
+                        own,
+                        scheme,
+                        store,
+                        network,
+                        threads=usable_cpus(),
+                        progress=progress.track(context.log, f"{name}, fold {fold}", "clips"),
+                    )
+                context.log.info(
+                    f"fold {fold}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
+                )
+                table = pa.table(
+                    [[clip.fname for clip in own], embedding_column(result.vectors)], schema=tables.EMBEDDINGS
+                )
+                work.write(
+                    table,
+                    partition=fold,
+                    data_version=work.version_from_inputs(),
+                    facts={
+                        "clips": len(own),
+                        "crops_computed": result.crops_computed,
+                        "crops_reused": result.crops_reused,
+                        "clips_per_second": round(len(own) / result.seconds, 2),
+                        "weights_trained": weights.trained,
+                        "encoder_fingerprint": store.folder.name,
+                    },
+                    environment=network.environment,
+                )
+        return work.result(tables.column_schema(tables.EMBEDDINGS))
+
+    return embeddings
+
+
+def _in_words(scheme: CropScheme) -> str:
+    if len(scheme.fractions) == 1:
+        return f"one 10 s crop at {scheme.fractions[0]:.0%} of the slack"
+    return f"the mean over 10 s crops at {', '.join(f'{part:.0%}' for part in scheme.fractions)} of the slack"
+
+
+def _clips_by_fold(work: Materialization, dataset: KaggleDataset) -> dict[int, list[Clip]]:
+    """The clips of every fold, each in file order."""
+    table = work.read("curated_clips").table
+    folds = work.read("folds").table
+    fnames = table["fname"].to_pylist()
+    if folds["fname"].to_pylist() != fnames:
+        raise UserError("folds were made for other clips than curated_clips has now: materialize folds again.")
+    columns = (fnames, clip_paths(dataset, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
+    by_fold: dict[int, list[Clip]] = {fold: [] for fold in range(N_FOLDS)}
+    for fold, *fields in zip(folds["fold"].to_pylist(), *columns, strict=True):
+        by_fold[fold].append(Clip(*fields))
+    return by_fold

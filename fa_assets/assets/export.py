@@ -1,0 +1,111 @@
+"""The files of the original Kaggle notebook, so that a user of it can drop these in."""
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fa_assets.assets import tables
+from fa_assets.assets.evaluation import stack_by_clip
+from fa_assets.assets.model import Weights
+from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.audio.decode import SAMPLE_RATE
+from fa_assets.catalog.environment import collect_environment
+from fa_assets.evaluation.metric_table import sums_of, total_of
+from fa_assets.partitions import FOLD_NAMES
+from fa_assets.recipe import Recipe
+from fa_assets.resources.recorder import Recorder
+from fa_assets.settings import RECORDED_CENTER_LWLRAP
+from fa_assets.storage.atomic import replacing
+
+STAGE = "c3a_curated"
+TTA = "mc5"
+_VERSIONS = ("python", "torch", "librosa", "numpy", "pandas", "scikit-learn", "panns-inference")
+
+
+def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
+    """The asset `notebook_artifacts`; `upstream` is everything it reads."""
+    recipe = Recipe("1")
+
+    @dg.asset(group_name="export", deps=upstream, code_version=str(recipe), kinds={"numpy"})
+    def notebook_artifacts(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        """The notebook's own files in `<storage>/notebook/`, rows in the order of the label CSV:
+        embeddings_curated_mc5.npy, metadata_c3a.json, oof_tta.npy, metrics_c3a_curated.json, train_curated_folds.csv.
+        The value lists them with their sizes and hashes. `delta_vs_c2_baseline` is against the recorded 0.8001."""
+        with recorder.materialization(context, recipe) as work:
+            clips = work.read("curated_clips").table
+            fold_of = np.asarray(work.read("folds").table["fold"])
+            n_classes = work.read("class_vocabulary").table.num_rows
+            fnames = np.array(clips["fname"].to_pylist(), dtype=object)
+            embeddings = stack_by_clip(work, "mc5_embeddings", fnames, fold_of)
+            oof = np.empty((len(fnames), n_classes), np.float32)
+            for fold in FOLD_NAMES:
+                predictions = work.read("mc5_oof_predictions", fold).table
+                oof[fold_of == int(fold)] = np.asarray(predictions["probability"]).reshape(-1, n_classes)
+            _, sums = sums_of(work.read("mc5_metrics").table)
+            weights = Weights.read(work)
+            lwlrap = total_of(sums).overall
+            environment = collect_environment()
+            metadata = {
+                "tta": TTA,
+                "sr": SAMPLE_RATE,
+                "T_sec": CROP_SAMPLES // SAMPLE_RATE,
+                "T": CROP_SAMPLES,
+                "crops": ["begin", "center", "end", "25%", "75%"],
+                "aggregation": "mean",
+                "stage": STAGE,
+                "versions": {name: environment[name] for name in _VERSIONS},
+                "checkpoint": {
+                    "path": str(weights.path),
+                    "size_bytes": weights.size_bytes,
+                    "sha1": weights.sha1,
+                },
+            }
+            metrics = {
+                "stage": STAGE,
+                "oof_lwlrap": lwlrap,
+                "per_fold_lwlrap": [sums[fold].overall for fold in sorted(sums)],
+                "delta_vs_c2_baseline": lwlrap - RECORDED_CENTER_LWLRAP,
+                "tta_scheme": TTA,
+                "checkpoint_sha1": weights.sha1,
+            }
+            folds_csv = pd.DataFrame(
+                {
+                    "fname": fnames,
+                    "labels": [",".join(labels) for labels in clips["labels"].to_pylist()],
+                    "fold": fold_of,
+                }
+            ).to_csv(index=False)
+            contents = {
+                "embeddings_curated_mc5.npy": _npy(embeddings),
+                "metadata_c3a.json": json.dumps(metadata, indent=2).encode(),
+                "oof_tta.npy": _npy(oof),
+                "metrics_c3a_curated.json": json.dumps(metrics, indent=2).encode(),
+                "train_curated_folds.csv": folds_csv.encode(),
+            }
+            files: list[Path] = []
+            for name, content in contents.items():
+                files.append(recorder.root / "notebook" / name)
+                with replacing(files[-1]) as temporary:
+                    temporary.write_bytes(content)
+            table = pa.Table.from_pylist([asdict(work.stored(file)) for file in files], schema=tables.FILES)
+            work.write(
+                table,
+                data_version=work.version_from_inputs(),
+                facts={"folder": str(recorder.root / "notebook")},
+                extra_files=files,
+            )
+        return work.result(tables.column_schema(tables.FILES))
+
+    return notebook_artifacts
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,295 @@
+"""`fa-assets`: the same definitions, headless.
+
+The options of a command are the settings; each only sets its environment variable's value for this process and the ones
+it starts, so the UI and the command line see the same.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from fa_assets.errors import UserError
+from fa_assets.progress import Pace
+from fa_assets.settings import DEMO_DATASET, Settings, load_settings, variable_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fa_assets.catalog.database import Catalog
+    from fa_assets.resources.progress import Watcher
+    from fa_assets.runner import RunOutcome
+
+_PLAIN_EVERY_S = 5.0
+
+
+def _setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """One option per setting, described as the setting is."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for name in reversed(names):
+            field = Settings.model_fields[name]
+            choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
+            command = click.option(
+                f"--{name.replace('_', '-')}",
+                name,
+                type=click.Choice(choices) if choices else str,
+                metavar=None if choices else {"dataset": "DIR", "storage": "DIR", "checkpoint": "FILE"}.get(name, "N"),
+                help=f"{field.description}  [{variable_of(name)}"
+                + (f", default: {field.default}]" if isinstance(field.default, str | float | int) else "]"),
+            )(command)
+        return command
+
+    return decorate
+
+
+_ALL_SETTINGS = tuple(Settings.model_fields)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="fa_assets")
+def main() -> None:
+    """From a folder of labelled clips to CNN14 embeddings, out-of-fold predictions and label-ranking metrics.
+
+    Every option has an environment variable; the Dagster UI reads the same ones.
+    """
+
+
+@main.command("run")
+@_setting_options(*_ALL_SETTINGS)
+@click.option(
+    "--select",
+    metavar="SELECTION",
+    help="Only these assets, e.g. mc5_metrics, or '+mc5_metrics' for it and all it needs.",
+)
+@click.option(
+    "--fold", "folds", multiple=True, metavar="K", help="Only this fold of the partitioned assets; repeatable."
+)
+@click.option("--force", is_flag=True, help="Also what is current.")
+def run_command(select: str | None, folds: tuple[str, ...], force: bool, **options: Any) -> None:
+    """Materialize what is not current, with progress, and print a summary."""
+    with _friendly_errors():
+        _run(_apply(options), select=select, folds=folds, force=force)
+
+
+@main.command("demo")
+@_setting_options("storage", "device", "precision")
+def demo_command(**options: Any) -> None:
+    """Run everything on the generated demo set with untrained demo weights."""
+    with _friendly_errors():
+        os.environ.update({variable_of("dataset"): str(DEMO_DATASET), variable_of("checkpoint"): "demo"})
+        if options["storage"] is None:
+            os.environ.pop(variable_of("storage"), None)
+        _run(_apply(options), ui_command="make ui")
+
+
+@main.command("status")
+@_setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip")
+def status_command(**options: Any) -> None:
+    """Say what is not current, and why."""
+    with _friendly_errors():
+        settings = _apply(options)
+        import dagster as dg
+
+        from fa_assets.runner import build_definitions, plan, prepare_environment
+
+        prepare_environment(settings)
+        with dg.DagsterInstance.get() as instance:
+            stale = plan(build_definitions(settings), instance, settings)
+        for one in stale:
+            click.echo(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
+        if not stale:
+            click.echo("Everything is current.")
+
+
+@main.command("summary")
+@_setting_options("dataset", "storage")
+def summary_command(**options: Any) -> None:
+    """Print the summary of what has been materialized."""
+    with _friendly_errors():
+        _print_summary(_apply(options), "fa-assets ui")
+
+
+@main.command("ui")
+@_setting_options(*_ALL_SETTINGS)
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+def ui_command(port: int, **options: Any) -> None:
+    """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
+    with _friendly_errors():
+        from fa_assets.runner import prepare_environment
+
+        prepare_environment(_apply(options))
+        project = Path(__file__).parents[1]
+        if not (project / "pyproject.toml").is_file():
+            raise UserError(
+                "The UI is started from a checkout of fa_assets: there is no pyproject.toml beside the package."
+            )
+        os.chdir(project)
+        os.environ["VIRTUAL_ENV"] = sys.prefix  # dg warns when it runs in another environment than the active one
+        dg_command = Path(sys.executable).with_name("dg")
+        os.execv(dg_command, [str(dg_command), "dev", "--host", "127.0.0.1", "--port", str(port)])
+
+
+@main.group("catalog")
+def catalog_group() -> None:
+    """The DuckDB catalog: a projection of the ledger that can be deleted and rebuilt."""
+
+
+@catalog_group.command("sync")
+@_setting_options("dataset", "storage")
+def catalog_sync_command(**options: Any) -> None:
+    """Add what the ledger has and the catalog has not."""
+    with _friendly_errors():
+        click.echo(f"{_catalog(_apply(options)).sync()} materializations added.")
+
+
+@catalog_group.command("rebuild")
+@_setting_options("dataset", "storage")
+def catalog_rebuild_command(**options: Any) -> None:
+    """Make the catalog anew from the ledger and the stored values."""
+    with _friendly_errors():
+        _catalog(_apply(options)).rebuild()
+
+
+@main.command("sql")
+@click.argument("query")
+@_setting_options("dataset", "storage")
+def sql_command(query: str, **options: Any) -> None:
+    """Run QUERY on the catalog, read-only, and print the rows."""
+    with _friendly_errors():
+        import duckdb
+
+        try:
+            frame = _catalog(_apply(options)).query(query)
+        except duckdb.Error as error:
+            raise UserError(f"The catalog refused the query: {error}") from error
+        click.echo(frame.to_string(index=False))
+
+
+def _apply(options: dict[str, Any]) -> Settings:
+    """Put the options that were given into the environment, and read the settings from there."""
+    os.environ.update({variable_of(name): str(value) for name, value in options.items() if value is not None})
+    return load_settings()
+
+
+def _catalog(settings: Settings) -> "Catalog":
+    from fa_assets.resources.recorder import Recorder
+
+    return Recorder(storage=str(settings.storage_root)).catalog
+
+
+@contextmanager
+def _friendly_errors() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        click.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+
+
+def _run(
+    settings: Settings,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] = (),
+    force: bool = False,
+    ui_command: str = "fa-assets ui",
+) -> None:
+    from fa_assets.runner import prepare_environment, run
+
+    prepare_environment(settings)
+    # Dagster redirects the process's streams into the run's log: the terminal is kept under a number of its own.
+    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w")
+    from rich.console import Console
+
+    console = Console(file=terminal, highlight=False)
+    console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
+    with _progress(console) as watcher:
+        outcome = run(settings, select=select, folds=folds, force=force, watcher=watcher)
+    _report(console, outcome)
+    if outcome.failures:
+        sys.exit(1)
+    _print_summary(settings, ui_command)
+
+
+@contextmanager
+def _progress(console: "Console") -> Iterator["Watcher"]:
+    """A watcher that draws bars on a terminal and writes a line now and then elsewhere."""
+    if not console.is_terminal:
+        paces: dict[str, Pace] = {}
+
+        def say(task: str, unit: str, done: int, total: int) -> None:
+            line = paces.setdefault(task, Pace(task, unit, _PLAIN_EVERY_S)).say(done, total)
+            if line is not None:
+                console.print(line, soft_wrap=True)
+
+        yield say
+        return
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}, {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def draw(task: str, unit: str, done: int, total: int) -> None:
+        if task not in tasks:
+            tasks[task] = bars.add_task(task, total=total, unit=unit, rate="")
+        speed = bars.tasks[tasks[task]].speed
+        bars.update(tasks[task], completed=done, total=total, rate="" if speed is None else f"{speed:.1f} {unit}/s")
+
+    with bars:
+        yield draw
+
+
+def _report(console: "Console", outcome: "RunOutcome") -> None:
+    if outcome.run_id is None:
+        console.print("Everything is current: nothing to compute.")
+    for line in outcome.warnings:
+        console.print(f"Warning: {line}", style="yellow", markup=False, soft_wrap=True)
+    for line in outcome.failures:
+        console.print(f"Failed: {line}", style="red", markup=False, soft_wrap=True)
+    if outcome.failures:
+        console.print("What was finished is kept; the same command goes on from there.")
+
+
+def _print_summary(settings: Settings, ui_command: str) -> None:
+    from fa_assets.summary import read_summary
+
+    summary = read_summary(settings.storage_root)
+    if summary.clips is None:
+        click.echo("Nothing has been materialized yet.")
+        return
+    lines = [("clips", f"{summary.clips} ({summary.hours:.2f} h), {summary.classes} classes")]
+    if summary.left_out:
+        lines.append(("left out", f"{len(summary.left_out)} clips that cannot be used:"))
+        lines += [("", f"{fname}: {reason}") for fname, reason in summary.left_out[:20]]
+    if summary.checkpoint_origin is not None:
+        untrained = "" if summary.checkpoint_trained else "  UNTRAINED: these figures say nothing about real sound"
+        lines.append(("weights", f"{summary.checkpoint_origin}{untrained}"))
+    for scheme, result in summary.results.items():
+        per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
+        lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}"))
+    if len(summary.results) == 2:
+        difference = summary.results["mc5"].overall - summary.results["center"].overall
+        lines.append(("mc5 - center", f"{difference:+.4f}"))
+    lines += [
+        ("files", str(summary.storage)),
+        ("catalog", str(summary.storage / "catalog.duckdb")),
+        ("look at it", ui_command),
+    ]
+    for name, text in lines:
+        click.echo(f"{name:>14}  {text}")

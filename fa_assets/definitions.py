@@ -1,0 +1,76 @@
+"""The only entry point Dagster loads: `defs`.
+
+Loading is cheap: torch, librosa and scikit-learn are imported inside the assets, when they are used. A run executes its
+steps in one process, so that the weights are loaded once for both crop schemes.
+"""
+
+import dagster as dg
+
+from fa_assets import checks
+from fa_assets.assets.clips import clip_assets
+from fa_assets.assets.embeddings import embeddings_asset
+from fa_assets.assets.evaluation import comparison_asset, metrics_asset, predictions_asset
+from fa_assets.assets.export import notebook_artifacts_asset
+from fa_assets.assets.model import model_assets
+from fa_assets.assets.source import curated_recordings
+from fa_assets.audio.crops import SCHEMES
+from fa_assets.automation import everything
+from fa_assets.partitions import all_folds_of
+from fa_assets.resources.dataset import DatasetFolder
+from fa_assets.resources.encoder import EncoderSettings
+from fa_assets.resources.progress import ProgressReporter, Watcher, watch_nothing
+from fa_assets.resources.recorder import Recorder
+from fa_assets.settings import Settings, load_settings
+
+
+def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> dg.Definitions:
+    """The whole code location for some settings; `watcher` is told of the progress of long assets."""
+    class_vocabulary, curated_clips, folds = clip_assets(settings)
+    (cnn14_checkpoint,) = model_assets(settings)
+    assets: list[dg.AssetsDefinition | dg.SourceAsset] = [
+        curated_recordings,
+        class_vocabulary,
+        curated_clips,
+        folds,
+        cnn14_checkpoint,
+    ]
+    asset_checks = [*checks.model_checks(cnn14_checkpoint), *checks.clip_checks(curated_clips, folds)]
+    embeddings, predictions, metrics = {}, {}, {}
+    for name, scheme in SCHEMES.items():
+        embeddings[name] = embeddings_asset(scheme, settings, [curated_clips, folds, cnn14_checkpoint])
+        predictions[name] = predictions_asset(
+            name, settings, [class_vocabulary, curated_clips, folds], embeddings[name]
+        )
+        metrics[name] = metrics_asset(name, [class_vocabulary, folds], predictions[name])
+        assets += [embeddings[name], predictions[name], metrics[name]]
+        asset_checks += checks.embedding_checks(embeddings[name])
+        asset_checks += checks.evaluation_checks(name, predictions[name], metrics[name])
+    comparison = comparison_asset(metrics["mc5"], metrics["center"])
+    notebook_artifacts = notebook_artifacts_asset(
+        [
+            class_vocabulary,
+            curated_clips,
+            folds,
+            cnn14_checkpoint,
+            all_folds_of(embeddings["mc5"]),
+            all_folds_of(predictions["mc5"]),
+            metrics["mc5"],
+        ]
+    )
+    return dg.Definitions(
+        assets=[*assets, comparison, notebook_artifacts],
+        asset_checks=asset_checks,
+        jobs=[everything],
+        executor=dg.in_process_executor,
+        resources={
+            "dataset": DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
+            "recorder": Recorder(storage=str(settings.storage_root)),
+            "encoder": EncoderSettings(
+                device=settings.device, precision=settings.precision, batch_size=settings.batch_size
+            ),
+            "progress": ProgressReporter(watcher),
+        },
+    )
+
+
+defs = build_definitions(load_settings())

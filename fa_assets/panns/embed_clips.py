@@ -1,0 +1,189 @@
+"""From clips on disk to one embedding per clip: crops found in the store are reused, the rest is computed in batches.
+
+Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
+network, a bounded number at a time. Every batch is in the store before the next one starts. The clips' bytes are hashed
+again as they are read, so an embedding is never stored under the name of other content.
+"""
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crop, distinct_crops
+from fa_assets.audio.decode import BadClipError, load_mono, resampled_length
+from fa_assets.errors import BadInputError
+from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.storage.atomic import digest_file
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+
+log = logging.getLogger(__name__)
+
+
+class Encoder(Protocol):
+    """What is asked of an encoder: embed crops, a batch at a time."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
+        """(n, CROP_SAMPLES) float32 crops, of which the first `lengths` samples are content -> (n, d) float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to embed: its name, where it lies, the sha256 its bytes must have, its rate in Hz and its frames."""
+
+    fname: str
+    path: Path
+    sha256: str
+    sample_rate: int
+    frames: int
+
+    @property
+    def n_samples(self) -> int:
+        """Length in samples at 32 kHz."""
+        return resampled_length(self.frames, self.sample_rate)
+
+
+@dataclass(frozen=True)
+class ClipEmbeddings:
+    """The embeddings of some clips under one scheme, and what they cost.
+
+    `vectors` is (clips, d) float32, in the order of the clips; `crops_computed` and `crops_reused` count distinct crops.
+    """
+
+    vectors: np.ndarray
+    crops_computed: int
+    crops_reused: int
+    seconds: float
+
+
+def embed_clips(
+    clips: Sequence[Clip],
+    scheme: CropScheme,
+    store: EmbeddingStore,
+    encoder: Callable[[], Encoder],
+    *,
+    threads: int = 2,
+    progress: ProgressCallback = no_progress,
+) -> ClipEmbeddings:
+    """Embed every clip: the weighted mean over the scheme's crops.
+
+    Args:
+        clips: at least one.
+        scheme: where the crops lie.
+        store: where the crops' embeddings are kept, of the same encoder.
+        encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
+        threads: how many clips are decoded at once.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        BadInputError: clips whose bytes changed or that no longer decode, all of them named; what was computed is kept.
+    """
+    started = time.perf_counter()
+    crops_of = [
+        [
+            (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)
+            for crop in distinct_crops(clip.n_samples, scheme)
+        ]
+        for clip in clips
+    ]
+    embeddings = store.load(key for crops in crops_of for key, _ in crops)
+    reused = len(embeddings)
+
+    missing_of: dict[str, tuple[Clip, list[CropKey]]] = {}
+    for clip, crops in zip(clips, crops_of, strict=True):
+        missing = [key for key, _ in crops if key not in embeddings]
+        if missing:
+            missing_of.setdefault(clip.sha256, (clip, missing))
+    to_come = {sha256: len(missing) for sha256, (_, missing) in missing_of.items()}
+    clips_of = Counter(clip.sha256 for clip in clips)
+    n_done = sum(n for sha256, n in clips_of.items() if sha256 not in to_come)
+    progress(n_done, len(clips))
+
+    if missing_of:
+        network = encoder()
+        bad: list[str] = []
+        # Crops of equal length share a batch without padding, so clips go in order of length, the longest first.
+        work = sorted(missing_of.values(), key=lambda item: -min(item[0].n_samples, CROP_SAMPLES))
+        for keys, batch, lengths in _batches(work, network.batch_size, threads, bad):
+            vectors = network.embed(batch, lengths)
+            store.append(keys, vectors)
+            embeddings.update(zip(keys, vectors, strict=True))
+            for key in keys:
+                to_come[key.clip_sha256] -= 1
+                if to_come[key.clip_sha256] == 0:
+                    n_done += clips_of[key.clip_sha256]
+            progress(n_done, len(clips))
+        if bad:
+            raise BadInputError(
+                "Clips that cannot be embedded as they are now; the others are stored. Mend them and materialize "
+                "curated_clips, then this, again.",
+                bad,
+            )
+
+    vectors = np.stack(
+        [sum(np.float64(weight) * embeddings[key] for key, weight in crops) for crops in crops_of]
+    ).astype(np.float32)
+    return ClipEmbeddings(vectors, len(embeddings) - reused, reused, time.perf_counter() - started)
+
+
+def _batches(
+    work: Sequence[tuple[Clip, list[CropKey]]], batch_size: int, threads: int, bad: list[str]
+) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
+    """Batches of crops across clips: keys, (n, CROP_SAMPLES) float32 and content lengths; bad clips go into `bad`."""
+    keys: list[CropKey] = []
+    crops: list[np.ndarray] = []
+    lengths: list[int] = []
+    for (clip, missing), decoded in _decode_ahead(work, threads):
+        try:
+            samples = decoded.result()
+        except BadClipError as error:
+            bad.append(f"{clip.fname}: {error}")
+            continue
+        for key in missing:
+            keys.append(key)
+            crops.append(cut_crop(samples, key.start))
+            lengths.append(min(CROP_SAMPLES, len(samples) - key.start))
+            if len(keys) == batch_size:
+                yield keys, np.stack(crops), lengths
+                keys, crops, lengths = [], [], []
+    if keys:
+        yield keys, np.stack(crops), lengths
+
+
+def _decode_ahead(
+    work: Sequence[tuple[Clip, list[CropKey]]], threads: int
+) -> Iterator[tuple[tuple[Clip, list[CropKey]], "Future[np.ndarray]"]]:
+    """Decode in threads, in order, at most a few clips ahead of whoever takes them."""
+    waiting: deque[tuple[tuple[Clip, list[CropKey]], Future[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        try:
+            for item in work:
+                waiting.append((item, pool.submit(_decode, item[0])))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _decode(clip: Clip) -> np.ndarray:
+    if not clip.path.is_file():
+        raise BadClipError("no such file")
+    if digest_file(clip.path).sha256 != clip.sha256:
+        raise BadClipError("its bytes changed since curated_clips was materialized")
+    samples = load_mono(clip.path)
+    if len(samples) != clip.n_samples:
+        raise BadClipError(f"{len(samples)} samples at 32 kHz, {clip.n_samples} expected")
+    return samples

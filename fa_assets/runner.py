@@ -1,0 +1,205 @@
+"""Running the definitions without the UI: find what is stale, make it in one run, say what went wrong.
+
+The run happens in this process, against the same instance as the UI, so what it materialized is seen there.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterEventType
+from filelock import FileLock
+
+from fa_assets.assets.source import CURATED_RECORDINGS
+from fa_assets.automation import EVERYTHING
+from fa_assets.dataset.recordings import scan_recordings
+from fa_assets.definitions import build_definitions
+from fa_assets.errors import UserError
+from fa_assets.partitions import FOLD_NAMES
+from fa_assets.resources.dataset import DatasetFolder
+from fa_assets.resources.progress import Watcher, watch_nothing
+from fa_assets.resources.recorder import Recorder
+from fa_assets.settings import Settings
+from fa_assets.staleness import Stale, find_stale, fold_range
+from fa_assets.storage.values import ValueStore
+
+_PROCESS_TAG = "fa_assets/process"
+_DATA_VERSION_TAG = "dagster/data_version"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run did: its id (None when everything was current), what it set out to make, what failed, what warned."""
+
+    run_id: str | None
+    planned: tuple[Stale, ...]
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the storage folder, made with our dagster.yaml."""
+    given = os.environ.get("DAGSTER_HOME")
+    if given:
+        return Path(given).expanduser().absolute()
+    home = settings.storage_root / "dagster_home"
+    configuration = Path(__file__).with_name("dagster.yaml")
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(configuration, home / "dagster.yaml")
+    return home
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Make this process and its children see these settings and this instance, and initialise the instance once.
+
+    Raises:
+        UserError: the storage folder cannot be written to.
+    """
+    try:
+        home = dagster_home(settings)
+        os.environ.update(settings.as_environment(), DAGSTER_HOME=str(home))
+        home.mkdir(parents=True, exist_ok=True)
+        # Several processes that start on a new home at once would trip over each other's tables.
+        with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
+            instance.get_runs_count()
+    except OSError as error:
+        raise UserError(
+            f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
+        ) from error
+
+
+def run(
+    settings: Settings,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] | None = None,
+    force: bool = False,
+    watcher: Watcher = watch_nothing,
+) -> RunOutcome:
+    """Materialize what is not current.
+
+    Args:
+        select: an asset selection, e.g. ``+mc5_metrics`` for it and all it needs; everything without one.
+        folds: only these folds of the partitioned assets; consecutive.
+        force: also what is current.
+        watcher: told of the progress of long assets.
+
+    Raises:
+        UserError: the settings, the dataset folder or the selection cannot be used.
+    """
+    definitions = build_definitions(settings, watcher)
+    with dg.DagsterInstance.get() as instance:
+        _bury_dead_runs(instance)
+        planned = plan(definitions, instance, settings, select=select, folds=folds, force=force)
+        if not planned:
+            return RunOutcome(None, (), (), ())
+        tags = {_PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"}
+        span = fold_range(planned)
+        if span is not None:
+            tags |= {_RANGE_START: span[0], _RANGE_END: span[1]}
+        result = definitions.resolve_job_def(EVERYTHING).execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        failures, warnings = _problems(result.all_events)
+        if not result.success and not failures:
+            failures = ("the run failed; its log is in the UI",)
+        return RunOutcome(result.run_id, tuple(planned), failures, warnings)
+
+
+def plan(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] | None = None,
+    force: bool = False,
+) -> list[Stale]:
+    """What a run would make, upstream first; the dataset folder is observed on the way."""
+    version = observe(instance, settings)
+    graph = definitions.resolve_asset_graph()
+    chosen = {key.to_user_string() for key in graph.materializable_asset_keys}
+    if select is not None:
+        try:
+            keys = dg.AssetSelection.from_string(select).resolve(graph)
+        except Exception as error:  # the parser raises several kinds
+            raise UserError(f"--select {select!r} cannot be understood: {error}") from error
+        chosen &= {key.to_user_string() for key in keys}
+        if not chosen:
+            raise UserError(f"--select {select!r} selects nothing that can be materialized.")
+    wanted = set(folds) if folds else set(FOLD_NAMES)
+    if force:
+        candidates = [
+            Stale(key.to_user_string(), fold, "forced")
+            for key in graph.toposorted_asset_keys
+            if graph.get(key).is_materializable
+            for fold in (FOLD_NAMES if graph.get(key).is_partitioned else (None,))
+        ]
+    else:
+        candidates = find_stale(definitions, instance, ValueStore(settings.storage_root), {CURATED_RECORDINGS: version})
+    return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
+
+
+def observe(instance: dg.DagsterInstance, settings: Settings) -> str:
+    """The data version of the dataset folder as it is now; Dagster is told when it is a new one."""
+    dataset = DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo).open()
+    state = scan_recordings(dataset, Recorder(storage=str(settings.storage_root)).recordings_memory)
+    key = dg.AssetKey(CURATED_RECORDINGS)
+    latest = instance.fetch_observations(key, limit=1).records
+    observation = latest[0].asset_observation if latest else None
+    if observation is None or observation.data_version != state.data_version:
+        instance.report_runless_asset_event(
+            dg.AssetObservation(
+                key,
+                metadata={"clips_named": state.clips_named, "clips_present": state.clips_present},
+                tags={_DATA_VERSION_TAG: state.data_version},
+            )
+        )
+    return state.data_version
+
+
+def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Failures and warnings of a run, in words."""
+    failures: list[str] = []
+    warnings: list[str] = []
+    for event in events:
+        if event.event_type is DagsterEventType.STEP_FAILURE:
+            data = event.step_failure_data
+            said = data.user_failure_data.description if data.user_failure_data else None
+            failures.append(f"{event.step_key}: {said or (data.error.to_string() if data.error else 'failed')}")
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
+                (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
+    return tuple(failures), tuple(warnings)
+
+
+def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    for dead in instance.get_runs(unfinished):
+        host, _, pid = dead.tags.get(_PROCESS_TAG, "").rpartition(":")
+        if host == socket.gethostname() and not _is_alive(int(pid)):
+            instance.report_run_failed(dead, "its process is gone")
+            instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
