@@ -152,7 +152,7 @@ def catalog_sync_command(**options: Any) -> None:
 def catalog_rebuild_command(**options: Any) -> None:
     """Make the catalog anew from the ledger and the stored values."""
     with _friendly_errors():
-        _catalog(_apply(options)).rebuild()
+        click.echo(f"Made anew from {_catalog(_apply(options)).rebuild()} materializations.")
 
 
 @main.command("sql")

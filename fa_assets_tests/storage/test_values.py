@@ -48,7 +48,7 @@ def test_partitions_are_hive_folders_that_duckdb_reads(tmp_path: Path) -> None:
 
 
 def test_a_missing_value_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(MissingValueError, match="mc5_embeddings, fold 3, has not been materialized"):
+    with pytest.raises(MissingValueError, match="mc5_embeddings, fold 3 has not been materialized"):
         ValueStore(tmp_path).read("mc5_embeddings", "3")
     assert ValueStore(tmp_path).header("folds") is None
 

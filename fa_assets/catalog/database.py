@@ -1,0 +1,316 @@
+"""The catalog: `catalog.duckdb`, a projection of the ledger that can be deleted and made anew at any time.
+
+- Whatever the catalog says comes from ledger entries and from value files they name; nothing else writes to it.
+- An entry is in it wholly or not at all: each sync is one transaction.
+- One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
+  against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
+  the next sync.
+- A row of `clips`, `folds` and `predictions` comes from a value file whose bytes were, when its asset was last synced,
+  those of the entry named in its materialization_id: the newest such entry. A value without one has no rows.
+- A catalog of a newer layout is refused and left as it is; one of an older layout is made anew.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from fa_assets.catalog import schema
+from fa_assets.catalog.ledger import Ledger, LedgerEntry
+from fa_assets.errors import UserError
+from fa_assets.recipe import Scalar
+from fa_assets.storage.atomic import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 10.0
+"""How long to wait for another process that has the catalog open."""
+
+_RETRY_S = 0.05
+
+
+class CatalogBusyError(UserError):
+    """Another process has the catalog open."""
+
+
+class Catalog:
+    """The catalog at `path`, made from `ledger` and the value files under `storage_root`."""
+
+    def __init__(self, path: Path, storage_root: Path, ledger: Ledger) -> None:
+        self.path = path
+        self.storage_root = storage_root
+        self.ledger = ledger
+
+    def sync(self, timeout_s: float = PATIENCE_S) -> int:
+        """Bring the catalog up to date with the ledger; return the number of entries that were added.
+
+        Raises:
+            CatalogBusyError: another process had it open all the time.
+            UserError: it, or the ledger, is of a newer version, or it cannot be opened; it is left as it is.
+            duckdb.Error, OSError: it could not be written (disk full); it is left as it was.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._alone(deadline):
+            with closing(self._open(deadline)) as connection:
+                version = self._known_version(connection)
+                if version in (None, schema.SCHEMA_VERSION):
+                    return self._apply(connection)
+            log.info("%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION)
+            return self._make_anew()
+
+    def try_sync(self, timeout_s: float = PATIENCE_S) -> bool:
+        """`sync` for the end of a run, whose results are safe in the ledger: it warns instead of raising.
+
+        Returns False when the catalog is behind: it was busy for `timeout_s` seconds, or could not be written.
+        """
+        try:
+            self.sync(timeout_s)
+        except CatalogBusyError as error:
+            log.warning("%s The run goes on; the catalog catches up at the next write.", error)
+            return False
+        except (UserError, duckdb.Error, OSError) as error:
+            log.warning("%s was not brought up to date; the ledger has everything. %s", self.path, error)
+            return False
+        return True
+
+    def rebuild(self, timeout_s: float = PATIENCE_S) -> int:
+        """Make the catalog anew from the ledger and the value files, beside the old one, and put it in its place.
+
+        Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._alone(deadline):
+            if self.path.exists():
+                try:
+                    with closing(self._open(deadline)) as connection:
+                        self._known_version(connection)
+                except _UnusableCatalogError as error:
+                    log.warning("%s", error)
+            return self._make_anew()
+
+    @contextmanager
+    def connect(self, read_only: bool = True, timeout_s: float = PATIENCE_S) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for queries; close it soon, no run can bring the catalog up to date while it is open.
+
+        Raises:
+            CatalogBusyError: another process had it open for writing all the time.
+            UserError: it is not there, or cannot be opened.
+        """
+        if not self.path.exists():
+            raise UserError(
+                f"There is no catalog {self.path} yet: materialize something, or run `fa-assets catalog sync`."
+            )
+        with closing(self._open(time.monotonic() + timeout_s, read_only=read_only)) as connection:
+            yield connection
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
+        """The rows of a query, read-only.
+
+        Args:
+            sql: one statement that gives rows.
+            params: for its ``?`` or ``$name`` placeholders.
+
+        Raises:
+            UserError: as `connect`.
+            duckdb.Error: the query is wrong.
+        """
+        with self.connect() as connection:
+            return connection.sql(sql, params=params).to_arrow_table().to_pandas()
+
+    @contextmanager
+    def _alone(self, deadline: float) -> Iterator[None]:
+        """Hold the lock that keeps the writers of this program apart."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=max(0.0, deadline - time.monotonic()))
+        try:
+            lock.acquire()
+        except Timeout:
+            raise CatalogBusyError(f"The catalog {self.path} is being written by another process.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self, deadline: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        """Open the database, waiting until `deadline` while another process, or a part of this one, has it open."""
+        while True:
+            try:
+                return duckdb.connect(self.path, read_only=read_only)
+            except duckdb.Error as error:
+                if not _means_busy(error):
+                    raise _UnusableCatalogError(
+                        f"The catalog {self.path} cannot be opened ({error}): `fa-assets catalog rebuild` makes it anew."
+                    ) from error
+                if time.monotonic() >= deadline:
+                    raise CatalogBusyError(f"The catalog {self.path} is open elsewhere: {error}") from error
+            time.sleep(_RETRY_S)
+
+    def _known_version(self, connection: duckdb.DuckDBPyConnection) -> int | None:
+        """The layout's version, None for an empty database; a newer one than ours is a UserError."""
+        version = schema.read_version(connection)
+        if version is not None and version > schema.SCHEMA_VERSION:
+            raise UserError(
+                f"The catalog {self.path} has layout {version}, this fa_assets knows up to {schema.SCHEMA_VERSION}: "
+                "install a newer fa_assets, or move the catalog away and it is made anew."
+            )
+        return version
+
+    def _make_anew(self) -> int:
+        with replacing(self.path) as temporary:
+            try:
+                with closing(duckdb.connect(temporary)) as connection:
+                    added = self._apply(connection)
+            finally:
+                _log_of(temporary).unlink(missing_ok=True)
+            _log_of(self.path).unlink(missing_ok=True)  # it belongs to the old file
+        return added
+
+    def _apply(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""
+        connection.begin()
+        if schema.read_version(connection) is None:
+            schema.create(connection)
+        known = {id for (id,) in connection.execute("select id from materializations").fetchall()}
+        entries = list(self.ledger.entries(skip=known))
+        for table, rows in _history_rows(entries).items():
+            _insert(connection, table, pa.Table.from_pylist(rows))
+        for asset, partition in dict.fromkeys((entry.asset, entry.partition) for entry in entries):
+            current = _current_table(asset, partition)
+            if current is not None:
+                self._refresh(connection, asset, partition, current)
+        schema.create_embeddings_view(connection, self.storage_root)
+        connection.commit()
+        return len(entries)
+
+    def _refresh(
+        self, connection: duckdb.DuckDBPyConnection, asset: str, partition: str | None, current: "_CurrentTable"
+    ) -> None:
+        """Replace the rows of one value by those of its newest entry whose file is on disk."""
+        where = " and ".join(["true", *(f"{name} = ?" for name in current.constants)])
+        connection.execute(f"delete from {current.name} where {where}", list(current.constants.values()))
+        files = connection.execute(
+            "select m.id, f.path, f.sha256 from materializations m join files f on f.materialization_id = m.id "
+            "where f.position = 0 and m.asset = ? and m.partition is not distinct from ? order by m.id desc",
+            [asset, partition],
+        ).fetchall()
+        # Each file is read once: what is hashed is what is shown, also while another process replaces the file.
+        contents = {path: _read_or_none(self.storage_root / path) for path in {path for _, path, _ in files}}
+        digests = {
+            path: hashlib.sha256(content).hexdigest() for path, content in contents.items() if content is not None
+        }
+        for id, path, sha256 in files:
+            if digests.get(path) == sha256:
+                try:
+                    table = pq.read_table(pa.BufferReader(contents[path])).select(current.columns)
+                except (pa.ArrowException, KeyError) as error:
+                    log.warning("%s is not in the catalog's %s: %s", path, current.name, error)
+                    return
+                for name, value in {**current.constants, "materialization_id": id}.items():
+                    table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
+                _insert(connection, current.name, table)
+                return
+
+
+class _UnusableCatalogError(UserError):
+    """The file is there and is no DuckDB database that can be opened."""
+
+
+@dataclass(frozen=True)
+class _CurrentTable:
+    """Where the rows of a value go: the table, the columns of the file, and the columns that are the same in all rows."""
+
+    name: str
+    columns: list[str]
+    constants: Mapping[str, str | int]
+
+
+def _current_table(asset: str, partition: str | None) -> _CurrentTable | None:
+    """The current table that shows an asset's value, if one does."""
+    if asset == "curated_clips":
+        columns = ["fname", "labels", "sample_rate", "channels", "frames", "seconds", "sha256"]
+        return _CurrentTable("clips", columns, {})
+    if asset == "folds":
+        return _CurrentTable("folds", ["fname", "fold"], {})
+    predictions = re.fullmatch(r"(.+)_oof_predictions", asset)
+    if predictions is not None and partition is not None and partition.isdecimal():
+        columns = ["fname", "class_name", "truth", "logit", "probability"]
+        return _CurrentTable("predictions", columns, {"scheme": predictions[1], "fold": int(partition)})
+    return None
+
+
+def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that entries add, by table; tables without rows are left out."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+
+    def add(table: str, **row: Any) -> None:
+        rows.setdefault(table, []).append(row)
+
+    for entry in entries:
+        add(
+            "materializations",
+            id=entry.id,
+            asset=entry.asset,
+            partition=entry.partition,
+            run_id=entry.run_id,
+            started_at=entry.started_at,
+            finished_at=entry.finished_at,
+            seconds=(entry.finished_at - entry.started_at).total_seconds(),
+            code_version=entry.code_version,
+            data_version=entry.data_version,
+            metadata=json.dumps(entry.metadata),
+        )
+        for one in entry.inputs:
+            add("inputs", materialization_id=entry.id, **vars(one))
+        for table, facts in (("settings", entry.settings), ("environment", entry.environment)):
+            for name, value in facts.items():
+                add(table, materialization_id=entry.id, name=name, value=_text(value))
+        for phase, seconds in entry.timings.items():
+            add("timings", materialization_id=entry.id, phase=phase, seconds=seconds)
+        for position, file in enumerate(entry.files):
+            add("files", materialization_id=entry.id, position=position, **vars(file))
+        for metric in entry.metrics:
+            lwlrap = metric.precision_sum / metric.count if metric.count else None
+            add("metrics", materialization_id=entry.id, **vars(metric), lwlrap=lwlrap)
+    return rows
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    connection.register("new_rows", rows)
+    connection.execute(f"insert into {table} by name select * from new_rows")
+    connection.unregister("new_rows")
+
+
+def _text(value: Scalar) -> str | None:
+    """A setting as text: a string as it is, anything else as in JSON, None as null."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _read_or_none(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _log_of(database: Path) -> Path:
+    """DuckDB's write-ahead log, which lies beside the database while it is open or after its process died."""
+    return database.with_name(f"{database.name}.wal")
+
+
+def _means_busy(error: duckdb.Error) -> bool:
+    """Whether another process has the file open (IO error), or this one has it open in the other mode."""
+    return "Could not set lock on file" in str(error) or "different configuration than existing" in str(error)

@@ -1,0 +1,468 @@
+"""The catalog: equal to the ledger, whoever writes at once and whoever has it open."""
+
+import logging
+import multiprocessing
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from filelock import FileLock
+
+from fa_assets.catalog import schema
+from fa_assets.catalog.database import CatalogBusyError
+from fa_assets.catalog.ledger import InputVersion
+from fa_assets.errors import UserError
+from fa_assets_tests.catalog.made_up import METRICS, MadeUpStorage, an_entry, dump
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> MadeUpStorage:
+    return MadeUpStorage(tmp_path / "storage")
+
+
+@contextmanager
+def held_by_another_process(code: str, path: Path) -> Iterator[None]:
+    """Run `code` in another process, which then keeps what it holds until the block ends."""
+    program = f"import sys, duckdb, filelock; path = sys.argv[1]; {code}; print('ready', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "ready\n"
+        yield
+    finally:
+        holder.communicate()
+
+
+def rows(storage: MadeUpStorage, sql: str) -> list[tuple[object, ...]]:
+    with storage.catalog.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_an_entry_is_in_the_tables_field_by_field(storage: MadeUpStorage) -> None:
+    entry = an_entry()
+    storage.ledger.append(entry)
+    assert storage.catalog.sync() == 1
+    everything = dump(storage.catalog)
+    assert everything["materializations"] == [
+        (
+            entry.id, "folds", None, "run-1", entry.started_at, entry.finished_at, 1.5, "1 seed=42", "v1",
+            '{"rows": 2, "lwlrap": 0.75, "worst": ["gong", "bell"], "none": null}',
+        )
+    ]  # fmt: skip
+    assert everything["inputs"] == [
+        (entry.id, "curated_clips", None, "c1"),
+        (entry.id, "mc5_embeddings", "3", "e1"),
+    ]
+    settings = {"C": "2.0", "device": None, "precision": "fp32", "seed": "42", "shuffle": "true"}
+    assert everything["settings"] == [(entry.id, name, value) for name, value in settings.items()]
+    environment = {"git_dirty": "false", "python": "3.11.9", "torch": None}
+    assert everything["environment"] == [(entry.id, name, value) for name, value in environment.items()]
+    assert everything["timings"] == [(entry.id, "read", 0.25), (entry.id, "stratify", 1.0)]
+    assert everything["files"] == [(entry.id, 0, "values/folds/folds.parquet", 123, "ab" * 32)]
+    assert everything["metrics"] == [
+        (entry.id, "mc5", 0, "bell", 1.5, 2, 0.75),
+        (entry.id, "mc5", 0, "never", 0.0, 0, None),
+    ]
+    assert everything["folds"] == []  # no file of these bytes is on disk
+
+
+def test_sync_adds_what_is_new_and_only_that(storage: MadeUpStorage) -> None:
+    assert storage.catalog.sync() == 0
+    storage.write_clips()
+    assert storage.catalog.sync() == 1
+    before = dump(storage.catalog)
+    assert storage.catalog.sync() == 0
+    assert dump(storage.catalog) == before
+
+
+def test_the_values_are_in_the_current_tables(storage: MadeUpStorage) -> None:
+    storage.write_everything()
+    storage.write_predictions("center", 1, logit=2.0)
+    storage.catalog.sync()
+    assert rows(storage, "select labels, seconds from clips where fname = 'gong.wav'") == [(["bell", "gong"], 1.0)]
+    assert rows(storage, "select fname, fold from folds order by fname") == [
+        ("bell.wav", 0), ("gong.wav", 1), ("hail.wav", 1), ("rain.wav", 0),
+    ]  # fmt: skip
+    assert rows(
+        storage,
+        "select scheme, fold, count(*), sum(truth::int), min(logit) from predictions group by 1, 2 order by 1, 2",
+    ) == [("center", 1, 8, 3, 2.0), ("mc5", 0, 8, 2, 0.0), ("mc5", 1, 8, 3, 0.0)]
+    assert rows(
+        storage,
+        "select scheme, fold, fname, embedding[1], len(embedding) from embeddings where fold = 1 order by fname",
+    ) == [("mc5", 1, "gong.wav", 2.0, 2048), ("mc5", 1, "hail.wav", pytest.approx(0.1), 2048)]
+
+
+def test_a_new_materialization_replaces_its_own_rows_only(storage: MadeUpStorage) -> None:
+    storage.write_predictions("mc5", 0)
+    other = storage.write_predictions("mc5", 1)
+    storage.catalog.sync()
+    newer = storage.write_predictions("mc5", 0, logit=5.0)
+    storage.catalog.sync()
+    assert rows(storage, "select distinct fold, materialization_id, logit from predictions order by 1") == [
+        (0, newer, 5.0),
+        (1, other, 0.0),
+    ]
+    assert rows(storage, "select count(*) from materializations") == [(3,)]
+
+
+def test_equal_bytes_belong_to_the_newest_entry(storage: MadeUpStorage) -> None:
+    path = storage.values.path("curated_clips")
+    storage.write_clips()
+    storage.catalog.sync()
+    content = path.read_bytes()
+    newer = storage.write_clips()
+    assert path.read_bytes() == content
+    storage.catalog.sync()
+    assert rows(storage, "select distinct materialization_id from clips") == [(newer,)]
+
+
+def test_an_overwritten_value_never_shows_the_new_file_under_the_old_entry(storage: MadeUpStorage) -> None:
+    storage.write_clips(seconds=1.0)
+    newer = storage.write_clips(seconds=2.0)
+    assert storage.catalog.sync() == 2
+    assert rows(storage, "select distinct materialization_id, seconds from clips") == [(newer, 2.0)]
+
+
+def test_the_entry_whose_file_is_on_disk_counts_also_when_the_clock_stepped_back(storage: MadeUpStorage) -> None:
+    storage.write_clips(seconds=1.0, id="20260102T000000000000Z-0")
+    storage.catalog.sync()
+    storage.write_clips(seconds=2.0, id="20260101T000000000000Z-0")
+    storage.catalog.sync()
+    assert rows(storage, "select distinct materialization_id, seconds from clips") == [
+        ("20260101T000000000000Z-0", 2.0)
+    ]
+    before = dump(storage.catalog)
+    storage.catalog.rebuild()
+    assert dump(storage.catalog) == before
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PAR1 not ours")])
+def test_a_value_that_is_gone_or_changed_has_no_rows(spoil: Callable[[Path], None], storage: MadeUpStorage) -> None:
+    storage.write_clips()
+    spoil(storage.values.path("curated_clips"))
+    assert storage.catalog.sync() == 1
+    assert rows(storage, "from clips") == []
+    assert rows(storage, "select asset from materializations") == [("curated_clips",)]
+
+
+def test_a_value_with_other_columns_is_left_out_with_a_warning(
+    storage: MadeUpStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage.write("folds", pa.table({"something": [1]}))
+    storage.write_clips()
+    assert storage.catalog.sync() == 2
+    assert "values/folds/folds.parquet is not in the catalog's folds" in caplog.text
+    assert rows(storage, "select count(*) from clips") == [(4,)]
+
+
+@pytest.mark.parametrize("name", ["it's", "a [b] *c", "ü ö"])
+def test_the_storage_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path / name)
+    storage.write_everything()
+    storage.catalog.sync()
+    assert rows(storage, "select count(*) from embeddings") == [(4,)]
+    assert rows(storage, "select count(*) from clips") == [(4,)]
+
+
+def test_the_embeddings_view_is_empty_until_there_are_files(storage: MadeUpStorage) -> None:
+    storage.catalog.sync()
+    empty = storage.catalog.query("from embeddings")
+    assert list(empty.columns) == ["scheme", "fold", "fname", "embedding"]
+    assert len(empty) == 0
+    with storage.catalog.connect() as connection:
+        types = connection.execute("describe embeddings").fetchall()
+    storage.write_everything()
+    storage.catalog.sync()
+    with storage.catalog.connect() as connection:
+        assert connection.execute("describe embeddings").fetchall() == types
+        assert connection.execute("select count(*) from embeddings").fetchone() == (4,)
+
+
+def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -> None:
+    storage.write_everything("run-1")
+    storage.catalog.sync()
+    storage.write_everything("run-2", seed=7)
+    storage.catalog.sync()
+    storage.write_clips(seconds=3.0)
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    assert storage.catalog.rebuild() == len(before["materializations"]) == 17
+    assert dump(storage.catalog) == before
+    assert all(before.values())  # no table or view was compared empty
+    assert sorted(path.name for path in storage.root.glob("*catalog*")) == ["catalog.duckdb", "catalog.duckdb.lock"]
+
+
+def test_a_deleted_or_damaged_catalog_is_made_anew(storage: MadeUpStorage) -> None:
+    storage.write_everything()
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    storage.catalog.path.unlink()
+    storage.catalog.sync()
+    assert dump(storage.catalog) == before
+    storage.catalog.path.write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match=r"cannot be opened .*fa-assets catalog rebuild"):
+        storage.catalog.sync()
+    assert storage.catalog.try_sync() is False
+    storage.catalog.rebuild()
+    assert dump(storage.catalog) == before
+
+
+def test_what_a_killed_process_left_beside_the_catalog_does_not_reach_the_new_one(storage: MadeUpStorage) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    program = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('delete from clips'); os._exit(0)"
+    subprocess.run([sys.executable, "-c", program, storage.catalog.path], check=True)
+    assert storage.catalog.path.with_name("catalog.duckdb.wal").exists()
+    storage.catalog.path.write_bytes(b"no database" * 1000)
+    storage.catalog.rebuild()
+    assert dump(storage.catalog) == before
+
+
+def test_a_sync_that_fails_half_way_leaves_the_catalog_as_it_was(
+    storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    storage.write_everything()
+
+    def fail(*_: object) -> None:
+        raise duckdb.IOException("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "create_embeddings_view", fail)  # the last statement of the transaction
+        assert storage.catalog.try_sync() is False
+        with pytest.raises(duckdb.IOException):
+            storage.catalog.rebuild()
+    assert dump(storage.catalog) == before
+    assert sorted(path.name for path in storage.root.glob("*catalog*")) == ["catalog.duckdb", "catalog.duckdb.lock"]
+    assert storage.catalog.sync() == 8
+
+
+def set_version(storage: MadeUpStorage, version: int) -> bytes:
+    with storage.catalog.connect(read_only=False) as connection:
+        connection.execute("update schema_version set version = ?", [version])
+    return storage.catalog.path.read_bytes()
+
+
+def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> None:
+    storage.catalog.sync()
+    content = set_version(storage, schema.SCHEMA_VERSION + 1)
+    storage.write_clips()
+    for act in (storage.catalog.sync, storage.catalog.rebuild):
+        with pytest.raises(UserError, match="has layout 2, this fa_assets knows up to 1: install a newer"):
+            act()
+    assert storage.catalog.try_sync() is False
+    assert storage.catalog.path.read_bytes() == content
+
+
+def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    set_version(storage, schema.SCHEMA_VERSION - 1)
+    assert storage.catalog.sync() == 1
+    assert dump(storage.catalog) == before
+
+
+@pytest.mark.parametrize(
+    ("hold", "what"),
+    [
+        ("held = duckdb.connect(path)", "a shell that may write"),
+        ("held = duckdb.connect(path, read_only=True)", "a shell that reads"),
+        ("held = filelock.FileLock(path + '.lock'); held.acquire()", "a sync under way"),
+    ],
+)
+def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_later(
+    hold: str, what: str, storage: MadeUpStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    written = storage.write_predictions("mc5", 0)
+    with held_by_another_process(hold, storage.catalog.path):
+        started = time.monotonic()
+        with caplog.at_level(logging.WARNING):
+            assert storage.catalog.try_sync(timeout_s=0.3) is False, what
+        assert 0.25 < time.monotonic() - started < 3
+        assert "catches up at the next write" in caplog.text
+        with pytest.raises(CatalogBusyError, match=r"catalog\.duckdb is (open elsewhere|being written)"):
+            storage.catalog.sync(timeout_s=0.1)
+        with pytest.raises(CatalogBusyError):
+            storage.catalog.rebuild(timeout_s=0.1)
+    assert storage.catalog.try_sync() is True
+    assert rows(storage, "select distinct materialization_id from predictions") == [(written,)]
+
+
+def test_a_sync_waits_for_a_reader_that_closes_soon(storage: MadeUpStorage) -> None:
+    storage.catalog.sync()
+    storage.write_clips()
+    code = "import time; held = duckdb.connect(path); print('ready', flush=True); time.sleep(0.5); held.close()"
+    with held_by_another_process(code, storage.catalog.path):
+        assert storage.catalog.sync() == 1
+
+
+def test_a_folder_that_cannot_be_written_fails_no_run(storage: MadeUpStorage, caplog: pytest.LogCaptureFixture) -> None:
+    storage.catalog.path.parent.parent.mkdir(exist_ok=True)
+    storage.catalog.path.parent.write_text("a file where the folder should be")
+    assert storage.catalog.try_sync() is False
+    assert "the ledger has everything" in caplog.text
+
+
+def materialize_and_sync(root: Path, process: int, count: int) -> None:
+    """Several materializations, each followed by a sync that must succeed."""
+    storage = MadeUpStorage(root)
+    for number in range(count):
+        storage.write_predictions("mc5", process, logit=float(number), run_id=f"run-{process}")
+        storage.catalog.sync(timeout_s=60)
+
+
+def test_processes_that_sync_at_once_lose_no_row_and_raise_no_lock_error(storage: MadeUpStorage) -> None:
+    n_processes, count = 6, 4
+    spawn = multiprocessing.get_context("spawn")
+    processes = [
+        spawn.Process(target=materialize_and_sync, args=(storage.root, number, count)) for number in range(n_processes)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * n_processes
+    assert storage.catalog.sync() == 0
+    assert rows(storage, "select run_id, count(*) from materializations group by 1 order by 1") == [
+        (f"run-{number}", count) for number in range(n_processes)
+    ]
+    assert rows(storage, "select count(*), count(distinct materialization_id) from settings") == [(0, 0)]
+    assert rows(storage, "select count(distinct materialization_id) from files") == [(n_processes * count,)]
+    # Folds 0 and 1 have clips; each shows its last materialization.
+    assert rows(storage, "select distinct fold, logit from predictions order by 1") == [
+        (0, count - 1.0),
+        (1, count - 1.0),
+    ]
+
+
+def test_threads_may_read_and_sync_in_one_process(storage: MadeUpStorage) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    lock = FileLock(storage.catalog.path.with_name("catalog.duckdb.lock"))
+    with storage.catalog.connect(), pytest.raises(CatalogBusyError):
+        storage.catalog.sync(timeout_s=0.1)
+    lock.acquire(timeout=0.1)  # the failed sync let go of it
+    lock.release()
+    assert storage.catalog.sync() == 0
+
+
+def test_a_query_before_there_is_a_catalog_says_what_to_do(storage: MadeUpStorage) -> None:
+    with pytest.raises(UserError, match="There is no catalog .* `fa-assets catalog sync`"):
+        storage.catalog.query("from clips")
+
+
+def test_queries_take_parameters_cannot_write_and_warn_of_nothing(
+    storage: MadeUpStorage, recwarn: pytest.WarningsRecorder
+) -> None:
+    storage.write_everything()
+    storage.catalog.sync()
+    frame = storage.catalog.query("select fname, fold from folds where fold = $fold order by fname", {"fold": 1})
+    assert frame.to_dict("list") == {"fname": ["gong.wav", "hail.wav"], "fold": [1, 1]}
+    assert len(storage.catalog.query("from materializations where asset = ?", ["folds"])) == 1
+    with pytest.raises(duckdb.Error, match="read-only"):
+        storage.catalog.query("delete from folds")
+    assert [str(one.message) for one in recwarn] == []
+    assert storage.catalog.sync() == 0  # nothing was left open
+
+
+def test_everything_is_explained_inside_the_database(storage: MadeUpStorage) -> None:
+    storage.catalog.sync()
+    storage.write_everything()
+    storage.catalog.sync()
+    unexplained = """
+        select 'table', table_name from duckdb_tables() where comment is null
+        union all select 'view', view_name from duckdb_views() where not internal and comment is null
+        union all select 'macro', function_name from duckdb_functions()
+            where function_type = 'table_macro' and not internal and comment is null
+        union all select 'column', table_name || '.' || column_name from duckdb_columns()
+            where not internal and comment is null and table_name <> 'schema_version'
+    """
+    assert rows(storage, unexplained) == []
+
+
+def test_lwlrap_is_the_quotient_of_the_sums(storage: MadeUpStorage) -> None:
+    id = storage.write_everything()
+    storage.catalog.sync()
+    found = {
+        (scope, fold, name): (value, count)
+        for scope, fold, name, value, count in rows(
+            storage,
+            f"select scope, fold, class_name, lwlrap, count from lwlrap where scheme = 'mc5' and materialization_id = '{id}'",
+        )
+    }
+    total = sum(value for value, _ in METRICS.values())
+    assert found == {
+        ("overall", None, None): (pytest.approx(total / 5, abs=1e-15), 5),
+        ("fold", 0, None): (0.75, 2),
+        ("fold", 1, None): (pytest.approx(1.65 / 3, abs=1e-15), 3),
+        ("class", None, "bell"): (0.75, 2),
+        ("class", None, "gong"): (0.25, 1),
+        ("class", None, "rain"): (pytest.approx(0.7, abs=1e-15), 2),
+        ("class", None, "never"): (None, 0),
+    }
+
+
+def test_lineage_goes_to_the_source_and_to_the_right_materializations(storage: MadeUpStorage) -> None:
+    first = storage.write_everything("run-1")
+    second = storage.write_everything("run-2", seed=7)
+    storage.catalog.sync()
+    for id, run_id in ((first, "run-1"), (second, "run-2")):
+        upstream = rows(
+            storage,
+            "select l.depth, l.asset, l.partition, m.run_id "
+            f"from lineage_of('{id}') l left join materializations m on m.id = l.materialization_id",
+        )
+        assert sorted(upstream, key=repr) == [
+            (1, "folds", None, run_id),
+            (1, "mc5_oof_predictions", "0", run_id),
+            (1, "mc5_oof_predictions", "1", run_id),
+            (2, "curated_clips", None, run_id),
+            (2, "mc5_embeddings", "0", run_id),
+            (2, "mc5_embeddings", "1", run_id),
+            (3, "cnn14_checkpoint", None, run_id),
+            (3, "curated_recordings", None, None),
+        ]
+    made_by = "from lineage l join materializations m on m.id = l.source_id"
+    assert rows(storage, f"select count(*) > 0 {made_by}") == [(True,)]
+    assert rows(storage, f"{made_by} where (m.asset, m.partition) is distinct from (l.asset, l.partition)") == []
+
+
+def test_lineage_takes_the_newest_maker_before_the_reader(storage: MadeUpStorage) -> None:
+    read = [InputVersion("folds", None, "v1")]
+    table = pa.table({"x": [1]})
+    storage.write("folds", table, id="2026-1")
+    storage.write("folds", table, id="2026-2")
+    storage.write("folds", table, id="2026-3", data_version="v2")
+    storage.write("mc5_metrics", table, id="2026-4", inputs=read)
+    storage.write("folds", table, id="2026-5")
+    storage.write("mc5_metrics", table, id="2025-0", inputs=read)  # the clock stepped back before it was written
+    storage.catalog.sync()
+    assert rows(storage, "select materialization_id, source_id from lineage order by 1") == [
+        ("2025-0", "2026-1"),
+        ("2026-4", "2026-2"),
+    ]
+
+
+def test_runs_are_summed_up(storage: MadeUpStorage) -> None:
+    storage.write_everything("run-1")
+    storage.write_clips(run_id="run-2")
+    storage.catalog.sync()
+    assert rows(storage, "select run_id, materializations, finished_at >= started_at from runs order by 1") == [
+        ("run-1", 8, True),
+        ("run-2", 1, True),
+    ]
