@@ -1,0 +1,150 @@
+"""From a file of sound to what the network hears: 32 kHz mono float32, the same samples as `librosa.load` gives.
+
+A clip is good when the whole file decodes, holds at least one sample, all of them finite, and was not cut short; why it
+is not is said in a `BadClipError`. libsndfile, soxr and hashlib release the GIL, so clips can be read from several
+threads.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from fa_assets.audio.truncation import find_shortfall, mp3_states_its_length, ogg_lacks_its_end
+from fa_assets.errors import UserError
+
+SAMPLE_RATE = 32_000
+"""Rate in Hz that CNN14 was trained at (PANNs, Kong et al. 2020)."""
+
+_BLOCK_SAMPLES = 1 << 21
+"""Samples of all channels that `inspect_clip` decodes at a time: 8 MiB."""
+_UNKNOWN_FRAMES = (1 << 63) - 1
+"""What libsndfile reports for a stream that does not state its length."""
+_SAMPLE_BYTES = {
+    "PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a file holds: rate in Hz, channels, decoded frames, seconds, and the sha256 (hex) of its bytes."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+    seconds: float
+    sha256: str
+
+
+class BadClipError(UserError):
+    """A clip that cannot be used; the message is the reason, without the clip's name."""
+
+
+def inspect_clip(path: Path) -> ClipInfo:
+    """Decode a whole file, in blocks, and hash its bytes.
+
+    Raises:
+        BadClipError: no such file, not a file, unreadable, empty, not audio, damaged, truncated, without samples, or
+            with NaN or infinite samples.
+    """
+    with _open(path) as sound:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        _refuse_truncated(path, sound)
+        frames = sum(len(block) for block in _blocks(sound))
+        if frames < sound.frames and (sound.format != "MP3" or mp3_states_its_length(path)):
+            raise BadClipError(f"truncated: the header promises {sound.frames} frames, the file holds {frames}")
+        if not frames:
+            raise BadClipError("holds no samples")
+        return ClipInfo(sound.samplerate, sound.channels, frames, frames / sound.samplerate, sha256)
+
+
+def resampled_length(frames: int, sample_rate: int) -> int:
+    """Number of samples that `load_mono` gives for a file of `frames` frames at `sample_rate` Hz.
+
+    ceil(frames * 32000 / sample_rate) in the floating-point arithmetic of `librosa.resample`. At unusual rates (1159
+    Hz) a product that should be whole comes out a hair above it; librosa then gives one sample more, and so do we.
+    """
+    return math.ceil(frames * (SAMPLE_RATE / sample_rate))
+
+
+def load_mono(path: Path) -> np.ndarray:
+    """Samples of a clip at 32 kHz, the mean of its channels: (n,) float32, n = `resampled_length`.
+
+    Equal to `librosa.load(path, sr=32000, mono=True)`: libsndfile, mean of the channels, soxr HQ, then zeros or a cut
+    at the end to reach the length.
+
+    Raises:
+        BadClipError: as `inspect_clip`, except that a file that was cut short may pass.
+    """
+    with _open(path) as sound:
+        samples = _read(sound, -1).mean(axis=1)  # in one piece: soundfile seeks after a read, which MP3 shows
+        rate = sound.samplerate
+    if not len(samples):
+        raise BadClipError("holds no samples")
+    if rate == SAMPLE_RATE:
+        return samples
+    length = resampled_length(len(samples), rate)
+    resampled = soxr.resample(samples, rate, SAMPLE_RATE, quality="soxr_hq")[:length]
+    return np.pad(resampled, (0, length - len(resampled)))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+    if not path.is_file():
+        raise BadClipError("not a file" if path.exists() else "no such file")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise BadClipError("empty file")
+        sound = soundfile.SoundFile(path)
+    except OSError as error:
+        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
+    except soundfile.LibsndfileError as error:
+        raise BadClipError(f"not audio libsndfile can read: {error.error_string}") from error
+    except TypeError as error:  # soundfile asks for the rate and channels of a file called *.raw
+        raise BadClipError("not audio libsndfile can read: raw samples without a header") from error
+    with sound:
+        if sound.frames == _UNKNOWN_FRAMES:
+            raise BadClipError("does not state its length, as a stream does; write it to a file again")
+        yield sound
+
+
+def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """The file in blocks of (frames, channels) float32."""
+    while len(block := _read(sound, max(_BLOCK_SAMPLES // sound.channels, 1))):
+        yield block
+
+
+def _read(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
+    """The next `frames` frames (-1: all) or as many as there are: (frames, channels) float32, finite."""
+    start = sound.tell()
+    try:
+        block = sound.read(frames, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise BadClipError(f"truncated or damaged: no sound after frame {start}: {error.error_string}") from error
+    if not np.isfinite(block).all():
+        raise BadClipError("contains NaN or infinite samples")
+    return block
+
+
+def _refuse_truncated(path: Path, sound: soundfile.SoundFile) -> None:
+    if sound.format == "OGG" and ogg_lacks_its_end(path):
+        raise BadClipError("truncated: the Ogg stream stops before its last page")
+    shortfall = find_shortfall(path)
+    if shortfall is None:
+        return
+    frame_bytes = sound.channels * _SAMPLE_BYTES.get(sound.subtype, 0)
+    if not frame_bytes:
+        raise BadClipError(
+            f"truncated: the header promises {shortfall.promised} bytes, the file holds {shortfall.held}"
+        )
+    promised, held = shortfall.promised // frame_bytes, shortfall.held // frame_bytes
+    if held < promised:
+        raise BadClipError(f"truncated: the header promises {promised} frames, the file holds {held}")

@@ -1,0 +1,54 @@
+"""Where crops lie, and what is in them."""
+
+import numpy as np
+import pytest
+
+from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, Crop, cut_crop, distinct_crops
+
+T = CROP_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "scheme", "expected"),
+    [
+        (1, "mc5", [(0, 1.0)]),
+        (T, "mc5", [(0, 1.0)]),
+        (T + 1, "mc5", [(0, 0.8), (1, 0.2)]),
+        (T + 2, "mc5", [(0, 0.4), (1, 0.4), (2, 0.2)]),
+        (T + 3, "mc5", [(0, 0.4), (1, 0.2), (3, 0.2), (2, 0.2)]),
+        (3 * T, "mc5", [(0, 0.2), (T, 0.2), (2 * T, 0.2), (T // 2, 0.2), (3 * T // 2, 0.2)]),
+        (T - 1, "center", [(0, 1.0)]),
+        (T + 3, "center", [(1, 1.0)]),
+    ],
+)
+def test_distinct_crops(n_samples: int, scheme: str, expected: list[tuple[int, float]]) -> None:
+    assert distinct_crops(n_samples, SCHEMES[scheme]) == tuple(Crop(*crop) for crop in expected)
+
+
+@pytest.mark.parametrize("n_samples", [T + 1, T + 12_345, 832_001, 10**9 + 7])
+def test_mc5_is_the_recorded_formula(n_samples: int) -> None:
+    slack = n_samples - T
+    starts = [0, slack // 2, slack, int(0.25 * slack), int(0.75 * slack)]
+    crops = distinct_crops(n_samples, SCHEMES["mc5"])
+    assert [crop.start for crop in crops] == list(dict.fromkeys(starts))
+    assert sum(crop.weight for crop in crops) == pytest.approx(1, abs=1e-15)
+
+
+def test_schemes_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        SCHEMES["mc5"] = SCHEMES["center"]  # type: ignore[index]
+
+
+def test_short_clip_is_padded_at_the_end() -> None:
+    crop = cut_crop(np.array([1.0, 2.0, 3.0]), 0)
+    assert (crop.shape, crop.dtype) == ((T,), np.float32)
+    assert crop[:3].tolist() == [1, 2, 3]
+    assert not crop[3:].any()
+
+
+def test_crop_is_a_copy_of_its_place() -> None:
+    samples = np.arange(T + 10, dtype=np.float32)
+    crop = cut_crop(samples, 10)
+    np.testing.assert_array_equal(crop, samples[10:])
+    crop[0] = -1
+    assert samples[10] == 10

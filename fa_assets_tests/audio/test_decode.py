@@ -1,0 +1,241 @@
+"""Decoding: what is a good clip, and that its samples are those of `librosa.load`."""
+
+import hashlib
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, inspect_clip, load_mono, resampled_length
+
+
+def write_noise(path: Path, frames: int, rate: int, channels: int = 1, **options: str) -> Path:
+    samples = np.random.default_rng(frames + rate).uniform(-0.5, 0.5, (frames, channels))
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "rate", "channels", "options"),
+    [
+        ("a.wav", 16_001, 8_000, 1, {}),
+        ("a.wav", 22_051, 11_025, 1, {}),
+        ("a.wav", 30_000, 16_000, 2, {"subtype": "PCM_24"}),
+        ("a.wav", 70_000, 22_050, 1, {"subtype": "PCM_U8"}),
+        ("a.wav", 65_536, 32_000, 2, {}),
+        ("a.wav", 441_000, 44_100, 1, {}),  # exactly 10 s: 320,000 samples
+        ("a.wav", 441_001, 44_100, 1, {}),
+        ("a.wav", 150_000, 44_100, 2, {"subtype": "FLOAT"}),
+        ("a.wav", 200_000, 48_000, 6, {}),
+        ("a.wav", 100_000, 48_000, 9, {}),
+        ("a.wav", 96_001, 96_000, 1, {"subtype": "DOUBLE"}),
+        ("a.wav", 192_001, 192_000, 2, {}),
+        ("a.wav", 160, 8_000, 1, {}),  # 0.02 s
+        ("a.wav", 882, 44_100, 1, {}),
+        ("a.wav", 1, 8_000, 1, {}),
+        ("a.wav", 1, 44_100, 1, {}),
+        ("a.wav", 1, 192_000, 2, {}),
+        ("a.wav", 1_159, 1_159, 1, {}),  # a rate at which librosa's length is one more than the exact ceiling
+        ("a.flac", 1_100_000, 44_100, 2, {}),  # more than one block
+        ("a.aiff", 50_000, 48_000, 1, {}),
+        ("a.ogg", 1_100_000, 44_100, 2, {}),
+        ("a.mp3", 2_200_000, 44_100, 1, {}),
+    ],
+)
+def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, channels: int, options: dict) -> None:
+    path = write_noise(tmp_path / name, frames, rate, channels, **options)
+    expected, _ = librosa.load(path, sr=SAMPLE_RATE, mono=True)
+    info = inspect_clip(path)
+    samples = load_mono(path)
+    assert samples.dtype == np.float32
+    np.testing.assert_array_equal(samples, expected)
+    assert len(samples) == resampled_length(info.frames, info.sample_rate)
+    assert (info.sample_rate, info.channels, info.frames) == (rate, channels, frames)
+    assert info.seconds == frames / rate
+    assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_silence_stays_silent(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(44_100), 44_100)
+    np.testing.assert_array_equal(load_mono(tmp_path / "a.wav"), np.zeros(32_000, np.float32))
+
+
+def test_equals_librosa_on_real_clips() -> None:
+    shared = os.environ.get("FA_SHARED_DATA")
+    if not shared:
+        pytest.skip("FA_SHARED_DATA is unset: no real clips to compare on")
+    clips = sorted((Path(shared) / "esc10_kaggle" / "test").iterdir())
+    assert clips
+    for clip in clips:
+        expected, _ = librosa.load(clip, sr=SAMPLE_RATE, mono=True)
+        np.testing.assert_array_equal(load_mono(clip), expected, err_msg=clip.name)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000])
+def test_resampled_length_is_the_exact_ceiling_at_common_rates(rate: int) -> None:
+    step = rate // math.gcd(rate, SAMPLE_RATE)  # at its multiples the length is whole, where rounding would show
+    for frames in [*range(1, 500), *(k * step + d for k in range(1, 2000, 7) for d in (-1, 0, 1))]:
+        assert resampled_length(frames, rate) == -(-frames * SAMPLE_RATE // rate)
+
+
+def test_threads_give_the_same_samples(tmp_path: Path) -> None:
+    paths = [write_noise(tmp_path / f"{rate}.wav", 2 * rate, rate) for rate in range(8_000, 48_000, 4_000)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(load_mono, paths))
+    for path, samples in zip(paths, together, strict=True):
+        np.testing.assert_array_equal(samples, load_mono(path))
+
+
+TRUNCATED = [
+    ("a.wav", {}),
+    ("a.wav", {"subtype": "FLOAT"}),
+    ("a.wav", {"format": "WAVEX", "subtype": "PCM_24"}),
+    ("a.wav", {"endian": "BIG"}),
+    ("a.wav", {"format": "RF64"}),
+    ("a.wav", {"subtype": "IMA_ADPCM"}),
+    ("a.w64", {}),
+    ("a.aiff", {}),
+    ("a.aifc", {"format": "AIFF", "subtype": "FLOAT"}),
+    ("a.au", {}),
+    ("a.caf", {}),
+    ("a.flac", {}),
+    ("a.ogg", {}),
+    ("a.ogg", {"subtype": "OPUS"}),
+    ("a.mp3", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), TRUNCATED)
+def test_truncated(tmp_path: Path, name: str, options: dict) -> None:
+    path = write_noise(tmp_path / name, 48_000, 48_000, 2, **options)
+    whole = path.read_bytes()
+    inspect_clip(path)
+    for kept in (len(whole) // 2, int(len(whole) * 0.98), len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(BadClipError, match=r"^truncated|^not audio .*malformed"):
+            inspect_clip(path)
+
+
+def test_truncated_names_the_frames(tmp_path: Path) -> None:
+    path = write_noise(tmp_path / "a.wav", 44_100, 44_100, 2)
+    path.write_bytes(path.read_bytes()[: 44 + 4 * 1234 + 3])
+    with pytest.raises(BadClipError) as error:
+        inspect_clip(path)
+    assert str(error.value) == "truncated: the header promises 44100 frames, the file holds 1234"
+
+
+def riff(data_size: int, held: int, *, riff_size: int | None = None, after: bytes = b"") -> bytes:
+    """An 8-bit mono 8 kHz WAV file that promises `data_size` bytes and holds `held`."""
+    body = b"WAVEfmt " + bytes.fromhex("10000000 0100 0100 401f0000 401f0000 0100 0800")
+    body += b"data" + data_size.to_bytes(4, "little") + bytes(range(100, 200)) * (held // 100) + after
+    return b"RIFF" + (len(body) if riff_size is None else riff_size).to_bytes(4, "little") + body
+
+
+@pytest.mark.parametrize(
+    ("content", "frames"),
+    [
+        pytest.param(riff(0xFFFFFFFF, 1000), 1000, id="ffmpeg to a pipe"),
+        pytest.param(riff(0xFFFFFFFF, 1000, riff_size=0xFFFFFFFF), 1000, id="ffmpeg to a pipe, both sizes open"),
+        pytest.param(riff(0x7FFFF000, 1000, riff_size=0x7FFFF024), 1000, id="sox to a pipe"),
+        pytest.param(riff(0x80000000, 1000, riff_size=0x80000024), 1000, id="arecord to a pipe"),
+        pytest.param(riff(1000, 1000, after=b"LIST\x04\0\0\0INFO"), 1000, id="a chunk after the audio"),
+        pytest.param(riff(1000, 1000, after=b"LIST\xff\0\0\0INFO"), 1000, id="a cut chunk after the audio"),
+        pytest.param(riff(1000, 1000, after=b"\0" * 77), 1000, id="zeros after the audio"),
+        pytest.param(riff(1000, 1000, riff_size=5), 1000, id="a wrong size of the file"),
+        pytest.param(riff(99 + 100, 200)[:-1], 199, id="odd size without its pad byte"),
+    ],
+)
+def test_whole_files_that_look_odd(tmp_path: Path, content: bytes, frames: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    assert inspect_clip(path).frames == frames
+
+
+def test_flac_of_unknown_length(tmp_path: Path) -> None:
+    path = write_noise(tmp_path / "a.flac", 100_000, 44_100)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # STREAMINFO: the 36 bits of the total number of samples
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=r"^does not state its length"):
+            read(path)
+
+
+def test_mp3_that_does_not_state_its_length_is_not_called_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    with soundfile.SoundFile(path, "w", 44_100, 1, bitrate_mode="CONSTANT", compression_level=0.5) as sound:
+        sound.write(np.random.default_rng(0).uniform(-0.5, 0.5, 100_000))
+    content = path.read_bytes()
+    path.write_bytes(content[content.index(content[:2], 4) :])  # without the first frame, which holds the length
+    assert inspect_clip(path).frames == pytest.approx(100_000, abs=4_000)
+
+
+def test_mp3_with_cover_art_still_states_its_length(tmp_path: Path) -> None:
+    path = write_noise(tmp_path / "a.mp3", 44_100, 44_100)
+    content = path.read_bytes()
+    tag = b"ID3\x03\0\0" + bytes([0, 0, 2, 44]) + bytes(300)
+    path.write_bytes(tag + content)
+    assert inspect_clip(path).frames == 44_100
+    path.write_bytes(tag + content[: len(content) // 2])
+    with pytest.raises(BadClipError, match=r"^truncated"):
+        inspect_clip(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_finite(tmp_path: Path, bad: float) -> None:
+    samples = np.zeros((100_000, 2), np.float32)
+    samples[99_999, 1] = bad
+    soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="FLOAT")
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=r"^contains NaN or infinite samples$"):
+            read(tmp_path / "a.wav")
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), 44_100)
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=r"^holds no samples$"):
+            read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.wav", b"", "^empty file$"),
+        ("a.wav", b"not a sound at all" * 50, "^not audio libsndfile can read: .+"),
+        ("a.wav", b"RIFF\x24\0\0\0WAVEfmt ", "^not audio libsndfile can read: .+"),
+        ("a.mp3", b"<html></html>" * 50, "^not audio libsndfile can read: .+"),
+        ("a.raw", bytes(1000), "^not audio libsndfile can read: raw samples without a header$"),
+    ],
+)
+def test_not_audio(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=reason) as error:
+            read(tmp_path / name)
+        assert str(tmp_path) not in str(error.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=r"^no such file$"):
+            read(tmp_path / "a.wav")
+        with pytest.raises(BadClipError, match=r"^not a file$"):
+            read(tmp_path)
+
+
+def test_damaged_in_the_middle(tmp_path: Path) -> None:
+    path = write_noise(tmp_path / "a.flac", 200_000, 44_100)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 20_000] = bytes(20_000)
+    path.write_bytes(content)
+    with pytest.raises(BadClipError, match=r"^truncated or damaged: no sound after frame \d+: "):
+        inspect_clip(path)
+    with pytest.raises(BadClipError, match=r"^truncated or damaged"):
+        load_mono(path)
