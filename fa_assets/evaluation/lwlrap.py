@@ -1,0 +1,103 @@
+"""Label-weighted label-ranking average precision (LWLRAP), as sums from which every aggregate is exact.
+
+Each positive label of a row has a precision: of the labels that the row scores at least as high as this one, the share
+that is positive. LWLRAP is the mean of these precisions over all positive labels of all rows, so the sum and the count
+per class are all there is to keep: they add up over disjoint sets of rows (folds), and overall and per-class values are
+quotients of them. The metric is that of Freesound Audio Tagging 2019 (https://www.kaggle.com/c/freesound-audio-tagging-2019,
+"Evaluation"), which equals scikit-learn's `label_ranking_average_precision_score` with each row weighted by its number
+of labels.
+
+Ties are counted as scikit-learn counts them: labels with the same score all take the worst rank of their group,
+positive or negative. So the order of the columns never matters, and a constant score earns the share of positives.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_CHUNK_CELLS = 4_000_000
+"""Label pairs compared at once: about 100 MB of working memory with float64 scores."""
+
+
+@dataclass(frozen=True, eq=False)
+class LwlrapSums:
+    """What LWLRAP is made of, for one set of rows.
+
+    Attributes:
+        precision_sum: float64 (C,), the sum of the precisions of the class's positive labels.
+        count: int64 (C,), how many positive labels the class has.
+        tied: how many positive labels have the score of another label of their row.
+    """
+
+    precision_sum: np.ndarray
+    count: np.ndarray
+    tied: int
+
+    @property
+    def per_class(self) -> np.ndarray:
+        """float64 (C,): the mean precision of each class, nan for a class without positives."""
+        return np.divide(self.precision_sum, self.count, out=np.full(len(self.count), np.nan), where=self.count > 0)
+
+    @property
+    def overall(self) -> float:
+        """LWLRAP: the mean precision over all positive labels, nan where there are none."""
+        total = int(self.count.sum())
+        return float(self.precision_sum.sum() / total) if total else float("nan")
+
+    def __add__(self, other: "LwlrapSums") -> "LwlrapSums":
+        """The sums over both sets of rows, which must be disjoint and have the same classes."""
+        if self.count.shape != other.count.shape:
+            raise ValueError(f"sums over {len(self.count)} and {len(other.count)} classes cannot be added")
+        return LwlrapSums(
+            self.precision_sum + other.precision_sum, self.count + other.count, tied=self.tied + other.tied
+        )
+
+
+def lwlrap_sums(truth: np.ndarray, scores: np.ndarray) -> LwlrapSums:
+    """The precisions of all positive labels, summed per class; rows without labels have no part in it.
+
+    Args:
+        truth: bool (n, C).
+        scores: float (n, C), any increasing function of how likely each label is; infinities are in order.
+
+    Raises:
+        ValueError: the shapes differ, truth is not bool, or scores are NaN (the rows are named).
+    """
+    if truth.ndim != 2 or truth.dtype != bool or truth.shape != scores.shape:
+        raise ValueError(
+            f"truth (bool) and scores must be matrices of one shape, not {truth.dtype} {truth.shape} and {scores.shape}"
+        )
+    if (bad := np.flatnonzero(np.isnan(scores).any(axis=1))).size:
+        shown = ", ".join(map(str, bad[:20])) + (", ..." if bad.size > 20 else "")
+        raise ValueError(f"scores are NaN in {bad.size} of {len(scores)} rows: {shown}; a NaN has no rank")
+
+    n_classes = truth.shape[1]
+    rows, columns = np.nonzero(truth)
+    precision = np.empty(len(rows), dtype=np.float64)
+    tied = 0
+    step = max(1, _CHUNK_CELLS // max(1, n_classes))
+    for start in range(0, len(rows), step):
+        chunk = slice(start, start + step)
+        row_scores = scores[rows[chunk]]
+        own = scores[rows[chunk], columns[chunk]][:, None]
+        at_least = row_scores >= own
+        rank = at_least.sum(axis=1)
+        precision[chunk] = (at_least & truth[rows[chunk]]).sum(axis=1) / rank
+        tied += int(((row_scores == own).sum(axis=1) > 1).sum())
+    return LwlrapSums(
+        precision_sum=np.bincount(columns, weights=precision, minlength=n_classes),
+        count=np.bincount(columns, minlength=n_classes).astype(np.int64),
+        tied=tied,
+    )
+
+
+def chance_lwlrap(truth: np.ndarray, seed: int = 0, draws: int = 20) -> float:
+    """The LWLRAP that scores without knowledge reach: the mean over `draws` matrices of uniform random scores.
+
+    Args:
+        truth: bool (n, C).
+        seed: of the random scores.
+        draws: how many matrices are drawn, at least 1.
+    """
+    random = np.random.default_rng(seed)
+    return float(np.mean([lwlrap_sums(truth, random.random(truth.shape)).overall for _ in range(draws)]))
