@@ -64,7 +64,7 @@ def main() -> None:
 @click.option(
     "--select",
     metavar="SELECTION",
-    help="Only these assets, e.g. mc5_metrics, or '+mc5_metrics' for it and all it needs.",
+    help="Only these assets, separated by commas, e.g. mc5_metrics, or '+mc5_metrics' for it and all it needs.",
 )
 @click.option(
     "--fold", "folds", multiple=True, metavar="K", help="Only this fold of the partitioned assets; repeatable."

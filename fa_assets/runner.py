@@ -4,6 +4,7 @@ The run happens in this process, against the same instance as the UI, so what it
 """
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from filelock import FileLock
 
 from fa_assets.assets.source import CURATED_RECORDINGS
@@ -85,7 +87,7 @@ def run(
     """Materialize what is not current.
 
     Args:
-        select: an asset selection, e.g. ``+mc5_metrics`` for it and all it needs; everything without one.
+        select: an asset selection (see `_select`), e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
         folds: only these folds of the partitioned assets; consecutive.
         force: also what is current.
         watcher: told of the progress of long assets.
@@ -128,15 +130,10 @@ def plan(
     """What a run would make, upstream first; the dataset folder is observed on the way."""
     version = observe(instance, settings)
     graph = definitions.resolve_asset_graph()
-    chosen = {key.to_user_string() for key in graph.materializable_asset_keys}
-    if select is not None:
-        try:
-            keys = dg.AssetSelection.from_string(select).resolve(graph)
-        except Exception as error:  # the parser raises several kinds
-            raise UserError(f"--select {select!r} cannot be understood: {error}") from error
-        chosen &= {key.to_user_string() for key in keys}
-        if not chosen:
-            raise UserError(f"--select {select!r} selects nothing that can be materialized.")
+    names = {key.to_user_string() for key in graph.materializable_asset_keys}
+    chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
+    if not chosen:
+        raise UserError(f"--select {select!r} selects nothing that can be materialized.")
     wanted = set(folds) if folds else set(FOLD_NAMES)
     if force:
         candidates = [
@@ -148,6 +145,29 @@ def plan(
     else:
         candidates = find_stale(definitions, instance, ValueStore(settings.storage_root), {CURATED_RECORDINGS: version})
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
+
+
+def _select(graph: AssetGraph, text: str) -> set[dg.AssetKey]:
+    """The assets that a selection names.
+
+    Clauses are separated by commas: an asset's name, with ``+`` before it for all that it needs and behind it for all that
+    uses it, or anything in Dagster's own selection syntax.
+
+    Raises:
+        UserError: it cannot be understood, or names an asset that there is not.
+    """
+    names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
+    selected: set[dg.AssetKey] = set()
+    for clause in text.split(","):
+        bare = re.fullmatch(r"(\+?)(\w+)(\+?)", clause.strip())
+        if bare and bare[2] not in names:
+            raise UserError(f"--select: there is no asset {bare[2]!r}. There are: {', '.join(names)}.")
+        expression = f'{bare[1]}key:"{bare[2]}"{bare[3]}' if bare else clause.strip()
+        try:
+            selected |= dg.AssetSelection.from_string(expression).resolve(graph)
+        except dg.DagsterError as error:
+            raise UserError(f"--select {clause!r} cannot be understood: {error}") from error
+    return selected
 
 
 def observe(instance: dg.DagsterInstance, settings: Settings) -> str:

@@ -14,11 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fa_assets.resources.recorder import Recorder
-from fa_assets.runner import RunOutcome
-from fa_assets.settings import Settings
 from fa_assets.storage.embedding_store import embedding_matrix
 from fa_assets.storage.values import ValueStore
 from fa_assets.summary import read_summary
+from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.small_dataset import CLASSES, N_CLIPS
 
 FNAMES = [f"{index:02}.wav" for index in range(N_CLIPS)]
@@ -26,8 +25,8 @@ FOLDS = [str(fold) for fold in range(5)]
 
 
 @pytest.fixture
-def storage(finished: tuple[Settings, RunOutcome]) -> Path:
-    return finished[0].storage_root
+def storage(finished: FinishedRun) -> Path:
+    return finished.settings.storage_root
 
 
 @pytest.fixture
@@ -61,8 +60,8 @@ def predictions_of(values: ValueStore, scheme: str, column: str) -> np.ndarray:
     return stacked
 
 
-def test_the_run_made_everything_and_warned_of_the_weights(finished: tuple[Settings, RunOutcome]) -> None:
-    outcome = finished[1]
+def test_the_run_made_everything_and_warned_of_the_weights(finished: FinishedRun) -> None:
+    outcome = finished.outcome
     assert outcome.failures == ()
     assert any("weights_trained: Untrained weights" in line for line in outcome.warnings)
     assert {one.asset for one in outcome.planned} >= {"notebook_artifacts", "comparison", "curated_clips"}
@@ -126,10 +125,8 @@ def test_the_comparison_is_of_the_two_metrics(values: ValueStore, storage: Path)
     assert {name for scope, name in frame.index if scope == "class"} == set(CLASSES)
 
 
-def test_the_notebooks_files_have_its_keys_shapes_and_order(
-    values: ValueStore, finished: tuple[Settings, RunOutcome]
-) -> None:
-    folder = finished[0].storage_root / "notebook"
+def test_the_notebooks_files_have_its_keys_shapes_and_order(values: ValueStore, finished: FinishedRun) -> None:
+    folder = finished.settings.storage_root / "notebook"
     embeddings = np.load(folder / "embeddings_curated_mc5.npy")
     assert embeddings.dtype == np.float32
     np.testing.assert_array_equal(embeddings, embeddings_of(values, "mc5"))
@@ -153,14 +150,14 @@ def test_the_notebooks_files_have_its_keys_shapes_and_order(
         "tta_scheme",
         "checkpoint_sha1",
     }
-    summary = read_summary(finished[0].storage_root).results["mc5"]
+    summary = read_summary(finished.settings.storage_root).results["mc5"]
     assert metrics["oof_lwlrap"] == pytest.approx(summary.overall)
     assert metrics["per_fold_lwlrap"] == pytest.approx(summary.per_fold)
     assert metrics["delta_vs_c2_baseline"] == pytest.approx(summary.overall - 0.8001)
     assert metrics["checkpoint_sha1"] == metadata["checkpoint"]["sha1"]
 
     folds = pd.read_csv(folder / "train_curated_folds.csv")
-    original = pd.read_csv(finished[0].dataset / "train_curated.csv")
+    original = pd.read_csv(finished.settings.dataset / "train_curated.csv")
     assert list(folds.columns) == ["fname", "labels", "fold"]
     assert folds["fname"].tolist() == FNAMES
     assert folds["labels"].tolist() == original["labels"].tolist()
@@ -168,10 +165,10 @@ def test_the_notebooks_files_have_its_keys_shapes_and_order(
 
 
 def test_every_materialization_carries_rows_columns_versions_and_time(
-    finished: tuple[Settings, RunOutcome],
+    finished: FinishedRun,
 ) -> None:
-    with dg.DagsterInstance.get() as instance:
-        for asset in {one.asset for one in finished[1].planned}:
+    with environment_of(finished.settings), dg.DagsterInstance.get() as instance:
+        for asset in {one.asset for one in finished.outcome.planned}:
             event = instance.get_latest_materialization_event(dg.AssetKey(asset))
             assert event is not None and event.asset_materialization is not None
             metadata = event.asset_materialization.metadata

@@ -1,0 +1,32 @@
+"""What tests of several rooms share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fa_assets.demo.weights import make_demo_checkpoint
+from fa_assets_tests.finished_run import FinishedRun, make_finished_run
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The generated CNN14 file of 327 MB, made once per test session."""
+    path = tmp_path_factory.mktemp("checkpoint") / "demo-cnn14.pth"
+    make_demo_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real recordings and label files."""
+    folder = os.environ.get("FA_SHARED_DATA")
+    if not folder:
+        pytest.skip("FA_SHARED_DATA is not set: no real recordings to test with")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, demo_checkpoint: Path) -> FinishedRun:
+    """A small run of everything; tests read its storage and work on copies."""
+    return make_finished_run(tmp_path_factory.mktemp("finished"), demo_checkpoint)
