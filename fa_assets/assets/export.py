@@ -1,5 +1,6 @@
 """The files of the original Kaggle notebook, so that a user of it can drop these in."""
 
+import csv
 import io
 import json
 from dataclasses import asdict
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from fa_assets.assets import tables
@@ -74,19 +74,16 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
                 "tta_scheme": TTA,
                 "checkpoint_sha1": weights.sha1,
             }
-            folds_csv = pd.DataFrame(
-                {
-                    "fname": fnames,
-                    "labels": [",".join(labels) for labels in clips["labels"].to_pylist()],
-                    "fold": fold_of,
-                }
-            ).to_csv(index=False)
+            folds_csv = io.StringIO()
+            writer = csv.writer(folds_csv, lineterminator="\n")
+            writer.writerow(["fname", "labels", "fold"])
+            writer.writerows(zip(fnames, map(",".join, clips["labels"].to_pylist()), fold_of, strict=True))
             contents = {
                 "embeddings_curated_mc5.npy": _npy(embeddings),
                 "metadata_c3a.json": json.dumps(metadata, indent=2).encode(),
                 "oof_tta.npy": _npy(oof),
                 "metrics_c3a_curated.json": json.dumps(metrics, indent=2).encode(),
-                "train_curated_folds.csv": folds_csv.encode(),
+                "train_curated_folds.csv": folds_csv.getvalue().encode(),
             }
             files: list[Path] = []
             for name, content in contents.items():

@@ -10,6 +10,7 @@ Row order is the files' order everywhere. Nothing is repaired silently: what doe
 named at once.
 """
 
+import csv
 import hashlib
 import re
 from collections import Counter
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
-import pandas as pd
 
 from fa_assets.errors import BadInputError, UserError
 
@@ -69,21 +69,22 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     """
     if not dataset.root.is_dir():
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    frame = _read_csv(dataset.labels_csv, required=("fname", "labels"))
-    if frame.empty:
+    table = _read_csv(dataset.labels_csv, required=("fname", "labels"))
+    if not table.rows:
         raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
-    labels = tuple(_split_labels(text) for text in frame["labels"])
-    offenders = _bad_fnames(frame["fname"])
-    for row, (fname, own) in enumerate(zip(frame["fname"], labels, strict=True), start=2):
+    fnames = table.column("fname")
+    labels = tuple(_split_labels(text) for text in table.column("labels"))
+    offenders = _bad_fnames(fnames)
+    for row, (fname, own) in enumerate(zip(fnames, labels, strict=True), start=1):
         if not own:
-            offenders.append(f"line {row}, {fname!r}: no labels")
+            offenders.append(f"row {row}, {fname!r}: no labels")
         elif "" in own:
-            offenders.append(f"line {row}, {fname!r}: an empty label")
+            offenders.append(f"row {row}, {fname!r}: an empty label")
         elif len(set(own)) < len(own):
-            offenders.append(f"line {row}, {fname!r}: a label twice")
+            offenders.append(f"row {row}, {fname!r}: a label twice")
     if offenders:
         raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; mend them.", offenders)
-    return LabelledClips(tuple(frame["fname"]), labels)
+    return LabelledClips(tuple(fnames), labels)
 
 
 def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...]:
@@ -96,7 +97,7 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     path = dataset.sample_submission_csv
     if not path.is_file():
         return tuple(sorted(counts))
-    header = _read_csv_header(path)
+    header = _read_csv(path, required=()).header
     if header[:1] != ["fname"] or len(header) < 2:
         raise BadInputError(f"{path}: the first column must be fname and the others the classes; it has {header[:5]}.")
     classes = header[1:]
@@ -121,10 +122,10 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     path = dataset.folds_csv
     if not path.is_file():
         return None
-    frame = _read_csv(path, required=("fname", "fold"))
+    table = _read_csv(path, required=("fname", "fold"))
     valid = {str(fold) for fold in range(n_folds)}
-    given = dict(zip(frame["fname"], frame["fold"], strict=True))
-    offenders = [f"{name!r}: {n} rows" for name, n in Counter(frame["fname"]).items() if n > 1]
+    given = dict(zip(table.column("fname"), table.column("fold"), strict=True))
+    offenders = [f"{name!r}: {n} rows" for name, n in Counter(table.column("fname")).items() if n > 1]
     offenders += [f"{name!r}: fold {fold!r}" for name, fold in given.items() if fold not in valid]
     offenders += [f"{name!r}: no row" for name in fnames if name not in given]
     offenders += [f"fold {fold}: no clip" for fold in sorted(valid - {given.get(name) for name in fnames})]
@@ -155,34 +156,51 @@ def _split_labels(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in re.split("[,;]", text)) if text.strip() else ()
 
 
-def _bad_fnames(fnames: pd.Series) -> list[str]:
+def _bad_fnames(fnames: Sequence[str]) -> list[str]:
     offenders = [f"{name!r}: {n} rows" for name, n in Counter(fnames).items() if n > 1]
-    for row, name in enumerate(fnames, start=2):
+    for row, name in enumerate(fnames, start=1):
         if not name.strip():
-            offenders.append(f"line {row}: an empty fname")
+            offenders.append(f"row {row}: an empty fname")
         elif PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-            offenders.append(f"line {row}, {name!r}: an absolute path; name the clip relative to the folder")
+            offenders.append(f"row {row}, {name!r}: an absolute path; name the clip relative to the folder")
         elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts or "\0" in name:
-            offenders.append(f"line {row}, {name!r}: climbs out of the folder")
+            offenders.append(f"row {row}, {name!r}: climbs out of the folder")
     return offenders
 
 
-def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
-    header = _read_csv_header(path)
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise BadInputError(f"{path}: no column {', '.join(missing)}; its columns are {', '.join(header)}.")
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    except (ValueError, OSError) as error:
-        raise BadInputError(f"{path} is not a CSV file that can be read: {error}") from error
+@dataclass(frozen=True)
+class _Table:
+    """A CSV file: its header, and the cells of every row below it."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+    def column(self, name: str) -> list[str]:
+        position = self.header.index(name)
+        return [row[position] for row in self.rows]
 
 
-def _read_csv_header(path: Path) -> list[str]:
+def _read_csv(path: Path, required: Sequence[str]) -> _Table:
+    """Read a CSV file with a header; blank lines are left out.
+
+    Raises:
+        BadInputError: no such file, not UTF-8, not CSV, a required column missing, rows of another length (all named).
+    """
     if not path.is_file():
         raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
     try:
-        header = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None, nrows=1)
-    except (ValueError, OSError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [row for row in csv.reader(file, strict=True) if row]
+    except (ValueError, csv.Error, OSError) as error:
         raise BadInputError(f"{path} is not a CSV file that can be read: {error}") from error
-    return [str(name) for name in header.iloc[0]]
+    header, rows = (lines[0], lines[1:]) if lines else ([], [])
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise BadInputError(f"{path}: no column {', '.join(missing)}; its columns are {', '.join(header) or 'none'}.")
+    uneven = [f"row {n}, {row[0]!r}: {len(row)} cells" for n, row in enumerate(rows, 1) if len(row) != len(header)]
+    if uneven:
+        raise BadInputError(
+            f"{path}: every row needs {len(header)} cells, as the header has. Put labels that hold commas in quotes.",
+            uneven,
+        )
+    return _Table(header, rows)

@@ -44,7 +44,7 @@ def test_a_label_that_looks_like_a_missing_value_is_a_label(dataset: KaggleDatas
     ("text", "named"),
     [
         ("", ["train_curated.csv"]),
-        ("fname,label\na.wav,Rain\n", ["labels", "fname, label"]),
+        ("fname,label\na.wav,Rain\n", ["no column labels", "fname, label"]),
         ("fname,labels\n", ["no rows"]),
         ("fname,labels\na.wav,Rain\nb.wav,Rain\na.wav,Bell\nb.wav,Bell\n", ["'a.wav': 2 rows", "'b.wav': 2 rows"]),
         ("fname,labels\na.wav,\nb.wav,  \n", ["'a.wav': no labels", "'b.wav': no labels"]),
@@ -53,7 +53,9 @@ def test_a_label_that_looks_like_a_missing_value_is_a_label(dataset: KaggleDatas
         ("fname,labels\n/etc/passwd,Rain\nC:\\x.wav,Rain\n", ["'/etc/passwd': an absolute", "x.wav': an absolute"]),
         ("fname,labels\n../a.wav,Rain\nx/../../b.wav,Rain\n", ["'../a.wav': climbs", "'x/../../b.wav': climbs"]),
         ("fname,labels\n..\\a.wav,Rain\n", ["climbs"]),
-        ("fname,labels\n,Rain\n", ["line 2: an empty fname"]),
+        ("fname,labels\na.wav,Rain,Bell\nb.wav\n", ["'a.wav': 3 cells", "'b.wav': 1 cells", "in quotes"]),
+        ('fname,labels\n"a.wav,Rain\n', ["not a CSV file"]),
+        ("fname,labels\n,Rain\n", ["row 1: an empty fname"]),
     ],
 )
 def test_rows_that_cannot_be_used_are_all_named(dataset: KaggleDataset, text: str, named: list[str]) -> None:
