@@ -1,0 +1,69 @@
+"""What CNN14 is, in numbers: the one published configuration that this platform computes embeddings with.
+
+Free of torch, so that fingerprints and file checks cost nothing. Everything here is from Kong et al., "PANNs:
+Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition" (IEEE/ACM TASLP 2020), and from the code
+published with it, https://github.com/qiuqiangkong/audioset_tagging_cnn (pytorch/models.py, class ``Cnn14``).
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+SAMPLE_RATE = 32_000
+"""Hz."""
+WINDOW_SAMPLES = 1024
+"""Length of the STFT window and of the FFT."""
+HOP_SAMPLES = 320
+MEL_BINS = 64
+FMIN_HZ = 50
+FMAX_HZ = 14_000
+POWER_FLOOR = 1e-10
+"""Mel power below this is taken to be this: -100 dB, which is what silence gives."""
+BATCH_NORM_EPS = 1e-5
+"""torch.nn.BatchNorm2d's default, which the published code uses."""
+CHANNELS = (1, 64, 128, 256, 512, 1024, 2048)
+"""Channels before the first block and after each of the six."""
+EMBEDDING_SIZE = 2048
+CLASSES = 527
+"""AudioSet's."""
+
+FREQUENCY_BINS = WINDOW_SAMPLES // 2 + 1
+
+
+def hann_window() -> np.ndarray:
+    """The periodic Hann window: (1024,) float64; equals ``scipy.signal.get_window("hann", 1024)``."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
+
+
+def stft_kernels() -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary part of the windowed DFT as the checkpoint holds it: two (513, 1, 1024) float32 arrays."""
+    turns = np.outer(np.arange(FREQUENCY_BINS), np.arange(WINDOW_SAMPLES)) % WINDOW_SAMPLES / WINDOW_SAMPLES
+    angle = 2 * np.pi * turns
+    window = hann_window()
+    real, imaginary = np.cos(angle) * window, -np.sin(angle) * window
+    return real[:, None].astype(np.float32), imaginary[:, None].astype(np.float32)
+
+
+def state_shapes() -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor in CNN14's state dict, in the published order."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "spectrogram_extractor.stft.conv_real.weight": (FREQUENCY_BINS, 1, WINDOW_SAMPLES),
+        "spectrogram_extractor.stft.conv_imag.weight": (FREQUENCY_BINS, 1, WINDOW_SAMPLES),
+        "logmel_extractor.melW": (FREQUENCY_BINS, MEL_BINS),
+        **_batch_norm("bn0", MEL_BINS),
+    }
+    for block, (before, after) in enumerate(pairwise(CHANNELS), start=1):
+        name = f"conv_block{block}"
+        shapes[f"{name}.conv1.weight"] = (after, before, 3, 3)
+        shapes[f"{name}.conv2.weight"] = (after, after, 3, 3)
+        shapes |= _batch_norm(f"{name}.bn1", after) | _batch_norm(f"{name}.bn2", after)
+    shapes["fc1.weight"] = (EMBEDDING_SIZE, CHANNELS[-1])
+    shapes["fc1.bias"] = (EMBEDDING_SIZE,)
+    shapes["fc_audioset.weight"] = (CLASSES, EMBEDDING_SIZE)
+    shapes["fc_audioset.bias"] = (CLASSES,)
+    return shapes
+
+
+def _batch_norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:
+    per_channel = {f"{name}.{kind}": (channels,) for kind in ("weight", "bias", "running_mean", "running_var")}
+    return {**per_channel, f"{name}.num_batches_tracked": ()}

@@ -1,0 +1,229 @@
+"""Crops in, CNN14 embeddings out: device, precision, threads and batches around `fa_assets.panns.network`.
+
+What it keeps true: an embedding depends on its crop, the weights and the precision, not on the device, on the batch
+size or on the crops beside it (up to float rounding). In precision "fp32" everything is float32, TF32 switched off.
+
+torch is imported when an encoder is made; `encoder_fingerprint` needs none.
+"""
+
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.errors import UserError
+from fa_assets.panns import architecture
+from fa_assets.panns.checkpoint import load_state_dict
+from fa_assets.panns.threads import limit_torch_threads
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger(__name__)
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("fp32", "bf16")
+BATCH_SIZES = {"cpu": 8, "cuda": 64}
+"""Crops at a time where nothing is said."""
+INFERENCE_VERSION = 1
+"""Raised when the embeddings that this code computes change."""
+FRAMES_STEP = 32
+"""Frames to compute are rounded up to a multiple of this, to keep the number of tensor shapes small."""
+SPARE_FRAMES = {"cpu": 256, "cuda": 8192}
+"""Frames of silence that a batch may compute for the sake of being one: about what starting another batch costs."""
+
+
+def encoder_fingerprint(sha1: str, precision: str) -> str:
+    """What an embedding depends on besides its crop, as 16 hex digits.
+
+    Args:
+        sha1: of the checkpoint's bytes.
+        precision: "fp32" or "bf16".
+    """
+    ingredients = {
+        "weights_sha1": sha1,
+        "precision": precision,
+        "inference_version": INFERENCE_VERSION,
+        "sample_rate": architecture.SAMPLE_RATE,
+        "window": architecture.WINDOW_SAMPLES,
+        "hop": architecture.HOP_SAMPLES,
+        "mel_bins": architecture.MEL_BINS,
+        "fmin": architecture.FMIN_HZ,
+        "fmax": architecture.FMAX_HZ,
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resolve_device(device: str) -> str:
+    """ "cpu" or "cuda": what the setting means on this machine.
+
+    Raises:
+        UserError: an unknown device, or CUDA where there is none.
+    """
+    if device not in DEVICES:
+        raise UserError(f"Unknown device {device!r}: use one of {', '.join(DEVICES)}.")
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        built = f"torch {torch.__version__} is built for CUDA {torch.version.cuda or '(none: a CPU-only build)'}"
+        raise UserError(
+            f"Device cuda was asked for, but torch finds no CUDA device here ({built}). "
+            "Use --device auto or --device cpu, or install a CUDA build of torch and check `nvidia-smi`."
+        )
+    return "cpu"
+
+
+class Cnn14Encoder:
+    """CNN14 on one device: ``embed`` turns crops into embeddings.
+
+    Args:
+        checkpoint: a CNN14 file.
+        device: "auto" (CUDA where torch finds it), "cpu" or "cuda".
+        precision: "fp32", or "bf16" for a bfloat16 trunk between a float32 front end and head.
+        batch_size: crops at a time; by default 8 on a CPU, 64 on a GPU.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        device_name: the processor's or GPU's own name.
+        precision: as given.
+        batch_size: crops at a time; halved each time the GPU's memory does not suffice.
+        embedding_size: 2048.
+
+    Raises:
+        CheckpointError: not a CNN14 checkpoint.
+        UserError: an unknown device or precision, or CUDA where there is none.
+    """
+
+    embedding_size = architecture.EMBEDDING_SIZE
+
+    def __init__(
+        self, checkpoint: Path, *, device: str = "auto", precision: str = "fp32", batch_size: int | None = None
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise UserError(f"Unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}.")
+        if batch_size is not None and batch_size < 1:
+            raise UserError(f"Batch size {batch_size}: at least 1 is needed.")
+        self.device = resolve_device(device)
+        self.precision = precision
+        self.batch_size = batch_size or BATCH_SIZES[self.device]
+
+        import torch
+
+        from fa_assets.panns.network import Cnn14Network
+
+        limit_torch_threads()
+        self.device_name = torch.cuda.get_device_name() if self.device == "cuda" else _processor_name()
+        if precision == "bf16" and self.device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            log.warning("%s has no bfloat16 instructions: fp32 is faster here.", self.device_name)
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        with _no_tf32():
+            self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
+
+    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
+        """Embeddings of any number of crops.
+
+        Args:
+            crops: (n, 320000) float32 at 32 kHz, finite.
+            lengths: how many of each crop's samples are content; the rest must be zero and costs no time. Found by
+                looking for trailing zeros where not given.
+
+        Returns:
+            (n, 2048) float32, in the order of the crops.
+
+        Raises:
+            ValueError: another shape or type, or a crop that is not silent after its length.
+            UserError: a single crop does not fit into the GPU's memory.
+        """
+        if crops.ndim != 2 or crops.shape[1] != CROP_SAMPLES or crops.dtype != np.float32:
+            raise ValueError(f"crops of shape (n, {CROP_SAMPLES}) and type float32, not {crops.shape}, {crops.dtype}")
+        if lengths is None:
+            lengths = [_content_length(crop) for crop in crops]
+        elif len(lengths) != len(crops) or any(
+            crop[length:].any() for crop, length in zip(crops, lengths, strict=True)
+        ):
+            raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
+        embeddings = np.empty((len(crops), self.embedding_size), dtype=np.float32)
+        for frames, rows in _groups(lengths, self.batch_size, SPARE_FRAMES[self.device]):
+            done = 0
+            while done < len(rows):
+                batch = rows[done : done + self.batch_size]
+                result = self._try_batch(crops[batch], frames)
+                if result is not None:
+                    embeddings[batch] = result
+                    done += len(batch)
+        return embeddings
+
+    def _try_batch(self, crops: np.ndarray, frames: int) -> np.ndarray | None:
+        """Embed one batch; None, with `batch_size` halved, when the GPU's memory does not suffice."""
+        import torch
+
+        try:
+            with _no_tf32():
+                return self._network.embed(torch.from_numpy(crops), frames).cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            if len(crops) == 1:
+                raise UserError(
+                    f"{self.device_name} has too little free memory for a single crop: end what else uses it, "
+                    "or use --device cpu."
+                ) from error
+        self.batch_size = len(crops) // 2
+        log.warning(
+            "Out of memory on %s with %d crops: going on with %d.", self.device_name, len(crops), self.batch_size
+        )
+        torch.cuda.empty_cache()
+        return None
+
+
+def _content_length(crop: np.ndarray) -> int:
+    """Samples up to the last one that is not zero."""
+    return len(crop) - int(np.argmax(crop[::-1] != 0)) if crop.any() else 0
+
+
+def _groups(lengths: Sequence[int], batch_size: int, spare_frames: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Crops that run together: (frames to compute, rows of the crops), the longest first."""
+    from fa_assets.panns.network import TOTAL_FRAMES, content_frames
+
+    frames = np.array([content_frames(length) for length in lengths], dtype=int)
+    order = np.argsort(-frames, kind="stable")
+    first = 0
+    while first < len(order):
+        most = frames[order[first]]
+        spent = np.cumsum(most - frames[order[first : first + batch_size]])
+        last = first + int(np.searchsorted(spent, spare_frames, side="right"))
+        yield min(-(-most // FRAMES_STEP) * FRAMES_STEP, TOTAL_FRAMES), order[first:last]
+        first = last
+
+
+@contextmanager
+def _no_tf32() -> Iterator[None]:
+    """Full float32 in matrix products and convolutions; the process's own settings are restored after."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _processor_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

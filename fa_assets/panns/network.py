@@ -1,0 +1,142 @@
+"""CNN14 for inference: the published network's ``embedding`` output, computed with less work.
+
+What it keeps true: values equal to the reference model in eval mode, up to float rounding. BatchNorm is folded into the
+convolutions and tensors are channels-last. The spectrogram stays a convolution with the checkpoint's own DFT kernels: an
+FFT takes a third of its time, but a pure tone's far bins lie in the rounding noise around the -100 dB floor, where the
+two differ by up to 0.1 dB, while this is bit-equal to the reference on a CPU. It is 5% of the work.
+
+Silence costs nothing. A crop that is zero from some sample on has a constant log-mel (-100 dB) from some frame on, and
+each convolution carries the content one row further at most. So before every block only the rows that the content has
+reached are kept, and what the block needs beyond them is taken from one stored run over an all-silent crop. That is
+exact, the right border included: those rows are what a full run would have computed.
+
+Imports torch; import it where it is used.
+"""
+
+import torch
+from torch.nn import functional as F
+
+from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.panns.architecture import (
+    BATCH_NORM_EPS,
+    CHANNELS,
+    HOP_SAMPLES,
+    POWER_FLOOR,
+    WINDOW_SAMPLES,
+)
+
+TOTAL_FRAMES = CROP_SAMPLES // HOP_SAMPLES + 1
+_HALF_WINDOW = WINDOW_SAMPLES // 2
+_BLOCKS = len(CHANNELS) - 1
+
+
+def content_frames(content_samples: int) -> int:
+    """How many STFT frames of a crop the content touches, when only its first `content_samples` samples are not zero.
+
+    Frame t sees samples 320t - 512 to 320t + 511, mirrored at both ends of the crop.
+    """
+    if content_samples > CROP_SAMPLES - WINDOW_SAMPLES:  # seen in the mirror at the right end
+        return TOTAL_FRAMES
+    return (content_samples + _HALF_WINDOW - 1) // HOP_SAMPLES + 1
+
+
+class Cnn14Network:
+    """The folded network on one device, in one precision.
+
+    Args:
+        state: a checked CNN14 state dict (`fa_assets.panns.checkpoint.load_state_dict`).
+        device: a torch device name.
+        trunk_dtype: type of the convolutional trunk; the front end and the head are always float32.
+    """
+
+    def __init__(self, state: dict[str, torch.Tensor], device: str, trunk_dtype: torch.dtype = torch.float32) -> None:
+        self._device = torch.device(device)
+        self._dtype = trunk_dtype
+        self._stft = [
+            state[f"spectrogram_extractor.stft.conv_{part}.weight"].to(self._device) for part in ("real", "imag")
+        ]
+        self._mel = state["logmel_extractor.melW"].float().to(self._device)
+        self._mel_scale, self._mel_shift = (t.float().to(self._device) for t in _scale_and_shift(state, "bn0"))
+        self._blocks = [
+            [self._folded(state, f"conv_block{block}", layer) for layer in (1, 2)] for block in range(1, _BLOCKS + 1)
+        ]
+        self._fc1 = tuple(state[f"fc1.{kind}"].float().to(self._device) for kind in ("weight", "bias"))
+        self._silent_inputs, self._silent_output = self._silent_run()
+
+    @torch.inference_mode()
+    def embed(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
+        """Embeddings of crops whose content touches at most the first `frames` frames (see `content_frames`).
+
+        Args:
+            crops: (n, 320000) float32, on any device.
+            frames: 1 to 1001; 1001 is always right.
+
+        Returns:
+            (n, 2048) float32 on the network's device.
+        """
+        x = self._normalised_log_mel(crops.to(self._device), frames)
+        for block, silent in enumerate(self._silent_inputs):
+            x = self._block(block, x, silent)
+        x = _continued(x, self._silent_output, self._silent_output.shape[2])
+        x = x.float().mean(dim=3)
+        x = x.amax(dim=2) + x.mean(dim=2)
+        return F.linear(x, *self._fc1).relu_()
+
+    def _normalised_log_mel(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
+        """The first `frames` rows of the trunk's input: (n, 1, frames, 64), BatchNorm 0 applied."""
+        padded = F.pad(crops[:, None], (_HALF_WINDOW, _HALF_WINDOW), mode="reflect")
+        padded = padded[:, :, : (frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES]
+        real, imaginary = (F.conv1d(padded, kernel, stride=HOP_SAMPLES) for kernel in self._stft)
+        power = (real.square_() + imaginary.square_()).transpose(1, 2)
+        log_mel = 10 * (power @ self._mel).clamp_(min=POWER_FLOOR).log10_()
+        return (log_mel * self._mel_scale + self._mel_shift)[:, None].to(self._dtype)
+
+    def _block(self, block: int, x: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
+        """One block: (n, c, rows, m) of content in, the rows of its output that differ from a silent run's out.
+
+        Two rows more than the content come out of the two convolutions. Four more go in, because the zero padding at
+        the end of the rows spoils the last two. Pooling wants an even number.
+        """
+        total = silent.shape[2]
+        rows = x.shape[2] + x.shape[2] % 2
+        needed, valid = (rows + 4, rows + 2) if rows + 4 < total else (total, total)
+        x = _continued(x, silent, needed)
+        for weight, bias in self._blocks[block]:
+            x = F.conv2d(x, weight, bias, padding=1).relu_()
+        if block < _BLOCKS - 1:
+            x = F.avg_pool2d(x, 2)
+            valid //= 2
+        return x[:, :, :valid]
+
+    @torch.inference_mode()
+    def _silent_run(self) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Each block's input and the trunk's output for an all-silent crop: (1, c, rows, m) each."""
+        x = self._normalised_log_mel(torch.zeros(1, CROP_SAMPLES, device=self._device), TOTAL_FRAMES)
+        inputs = []
+        for block in range(_BLOCKS):
+            inputs.append(x)
+            x = self._block(block, x, silent=x)
+        return inputs, x
+
+    def _folded(self, state: dict[str, torch.Tensor], block: str, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of the convolution that equals the layer's convolution followed by its BatchNorm."""
+        scale, shift = _scale_and_shift(state, f"{block}.bn{layer}")
+        weight = state[f"{block}.conv{layer}.weight"] * scale[:, None, None, None].float()
+        weight = weight.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
+        return weight, shift.to(self._device, self._dtype)
+
+
+def _scale_and_shift(state: dict[str, torch.Tensor], name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """A BatchNorm in eval mode as ``x * scale + shift``, in float64."""
+    weight, bias, mean, variance = (
+        state[f"{name}.{kind}"].double() for kind in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = weight / torch.sqrt(variance + BATCH_NORM_EPS)
+    return scale, bias - mean * scale
+
+
+def _continued(x: torch.Tensor, silent: torch.Tensor, rows: int) -> torch.Tensor:
+    """`x` with its rows continued, up to `rows` of them, by those of the silent run; channels-last."""
+    if x.shape[2] < rows:
+        x = torch.cat([x, silent[:, :, x.shape[2] : rows].expand(len(x), -1, -1, -1)], dim=2)
+    return x.contiguous(memory_format=torch.channels_last)
