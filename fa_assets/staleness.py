@@ -87,9 +87,7 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: st
     return None
 
 
-def _failed_blocking_check(
-    instance: dg.DagsterInstance, graph: AssetGraph, key: dg.AssetKey
-) -> str | None:
+def _failed_blocking_check(instance: dg.DagsterInstance, graph: AssetGraph, key: dg.AssetKey) -> str | None:
     for check in sorted(graph.get(key).check_keys):
         if not graph.get(check).blocking:
             continue
