@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fa_assets.catalog.database import Catalog
     from fa_assets.resources.progress import Watcher
-    from fa_assets.runner import RunOutcome
+    from fa_assets.runner import RunOutcome, StepListener
 
 _PLAIN_EVERY_S = 5.0
 
@@ -211,8 +211,8 @@ def _run(
 
     console = Console(file=terminal, highlight=False)
     console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
-    with _progress(console) as watcher:
-        outcome = run(settings, select=select, folds=folds, force=force, watcher=watcher)
+    with _progress(console) as (watcher, on_step):
+        outcome = run(settings, select=select, folds=folds, force=force, watcher=watcher, on_step=on_step)
     _report(console, outcome)
     if outcome.failures:
         sys.exit(1)
@@ -220,8 +220,13 @@ def _run(
 
 
 @contextmanager
-def _progress(console: "Console") -> Iterator["Watcher"]:
-    """A watcher that draws bars on a terminal and writes a line now and then elsewhere."""
+def _progress(console: "Console") -> Iterator[tuple["Watcher", "StepListener"]]:
+    """Draws bars on a terminal, and writes a line now and then elsewhere."""
+
+    def say_step(asset: str, seconds: float | None) -> None:
+        if seconds is not None:
+            console.print(f"{asset}: done in {seconds:.1f} s", soft_wrap=True)
+
     if not console.is_terminal:
         paces: dict[str, Pace] = {}
 
@@ -230,16 +235,31 @@ def _progress(console: "Console") -> Iterator["Watcher"]:
             if line is not None:
                 console.print(line, soft_wrap=True)
 
-        yield say
+        yield say, say_step
         return
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}, {task.fields[rate]}"),
+        TextColumn("{task.fields[unit]}"),
+        Rate(),
         TimeRemainingColumn(),
         console=console,
     )
@@ -247,12 +267,19 @@ def _progress(console: "Console") -> Iterator["Watcher"]:
 
     def draw(task: str, unit: str, done: int, total: int) -> None:
         if task not in tasks:
-            tasks[task] = bars.add_task(task, total=total, unit=unit, rate="")
-        speed = bars.tasks[tasks[task]].speed
-        bars.update(tasks[task], completed=done, total=total, rate="" if speed is None else f"{speed:.1f} {unit}/s")
+            tasks[task] = bars.add_task(task, total=total, unit=unit)
+        bars.update(tasks[task], completed=done, total=total)
+
+    def draw_step(asset: str, seconds: float | None) -> None:
+        if seconds is None:  # a pulse, until it is done or has bars of its own
+            tasks[asset] = bars.add_task(asset, total=None, unit="")
+        else:
+            for name in [name for name in tasks if name.partition(",")[0] == asset]:
+                bars.remove_task(tasks.pop(name))
+            say_step(asset, seconds)
 
     with bars:
-        yield draw
+        yield draw, draw_step
 
 
 def _report(console: "Console", outcome: "RunOutcome") -> None:
@@ -278,8 +305,9 @@ def _print_summary(settings: Settings, ui_command: str) -> None:
         lines.append(("left out", f"{len(summary.left_out)} clips that cannot be used:"))
         lines += [("", f"{fname}: {reason}") for fname, reason in summary.left_out[:20]]
     if summary.checkpoint_origin is not None:
-        untrained = "" if summary.checkpoint_trained else "  UNTRAINED: these figures say nothing about real sound"
-        lines.append(("weights", f"{summary.checkpoint_origin}{untrained}"))
+        lines.append(("weights", summary.checkpoint_origin))
+        if not summary.checkpoint_trained:
+            lines.append(("", "UNTRAINED weights: the figures show that the pipeline works, nothing about real sound"))
     for scheme, result in summary.results.items():
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
         lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}"))

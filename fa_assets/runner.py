@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -32,6 +34,14 @@ from fa_assets.storage.values import ValueStore
 _PROCESS_TAG = "fa_assets/process"
 _DATA_VERSION_TAG = "dagster/data_version"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+StepListener = Callable[[str, float | None], None]
+"""Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
+
+
+def no_listener(asset: str, seconds: float | None) -> None:
+    """Listen to nothing."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ def run(
     folds: Sequence[str] | None = None,
     force: bool = False,
     watcher: Watcher = watch_nothing,
+    on_step: StepListener = no_listener,
 ) -> RunOutcome:
     """Materialize what is not current.
 
@@ -91,6 +102,7 @@ def run(
         folds: only these folds of the partitioned assets; consecutive.
         force: also what is current.
         watcher: told of the progress of long assets.
+        on_step: told of every asset that begins or ends.
 
     Raises:
         UserError: the settings, the dataset folder or the selection cannot be used.
@@ -105,9 +117,13 @@ def run(
         span = fold_range(planned)
         if span is not None:
             tags |= {_RANGE_START: span[0], _RANGE_END: span[1]}
+        run_id = str(uuid.uuid4())
+        assets = {one.asset for one in planned}
+        instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
         result = definitions.resolve_job_def(EVERYTHING).execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+            run_id=run_id,
             tags=tags,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
@@ -203,6 +219,16 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
                 line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
                 (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
     return tuple(failures), tuple(warnings)
+
+
+def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
+    """Pass on where assets begin and end, out of all that a run logs."""
+    if entry.step_key not in assets:
+        return
+    if entry.dagster_event_type is DagsterEventType.STEP_START:
+        on_step(entry.step_key, None)
+    elif entry.dagster_event_type is DagsterEventType.STEP_SUCCESS:
+        on_step(entry.step_key, entry.get_dagster_event().step_success_data.duration_ms / 1000)
 
 
 def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
