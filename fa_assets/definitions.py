@@ -41,14 +41,13 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         predictions[name] = predictions_asset(
             name, settings, [class_vocabulary, curated_clips, folds], embeddings[name]
         )
-        metrics[name] = metrics_asset(name, [class_vocabulary, folds], predictions[name])
+        metrics[name] = metrics_asset(name, predictions[name])
         assets += [embeddings[name], predictions[name], metrics[name]]
         asset_checks += checks.embedding_checks(embeddings[name])
         asset_checks += checks.evaluation_checks(name, predictions[name], metrics[name])
     comparison = comparison_asset(metrics["mc5"], metrics["center"])
     notebook_artifacts = notebook_artifacts_asset(
         [
-            class_vocabulary,
             curated_clips,
             folds,
             cnn14_checkpoint,

@@ -16,6 +16,7 @@ from fa_assets.assets.model import Weights
 from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.audio.decode import SAMPLE_RATE
 from fa_assets.catalog.environment import collect_environment
+from fa_assets.errors import UserError
 from fa_assets.evaluation.metric_table import sums_of, total_of
 from fa_assets.partitions import FOLD_NAMES
 from fa_assets.recipe import Recipe
@@ -40,14 +41,18 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
         with recorder.materialization(context, recipe) as work:
             clips = work.read("curated_clips").table
             fold_of = np.asarray(work.read("folds").table["fold"])
-            n_classes = work.read("class_vocabulary").table.num_rows
             fnames = np.array(clips["fname"].to_pylist(), dtype=object)
             embeddings = stack_by_clip(work, "mc5_embeddings", fnames, fold_of)
-            oof = np.empty((len(fnames), n_classes), np.float32)
+            classes, sums = sums_of(work.read("mc5_metrics").table)
+            oof = np.empty((len(fnames), len(classes)), np.float32)
             for fold in FOLD_NAMES:
+                rows = np.flatnonzero(fold_of == int(fold))
                 predictions = work.read("mc5_oof_predictions", fold).table
-                oof[fold_of == int(fold)] = np.asarray(predictions["probability"]).reshape(-1, n_classes)
-            _, sums = sums_of(work.read("mc5_metrics").table)
+                if predictions["fname"].to_pylist() != [name for name in fnames[rows] for _ in classes]:
+                    raise UserError(
+                        f"mc5_oof_predictions, fold {fold}, is of other clips or classes: materialize it again."
+                    )
+                oof[rows] = np.asarray(predictions["probability"]).reshape(-1, len(classes))
             weights = Weights.read(work)
             lwlrap = total_of(sums).overall
             environment = collect_environment()

@@ -1,0 +1,52 @@
+"""What the README says is so: its settings, its queries, its commands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fa_assets
+from fa_assets.resources.recorder import Recorder
+from fa_assets.settings import Settings, variable_of
+from fa_assets_tests.finished_run import FinishedRun
+
+CHECKOUT = Path(fa_assets.__file__).parents[1]
+README = (CHECKOUT / "README.md").read_text()
+QUERIES = re.findall(r"```sql\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_every_setting_is_in_the_table_as_the_code_describes_it(name: str) -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `--{name.replace('_', '-')}` |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    field = Settings.model_fields[name]
+    assert cells[1] == f"`{variable_of(name)}`"
+    assert cells[3] == field.description
+    if name != "dataset":
+        assert cells[2] == ("" if field.default is None else f"`{field.default}`")
+
+
+def test_there_are_the_four_queries() -> None:
+    assert len(QUERIES) == 4
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_query_runs_and_gives_rows(query: str, finished: FinishedRun) -> None:
+    rows = Recorder(storage=str(finished.settings.storage_root)).catalog.query(query)
+    assert len(rows) > 0 or "run_diff" in query  # one run alone does not differ from itself
+
+
+def test_the_first_query_names_checkpoint_and_folds(finished: FinishedRun) -> None:
+    rows = Recorder(storage=str(finished.settings.storage_root)).catalog.query(QUERIES[0])
+    assert sorted(rows["asset"]) == ["cnn14_checkpoint", "folds"]
+    assert rows["lwlrap"].nunique() == 1
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README)) - {"sure"}))
+def test_every_make_target_is_there(target: str) -> None:
+    assert re.search(rf"^{target}:", (CHECKOUT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+def test_the_picture_is_there() -> None:
+    (path,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert (CHECKOUT / path).stat().st_size > 10_000
