@@ -5,6 +5,7 @@ it starts, so the UI and the command line see the same.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -111,7 +112,8 @@ def status_command(**options: Any) -> None:
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
     with _friendly_errors():
-        _print_summary(_apply(options), "fa-assets ui")
+        settings = _apply(options)
+        _print_summary(settings, _ui_command(settings))
 
 
 @main.command("ui")
@@ -200,7 +202,7 @@ def _run(
     select: str | None = None,
     folds: Sequence[str] = (),
     force: bool = False,
-    ui_command: str = "fa-assets ui",
+    ui_command: str | None = None,
 ) -> None:
     from fa_assets.runner import prepare_environment, run
 
@@ -216,7 +218,16 @@ def _run(
     _report(console, outcome)
     if outcome.failures:
         sys.exit(1)
-    _print_summary(settings, ui_command)
+    _print_summary(settings, ui_command or _ui_command(settings))
+
+
+def _ui_command(settings: Settings) -> str:
+    """The command that opens the UI with the settings that are not the defaults."""
+    given = settings.model_dump(exclude_defaults=True, exclude_none=True)
+    if "checkpoint" in given:
+        given["checkpoint"] = settings.checkpoint_source
+    options = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]
+    return " ".join(["fa-assets ui", *options])
 
 
 @contextmanager
