@@ -150,7 +150,7 @@ def plan(
     chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
     if not chosen:
         raise UserError(f"--select {select!r} selects nothing that can be materialized.")
-    wanted = set(folds) if folds else set(FOLD_NAMES)
+    wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
     if force:
         candidates = [
             Stale(key.to_user_string(), fold, "forced")
@@ -184,6 +184,23 @@ def _select(graph: AssetGraph, text: str) -> set[dg.AssetKey]:
         except dg.DagsterError as error:
             raise UserError(f"--select {clause!r} cannot be understood: {error}") from error
     return selected
+
+
+def _consecutive(folds: Sequence[str]) -> set[str]:
+    """The folds as a set; a run covers a range of them.
+
+    Raises:
+        UserError: there is no such fold, or the folds are not consecutive.
+    """
+    unknown = sorted(set(folds) - set(FOLD_NAMES))
+    if unknown:
+        raise UserError(f"--fold {', '.join(unknown)}: the folds are {FOLD_NAMES[0]} to {FOLD_NAMES[-1]}.")
+    ordered = sorted(map(int, set(folds)))
+    if ordered[-1] - ordered[0] >= len(ordered):
+        raise UserError(
+            f"--fold {', '.join(map(str, ordered))}: one run takes consecutive folds; start one run for each."
+        )
+    return set(folds)
 
 
 def observe(instance: dg.DagsterInstance, settings: Settings) -> str:

@@ -171,6 +171,12 @@ def test_selections_that_mean_nothing(settings: Settings, selection: str, messag
         plan(build_definitions(settings), instance, settings, select=selection)
 
 
+@pytest.mark.parametrize(("folds", "message"), [(["5"], "the folds are 0 to 4"), (["0", "2"], "consecutive")])
+def test_folds_that_cannot_be_run(settings: Settings, folds: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run(settings, select="mc5_embeddings", folds=folds, force=True)
+
+
 def test_cuda_where_there_is_none_is_an_error_before_any_work(settings: Settings) -> None:
     import torch
 
