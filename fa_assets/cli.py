@@ -4,9 +4,11 @@ The options of a command are the settings; each only sets its environment variab
 it starts, so the UI and the command line see the same.
 """
 
+import logging
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -332,3 +334,23 @@ def _print_summary(settings: Settings, ui_command: str) -> None:
     ]
     for name, text in lines:
         click.echo(f"{name:>14}  {text}")
+
+
+def entry() -> None:
+    """The console script: `main`, then an exit that keeps its code.
+
+    Threads that native libraries leave running can abort the interpreter's teardown ("terminate called without an active
+    exception") after all work is done and written; so the process ends without that teardown.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
