@@ -1,0 +1,11 @@
+"""Asset checks: what a person would want to be told before believing a number.
+
+Blocking where going on would waste hours or mislead, a warning otherwise; every failure says what to do.
+"""
+
+from fa_assets.checks.clips import clip_checks
+from fa_assets.checks.embeddings import embedding_checks
+from fa_assets.checks.evaluation import evaluation_checks
+from fa_assets.checks.model import model_checks
+
+__all__ = ["clip_checks", "embedding_checks", "evaluation_checks", "model_checks"]
