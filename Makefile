@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint format ui fsdkaggle2019 install lock clean
+.PHONY: demo test fuzz lint format ui install lock clean
 
 install: $(INSTALLED)
 
@@ -20,6 +20,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest
 
+# Mutated audio files and tables through the intake; `make fuzz FUZZ='--seed 7 --sounds 20000'` for other ones.
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fa_assets_tests.fuzz $(FUZZ)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -31,11 +35,6 @@ format: $(INSTALLED)
 
 ui: $(INSTALLED)
 	$(BIN)/fa-assets ui
-
-# The real data (some GB from Zenodo) and the published weights; what is there already is neither fetched nor computed again.
-fsdkaggle2019: $(INSTALLED)
-	$(BIN)/fa-assets fetch fsdkaggle2019 --to data/fsdkaggle2019
-	$(BIN)/fa-assets run --dataset data/fsdkaggle2019
 
 # The newest versions that pyproject.toml admits, from a fresh environment.
 lock:

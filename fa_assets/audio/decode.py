@@ -22,6 +22,12 @@ from fa_assets.errors import UserError
 SAMPLE_RATE = 32_000
 """Rate in Hz that CNN14 was trained at (PANNs, Kong et al. 2020)."""
 
+RATES = range(100, 1_000_001)
+"""Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
+recording, and would make 320 samples and more of every one."""
+LONGEST_S = 4 * 3600
+"""Seconds of the longest clip that is read. A few bytes of FLAC can unpack to days."""
+
 _BLOCK_SAMPLES = 1 << 21
 """Samples of all channels that `inspect_clip` decodes at a time: 8 MiB."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
@@ -50,8 +56,8 @@ def inspect_clip(path: Path) -> ClipInfo:
     """Decode a whole file, in blocks, and hash its bytes.
 
     Raises:
-        BadClipError: no such file, not a file, unreadable, empty, not audio, damaged, truncated, without samples, or
-            with NaN or infinite samples.
+        BadClipError: no such file, not a file, unreadable, empty, not audio, of a rate outside `RATES`, longer than
+            `LONGEST_S`, damaged, truncated, without samples, or with NaN or infinite samples.
     """
     with _open(path) as sound:
         with path.open("rb") as file:
@@ -107,25 +113,39 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
     except OSError as error:
         raise BadClipError(f"cannot be read: {error.strerror or error}") from error
     except soundfile.LibsndfileError as error:
-        raise BadClipError(f"not audio libsndfile can read: {error.error_string}") from error
+        # Its words for an MP3 without a frame that decodes would send people looking for the file.
+        reason = "no sound found" if error.error_string.startswith("File does not exist") else error.error_string
+        raise BadClipError(f"not audio libsndfile can read: {reason}") from error
     except TypeError as error:  # soundfile asks for the rate and channels of a file called *.raw
         raise BadClipError("not audio libsndfile can read: raw samples without a header") from error
     with sound:
+        if sound.format == "RAW":  # what libsndfile takes anything for that is called *.au, *.snd, *.gsm or *.vox
+            raise BadClipError("not audio libsndfile can read: raw samples without a header")
         if sound.frames == _UNKNOWN_FRAMES:
             raise BadClipError("does not state its length, as a stream does; write it to a file again")
+        if sound.samplerate not in RATES:
+            raise BadClipError(f"a rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
+        if sound.frames > LONGEST_S * sound.samplerate:
+            hours = sound.frames / sound.samplerate / 3600
+            raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
         yield sound
 
 
 def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """The file in blocks of (frames, channels) float32."""
-    while len(block := _read(sound, max(_BLOCK_SAMPLES // sound.channels, 1))):
+    """The file in blocks of (frames, channels) float32, up to the frames it states, as `load_mono` reads it."""
+    left = sound.frames
+    while left:
+        wanted = min(left, max(_BLOCK_SAMPLES // sound.channels, 1))
+        block = _read(sound, wanted)
+        left = left - wanted if len(block) == wanted else 0  # libsndfile may find "more" behind the end of an MP3
         yield block
 
 
 def _read(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
     """The next `frames` frames (-1: all) or as many as there are: (frames, channels) float32, finite."""
-    start = sound.tell()
+    start = 0
     try:
+        start = sound.tell()
         block = sound.read(frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise BadClipError(f"truncated or damaged: no sound after frame {start}: {error.error_string}") from error

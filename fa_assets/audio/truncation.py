@@ -7,6 +7,7 @@ promise is read here. A file is called truncated only when its container says so
 FLAC and MP3 need no look at the container: a FLAC decoder loses sync, and both give fewer frames than promised.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int] | None:
         file.seek(12)
         long_size = None
         for name, size, start in _chunks(file, ">4sI" if magic == b"RIFX" else "<4sI"):
-            if name == b"ds64":
-                long_size = struct.unpack("<8xQ", file.read(16))[0]
+            if name == b"ds64" and len(sizes := file.read(16)) == 16:
+                long_size = struct.unpack("<8xQ", sizes)[0]
             elif name == b"data":
                 return (long_size if long_size is not None and size == 2**32 - 1 else size), start
     elif magic == b"FORM":
@@ -104,10 +105,11 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int] | None:
 def _chunks(file: BinaryIO, header: str) -> Iterator[tuple[bytes, int, int]]:
     """Name, size in bytes and start of each chunk from here on; IFF pads chunks to an even size, CAF does not."""
     length = struct.calcsize(header)
+    end = os.fstat(file.fileno()).st_size
     while len(head := file.read(length)) == length:
         name, size = struct.unpack(header, head)
         start = file.tell()
         yield name, size, start
-        if size < 0:
+        if not 0 <= size <= end - start:
             return
         file.seek(start + size + (size % 2 if header.endswith("I") else 0))

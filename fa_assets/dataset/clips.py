@@ -3,11 +3,10 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
-from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips
+from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips, locate_clip
 from fa_assets.errors import BadInputError
 from fa_assets.progress import ProgressCallback, no_progress
 
@@ -57,13 +56,13 @@ def inspect_clips(
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
     """
-    base = dataset.clips_folder.resolve()
+    folder = dataset.clips_folder.resolve()
     clips: list[InspectedClip] = []
     bad: list[BadClip] = []
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(_inside(base, fname))
+            return inspect_clip(locate_clip(folder, fname))
         except BadClipError as error:
             return BadClip(fname, str(error))
 
@@ -88,10 +87,3 @@ def inspect_clips(
     if not clips:
         raise BadInputError(f"No clip in {dataset.clips_folder} can be used.", offenders)
     return Intake(tuple(clips), tuple(bad))
-
-
-def _inside(base: Path, fname: str) -> Path:
-    path = base / fname
-    if not path.resolve().is_relative_to(base):
-        raise BadClipError("a link that leads out of the folder of clips")
-    return path

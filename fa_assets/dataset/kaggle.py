@@ -4,8 +4,7 @@
     train_curated/             the clips
     sample_submission.csv      fname,<classes>       optional: the classes, in this order
     train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
-    test/                      optional: the clips of the test set
-    test.csv                   fname,labels[,usage]  optional: their labels, and the share they belong to (Public, Private)
+    test/                      optional
 
 Row order is the files' order everywhere. Nothing is repaired silently: what does not fit is refused, every offender
 named at once.
@@ -21,6 +20,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
+from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
 
 _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
@@ -47,10 +47,6 @@ class KaggleDataset:
     @property
     def folds_csv(self) -> Path:
         return self.root / "train_curated_folds.csv"
-
-    @property
-    def test_csv(self) -> Path:
-        return self.root / "test.csv"
 
     def tables(self) -> list[Path]:
         """The CSV files that are there."""
@@ -143,10 +139,48 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     return np.array([int(given[name]) for name in fnames], np.int8)
 
 
+def locate_clip(folder: Path, fname: str) -> Path:
+    """Where a clip lies, whether or not it is there.
+
+    The folder of clips may itself be a link, which whoever made the dataset put there; from there on nothing leads out.
+
+    Args:
+        folder: the folder of clips, resolved.
+        fname: as checked by `read_labels`.
+
+    Raises:
+        BadClipError: a link that leads out of the folder or in a circle, or a name that no file can have.
+    """
+    path = folder / fname
+    try:
+        target = path.resolve()
+        target.exists()
+    except RuntimeError as error:
+        raise BadClipError("a link that leads in a circle") from error
+    except OSError as error:
+        raise BadClipError(f"cannot be read: {error.strerror}") from error
+    if not target.is_relative_to(folder):
+        raise BadClipError("a link that leads out of the folder of clips")
+    return path
+
+
 def clip_paths(dataset: KaggleDataset, fnames: Sequence[str]) -> list[Path]:
-    """Where the clips lie; `fnames` as checked by `read_labels`."""
-    base = dataset.clips_folder.resolve()
-    return [base / fname for fname in fnames]
+    """Where the clips lie; `fnames` as checked by `read_labels`.
+
+    Raises:
+        BadInputError: clips that `locate_clip` refuses, all of them named.
+    """
+    folder = dataset.clips_folder.resolve()
+    paths: list[Path] = []
+    offenders: list[str] = []
+    for fname in fnames:
+        try:
+            paths.append(locate_clip(folder, fname))
+        except BadClipError as error:
+            offenders.append(f"{fname}: {error}")
+    if offenders:
+        raise BadInputError(f"Clips in {dataset.clips_folder} that are not read; mend or remove them.", offenders)
+    return paths
 
 
 def tables_digest(dataset: KaggleDataset) -> str:

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fa_assets.dataset.kaggle import KaggleDataset, clip_paths, read_labels, tables_digest
+from fa_assets.audio.decode import BadClipError
+from fa_assets.dataset.kaggle import KaggleDataset, locate_clip, read_labels, tables_digest
 from fa_assets.storage.atomic import digest_file, replacing
 
 
@@ -36,7 +37,13 @@ def scan_recordings(dataset: KaggleDataset, memory: Path) -> RecordingsState:
     seen: dict[str, list[str | int]] = {}
     version = hashlib.sha256(tables_digest(dataset).encode())
     size = 0
-    for fname, path in zip(labelled.fnames, clip_paths(dataset, labelled.fnames), strict=True):
+    folder = dataset.clips_folder.resolve()
+    for fname in labelled.fnames:
+        try:
+            path = locate_clip(folder, fname)
+        except BadClipError as error:
+            version.update(f"{fname}\0{error}\0".encode())
+            continue
         if not path.is_file():
             version.update(f"{fname}\0missing\0".encode())
             continue

@@ -212,6 +212,8 @@ def test_no_samples(tmp_path: Path) -> None:
         ("a.wav", b"RIFF\x24\0\0\0WAVEfmt ", "^not audio libsndfile can read: .+"),
         ("a.mp3", b"<html></html>" * 50, "^not audio libsndfile can read: .+"),
         ("a.raw", bytes(1000), "^not audio libsndfile can read: raw samples without a header$"),
+        ("a.au", b"not a sound at all" * 50, "^not audio libsndfile can read: raw samples without a header$"),
+        ("a.vox", b"not a sound at all" * 50, "^not audio libsndfile can read: raw samples without a header$"),
     ],
 )
 def test_not_audio(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
@@ -239,3 +241,31 @@ def test_damaged_in_the_middle(tmp_path: Path) -> None:
         inspect_clip(path)
     with pytest.raises(BadClipError, match=r"^truncated or damaged"):
         load_mono(path)
+
+
+@pytest.mark.parametrize("rate", [1, 99, 1_000_001, 2**31 - 1])
+def test_a_rate_that_nothing_is_recorded_at(tmp_path: Path, rate: int) -> None:
+    path = write_noise(tmp_path / "a.wav", 1_000, rate)
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=f"^a rate of {rate} Hz; 100 to 1000000 Hz are read$"):
+            read(path)
+
+
+def test_a_small_file_that_unpacks_to_days(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(4_000_000, np.int16), 100)
+    assert path.stat().st_size < 20_000
+    for read in (inspect_clip, load_mono):
+        with pytest.raises(BadClipError, match=r"^11\.1 hours long; up to 4 are read: cut it into pieces$"):
+            read(path)
+
+
+def test_a_chunk_that_claims_to_end_beyond_every_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.caf"
+    soundfile.write(path, np.zeros(600), 44_100)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"free") if b"free" in content else content.index(b"desc")
+    content[at + 4 : at + 12] = (2**63 - 1).to_bytes(8, "big")
+    path.write_bytes(content)
+    with pytest.raises(BadClipError):
+        inspect_clip(path)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from fa_assets.dataset.clips import inspect_clips
-from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips
+from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips, clip_paths
 from fa_assets.errors import BadInputError
 
 
@@ -62,3 +62,57 @@ def test_skip_leaves_bad_clips_out_and_lists_them(dataset: KaggleDataset) -> Non
 def test_skip_with_nothing_left_is_an_error(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="No clip"):
         inspect_clips(dataset, labelled(*BAD), on_bad_clip="skip")
+
+
+OUT = "a link that leads out of the folder of clips"
+HARD_CASES = {
+    "link.wav": OUT,
+    "chain.wav": OUT,  # a link to a link
+    "up/outside.wav": OUT,  # a folder that is a link
+    "absolute/outside.wav": OUT,
+    "up/train_curated/../outside.wav": OUT,
+    "sub/dangling.wav": OUT,  # to what is not there
+    "loop.wav": "a link that leads in a circle",
+    "loop.wav/x.wav": "a link that leads in a circle",
+    "x" * 300 + ".wav": "cannot be read: File name too long",
+    "good.wav/x.wav": "no such file",
+    "sub": "not a file",
+    "..\\outside.wav": "no such file",  # a plain name here
+}
+
+
+def plant_links(dataset: KaggleDataset) -> None:
+    clips = dataset.clips_folder
+    (clips / "sub").mkdir()
+    (clips / "chain.wav").symlink_to("link.wav")
+    (clips / "up").symlink_to("..")
+    (clips / "absolute").symlink_to(dataset.root.absolute())
+    (clips / "sub" / "dangling.wav").symlink_to("../../nowhere.wav")
+    (clips / "loop.wav").symlink_to("loop.wav")
+    (clips / "sub" / "inner.wav").symlink_to("../good.wav")
+    (clips / "also").symlink_to("sub")
+
+
+def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> None:
+    plant_links(dataset)
+    intake = inspect_clips(dataset, labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"), on_bad_clip="skip")
+    assert {clip.fname: clip.reason for clip in intake.bad} == HARD_CASES
+    assert [clip.fname for clip in intake.clips] == ["also/inner.wav", "sub/inner.wav"]
+
+
+def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
+    plant_links(dataset)
+    with pytest.raises(BadInputError, match="not read") as caught:
+        clip_paths(dataset, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"])
+    assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
+
+
+def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: KaggleDataset, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "train_curated").symlink_to(dataset.clips_folder)
+    (tmp_path / "root").symlink_to(elsewhere)
+    linked = KaggleDataset(tmp_path / "root")
+    assert [clip.fname for clip in inspect_clips(linked, labelled("good.wav")).clips] == ["good.wav"]
+    with pytest.raises(BadInputError, match="leads out"):
+        inspect_clips(linked, labelled("link.wav", "good.wav"))

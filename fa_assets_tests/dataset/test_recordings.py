@@ -51,3 +51,14 @@ def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, 
     else:
         dataset.folds_csv.write_text("fname,fold\na.wav,0\nb.wav,1\n")
     assert scan_recordings(dataset, memory).data_version != first.data_version
+
+
+def test_a_link_that_leads_out_is_not_read(dataset: KaggleDataset, memory: Path) -> None:
+    outside = dataset.root.parent / "outside.wav"
+    outside.write_bytes(b"secret")
+    (dataset.clips_folder / "a.wav").unlink()
+    (dataset.clips_folder / "a.wav").symlink_to(outside)
+    first = scan_recordings(dataset, memory)
+    assert (first.clips_named, first.clips_present) == (2, 1)
+    outside.write_bytes(b"another")
+    assert scan_recordings(dataset, memory) == first
