@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fuzz lint format ui install lock clean
+.PHONY: demo test fuzz lint format ui fsdkaggle2019 install lock clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,11 @@ format: $(INSTALLED)
 
 ui: $(INSTALLED)
 	$(BIN)/fa-assets ui
+
+# The real data (some GB from Zenodo) and the published weights; what is there already is neither fetched nor computed again.
+fsdkaggle2019: $(INSTALLED)
+	$(BIN)/fa-assets fetch fsdkaggle2019 --to data/fsdkaggle2019
+	$(BIN)/fa-assets run --dataset data/fsdkaggle2019
 
 # The newest versions that pyproject.toml admits, from a fresh environment.
 lock:

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,7 +19,7 @@ import click
 
 from fa_assets.errors import UserError
 from fa_assets.progress import Pace
-from fa_assets.settings import DEMO_DATASET, Settings, load_settings, variable_of
+from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, load_settings, variable_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,6 +89,80 @@ def demo_command(**options: Any) -> None:
         if options["storage"] is None:
             os.environ.pop(variable_of("storage"), None)
         _run(_apply(options), ui_command="make ui")
+
+
+@main.command("fetch")
+@click.argument("corpus", type=click.Choice(["fsdkaggle2019", "esc50", "fsd50k"]))
+@click.option("--parts", metavar="PART,...", help="Only these parts, e.g. curated,meta.  [default: all]")
+@click.option("--to", metavar="DIR", help="The dataset folder.  [default: data/CORPUS]")
+@click.option(
+    "--kaggle-order/--own-order",
+    default=True,
+    show_default=True,
+    help="Rows sorted by fname, as Kaggle's; or in the order of the corpus's own tables. Stratified folds depend on it.",
+)
+@click.option("--mirror", metavar="URL", help="An address that has the archives under their own names.")
+@click.option("--keep-archives", is_flag=True, help="Keep the archives once they are unpacked.")
+def fetch_command(
+    corpus: str, parts: str | None, to: str | None, kaggle_order: bool, mirror: str | None, keep_archives: bool
+) -> None:
+    """Fetch a published corpus, check it, and lay it out for `fa-assets run`; again, it goes on where it stopped."""
+    with _friendly_errors():
+        from rich.console import Console
+
+        from fa_assets.corpora import ALL
+        from fa_assets.corpora.fetch import fetch
+        from fa_assets.corpora.layout import about
+
+        logging.basicConfig(format="%(message)s")
+        folder = Path(to or DATA_FOLDER / corpus).expanduser().absolute()
+        console = Console(stderr=True, highlight=False)
+        console.print(about(ALL[corpus]) + f"Into {folder}", markup=False, soft_wrap=True)
+        with _progress(console) as (watcher, _):
+            fetched = fetch(
+                ALL[corpus],
+                folder,
+                parts=None if parts is None else [part.strip() for part in parts.split(",")],
+                kaggle_order=kaggle_order,
+                mirror=mirror,
+                keep_archives=keep_archives,
+                progress=lambda task: partial(watcher, task, "bytes"),
+            )
+        click.echo(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
+        click.echo(f"fa-assets run --dataset {shlex.quote(str(folder))}")
+
+
+@main.command("init")
+@click.argument("folder", metavar="DIR")
+@click.option("--csv", "table", metavar="FILE", help="The CSV with the labels, where there are several.")
+@click.option("--fname-column", metavar="NAME", help="Its column that names the audio files.")
+@click.option("--labels-column", metavar="NAME", help="Its column that holds the labels.")
+@click.option("--yes", is_flag=True, help="Write train_curated.csv.")
+def init_command(
+    folder: str, table: str | None, fname_column: str | None, labels_column: str | None, yes: bool
+) -> None:
+    """Propose a label CSV for the audio in DIR, from its class sub-folders or a CSV with other column names."""
+    with _friendly_errors():
+        from fa_assets.dataset.propose import propose
+
+        proposal = propose(
+            Path(folder).expanduser(),
+            table=Path(table) if table else None,
+            fname_column=fname_column,
+            labels_column=labels_column,
+        )
+        click.echo(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
+        for name, count in proposal.counts.items():
+            click.echo(f"{count:>8}  {name}")
+        for what, names in (("without a label", proposal.unlabelled), ("named but not there", proposal.missing)):
+            if names:
+                shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+                click.echo(f"{len(names)} {what}: {shown}")
+        if yes:
+            proposal.write()
+            click.echo(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
+        else:
+            click.echo("Nothing was written; the same command with --yes writes train_curated.csv.")
 
 
 @main.command("status")

@@ -1,12 +1,14 @@
 """What tests of several rooms share."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fa_assets.demo.weights import make_demo_checkpoint
 from fa_assets_tests.finished_run import FinishedRun, make_finished_run
+from fa_assets_tests.local_server import Server, local_servers
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,10 @@ def shared_data() -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory, demo_checkpoint: Path) -> FinishedRun:
     """A small run of everything; tests read its storage and work on copies."""
     return make_finished_run(tmp_path_factory.mktemp("finished"), demo_checkpoint)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """``serve(answer, ...)`` starts a server on a free port of this machine."""
+    with local_servers() as start:
+        yield start

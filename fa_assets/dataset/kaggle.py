@@ -4,7 +4,8 @@
     train_curated/             the clips
     sample_submission.csv      fname,<classes>       optional: the classes, in this order
     train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
-    test/                      optional
+    test/                      optional: the clips of the test set
+    test.csv                   fname,labels[,usage]  optional: their labels, and the share they belong to (Public, Private)
 
 Row order is the files' order everywhere. Nothing is repaired silently: what does not fit is refused, every offender
 named at once.
@@ -47,6 +48,10 @@ class KaggleDataset:
     @property
     def folds_csv(self) -> Path:
         return self.root / "train_curated_folds.csv"
+
+    @property
+    def test_csv(self) -> Path:
+        return self.root / "test.csv"
 
     def tables(self) -> list[Path]:
         """The CSV files that are there."""

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fa_assets.download import download, file_name_for, public_url
 from fa_assets.errors import UserError
 from fa_assets.panns import architecture
-from fa_assets.panns.download import download, file_name_for, public_url
 from fa_assets.progress import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 MARKER = "fa_assets"
 """Key beside "model" under which a generated file says what it is."""
 _WAY_OUT = "Give a CNN14 file (`--checkpoint FILE`), `--checkpoint published` or `--checkpoint demo`."
+_DOWNLOAD_WAY_OUT = "Check the connection, or download it by hand and pass --checkpoint FILE."
 _SHOWN = 4
 
 
@@ -91,7 +92,14 @@ def resolve_checkpoint(
     """
     if source == "published":
         path, origin = folder / published.file_name, public_url(published.url)
-        download(published.url, path, size_bytes=published.size_bytes, sha1=published.sha1, progress=progress)
+        download(
+            published.url,
+            path,
+            size_bytes=published.size_bytes,
+            checksum=f"sha1:{published.sha1}",
+            progress=progress,
+            way_out=_DOWNLOAD_WAY_OUT,
+        )
     elif source == "demo":
         from fa_assets.demo.weights import make_demo_checkpoint
 
@@ -99,7 +107,13 @@ def resolve_checkpoint(
         make_demo_checkpoint(path)
     elif source.lower().startswith(("http://", "https://")):
         path, origin = folder / file_name_for(source), public_url(source)
-        download(source, path, verify=lambda part: _verify_fetched(part, origin), progress=progress)
+        download(
+            source,
+            path,
+            verify=lambda part: _verify_fetched(part, origin),
+            progress=progress,
+            way_out=_DOWNLOAD_WAY_OUT,
+        )
     elif "://" in source:
         raise CheckpointError(f"Checkpoint {public_url(source)}: only http:// and https:// are fetched. {_WAY_OUT}")
     else:

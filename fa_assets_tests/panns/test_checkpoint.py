@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fa_assets.download import DownloadError
 from fa_assets.panns.checkpoint import (
     PUBLISHED,
     CheckpointError,
@@ -16,8 +17,7 @@ from fa_assets.panns.checkpoint import (
     load_state_dict,
     resolve_checkpoint,
 )
-from fa_assets.panns.download import DownloadError
-from fa_assets_tests.panns.conftest import Answer
+from fa_assets_tests.local_server import Answer
 
 
 def digest(path: Path) -> str:

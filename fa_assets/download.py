@@ -2,7 +2,7 @@
 
 In the target's folder: ``<name>.part`` is what has arrived so far, ``<name>.part.validator`` the ETag or Last-Modified
 it belongs to, ``<name>.lock`` keeps a second process waiting. A part is resumed only where the server confirms that it
-is the same resource (If-Range); it takes its final name after its length, its sha1 and the caller's own check are right.
+is the same resource (If-Range); it takes its final name after its length, its checksum and the caller's own check are right.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from fa_assets.progress import ProgressCallback, no_progress
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_WAY_OUT = "Check the connection, or download it by hand and pass --checkpoint FILE."
+_WAY_OUT = "Check the connection, or download it by hand."
 
 
 class DownloadError(UserError):
@@ -44,6 +44,9 @@ class Patience:
     stall_s: float = 30.0
     wait_s: float = 1.0
     longest_wait_s: float = 60.0
+
+
+USUAL_PATIENCE = Patience()
 
 
 def public_url(url: str) -> str:
@@ -65,12 +68,13 @@ def download(
     target: Path,
     *,
     size_bytes: int | None = None,
-    sha1: str | None = None,
+    checksum: str | None = None,
     verify: Callable[[Path], None] = lambda part: None,
     progress: ProgressCallback = no_progress,
-    patience: Patience = Patience(),
+    patience: Patience = USUAL_PATIENCE,
+    way_out: str = _WAY_OUT,
 ) -> None:
-    """Fetch `url` to `target`, unless a file of the expected size and sha1 (where known) is there.
+    """Fetch `url` to `target`, unless a file of the expected size and checksum (where known) is there.
 
     Connection errors, stalls, 429 and 5xx are tried again, and what has arrived is kept, also for the next process.
 
@@ -78,30 +82,34 @@ def download(
         url: http or https.
         target: its final name; its folder is made.
         size_bytes: what it must have, where known.
-        sha1: of its bytes (hex), where known.
+        checksum: of its bytes, where known, as ``sha1:<hex>`` or with another algorithm of hashlib's.
         verify: called with the complete part before it takes its name; raises to refuse it.
         progress: called with (bytes done, bytes in all); in all is 0 where the server does not say.
         patience: how long to try.
+        way_out: what the reader of an error can do, a sentence.
 
     Raises:
-        DownloadError: it could not be fetched, or has another length or sha1. Whatever `verify` raises.
+        DownloadError: it could not be fetched, or has another length or checksum. Whatever `verify` raises.
     """
-    if _mismatch(target, size_bytes, sha1) is None:
+    if _mismatch(target, size_bytes, checksum) is None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f"{target.name}.lock")):
-        mismatch = _mismatch(target, size_bytes, sha1)
+        mismatch = _mismatch(target, size_bytes, checksum)
         if mismatch is None:  # another process was faster
             return
         if target.is_file():
             log.warning("%s: %s; it is fetched again", target, mismatch)
         log.info("Downloading %s to %s", public_url(url), target)
         part = _Part(target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.validator"))
-        _fetch(url, part, size_bytes, progress, patience)
         try:
-            mismatch = _mismatch(part.path, size_bytes, sha1)
+            _fetch(url, part, size_bytes, progress, patience)
+        except DownloadError as error:
+            raise DownloadError(f"{error} {way_out}") from error
+        try:
+            mismatch = _mismatch(part.path, size_bytes, checksum)
             if mismatch is not None:
-                raise DownloadError(f"{public_url(url)}: what arrived {mismatch}. {_WAY_OUT}")
+                raise DownloadError(f"{public_url(url)}: what arrived {mismatch}. {way_out}")
             verify(part.path)
         except Exception:
             part.forget()
@@ -157,7 +165,7 @@ def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCall
         except _TryAgainError as error:
             failures = 1 if part.size > had else failures + 1
             if failures >= patience.attempts:
-                raise DownloadError(f"{public_url(url)}: {error}, {failures} times in a row. {_WAY_OUT}") from error
+                raise DownloadError(f"{public_url(url)}: {error}, {failures} times in a row.") from error
             wait_s = patience.wait_s * 2 ** (failures - 1) if error.wait_s is None else error.wait_s
             wait_s = min(max(wait_s, 0.0), patience.longest_wait_s)
             log.warning("%s: %s; trying again in %.0f s", public_url(url), error, wait_s)
@@ -177,7 +185,7 @@ def _attempt(url: str, part: _Part, size_bytes: int | None, progress: ProgressCa
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
         raise _TryAgainError(f"the connection failed ({type(error).__name__})") from error
     except requests.RequestException as error:  # its message may hold the URL with its credentials
-        raise DownloadError(f"{public_url(url)}: not a usable address ({type(error).__name__}). {_WAY_OUT}") from None
+        raise DownloadError(f"{public_url(url)}: not a usable address ({type(error).__name__}).") from None
     if total and part.size < total:
         raise _TryAgainError(f"the connection ended after {part.size:,} of {total:,} bytes")
 
@@ -191,7 +199,7 @@ def _start(response: requests.Response, part: _Part, size_bytes: int | None) -> 
     if status == requests.codes.too_many_requests or status >= 500:
         raise _TryAgainError(f"the server answers {status}", _retry_after_s(response.headers.get("Retry-After")))
     if status not in (requests.codes.ok, requests.codes.partial_content):
-        raise DownloadError(f"{name}: the server answers {status} {response.reason}. {_WAY_OUT}")
+        raise DownloadError(f"{name}: the server answers {status} {response.reason}.")
     length = int(response.headers.get("Content-Length", 0))
     if status == requests.codes.partial_content:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
@@ -205,7 +213,7 @@ def _start(response: requests.Response, part: _Part, size_bytes: int | None) -> 
         total = length
     if size_bytes is not None and total and total != size_bytes:
         part.forget()
-        raise DownloadError(f"{name}: {total:,} bytes are offered, {size_bytes:,} are expected. {_WAY_OUT}")
+        raise DownloadError(f"{name}: {total:,} bytes are offered, {size_bytes:,} are expected.")
     return total
 
 
@@ -221,16 +229,17 @@ def _retry_after_s(header: str | None) -> float | None:
     return None
 
 
-def _mismatch(path: Path, size_bytes: int | None, sha1: str | None) -> str | None:
+def _mismatch(path: Path, size_bytes: int | None, checksum: str | None) -> str | None:
     """How a file differs from what is expected, in words; None where it does not."""
     if not path.is_file():
         return "is not there"
     size = path.stat().st_size
     if size_bytes is not None and size != size_bytes:
         return f"has {size:,} bytes, {size_bytes:,} are expected"
-    if sha1 is not None:
+    if checksum is not None:
+        algorithm, _, expected = checksum.partition(":")
         with path.open("rb") as file:
-            got = hashlib.file_digest(file, "sha1").hexdigest()
-        if got != sha1:
-            return f"has sha1 {got}, {sha1} is expected"
+            got = hashlib.file_digest(file, algorithm).hexdigest()
+        if got != expected.lower():
+            return f"has {algorithm} {got}, {expected} is expected"
     return None

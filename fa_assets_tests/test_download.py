@@ -8,8 +8,8 @@ from time import perf_counter, time
 
 import pytest
 
-from fa_assets.panns.download import DownloadError, Patience, download, file_name_for, public_url
-from fa_assets_tests.panns.conftest import Answer
+from fa_assets.download import DownloadError, Patience, download, file_name_for, public_url
+from fa_assets_tests.local_server import Answer
 
 BODY = bytes(range(256)) * 10_000
 SHA1 = hashlib.sha1(BODY).hexdigest()
@@ -19,7 +19,15 @@ HASTY = Patience(attempts=3, stall_s=0.5, wait_s=0.01, longest_wait_s=2.0)
 
 def fetch(url: str, folder: Path, **more) -> Path:
     target = folder / "weights.pth"
-    download(url, target, size_bytes=len(BODY), sha1=SHA1, patience=HASTY, **more)
+    download(
+        url,
+        target,
+        size_bytes=len(BODY),
+        checksum=f"sha1:{SHA1}",
+        patience=HASTY,
+        way_out="Use --checkpoint FILE.",
+        **more,
+    )
     return target
 
 
