@@ -9,46 +9,27 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fa_assets.cli_catalog import CATALOG_COMMANDS
+from fa_assets.cli_options import apply_options, friendly_errors, setting_options
 from fa_assets.errors import UserError
 from fa_assets.progress import Pace
-from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, load_settings, variable_of
+from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, variable_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fa_assets.catalog.database import Catalog
     from fa_assets.resources.progress import Watcher
     from fa_assets.runner import RunOutcome, StepListener
 
 _PLAIN_EVERY_S = 5.0
-
-
-def _setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """One option per setting, described as the setting is."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for name in reversed(names):
-            field = Settings.model_fields[name]
-            choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
-            command = click.option(
-                f"--{name.replace('_', '-')}",
-                name,
-                type=click.Choice(choices) if choices else str,
-                metavar=None if choices else {"dataset": "DIR", "storage": "DIR", "checkpoint": "FILE"}.get(name, "N"),
-                help=f"{field.description}  [{variable_of(name)}"
-                + (f", default: {field.default}]" if isinstance(field.default, str | float | int) else "]"),
-            )(command)
-        return command
-
-    return decorate
 
 
 _ALL_SETTINGS = tuple(Settings.model_fields)
@@ -64,7 +45,7 @@ def main() -> None:
 
 
 @main.command("run")
-@_setting_options(*_ALL_SETTINGS)
+@setting_options(*_ALL_SETTINGS)
 @click.option(
     "--select",
     metavar="SELECTION",
@@ -76,19 +57,19 @@ def main() -> None:
 @click.option("--force", is_flag=True, help="Also what is current.")
 def run_command(select: str | None, folds: tuple[str, ...], force: bool, **options: Any) -> None:
     """Materialize what is not current, with progress, and print a summary."""
-    with _friendly_errors():
-        _run(_apply(options), select=select, folds=folds, force=force)
+    with friendly_errors():
+        _run(apply_options(options), select=select, folds=folds, force=force)
 
 
 @main.command("demo")
-@_setting_options("storage", "device", "precision")
+@setting_options("storage", "device", "precision")
 def demo_command(**options: Any) -> None:
     """Run everything on the generated demo set with untrained demo weights."""
-    with _friendly_errors():
+    with friendly_errors():
         os.environ.update({variable_of("dataset"): str(DEMO_DATASET), variable_of("checkpoint"): "demo"})
         if options["storage"] is None:
             os.environ.pop(variable_of("storage"), None)
-        _run(_apply(options), ui_command="make ui")
+        _run(apply_options(options), ui_command="make ui")
 
 
 @main.command("fetch")
@@ -107,7 +88,7 @@ def fetch_command(
     corpus: str, parts: str | None, to: str | None, kaggle_order: bool, mirror: str | None, keep_archives: bool
 ) -> None:
     """Fetch a published corpus, check it, and lay it out for `fa-assets run`; again, it goes on where it stopped."""
-    with _friendly_errors():
+    with friendly_errors():
         from rich.console import Console
 
         from fa_assets.corpora import ALL
@@ -142,7 +123,7 @@ def init_command(
     folder: str, table: str | None, fname_column: str | None, labels_column: str | None, yes: bool
 ) -> None:
     """Propose a label CSV for the audio in DIR, from its class sub-folders or a CSV with other column names."""
-    with _friendly_errors():
+    with friendly_errors():
         from fa_assets.dataset.propose import propose
 
         proposal = propose(
@@ -166,11 +147,11 @@ def init_command(
 
 
 @main.command("status")
-@_setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip")
+@setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip")
 def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
-    with _friendly_errors():
-        settings = _apply(options)
+    with friendly_errors():
+        settings = apply_options(options)
         import dagster as dg
 
         from fa_assets.runner import build_definitions, plan, prepare_environment
@@ -185,23 +166,23 @@ def status_command(**options: Any) -> None:
 
 
 @main.command("summary")
-@_setting_options("dataset", "storage")
+@setting_options("dataset", "storage")
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
-    with _friendly_errors():
-        settings = _apply(options)
+    with friendly_errors():
+        settings = apply_options(options)
         _print_summary(settings, _ui_command(settings))
 
 
 @main.command("ui")
-@_setting_options(*_ALL_SETTINGS)
+@setting_options(*_ALL_SETTINGS)
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui_command(port: int, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
-    with _friendly_errors():
+    with friendly_errors():
         from fa_assets.runner import prepare_environment
 
-        prepare_environment(_apply(options))
+        prepare_environment(apply_options(options))
         project = Path(__file__).parents[1]
         if not (project / "pyproject.toml").is_file():
             raise UserError(
@@ -213,64 +194,8 @@ def ui_command(port: int, **options: Any) -> None:
         os.execv(dg_command, [str(dg_command), "dev", "--host", "127.0.0.1", "--port", str(port)])
 
 
-@main.group("catalog")
-def catalog_group() -> None:
-    """The DuckDB catalog: a projection of the ledger that can be deleted and rebuilt."""
-
-
-@catalog_group.command("sync")
-@_setting_options("dataset", "storage")
-def catalog_sync_command(**options: Any) -> None:
-    """Add what the ledger has and the catalog has not."""
-    with _friendly_errors():
-        click.echo(f"{_catalog(_apply(options)).sync()} materializations added.")
-
-
-@catalog_group.command("rebuild")
-@_setting_options("dataset", "storage")
-def catalog_rebuild_command(**options: Any) -> None:
-    """Make the catalog anew from the ledger and the stored values."""
-    with _friendly_errors():
-        click.echo(f"Made anew from {_catalog(_apply(options)).rebuild()} materializations.")
-
-
-@main.command("sql")
-@click.argument("query")
-@_setting_options("dataset", "storage")
-def sql_command(query: str, **options: Any) -> None:
-    """Run QUERY on the catalog, read-only, and print the rows."""
-    with _friendly_errors():
-        import duckdb
-
-        try:
-            frame = _catalog(_apply(options)).query(query)
-        except duckdb.Error as error:
-            raise UserError(f"The catalog refused the query: {error}") from error
-        click.echo(frame.to_string(index=False))
-
-
-def _apply(options: dict[str, Any]) -> Settings:
-    """Put the options that were given into the environment, and read the settings from there."""
-    os.environ.update({variable_of(name): str(value) for name, value in options.items() if value is not None})
-    return load_settings()
-
-
-def _catalog(settings: Settings) -> "Catalog":
-    from fa_assets.resources.recorder import Recorder
-
-    return Recorder(storage=str(settings.storage_root)).catalog
-
-
-@contextmanager
-def _friendly_errors() -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        click.secho(str(error), fg="red", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)
-        sys.exit(130)
+for command in CATALOG_COMMANDS:
+    main.add_command(command)
 
 
 def _run(

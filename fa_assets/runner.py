@@ -131,6 +131,8 @@ def run(
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
+        if Recorder(storage=str(settings.storage_root)).catalog.is_behind:
+            warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 

@@ -4,7 +4,7 @@
 - An entry is in it wholly or not at all: each sync is one transaction.
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
   against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
-  the next sync.
+  the next sync. `<name>.behind` is there until then: it names the runs that have waited in vain, and none waits twice.
 - A row of `clips`, `folds` and `predictions` comes from a value file whose bytes were, when its asset was last synced,
   those of the entry named in its materialization_id: the newest such entry. A value without one has no rows.
 - A catalog of a newer layout is refused and left as it is; one of an older layout is made anew.
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
-"""How long to wait for another process that has the catalog open."""
+"""How long a person's command waits for another process that has the catalog open."""
+
+RUN_PATIENCE_S = 2.0
+"""How long a run waits for it, in all its steps and processes together."""
 
 _RETRY_S = 0.05
 
@@ -67,25 +70,38 @@ class Catalog:
         with self._alone(deadline):
             with closing(self._open(deadline)) as connection:
                 version = self._known_version(connection)
-                if version in (None, schema.SCHEMA_VERSION):
-                    return self._apply(connection)
-            log.info("%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION)
-            return self._make_anew()
+                is_ours = version in (None, schema.SCHEMA_VERSION)
+                added = self._apply(connection) if is_ours else 0
+            if not is_ours:
+                log.info("%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION)
+                added = self._make_anew(self.path)
+            self._behind.unlink(missing_ok=True)
+            return added
 
-    def try_sync(self, timeout_s: float = PATIENCE_S) -> bool:
-        """`sync` for the end of a run, whose results are safe in the ledger: it warns instead of raising.
+    def try_sync(self, run_id: str) -> bool:
+        """`sync` after a materialization, which is safe in the ledger: it warns, once in a run, instead of raising.
 
-        Returns False when the catalog is behind: it was busy for `timeout_s` seconds, or could not be written.
+        Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_PATIENCE_S`), or could
+        not be written.
         """
+        waited = self._runs_that_waited()
         try:
-            self.sync(timeout_s)
-        except CatalogBusyError as error:
-            log.warning("%s The run goes on; the catalog catches up at the next write.", error)
-            return False
+            self.sync(0.0 if run_id in waited else RUN_PATIENCE_S)
         except (UserError, duckdb.Error, OSError) as error:
-            log.warning("%s was not brought up to date; the ledger has everything. %s", self.path, error)
+            if run_id not in waited:
+                log.warning(
+                    "The catalog is behind; the ledger has everything. It catches up at the next write, or with "
+                    "`fa-assets catalog sync`. %s",
+                    error,
+                )
+                self._remember_runs_that_waited([*waited, run_id])
             return False
         return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a run could not write to it, and nothing has since."""
+        return self._behind.exists()
 
     def rebuild(self, timeout_s: float = PATIENCE_S) -> int:
         """Make the catalog anew from the ledger and the value files, beside the old one, and put it in its place.
@@ -100,7 +116,33 @@ class Catalog:
                         self._known_version(connection)
                 except _UnusableCatalogError as error:
                     log.warning("%s", error)
-            return self._make_anew()
+            added = self._make_anew(self.path)
+            self._behind.unlink(missing_ok=True)
+            return added
+
+    def snapshot(self, target: Path, timeout_s: float = PATIENCE_S) -> int:
+        """Put an up-to-date copy at `target`, for dashboards, which may hold it open; return the entries in it.
+
+        It is whole or not there, and replaces an older one under its readers. It is made from the ledger, as the catalog
+        is, so it does not matter who has the catalog open. Its view `embeddings` reads the files of the storage folder.
+
+        Raises:
+            UserError: what is at `target` is no such copy, or of a newer version; or the ledger is of a newer version.
+            CatalogBusyError: `target` is open for writing elsewhere.
+            duckdb.Error, OSError: it could not be written; what was there is left as it was.
+        """
+        if target.resolve() == self.path.resolve():
+            raise UserError(f"{target} is the catalog itself: name another file for its copy.")
+        if target.exists():
+            copy = Catalog(target, self.storage_root, self.ledger)
+            try:
+                with copy.connect(timeout_s=timeout_s) as connection:
+                    version = copy._known_version(connection)
+            except _UnusableCatalogError:
+                version = None
+            if version is None:
+                raise UserError(f"{target} is there and is no copy of a catalog: name another file, or move it away.")
+        return self._make_anew(target)
 
     @contextmanager
     def connect(self, read_only: bool = True, timeout_s: float = PATIENCE_S) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -169,15 +211,33 @@ class Catalog:
             )
         return version
 
-    def _make_anew(self) -> int:
-        with replacing(self.path) as temporary:
+    def _make_anew(self, path: Path) -> int:
+        """Make the database at `path` from the ledger and the value files, and put it in the place of what was there."""
+        with replacing(path) as temporary:
             try:
                 with closing(duckdb.connect(temporary)) as connection:
                     added = self._apply(connection)
             finally:
                 _log_of(temporary).unlink(missing_ok=True)
-            _log_of(self.path).unlink(missing_ok=True)  # it belongs to the old file
+            _log_of(path).unlink(missing_ok=True)  # it belongs to the old file, and must not meet the new one
         return added
+
+    @property
+    def _behind(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.behind")
+
+    def _runs_that_waited(self) -> list[str]:
+        try:
+            return self._behind.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+
+    def _remember_runs_that_waited(self, run_ids: Sequence[str]) -> None:
+        try:
+            with replacing(self._behind) as temporary:
+                temporary.write_text("\n".join(run_ids), encoding="utf-8")
+        except OSError as error:
+            log.warning("%s cannot be written (%s): the next step waits for the catalog again.", self._behind, error)
 
     def _apply(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""

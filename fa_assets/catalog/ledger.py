@@ -8,8 +8,8 @@ whole or not there (`storage.atomic.replacing`: temporary name, fsync, `os.repla
 number of processes may append at once without a lock, because no two of them ever make the same id.
 
 A file that cannot be read (damaged after it was written) is left out with a warning that names it, so that one bad file
-does not hide all the others. A file of a newer version of this program stops the reading: leaving it out would be silent
-about history that is there.
+does not hide all the others. A file of an older layout is upgraded while it is read, and stays as it is on disk. A file of a
+newer version of this program stops the reading: leaving it out would be silent about history that is there.
 """
 
 import json
@@ -17,7 +17,7 @@ import logging
 import math
 import re
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,17 +31,22 @@ log = logging.getLogger(__name__)
 
 JsonValue = Scalar | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
-SCHEMA_VERSION = 1
-"""The version of the JSON layout, in every file."""
+SCHEMA_VERSION = 2
+"""The version of the JSON layout, in every file. Raised with an entry in `_UPGRADES` and a sample in the tests."""
 
 
 @dataclass(frozen=True)
 class InputVersion:
-    """One value that was read, at the data version that was read; `partition` is None for an unpartitioned asset."""
+    """One value that was read, at the data version that was read; `partition` is None for an unpartitioned asset.
+
+    `source_id` is the materialization that had made it: None for what comes from outside (the folder of clips), and where
+    a file of an older version does not say.
+    """
 
     asset: str
     partition: str | None
     data_version: str
+    source_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class LedgerEntry:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "LedgerEntry":
-        """Read what `to_json` wrote.
+        """Read what `to_json` of this or an older version wrote.
 
         Raises:
             UserError: it was written by a newer version of this program.
@@ -125,6 +130,8 @@ class LedgerEntry:
             raise UserError(
                 f"it has ledger version {version}, this fa_assets reads up to {SCHEMA_VERSION}: install a newer fa_assets."
             )
+        for older in range(version, SCHEMA_VERSION):
+            _UPGRADES[older](fields)
         return cls(
             **{
                 **fields,
@@ -135,6 +142,16 @@ class LedgerEntry:
                 "metrics": tuple(MetricRow(**one) for one in fields["metrics"]),
             }
         )
+
+
+def _from_version_1(fields: dict[str, Any]) -> None:
+    """Version 1 did not say which materialization had made an input."""
+    for one in fields["inputs"]:
+        one["source_id"] = None
+
+
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], None]] = {1: _from_version_1}
+"""By version: what turns the fields of an entry into those of the next version, in place."""
 
 
 def new_entry_id() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever anything below changes; an older catalog is then made anew from the ledger."""
 
 EMBEDDING_SIZE = 2048
@@ -85,6 +85,7 @@ TABLES = (
             Column("asset", "VARCHAR NOT NULL", "asset that was read"),
             Column("partition", "VARCHAR", "fold that was read, null for an asset without folds"),
             Column("data_version", "VARCHAR NOT NULL", "the data version that was read"),
+            Column("source_id", "VARCHAR", "the materialization whose value was read; null where none is recorded"),
         ),
     ),
     Table(
@@ -217,14 +218,23 @@ VIEWS = (
             ("data_version", "the data version that was read"),
             ("source_id", "the materialization that made it; null for what comes from outside (the folder of clips)"),
         ),
-        # The newest maker before the reader; where clocks disagree and there is none, the oldest after it.
+        # What is recorded, if the ledger has it. Else (entries of ledger version 1 do not say) the newest maker of that
+        # version before the reader; where clocks disagree and there is none, the oldest after it.
         """
-        select i.materialization_id, i.asset, i.partition, i.data_version,
-            coalesce(max(m.id) filter (where m.id < i.materialization_id), min(m.id)) as source_id
-        from inputs i
-        left join materializations m
-            on m.asset = i.asset and m.partition is not distinct from i.partition and m.data_version = i.data_version
-        group by i.materialization_id, i.asset, i.partition, i.data_version
+        with recorded as (
+            select i.*, m.id from inputs i left join materializations m on m.id = i.source_id
+        ), inferred as (
+            select i.materialization_id, i.asset, i.partition, i.data_version,
+                coalesce(max(m.id) filter (where m.id < i.materialization_id), min(m.id)) as source_id
+            from recorded i
+            left join materializations m
+                on m.asset = i.asset and m.partition is not distinct from i.partition and m.data_version = i.data_version
+            where i.id is null
+            group by i.materialization_id, i.asset, i.partition, i.data_version
+        )
+        select materialization_id, asset, partition, data_version, source_id from recorded where id is not null
+        union all
+        select materialization_id, asset, partition, data_version, source_id from inferred
         """,
     ),
 )

@@ -61,7 +61,7 @@ class Recorder(dg.ConfigurableResource):
             raise dg.Failure(description=str(error), allow_retries=False) from error
         finally:
             if work.written:
-                self.catalog.try_sync()
+                self.catalog.try_sync(context.run.run_id)
 
     @property
     def catalog(self) -> "Catalog":
@@ -81,7 +81,7 @@ class Materialization:
         self._context = context
         self._values = ValueStore(root)
         self._ledger = Ledger(root / "ledger")
-        self._inputs: dict[tuple[str, str | None], str] = {}
+        self._inputs: dict[tuple[str, str | None], InputVersion] = {}
         self._data_version: str | None = None
         self._start_clock()
 
@@ -99,21 +99,22 @@ class Materialization:
             self._timings[name] = self._timings.get(name, 0.0) + time.perf_counter() - started
 
     def read(self, asset: str, partition: str | None = None) -> Value:
-        """A stored value; the data version that was read is recorded."""
+        """A stored value; the data version that was read, and which materialization had made it, are recorded."""
         with self.phase("read"):
             value = self._values.read(asset, partition)
-        self.note_input(asset, value.header.data_version, partition)
+        self.note_input(asset, value.header.data_version, partition, value.header.materialization_id)
         return value
 
-    def note_input(self, asset: str, data_version: str, partition: str | None = None) -> None:
-        """Record an input that is not a stored value (the source folder)."""
-        self._inputs[(asset, partition)] = data_version
+    def note_input(
+        self, asset: str, data_version: str, partition: str | None = None, source_id: str | None = None
+    ) -> None:
+        """Record an input; `read` does it for stored values, the source folder has no `source_id`."""
+        self._inputs[(asset, partition)] = InputVersion(asset, partition, data_version, source_id)
 
     @property
     def inputs(self) -> tuple[InputVersion, ...]:
         """What was read so far, sorted."""
-        ordered = sorted(self._inputs.items(), key=lambda item: (item[0][0], item[0][1] or ""))
-        return tuple(InputVersion(asset, partition, version) for (asset, partition), version in ordered)
+        return tuple(sorted(self._inputs.values(), key=lambda one: (one.asset, one.partition or "")))
 
     def version_from_inputs(self) -> str:
         """The data version that code version, settings and the inputs read so far determine."""
@@ -150,6 +151,7 @@ class Materialization:
             metrics: the metric rows of this materialization.
             extra_files: files that were written beside the value, to be recorded with size and hash.
         """
+        id = new_entry_id()
         with self.phase("write"):
             path = self._values.write(
                 table,
@@ -161,6 +163,7 @@ class Materialization:
                     run_id=self._context.run.run_id,
                     inputs=self.inputs,
                     details=details or {},
+                    materialization_id=id,
                 ),
             )
             files = tuple(self.stored(file) for file in (path, *extra_files))
@@ -168,7 +171,7 @@ class Materialization:
         facts = {"rows": table.num_rows, **(facts or {})}
         self._ledger.append(
             LedgerEntry(
-                id=new_entry_id(),
+                id=id,
                 asset=self.asset,
                 partition=partition,
                 run_id=self._context.run.run_id,

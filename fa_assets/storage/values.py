@@ -30,7 +30,7 @@ class ValueHeader:
     """What a stored value says of itself.
 
     `details` are small facts that belong to the value and fit in JSON (the classes' solver iterations, the clips that
-    were left out).
+    were left out). `materialization_id` is the id of its ledger entry, None in files of older versions.
     """
 
     asset: str
@@ -40,6 +40,7 @@ class ValueHeader:
     run_id: str
     inputs: tuple[InputVersion, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    materialization_id: str | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -47,7 +47,10 @@ def an_entry(
             "finished_at": finished,
             "code_version": "1 seed=42",
             "data_version": "v1",
-            "inputs": (InputVersion("curated_clips", None, "c1"), InputVersion("mc5_embeddings", "3", "e1")),
+            "inputs": (
+                InputVersion("curated_clips", None, "c1"),
+                InputVersion("mc5_embeddings", "3", "e1", "made-before"),
+            ),
             "settings": {"seed": 42, "C": 2.0, "precision": "fp32", "shuffle": True, "device": None},
             "environment": {"python": "3.11.9", "git_dirty": False, "torch": None},
             "timings": {"read": 0.25, "stratify": 1.0},

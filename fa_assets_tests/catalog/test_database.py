@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 
-from fa_assets.catalog import schema
-from fa_assets.catalog.database import CatalogBusyError
+from fa_assets.catalog import database, schema
+from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog, CatalogBusyError
 from fa_assets.catalog.ledger import InputVersion
 from fa_assets.errors import UserError
 from fa_assets_tests.catalog.made_up import METRICS, MadeUpStorage, an_entry, dump
@@ -58,8 +58,8 @@ def test_an_entry_is_in_the_tables_field_by_field(storage: MadeUpStorage) -> Non
         )
     ]  # fmt: skip
     assert everything["inputs"] == [
-        (entry.id, "curated_clips", None, "c1"),
-        (entry.id, "mc5_embeddings", "3", "e1"),
+        (entry.id, "curated_clips", None, "c1", None),
+        (entry.id, "mc5_embeddings", "3", "e1", "made-before"),
     ]
     settings = {"C": "2.0", "device": None, "precision": "fp32", "seed": "42", "shuffle": "true"}
     assert everything["settings"] == [(entry.id, name, value) for name, value in settings.items()]
@@ -197,6 +197,7 @@ def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -
     before = dump(storage.catalog)
     assert storage.catalog.rebuild() == len(before["materializations"]) == 17
     assert dump(storage.catalog) == before
+    assert set(before) == {*(one.name for one in (*schema.TABLES, *schema.VIEWS)), "embeddings", "schema_version"}
     assert all(before.values())  # no table or view was compared empty
     assert sorted(path.name for path in storage.root.glob("*catalog*")) == ["catalog.duckdb", "catalog.duckdb.lock"]
 
@@ -211,7 +212,7 @@ def test_a_deleted_or_damaged_catalog_is_made_anew(storage: MadeUpStorage) -> No
     storage.catalog.path.write_bytes(b"no database" * 1000)
     with pytest.raises(UserError, match=r"cannot be opened .*fa-assets catalog rebuild"):
         storage.catalog.sync()
-    assert storage.catalog.try_sync() is False
+    assert storage.catalog.try_sync("run-1") is False
     storage.catalog.rebuild()
     assert dump(storage.catalog) == before
 
@@ -241,12 +242,12 @@ def test_a_sync_that_fails_half_way_leaves_the_catalog_as_it_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(schema, "create_embeddings_view", fail)  # the last statement of the transaction
-        assert storage.catalog.try_sync() is False
+        assert storage.catalog.try_sync("run-1") is False
         with pytest.raises(duckdb.IOException):
             storage.catalog.rebuild()
     assert dump(storage.catalog) == before
-    assert sorted(path.name for path in storage.root.glob("*catalog*")) == ["catalog.duckdb", "catalog.duckdb.lock"]
     assert storage.catalog.sync() == 8
+    assert sorted(path.name for path in storage.root.glob("*catalog*")) == ["catalog.duckdb", "catalog.duckdb.lock"]
 
 
 def set_version(storage: MadeUpStorage, version: int) -> bytes:
@@ -260,9 +261,9 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 2, this fa_assets knows up to 1: install a newer"):
+        with pytest.raises(UserError, match="has layout 3, this fa_assets knows up to 2: install a newer"):
             act()
-    assert storage.catalog.try_sync() is False
+    assert storage.catalog.try_sync("run-1") is False
     assert storage.catalog.path.read_bytes() == content
 
 
@@ -270,7 +271,9 @@ def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
     storage.write_clips()
     storage.catalog.sync()
     before = dump(storage.catalog)
-    set_version(storage, schema.SCHEMA_VERSION - 1)
+    with storage.catalog.connect(read_only=False) as connection:  # version 1 had neither this column nor this view
+        connection.execute("drop view lineage; alter table inputs drop column source_id")
+    set_version(storage, 1)
     assert storage.catalog.sync() == 1
     assert dump(storage.catalog) == before
 
@@ -284,23 +287,51 @@ def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
     ],
 )
 def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_later(
-    hold: str, what: str, storage: MadeUpStorage, caplog: pytest.LogCaptureFixture
+    hold: str, what: str, storage: MadeUpStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "RUN_PATIENCE_S", 0.3)
     storage.write_clips()
     storage.catalog.sync()
     written = storage.write_predictions("mc5", 0)
     with held_by_another_process(hold, storage.catalog.path):
         started = time.monotonic()
         with caplog.at_level(logging.WARNING):
-            assert storage.catalog.try_sync(timeout_s=0.3) is False, what
-        assert 0.25 < time.monotonic() - started < 3
-        assert "catches up at the next write" in caplog.text
+            assert storage.catalog.try_sync("run-1") is False, what
+        assert time.monotonic() - started >= 0.3
+        assert "catches up at the next write, or with `fa-assets catalog sync`" in caplog.text
+        assert storage.catalog.is_behind
         with pytest.raises(CatalogBusyError, match=r"catalog\.duckdb is (open elsewhere|being written)"):
             storage.catalog.sync(timeout_s=0.1)
         with pytest.raises(CatalogBusyError):
             storage.catalog.rebuild(timeout_s=0.1)
-    assert storage.catalog.try_sync() is True
+    assert storage.catalog.try_sync("run-1") is True
+    assert not storage.catalog.is_behind
     assert rows(storage, "select distinct materialization_id from predictions") == [(written,)]
+
+
+def try_to_sync(root: Path, run_id: str, syncs: int, times: "multiprocessing.Queue[float]") -> None:
+    catalog = MadeUpStorage(root).catalog
+    started = time.monotonic()
+    assert not any(catalog.try_sync(run_id) for _ in range(syncs))
+    times.put(time.monotonic() - started)
+
+
+def test_a_run_waits_once_in_all_its_processes(storage: MadeUpStorage) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    spawn = multiprocessing.get_context("spawn")
+    times: multiprocessing.Queue[float] = spawn.Queue()
+    with held_by_another_process("held = duckdb.connect(path)", storage.catalog.path):
+        for run_id, syncs in (("run-1", 20), ("run-1", 20), ("run-2", 20)):
+            process = spawn.Process(target=try_to_sync, args=(storage.root, run_id, syncs, times))
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+    first, later, other = (times.get() for _ in range(3))
+    # Waiting each time would take 40 s; a refused attempt takes milliseconds.
+    assert RUN_PATIENCE_S <= first < 20
+    assert later < 20 - RUN_PATIENCE_S
+    assert RUN_PATIENCE_S <= other < 20
 
 
 def test_a_sync_waits_for_a_reader_that_closes_soon(storage: MadeUpStorage) -> None:
@@ -314,7 +345,7 @@ def test_a_sync_waits_for_a_reader_that_closes_soon(storage: MadeUpStorage) -> N
 def test_a_folder_that_cannot_be_written_fails_no_run(storage: MadeUpStorage, caplog: pytest.LogCaptureFixture) -> None:
     storage.catalog.path.parent.parent.mkdir(exist_ok=True)
     storage.catalog.path.parent.write_text("a file where the folder should be")
-    assert storage.catalog.try_sync() is False
+    assert storage.catalog.try_sync("run-1") is False
     assert "the ledger has everything" in caplog.text
 
 
@@ -327,7 +358,7 @@ def materialize_and_sync(root: Path, process: int, count: int) -> None:
 
 
 def test_processes_that_sync_at_once_lose_no_row_and_raise_no_lock_error(storage: MadeUpStorage) -> None:
-    n_processes, count = 6, 4
+    n_processes, count = 10, 3
     spawn = multiprocessing.get_context("spawn")
     processes = [
         spawn.Process(target=materialize_and_sync, args=(storage.root, number, count)) for number in range(n_processes)
@@ -359,6 +390,52 @@ def test_threads_may_read_and_sync_in_one_process(storage: MadeUpStorage) -> Non
     lock.acquire(timeout=0.1)  # the failed sync let go of it
     lock.release()
     assert storage.catalog.sync() == 0
+
+
+SNAPSHOT_HOLDERS = ["held = duckdb.connect(path)", "held = duckdb.connect(path, read_only=True)"]
+
+
+@pytest.mark.parametrize("hold", SNAPSHOT_HOLDERS)
+def test_a_snapshot_is_whole_and_current_whoever_has_the_catalog_open(
+    hold: str, storage: MadeUpStorage, tmp_path: Path
+) -> None:
+    storage.write_everything()
+    storage.catalog.sync()
+    target = tmp_path / "dashboards" / "copy.duckdb"
+    with held_by_another_process(hold, storage.catalog.path):
+        storage.write_clips(seconds=2.0)  # which the catalog cannot take up
+        assert storage.catalog.snapshot(target) == 9
+    copy = Catalog(target, storage.root, storage.ledger)
+    storage.catalog.sync()
+    assert dump(copy) == dump(storage.catalog)
+    assert [path.name for path in target.parent.iterdir()] == ["copy.duckdb"]
+
+
+def test_a_snapshot_replaces_an_older_one_under_its_readers(storage: MadeUpStorage, tmp_path: Path) -> None:
+    target = tmp_path / "copy.duckdb"
+    storage.write_clips()
+    storage.catalog.snapshot(target)
+    with held_by_another_process(SNAPSHOT_HOLDERS[1], target), duckdb.connect(target, read_only=True) as reader:
+        storage.write_clips(seconds=2.0)
+        assert storage.catalog.snapshot(target) == 2
+        assert reader.execute("select distinct seconds from clips").fetchall() == [(1.0,)]
+    with duckdb.connect(target, read_only=True) as reader:
+        assert reader.execute("select distinct seconds from clips").fetchall() == [(2.0,)]
+
+
+def test_a_snapshot_overwrites_nothing_else(storage: MadeUpStorage, tmp_path: Path) -> None:
+    storage.catalog.sync()
+    with pytest.raises(UserError, match="is the catalog itself"):
+        storage.catalog.snapshot(storage.catalog.path)
+    mine = tmp_path / "labels.csv"
+    mine.write_text("fname,labels\n")
+    other = tmp_path / "other.duckdb"
+    duckdb.connect(other).close()
+    for target in (mine, other):
+        content = target.read_bytes()
+        with pytest.raises(UserError, match="is no copy of a catalog"):
+            storage.catalog.snapshot(target)
+        assert target.read_bytes() == content
 
 
 def test_a_query_before_there_is_a_catalog_says_what_to_do(storage: MadeUpStorage) -> None:
@@ -442,7 +519,20 @@ def test_lineage_goes_to_the_source_and_to_the_right_materializations(storage: M
     assert rows(storage, f"{made_by} where (m.asset, m.partition) is distinct from (l.asset, l.partition)") == []
 
 
-def test_lineage_takes_the_newest_maker_before_the_reader(storage: MadeUpStorage) -> None:
+def test_lineage_is_what_was_read_also_when_an_equal_value_was_made_since(storage: MadeUpStorage) -> None:
+    table = pa.table({"x": [1]})
+    storage.write("folds", table, id="2026-1")
+    storage.write("folds", table, id="2026-2")
+    storage.write("mc5_metrics", table, id="2026-3", inputs=[InputVersion("folds", None, "v1", "2026-1")])
+    storage.write("mc5_metrics", table, id="2026-4", inputs=[InputVersion("folds", None, "v1", "not-in-the-ledger")])
+    storage.catalog.sync()
+    assert rows(storage, "select materialization_id, source_id from lineage order by 1") == [
+        ("2026-3", "2026-1"),
+        ("2026-4", "2026-2"),
+    ]
+
+
+def test_without_a_record_lineage_takes_the_newest_maker_before_the_reader(storage: MadeUpStorage) -> None:
     read = [InputVersion("folds", None, "v1")]
     table = pa.table({"x": [1]})
     storage.write("folds", table, id="2026-1")

@@ -4,15 +4,18 @@ import json
 import logging
 import multiprocessing
 import re
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from fa_assets.catalog.ledger import Ledger, LedgerEntry, new_entry_id
+from fa_assets.catalog.ledger import SCHEMA_VERSION, InputVersion, Ledger, LedgerEntry, new_entry_id
 from fa_assets.errors import UserError
 from fa_assets_tests.catalog.made_up import an_entry
+
+SAMPLES = Path(__file__).parent / "ledger_samples"
 
 
 def test_an_entry_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -21,7 +24,7 @@ def test_an_entry_comes_back_as_it_was(tmp_path: Path) -> None:
     assert path.name == f"{entry.id}_mc5_embeddings_3.json"
     assert ledger.read(entry.id) == entry
     assert list(ledger.entries()) == [entry]
-    assert json.loads(path.read_text())["schema_version"] == 1
+    assert json.loads(path.read_text())["schema_version"] == SCHEMA_VERSION
 
 
 def test_times_are_utc_in_the_file_and_equal_outside() -> None:
@@ -98,7 +101,9 @@ def test_half_written_files_are_not_seen(tmp_path: Path) -> None:
     assert list(ledger.entries()) == [entry]
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"schema_version": 1}', b"[1]", b"\xff\x00", None])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b'{"schema_version": 1}', b'{"schema_version": 0, "inputs": []}', b"[1]", b"\xff\x00", None]
+)
 def test_a_damaged_file_is_named_and_hides_no_other(
     content: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,10 +122,27 @@ def test_a_damaged_file_is_named_and_hides_no_other(
 def test_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     path = ledger.append(entry)
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
     for read in (lambda: ledger.read(entry.id), lambda: list(ledger.entries())):
-        with pytest.raises(UserError, match=rf"{path.name} cannot be read: it has ledger version 2.*newer fa_assets"):
+        with pytest.raises(UserError, match=rf"{path.name} cannot be read: it has ledger version 3.*newer fa_assets"):
             read()
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_an_entry_of_an_older_version_is_read_and_stays_as_it_is(version: int, tmp_path: Path) -> None:
+    """The samples are entries that fa_assets wrote when that version was current."""
+    (sample,) = SAMPLES.glob(f"version-{version}/*.json")
+    shutil.copy(sample, tmp_path)
+    (entry,) = Ledger(tmp_path).entries()
+    assert (entry.asset, entry.run_id, entry.data_version) == ("mc5_metrics", "run-1", "seed-42")
+    assert entry.inputs == (
+        InputVersion("folds", None, "seed-42"),
+        InputVersion("mc5_oof_predictions", "0", "seed-42"),
+        InputVersion("mc5_oof_predictions", "1", "seed-42"),
+    )
+    assert (len(entry.metrics), len(entry.files), entry.settings["C"]) == (8, 1, 2.0)
+    assert (tmp_path / sample.name).read_bytes() == sample.read_bytes()
+    assert LedgerEntry.from_json(entry.to_json()) == entry
 
 
 def test_an_entry_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""What a run records: everything, exactly what was read, and in the ledger before Dagster is told."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from fa_assets.catalog.environment import LIBRARIES
+from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry
+from fa_assets.recipe import Recipe
+from fa_assets.resources.recorder import Recorder
+from fa_assets.storage.atomic import digest_file
+from fa_assets.storage.values import ValueHeader, ValueStore
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+
+TABLE = pa.table({"x": [1, 2]})
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def put(values: ValueStore, data_version: str, materialization_id: str) -> None:
+    """Store a value of the asset `upstream`."""
+    header = ValueHeader("upstream", None, data_version, "1", "run", (), materialization_id=materialization_id)
+    values.write(TABLE, header)
+
+
+def materialize(asset: dg.AssetsDefinition, root: Path, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    resources = {"recorder": Recorder(storage=str(root))}
+    return dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
+
+
+def test_the_ledger_has_what_was_read_and_not_what_is_latest(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    values = ValueStore(tmp_path)
+    put(values, "v1", "first")
+
+    @dg.asset
+    def downstream(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1", {"seed": 42})) as work:
+            work.read("upstream")
+            work.note_input("folder", "f1")
+            put(values, "v2", "second")  # as a run beside this one would
+            with work.phase("think"):
+                work.write(TABLE, data_version=work.version_from_inputs(), environment={"device": "cpu"})
+        return work.result()
+
+    before = datetime.now(UTC)
+    result = materialize(downstream, tmp_path, instance)
+    assert result.success
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert entry.inputs == (InputVersion("folder", None, "f1"), InputVersion("upstream", None, "v1", "first"))
+    header = values.header("downstream")
+    assert header is not None
+    assert (header.materialization_id, header.inputs) == (entry.id, entry.inputs)
+    assert (entry.asset, entry.partition, entry.run_id) == ("downstream", None, result.run_id)
+    assert before <= entry.started_at <= entry.finished_at <= datetime.now(UTC)
+    assert (entry.code_version, entry.settings) == ("1 seed=42", {"seed": 42})
+    assert entry.environment["device"] == "cpu"
+    assert set(LIBRARIES) <= set(entry.environment)
+    assert {"read", "write"} <= set(entry.timings)
+    (file,) = entry.files
+    digest = digest_file(tmp_path / file.path)
+    assert (file.size_bytes, file.sha256) == (digest.size_bytes, digest.sha256)
+
+
+def test_the_ledger_is_written_before_dagster_is_told(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError("Dagster is gone")
+
+    @dg.asset
+    def written(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work:
+            monkeypatch.setattr(type(context), "add_asset_metadata", fail)
+            work.write(TABLE, data_version="v1")
+        return work.result()
+
+    assert not materialize(written, tmp_path, instance).success
+    assert instance.get_latest_materialization_event(dg.AssetKey("written")) is None
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert (entry.asset, entry.data_version) == ("written", "v1")
+    assert len(Recorder(storage=str(tmp_path)).catalog.query("from materializations")) == 1
+
+
+def test_without_a_ledger_entry_dagster_is_not_told(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def written(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work:
+            work.write(TABLE, data_version="v1")
+        return work.result()
+
+    (tmp_path / "ledger").write_text("a file where the folder should be")
+    assert not materialize(written, tmp_path, instance).success
+    assert instance.get_latest_materialization_event(dg.AssetKey("written")) is None
+
+
+def test_a_whole_run_is_in_the_ledger_one_entry_for_each_materialization(finished: FinishedRun) -> None:
+    root = finished.settings.storage_root
+    entries = list(Ledger(root / "ledger").entries())
+    recorded = {(one.asset, one.partition): one for one in entries}
+    assert len(recorded) == len(entries)
+    told: dict[tuple[str, str | None], str] = {}
+    with environment_of(finished.settings), dg.DagsterInstance.get() as instance:
+        for log in instance.all_logs(entries[0].run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+            event = log.asset_materialization
+            assert event is not None
+            part = event.asset_key.to_user_string(), event.partition
+            told[part] = (event.tags or {})["dagster/data_version"]
+            assert recorded[part].finished_at.timestamp() <= log.timestamp
+    assert {part: one.data_version for part, one in recorded.items()} == told
+    for entry in entries:
+        check_whole(entry, recorded, root)
+
+
+def check_whole(entry: LedgerEntry, recorded: dict[tuple[str, str | None], LedgerEntry], root: Path) -> None:
+    """Every part of a real entry says something true."""
+    assert entry.environment["torch"] and entry.timings and entry.files and entry.metadata
+    for file in entry.files:
+        assert digest_file(root / file.path).sha256 == file.sha256
+    for read in entry.inputs:
+        if read.asset == "curated_recordings":
+            assert read.source_id is None
+        else:
+            source = recorded[(read.asset, read.partition)]
+            assert (read.source_id, read.data_version) == (source.id, source.data_version)
