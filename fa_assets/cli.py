@@ -19,6 +19,7 @@ import click
 
 from fa_assets.cli_catalog import CATALOG_COMMANDS
 from fa_assets.cli_options import apply_options, friendly_errors, setting_options
+from fa_assets.cli_store import store_group
 from fa_assets.errors import UserError
 from fa_assets.progress import Pace
 from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, variable_of
@@ -194,7 +195,7 @@ def ui_command(port: int, **options: Any) -> None:
         os.execv(dg_command, [str(dg_command), "dev", "--host", "127.0.0.1", "--port", str(port)])
 
 
-for command in CATALOG_COMMANDS:
+for command in (*CATALOG_COMMANDS, store_group):
     main.add_command(command)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fa_assets.demo.weights import make_demo_checkpoint
+from fa_assets.storage.roots import StoragePath, open_root
 from fa_assets_tests.finished_run import FinishedRun, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
+from fa_assets_tests.object_store import ObjectStore, object_store
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +41,18 @@ def serve() -> Iterator[Callable[..., Server]]:
     """``serve(answer, ...)`` starts a server on a free port of this machine."""
     with local_servers() as start:
         yield start
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[ObjectStore]:
+    """An S3-compatible server on this machine."""
+    with object_store() as store:
+        yield store
+
+
+@pytest.fixture(params=["local", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> StoragePath:
+    """An empty storage root of either kind."""
+    if request.param == "local":
+        return open_root(tmp_path / "storage")
+    return open_root(request.getfixturevalue("s3").new_location())

@@ -86,7 +86,7 @@ def embeddings_asset(
                         "crops_reused": result.crops_reused,
                         "clips_per_second": round(len(own) / result.seconds, 2),
                         "weights_trained": weights.trained,
-                        "encoder_fingerprint": store.folder.name,
+                        "encoder_fingerprint": store.fingerprint,
                     },
                     environment=network.environment,
                 )

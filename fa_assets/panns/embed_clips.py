@@ -1,11 +1,11 @@
 """From clips on disk to one embedding per clip: crops found in the store are reused, the rest is computed in batches.
 
 Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
-network, a bounded number at a time. Every batch is in the store before the next one starts. The clips' bytes are hashed
-again as they are read, so an embedding is never stored under the name of other content.
+network, a bounded number at a time. Every batch is in the store before the next one starts, and what is returned is read
+from there, some crops at a time: so it is what the next run will read, and memory does not grow with the number of crops.
+The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
 """
 
-import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,16 @@ import numpy as np
 
 from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crop, distinct_crops
 from fa_assets.audio.decode import BadClipError, load_mono, resampled_length
-from fa_assets.errors import BadInputError
+from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
 
-log = logging.getLogger(__name__)
+_CLIPS_AT_ONCE = 1024
+"""Clips whose crops are held in memory at once: 42 MB of embeddings where each has five crops."""
+
+_ATTEMPTS = 3
+"""How often what was stored is computed anew because it cannot be read back."""
 
 
 class Encoder(Protocol):
@@ -96,44 +100,81 @@ def embed_clips(
         ]
         for clip in clips
     ]
-    embeddings = store.load(key for crops in crops_of for key, _ in crops)
-    reused = len(embeddings)
+    distinct = {key for crops in crops_of for key, _ in crops}
+    computed: set[CropKey] = set()
+    missing = store.missing(key for crops in crops_of for key, _ in crops)
+    for _ in range(_ATTEMPTS):
+        _compute(clips, missing, store, encoder, threads, progress)
+        computed.update(missing)
+        vectors, missing = _weighted_means(crops_of, store)
+        if not missing:
+            return ClipEmbeddings(vectors, len(computed), len(distinct - computed), time.perf_counter() - started)
+    raise UserError(
+        f"{len(missing)} crops were stored in {store.folder} and cannot be read back: look at the disk, and at the files named "
+        "*.damaged there."
+    )
 
-    missing_of: dict[str, tuple[Clip, list[CropKey]]] = {}
-    for clip, crops in zip(clips, crops_of, strict=True):
-        missing = [key for key, _ in crops if key not in embeddings]
-        if missing:
-            missing_of.setdefault(clip.sha256, (clip, missing))
-    to_come = {sha256: len(missing) for sha256, (_, missing) in missing_of.items()}
+
+def _compute(
+    clips: Sequence[Clip],
+    missing: Sequence[CropKey],
+    store: EmbeddingStore,
+    encoder: Callable[[], Encoder],
+    threads: int,
+    progress: ProgressCallback,
+) -> None:
+    """Put the missing crops of the clips into the store."""
     clips_of = Counter(clip.sha256 for clip in clips)
+    missing_of: dict[str, list[CropKey]] = {}
+    for key in missing:
+        missing_of.setdefault(key.clip_sha256, []).append(key)
+    to_come = {sha256: len(keys) for sha256, keys in missing_of.items()}
     n_done = sum(n for sha256, n in clips_of.items() if sha256 not in to_come)
     progress(n_done, len(clips))
+    if not missing:
+        return
+    network = encoder()
+    bad: list[str] = []
+    first_of = {clip.sha256: clip for clip in reversed(clips)}
+    # Crops of equal length share a batch without padding, so clips go in order of length, the longest first.
+    work = sorted(
+        ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
+        key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
+    )
+    for keys, batch, lengths in _batches(work, network.batch_size, threads, bad):
+        store.append(keys, network.embed(batch, lengths))
+        for key in keys:
+            to_come[key.clip_sha256] -= 1
+            if to_come[key.clip_sha256] == 0:
+                n_done += clips_of[key.clip_sha256]
+        progress(n_done, len(clips))
+    if bad:
+        raise BadInputError(
+            "Clips that cannot be embedded as they are now; the others are stored. Mend them and materialize "
+            "curated_clips, then this, again.",
+            bad,
+        )
 
-    if missing_of:
-        network = encoder()
-        bad: list[str] = []
-        # Crops of equal length share a batch without padding, so clips go in order of length, the longest first.
-        work = sorted(missing_of.values(), key=lambda item: -min(item[0].n_samples, CROP_SAMPLES))
-        for keys, batch, lengths in _batches(work, network.batch_size, threads, bad):
-            vectors = network.embed(batch, lengths)
-            store.append(keys, vectors)
-            embeddings.update(zip(keys, vectors, strict=True))
-            for key in keys:
-                to_come[key.clip_sha256] -= 1
-                if to_come[key.clip_sha256] == 0:
-                    n_done += clips_of[key.clip_sha256]
-            progress(n_done, len(clips))
-        if bad:
-            raise BadInputError(
-                "Clips that cannot be embedded as they are now; the others are stored. Mend them and materialize "
-                "curated_clips, then this, again.",
-                bad,
-            )
 
-    vectors = np.stack(
-        [sum(np.float64(weight) * embeddings[key] for key, weight in crops) for crops in crops_of]
-    ).astype(np.float32)
-    return ClipEmbeddings(vectors, len(embeddings) - reused, reused, time.perf_counter() - started)
+def _weighted_means(
+    crops_of: Sequence[Sequence[tuple[CropKey, float]]], store: EmbeddingStore
+) -> tuple[np.ndarray, list[CropKey]]:
+    """The weighted mean over each clip's crops, (clips, d) float32, and the crops that turned out to be missing; with any
+    of these the means are not complete."""
+    vectors = np.empty((0, 0), np.float32)
+    missing: list[CropKey] = []
+    for start in range(0, len(crops_of), _CLIPS_AT_ONCE):
+        some = crops_of[start : start + _CLIPS_AT_ONCE]
+        embeddings = store.load(key for crops in some for key, _ in crops)
+        for row, crops in enumerate(some, start):
+            absent = [key for key, _ in crops if key not in embeddings]
+            missing += absent
+            if absent:
+                continue
+            if not vectors.size:
+                vectors = np.empty((len(crops_of), len(embeddings[crops[0][0]])), np.float32)
+            vectors[row] = sum(np.float64(weight) * embeddings[key] for key, weight in crops)
+    return vectors, list(dict.fromkeys(missing))
 
 
 def _batches(

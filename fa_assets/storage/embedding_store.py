@@ -1,108 +1,235 @@
 """The embedding store: one row per distinct crop, keyed by content, so that no crop is embedded twice.
 
-    <root>/embedding_store/<encoder fingerprint>/<uuid>.parquet      clip_sha256, crop_start, crop_length, embedding
+    <root>/embedding_store/<encoder fingerprint>/<shard>.parquet      see `shards` for what is in one
 
 A row's key is what its values depend on: the bytes of the clip (sha256), the encoder (the folder's name: weights, front
-end, precision) and the crop's start and length in samples at 32 kHz. Shards are written once, whole, under names that
-cannot collide, and never changed: several processes may append at once without a lock, and a killed process loses at
-most the batch it was computing. Pages carry checksums; a shard that does not read back is renamed to
-``*.damaged``, reported, and its crops are computed again.
+end, precision, version of the inference code) and the crop's start and length in samples at 32 kHz. Shards are written
+once, whole, under names that their content gives them, and never changed: any number of processes append at once
+without a lock, and a killed process loses at most the batch it was computing.
+
+Looking up keys reads no embeddings, and no shard twice in the life of a store object. A shard that is not what was
+written is renamed to ``*.damaged`` and reported, and its crops are computed again. A shard that is gone when it is about to be
+read was merged into another (`compaction`): the folder is listed again. Where a key has several rows (two processes computed
+it at once), the one of the smallest checksum is given, whatever the shards they lie in.
 """
 
 import logging
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from fa_assets.storage.atomic import replacing
+from fa_assets.storage.roots import StoragePath, StoredObject, listing, readers, subfolders
+from fa_assets.storage.shards import (
+    CHECKSUM_BYTES,
+    KEY_BYTES,
+    CropKey,
+    DamagedShardError,
+    ShardIndex,
+    embedding_column,
+    embedding_matrix,
+    is_merged,
+    is_shard,
+    pack_keys,
+    read_index,
+    read_rows,
+    write_shard,
+)
+
+__all__ = ["CropKey", "EmbeddingStore", "embedding_column", "embedding_matrix", "embedding_stores"]
 
 log = logging.getLogger(__name__)
 
-_KEY_COLUMNS = ["clip_sha256", "crop_start", "crop_length"]
-
-
-@dataclass(frozen=True)
-class CropKey:
-    """Which crop: sha256 of the clip's bytes, start and length in samples at 32 kHz."""
-
-    clip_sha256: str
-    start: int
-    length: int
+_FOLDER = "embedding_store"
+_MANY_SHARDS = 5000
+_ATTEMPTS = 5
 
 
 class EmbeddingStore:
-    """The rows of one encoder."""
+    """The rows of one encoder; an object is used by one thread."""
 
-    def __init__(self, root: Path, fingerprint: str) -> None:
-        self.folder = root / "embedding_store" / fingerprint
+    def __init__(self, root: StoragePath, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.folder = root / _FOLDER / fingerprint
+        self._index = _Index.empty()
+        self._ignored: set[str] = set()
 
-    def append(self, keys: Sequence[CropKey], embeddings: np.ndarray) -> Path:
+    def append(self, keys: Sequence[CropKey], embeddings: np.ndarray) -> StoragePath:
         """Store one shard: `embeddings` is (len(keys), d) float32. Returns the shard's path."""
         if len(keys) != len(embeddings):
             raise ValueError(f"{len(keys)} keys for {len(embeddings)} embeddings")
-        table = pa.table(
-            {
-                "clip_sha256": [key.clip_sha256 for key in keys],
-                "crop_start": pa.array([key.start for key in keys], pa.int64()),
-                "crop_length": pa.array([key.length for key in keys], pa.int64()),
-                "embedding": embedding_column(embeddings),
-            }
-        )
-        path = self.folder / f"{uuid.uuid4().hex}.parquet"
-        with replacing(path) as temporary:
-            # Floats of a network do not compress; dictionary and compression would only cost time.
-            pq.write_table(
-                table, temporary, compression="none", use_dictionary=["clip_sha256"], write_page_checksum=True
-            )
+        path = write_shard(self.folder, self.fingerprint, [(pack_keys(keys), np.asarray(embeddings, np.float32))])
+        self._ignored.discard(path.name)
         return path
+
+    def missing(self, keys: Iterable[CropKey]) -> list[CropKey]:
+        """Those of the keys that are not here, each once, in their order."""
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return []
+        self._look()
+        _, found = self._index.locate(wanted)
+        here = np.zeros(len(wanted), bool)
+        here[found] = True
+        return [wanted[row] for row in np.flatnonzero(~here)]
 
     def load(self, keys: Iterable[CropKey]) -> dict[CropKey, np.ndarray]:
         """The stored embeddings, (d,) float32 each, of those of the keys that are here."""
-        wanted = set(keys)
-        found: dict[CropKey, np.ndarray] = {}
-        if not wanted:
-            return found
-        for shard in self._shards():
+        wanted = list(dict.fromkeys(keys))
+        for _ in range(_ATTEMPTS):
+            self._look()
+            loaded, changed = self._load(wanted)
+            if not changed:
+                break
+        return loaded
+
+    def shards(self) -> list[StoredObject]:
+        """The shards that are there, replaced ones among them, by name."""
+        return [one for one in listing(self.folder) if is_shard(one.name) and one.name not in self._ignored]
+
+    def index_of(self, shards: Sequence[StoredObject]) -> dict[str, ShardIndex]:
+        """The indexes of those of the shards that are sound and there; the others are set aside."""
+
+        def read(shard: StoredObject) -> ShardIndex | None:
             try:
-                found.update(self._load_shard(shard, wanted - found.keys()))
+                return read_index(self.folder / shard.name, shard.size_bytes)
             except FileNotFoundError:
-                continue
-            except (pa.ArrowException, OSError) as error:
-                aside = shard.with_suffix(".damaged")
-                shard.rename(aside)
-                log.warning("damaged shard set aside as %s (%s); its crops will be computed again", aside, error)
-        return found
+                return None
+            except DamagedShardError as error:
+                self.set_aside(shard.name, error)
+                return None
 
-    def _shards(self) -> Iterator[Path]:
-        yield from sorted(path for path in self.folder.glob("*.parquet") if not path.name.startswith("."))
+        with ThreadPoolExecutor(readers(self.folder), thread_name_prefix="index") as pool:
+            indexes = list(pool.map(read, shards))
+        return {shard.name: index for shard, index in zip(shards, indexes, strict=True) if index is not None}
 
-    @staticmethod
-    def _load_shard(shard: Path, wanted: set[CropKey]) -> dict[CropKey, np.ndarray]:
-        with shard.open("rb") as file:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            columns = [parquet.read(columns=[name]).column(0).to_pylist() for name in _KEY_COLUMNS]
-            rows = {row: key for row, key in enumerate(map(CropKey, *columns)) if key in wanted}
-            if not rows:
-                return {}
-            embeddings = embedding_matrix(parquet.read(columns=["embedding"]).column(0))
-        return {key: embeddings[row] for row, key in rows.items()}
+    def set_aside(self, name: str, reason: DamagedShardError) -> None:
+        """Rename a damaged shard, so that nothing reads it again; where that is not possible, leave it out."""
+        aside = (self.folder / name).with_suffix(".damaged")
+        try:
+            (self.folder / name).rename(aside)  # type: ignore[arg-type]
+        except FileNotFoundError:  # another process was faster
+            return
+        except OSError as error:
+            self._ignored.add(name)
+            log.warning("damaged shard %s is left out, it cannot be renamed (%s): %s", name, error, reason)
+            return
+        log.warning("damaged shard set aside as %s (%s); its crops will be computed again", aside, reason)
+
+    def _look(self) -> None:
+        """Bring the index up to date with the folder."""
+        listed = {shard.name: shard for shard in self.shards()}
+        merged = [shard for shard in listed.values() if is_merged(shard.name)]
+        known = self._index.split(listed.keys())
+        known |= self.index_of([shard for shard in merged if shard.name not in known])
+        replaced = frozenset[str]().union(*(known[shard.name].replaces for shard in merged if shard.name in known))
+        live = [name for name in listed if name not in replaced]
+        if len(live) > _MANY_SHARDS and len(live) > len(self._index.names) * 2:
+            log.info("%s has %d shards: `fa-assets store compact` makes looking up faster", self.folder, len(live))
+        known |= self.index_of([listed[name] for name in live if name not in known])
+        names = [name for name in live if name in known]
+        if names != self._index.names:
+            self._index = _Index.of({name: known[name] for name in names})
+
+    def _load(self, wanted: list[CropKey]) -> tuple[dict[CropKey, np.ndarray], bool]:
+        """What is found of the keys, and whether shards turned out to be gone or damaged on the way."""
+        rows, found = self._index.locate(wanted)
+        loaded: dict[CropKey, np.ndarray] = {}
+        changed = False
+        for name, positions in self._index.by_shard(rows):
+            own = rows[positions]
+            try:
+                embeddings = read_rows(
+                    self.folder / name, self.fingerprint, own - self._index.start_of(name), self._index.part(own)
+                )
+            except FileNotFoundError:
+                changed = True
+            except DamagedShardError as error:
+                self.set_aside(name, error)
+                changed = True
+            else:
+                loaded.update(
+                    (wanted[key], embedding) for key, embedding in zip(found[positions], embeddings, strict=True)
+                )
+        return loaded, changed
 
 
-def embedding_column(embeddings: np.ndarray) -> pa.Array:
-    """An (n, d) float32 array as an Arrow list<float> column."""
-    rows, width = embeddings.shape
-    offsets = pa.array(np.arange(0, rows * width + 1, width, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1)))
+def embedding_stores(root: StoragePath) -> list[EmbeddingStore]:
+    """The stores of all encoders below a root."""
+    return [EmbeddingStore(root, name) for name in subfolders(root / _FOLDER)]
 
 
-def embedding_matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """An Arrow list<float> column, all lists of one length, as an (n, d) float32 array."""
-    values = column.combine_chunks()
-    if len(values) == 0:
-        return np.empty((0, 0), np.float32)
-    return np.asarray(values.flatten()).reshape(len(values), -1)
+class _Index:
+    """The keys of all live shards, one after another, 64 bytes a row."""
+
+    def __init__(self, names: list[str], starts: np.ndarray, rows: ShardIndex, replaces: list[frozenset[str]]) -> None:
+        self.names = names
+        self._starts = starts
+        self._rows = rows
+        self._replaces = replaces
+        self._number = {name: number for number, name in enumerate(names)}
+
+    @classmethod
+    def empty(cls) -> "_Index":
+        return cls.of({})
+
+    @classmethod
+    def of(cls, shards: dict[str, ShardIndex]) -> "_Index":
+        parts = list(shards.values())
+        return cls(
+            list(shards),
+            np.cumsum([0, *(len(part.keys) for part in parts)]),
+            ShardIndex(
+                np.concatenate([np.empty((0, KEY_BYTES), np.uint8), *(part.keys for part in parts)]),
+                np.concatenate([np.empty((0, CHECKSUM_BYTES), np.uint8), *(part.checksums for part in parts)]),
+            ),
+            [part.replaces for part in parts],
+        )
+
+    def split(self, names: Iterable[str]) -> dict[str, ShardIndex]:
+        """The parts of those of the shards that are in it."""
+        return {
+            name: ShardIndex(
+                self._rows.keys[self._starts[number] : self._starts[number + 1]],
+                self._rows.checksums[self._starts[number] : self._starts[number + 1]],
+                self._replaces[number],
+            )
+            for name in names
+            if (number := self._number.get(name)) is not None
+        }
+
+    def locate(self, wanted: list[CropKey]) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that hold wanted keys, and which of the keys each holds: ascending rows, one for each key."""
+        if not len(self._rows.keys) or not wanted:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        # Arrow's hash table is made of the keys that are wanted; those of the store only pass by it.
+        matches = pc.index_in(_arrow(self._rows.keys), value_set=_arrow(pack_keys(wanted)))
+        rows = np.flatnonzero(np.asarray(matches.is_valid()))
+        found = np.asarray(matches.drop_null(), np.int64)
+        # Of several rows for one key, the one of the smallest checksum.
+        halves = np.ascontiguousarray(self._rows.checksums[rows]).view(">u8")
+        order = np.lexsort((halves[:, 1], halves[:, 0], found))
+        first = np.ones(len(order), bool)
+        first[1:] = found[order][1:] != found[order][:-1]
+        chosen = np.sort(order[first])
+        return rows[chosen], found[chosen]
+
+    def by_shard(self, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """For each shard that has some of the ascending rows, its name and the positions of its rows in `rows`."""
+        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        return [(self.names[number], np.flatnonzero(numbers == number)) for number in np.unique(numbers)]
+
+    def start_of(self, name: str) -> int:
+        return int(self._starts[self._number[name]])
+
+    def part(self, rows: np.ndarray) -> ShardIndex:
+        return ShardIndex(self._rows.keys[rows], self._rows.checksums[rows])
+
+
+def _arrow(rows: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """(n, b) uint8 as an Arrow array of n values of b bytes."""
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(rows.shape[1]), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows))]
+    )

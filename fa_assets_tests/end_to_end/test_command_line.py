@@ -10,6 +10,7 @@ import pytest
 
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings, variable_of
+from fa_assets.storage.embedding_store import embedding_stores
 from fa_assets_tests.finished_run import FinishedRun
 
 COMMAND = Path(sys.executable).with_name("fa-assets")
@@ -99,3 +100,25 @@ def test_several_folds_at_once_in_processes_of_their_own(finished: FinishedRun, 
         ("mc5_embeddings", "1"),
         ("center_embeddings", "2"),
     }
+
+
+def test_the_store_can_be_compacted_and_verified_and_damage_is_named(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path)
+    (store,) = embedding_stores(settings.storage_root)
+    before = len(store.shards())
+    done = fa_assets("store", "compact", "--grace", "0", settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert f"{before} shards merged into 1" in done.stdout
+    (shard,) = store.shards()
+    assert "1 shards read, 0 damaged" in fa_assets("store", "verify", settings=settings).stdout
+
+    path = Path(store.folder / shard.name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    done = fa_assets("store", "verify", settings=settings)
+    assert done.returncode == 1
+    assert shard.name in done.stdout
+    assert "the next run computes their crops again" in done.stderr
+    assert path.with_suffix(".damaged").exists()
+    assert "The embedding store is empty" in fa_assets("store", "verify", "--storage", str(tmp_path / "none")).stdout
