@@ -53,8 +53,8 @@ class LwlrapSums:
         )
 
 
-def lwlrap_sums(truth: np.ndarray, scores: np.ndarray) -> LwlrapSums:
-    """The precisions of all positive labels, summed per class; rows without labels have no part in it.
+def positive_precisions(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, column and label-ranking precision (float64) of every positive label, in the order of rows, then columns.
 
     Args:
         truth: bool (n, C).
@@ -63,6 +63,26 @@ def lwlrap_sums(truth: np.ndarray, scores: np.ndarray) -> LwlrapSums:
     Raises:
         ValueError: the shapes differ, truth is not bool, or scores are NaN (the rows are named).
     """
+    rows, columns, precision, _ = _ranked(truth, scores)
+    return rows, columns, precision
+
+
+def lwlrap_sums(truth: np.ndarray, scores: np.ndarray) -> LwlrapSums:
+    """The precisions of all positive labels, summed per class; rows without labels have no part in it.
+
+    Arguments and errors are those of `positive_precisions`.
+    """
+    _, columns, precision, tied = _ranked(truth, scores)
+    n_classes = truth.shape[1]
+    return LwlrapSums(
+        precision_sum=np.bincount(columns, weights=precision, minlength=n_classes),
+        count=np.bincount(columns, minlength=n_classes).astype(np.int64),
+        tied=tied,
+    )
+
+
+def _ranked(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Row, column and precision of every positive label, and how many share their score with another of their row."""
     if truth.ndim != 2 or truth.dtype != bool or truth.shape != scores.shape:
         raise ValueError(
             f"truth (bool) and scores must be matrices of one shape, not {truth.dtype} {truth.shape} and {scores.shape}"
@@ -71,11 +91,10 @@ def lwlrap_sums(truth: np.ndarray, scores: np.ndarray) -> LwlrapSums:
         shown = ", ".join(map(str, bad[:20])) + (", ..." if bad.size > 20 else "")
         raise ValueError(f"scores are NaN in {bad.size} of {len(scores)} rows: {shown}; a NaN has no rank")
 
-    n_classes = truth.shape[1]
     rows, columns = np.nonzero(truth)
     precision = np.empty(len(rows), dtype=np.float64)
     tied = 0
-    step = max(1, _CHUNK_CELLS // max(1, n_classes))
+    step = max(1, _CHUNK_CELLS // max(1, truth.shape[1]))
     for start in range(0, len(rows), step):
         chunk = slice(start, start + step)
         row_scores = scores[rows[chunk]]
@@ -84,11 +103,7 @@ def lwlrap_sums(truth: np.ndarray, scores: np.ndarray) -> LwlrapSums:
         rank = at_least.sum(axis=1)
         precision[chunk] = (at_least & truth[rows[chunk]]).sum(axis=1) / rank
         tied += int(((row_scores == own).sum(axis=1) > 1).sum())
-    return LwlrapSums(
-        precision_sum=np.bincount(columns, weights=precision, minlength=n_classes),
-        count=np.bincount(columns, minlength=n_classes).astype(np.int64),
-        tied=tied,
-    )
+    return rows, columns, precision, tied
 
 
 def chance_lwlrap(truth: np.ndarray, seed: int = 0, draws: int = 20) -> float:
