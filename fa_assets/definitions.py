@@ -7,12 +7,15 @@ steps in one process, so that the weights are loaded once for both crop schemes.
 import dagster as dg
 
 from fa_assets import checks
+from fa_assets.assets.audit import label_audit_asset
 from fa_assets.assets.clips import clip_assets
+from fa_assets.assets.comparison import comparison_asset
 from fa_assets.assets.embeddings import embeddings_asset
-from fa_assets.assets.evaluation import comparison_asset, metrics_asset, predictions_asset
+from fa_assets.assets.evaluation import metrics_asset, predictions_asset
 from fa_assets.assets.export import notebook_artifacts_asset
 from fa_assets.assets.model import model_assets
 from fa_assets.assets.source import curated_recordings
+from fa_assets.assets.words import with_words
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.automation import everything
 from fa_assets.partitions import all_folds_of
@@ -27,7 +30,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
     """The whole code location for some settings; `watcher` is told of the progress of long assets."""
     class_vocabulary, curated_clips, folds = clip_assets(settings)
     (cnn14_checkpoint,) = model_assets(settings)
-    assets: list[dg.AssetsDefinition | dg.SourceAsset] = [
+    assets: list[dg.AssetsDefinition] = [
         curated_recordings,
         class_vocabulary,
         curated_clips,
@@ -45,7 +48,8 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         assets += [embeddings[name], predictions[name], metrics[name]]
         asset_checks += checks.embedding_checks(embeddings[name])
         asset_checks += checks.evaluation_checks(name, predictions[name], metrics[name])
-    comparison = comparison_asset(metrics["mc5"], metrics["center"])
+    comparison = comparison_asset(metrics, predictions)
+    label_audit = label_audit_asset(curated_clips, predictions["mc5"])
     notebook_artifacts = notebook_artifacts_asset(
         [
             curated_clips,
@@ -57,7 +61,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         ]
     )
     return dg.Definitions(
-        assets=[*assets, comparison, notebook_artifacts],
+        assets=with_words([*assets, comparison, label_audit, notebook_artifacts]),
         asset_checks=asset_checks,
         jobs=[everything],
         executor=dg.in_process_executor,

@@ -16,9 +16,9 @@ import fa_assets
 
 PACKAGE = Path(fa_assets.__file__).parent
 CHECKOUT = PACKAGE.parent
-PLAIN_ROOMS = ("audio", "panns", "evaluation", "catalog", "demo", "storage", "dataset", "corpora")
+PLAIN_ROOMS = ("audio", "panns", "evaluation", "catalog", "demo", "storage", "dataset", "corpora", "plots")
 ABOVE = ("assets", "resources", "checks", "automation", "definitions", "partitions", "runner", "staleness", "cli")
-HEAVY = ("torch", "librosa", "sklearn", "panns_inference", "scipy")
+HEAVY = ("torch", "librosa", "sklearn", "panns_inference", "scipy", "matplotlib")
 
 
 def imported_modules(path: Path) -> set[str]:

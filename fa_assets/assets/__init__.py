@@ -4,7 +4,7 @@ import warnings
 
 # What this graph builds on that Dagster still marks as beta or preview; each is tried with the locked version.
 for _message in (
-    "Function `observable_source_asset`",
+    "Function `multi_observable_source_asset`",
     "Parameter `backfill_policy`",
     "Specifying a partitions_def on an AssetCheckSpec",
 ):

@@ -1,11 +1,13 @@
 """The intake: classes, clips and folds. Everything that can be wrong with the input is found here, by name."""
 
+from functools import partial
+
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
 from fa_assets.assets import tables
-from fa_assets.assets.display import records
+from fa_assets.assets.display import pictures, records
 from fa_assets.assets.source import curated_recordings
 from fa_assets.dataset.clips import inspect_clips
 from fa_assets.dataset.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
@@ -29,14 +31,14 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def class_vocabulary(
         context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder
     ) -> dg.MaterializeResult:
-        """The class names: the columns of sample_submission.csv after fname, in order; without that file the sorted set
-        of labels. Their order is the column order of every label and score matrix."""
+        """The class names, one row each: the columns of sample_submission.csv after fname, in order; without that file the
+        sorted set of labels. Their order is the column order of every label and score matrix."""
         with recorder.materialization(context, vocabulary_recipe) as work:
             source = _observed(work, recorder, dataset)
             classes = read_classes(source, read_labels(source))
             table = pa.table([pa.array(range(len(classes)), pa.int32()), list(classes)], schema=tables.VOCABULARY)
             work.write(table, data_version=work.version_from_content(table), facts={"classes": len(classes)})
-        return work.result(tables.column_schema(tables.VOCABULARY))
+        return work.result(tables.column_schema(tables.VOCABULARY), tables.column_lineage(tables.VOCABULARY))
 
     @dg.asset(
         group_name="clips",
@@ -50,8 +52,11 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         dataset: DatasetFolder,
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
-        """One row per clip, in the order of the label CSV. Every clip is decoded once and its bytes are hashed, so that a
-        bad one is found before anything is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP)."""
+        """One row per clip, in the order of the label CSV: its labels, sample rate (Hz), channels, length (frames and
+        seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
+        is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP)."""
+        from fa_assets.plots.clips import durations, label_counts
+
         with recorder.materialization(context, clips_recipe) as work:
             source = _observed(work, recorder, dataset)
             work.read("class_vocabulary")
@@ -98,10 +103,19 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                     "longest_s": round(float(seconds.max()), 3),
                     "median_s": round(float(np.median(seconds)), 3),
                 },
-                display={"left_out": records(["fname", "reason"], left_out)} if left_out else {},
+                display={
+                    **({"left_out": records(["fname", "reason"], left_out)} if left_out else {}),
+                    **pictures(
+                        context.log,
+                        {
+                            "durations": partial(durations, seconds),
+                            "label_counts": partial(label_counts, table["labels"].to_pylist()),
+                        },
+                    ),
+                },
                 details={"left_out": left_out},
             )
-        return work.result(tables.column_schema(tables.CLIPS))
+        return work.result(tables.column_schema(tables.CLIPS), tables.column_lineage(tables.CLIPS))
 
     @dg.asset(
         group_name="clips",
@@ -110,10 +124,11 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
     )
     def folds(context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder) -> dg.MaterializeResult:
-        """The fold each clip is held out in: 5 multilabel-stratified folds with seed 42, over the clips in file order and
-        the classes in vocabulary order; or those of train_curated_folds.csv, as they are."""
+        """The fold each clip is held out in, one row per clip, 0 to 4: 5 multilabel-stratified folds with seed 42, over the
+        clips in file order and the classes in vocabulary order; or those of train_curated_folds.csv, as they are."""
         from fa_assets.evaluation.folds import fold_balance, stratified_folds
         from fa_assets.evaluation.labels import multi_hot
+        from fa_assets.plots.clips import fold_balance_picture
 
         with recorder.materialization(context, folds_recipe) as work:
             source = _observed(work, recorder, dataset)
@@ -137,10 +152,11 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                     "positives_per_class_and_fold": records(
                         ["class", *(f"fold {fold}" for fold in range(N_FOLDS))],
                         [[name, *map(int, balance[:, column])] for column, name in enumerate(classes)],
-                    )
+                    ),
+                    **pictures(context.log, {"label_balance": partial(fold_balance_picture, classes, balance)}),
                 },
             )
-        return work.result(tables.column_schema(tables.FOLDS))
+        return work.result(tables.column_schema(tables.FOLDS), tables.column_lineage(tables.FOLDS))
 
     return [class_vocabulary, curated_clips, folds]
 

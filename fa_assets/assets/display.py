@@ -1,8 +1,13 @@
-"""Metadata that is only shown: tables for the UI."""
+"""Metadata that is only shown: tables and pictures for the UI."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
+
+if TYPE_CHECKING:
+    from fa_assets.plots.picture import Picture
 
 _TYPES = {bool: "bool", int: "int", float: "float"}
 
@@ -19,3 +24,24 @@ def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Tabl
             ]
         ),
     )
+
+
+def pictures(
+    log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]"
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Pictures as the UI shows them, with a description for those who cannot see them, by the names of their metadata.
+
+    A painter that has nothing to draw gives None. One that fails costs its picture and a warning, never the run: what was
+    computed is worth more than its picture.
+    """
+    drawn = {}
+    for name, paint in painters.items():
+        try:
+            picture = paint()
+        except Exception as error:
+            log.warning(f"The picture {name} could not be drawn: {type(error).__name__}: {error}")
+            continue
+        if picture is not None:
+            alt = picture.alt.replace("[", "(").replace("]", ")")
+            drawn[name] = dg.MetadataValue.md(f"![{alt}]({picture.data_uri})")
+    return drawn

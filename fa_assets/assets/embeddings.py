@@ -1,11 +1,14 @@
 """The embeddings of one crop scheme, a fold at a time or all in one run."""
 
+import time
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 
 from fa_assets.assets import tables
+from fa_assets.assets.display import pictures
 from fa_assets.assets.model import Weights
 from fa_assets.audio.crops import CropScheme
 from fa_assets.dataset.kaggle import KaggleDataset, clip_paths
@@ -13,6 +16,7 @@ from fa_assets.errors import UserError
 from fa_assets.panns.embed_clips import Clip, embed_clips
 from fa_assets.panns.threads import usable_cpus
 from fa_assets.partitions import ALL_IN_ONE_RUN, FOLDS
+from fa_assets.progress import ProgressCallback
 from fa_assets.recipe import Recipe
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
@@ -41,8 +45,9 @@ def embeddings_asset(
         pool=GPU_POOL,
         code_version=str(recipe),
         kinds={"pytorch", "parquet"},
-        description=f"CNN14's 2048-d embedding of every clip in the fold: 32 kHz mono, {_in_words(scheme)}, zero-padded "
-        "when shorter. Crops that are in the embedding store already are not computed again.",
+        description=f"CNN14's 2048-d embedding (float32, no unit) of every clip in the fold, one row per clip in the order of "
+        f"the label CSV: 32 kHz mono, {_in_words(scheme)}, zero-padded when shorter. Crops that are in the embedding store "
+        "already are not computed again.",
     )
     def embeddings(
         context: dg.AssetExecutionContext,
@@ -52,6 +57,7 @@ def embeddings_asset(
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         from fa_assets.panns.encoder import encoder_fingerprint
+        from fa_assets.plots.embeddings import projection, throughput
 
         with recorder.materialization(context, recipe) as work:
             encoder.check_device()
@@ -59,8 +65,10 @@ def embeddings_asset(
             weights = Weights.read(work)
             network = encoder.lazy(weights.path, weights.sha1)
             store = EmbeddingStore(recorder.root, encoder_fingerprint(weights.sha1, settings.precision))
+            labels = _labels(work)
             for fold in sorted(context.partition_keys):
                 own = clips[int(fold)]
+                watch = Stopwatch(progress.track(context.log, f"{name}, fold {fold}", "clips"))
                 with work.phase("embed"):
                     result = embed_clips(
                         own,
@@ -68,7 +76,7 @@ def embeddings_asset(
                         store,
                         network,
                         threads=usable_cpus(),
-                        progress=progress.track(context.log, f"{name}, fold {fold}", "clips"),
+                        progress=watch,
                     )
                 context.log.info(
                     f"fold {fold}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
@@ -76,6 +84,15 @@ def embeddings_asset(
                 table = pa.table(
                     [[clip.fname for clip in own], embedding_column(result.vectors)], schema=tables.EMBEDDINGS
                 )
+                crops = result.crops_computed + result.crops_reused
+                with work.phase("draw"):
+                    drawn = pictures(
+                        context.log,
+                        {
+                            "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
+                            "projection": partial(projection, result.vectors, [labels[clip.fname] for clip in own]),
+                        },
+                    )
                 work.write(
                     table,
                     partition=fold,
@@ -84,13 +101,15 @@ def embeddings_asset(
                         "clips": len(own),
                         "crops_computed": result.crops_computed,
                         "crops_reused": result.crops_reused,
+                        "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
                         "clips_per_second": round(len(own) / result.seconds, 2),
                         "weights_trained": weights.trained,
                         "encoder_fingerprint": store.fingerprint,
                     },
+                    display=drawn,
                     environment=network.environment,
                 )
-        return work.result(tables.column_schema(tables.EMBEDDINGS))
+        return work.result(tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS))
 
     return embeddings
 
@@ -99,6 +118,25 @@ def _in_words(scheme: CropScheme) -> str:
     if len(scheme.fractions) == 1:
         return f"one 10 s crop at {scheme.fractions[0]:.0%} of the slack"
     return f"the mean over 10 s crops at {', '.join(f'{part:.0%}' for part in scheme.fractions)} of the slack"
+
+
+class Stopwatch:
+    """A progress callback that passes on what it is told and remembers when: (seconds since the start, clips done)."""
+
+    def __init__(self, inner: ProgressCallback) -> None:
+        self._inner = inner
+        self._started = time.perf_counter()
+        self.moments: list[tuple[float, int]] = []
+
+    def __call__(self, done: int, total: int) -> None:
+        self.moments.append((time.perf_counter() - self._started, done))
+        self._inner(done, total)
+
+
+def _labels(work: Materialization) -> dict[str, list[str]]:
+    """The labels of every clip, for the colours of a picture."""
+    table = work.read("curated_clips").table
+    return dict(zip(table["fname"].to_pylist(), table["labels"].to_pylist(), strict=True))
 
 
 def _clips_by_fold(work: Materialization, dataset: KaggleDataset) -> dict[int, list[Clip]]:

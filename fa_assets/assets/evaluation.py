@@ -1,24 +1,27 @@
-"""Out-of-fold predictions and label-ranking metrics of one crop scheme, and the comparison of two."""
+"""Out-of-fold predictions and label-ranking metrics of one crop scheme."""
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
 from fa_assets.assets import tables
-from fa_assets.assets.display import records
+from fa_assets.assets.display import pictures, records
 from fa_assets.catalog.ledger import MetricRow
 from fa_assets.errors import UserError
-from fa_assets.evaluation.comparison import Difference, compare
-from fa_assets.evaluation.lwlrap import LwlrapSums, lwlrap_sums
-from fa_assets.evaluation.metric_table import rows_of, sums_of, total_of
+from fa_assets.evaluation.confusion import most_confused
+from fa_assets.evaluation.lwlrap import lwlrap_sums
+from fa_assets.evaluation.metric_table import rows_of, total_of
+from fa_assets.evaluation.prediction_table import Predictions, predictions_of
+from fa_assets.evaluation.reliability import reliability
 from fa_assets.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS, all_folds_of
 from fa_assets.recipe import Recipe
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
-from fa_assets.settings import N_FOLDS, RECORDED_CENTER_LWLRAP, Settings
+from fa_assets.settings import N_FOLDS, Settings
 from fa_assets.storage.embedding_store import embedding_matrix
 
 
@@ -37,7 +40,8 @@ def predictions_asset(
         backfill_policy=ALL_IN_ONE_RUN,
         code_version=str(recipe),
         kinds={"scikitlearn", "parquet"},
-        description="Out-of-fold logits and probabilities of the fold's clips for every class, from standardised one-vs-rest "
+        description="Out-of-fold logits and probabilities of the fold's clips, one row per clip and class, from standardised "
+        "one-vs-rest "
         f"logistic regressions (C={settings.regularization_c:g}, L-BFGS, at most {settings.max_iter} iterations) fitted on "
         f"{scheme}_embeddings of the other folds.",
     )
@@ -103,7 +107,9 @@ def predictions_asset(
                     display={"classifiers": records(columns, per_class)},
                     details={"classifiers": [dict(zip(columns, row, strict=True)) for row in per_class]},
                 )
-        return work.result(tables.column_schema(tables.PREDICTIONS))
+        return work.result(
+            tables.column_schema(tables.PREDICTIONS), tables.column_lineage(tables.PREDICTIONS, scheme=scheme)
+        )
 
     return oof_predictions
 
@@ -119,89 +125,62 @@ def metrics_asset(scheme: str, predictions: dg.AssetsDefinition) -> dg.AssetsDef
         code_version=str(recipe),
         kinds={"parquet"},
         description=f"LWLRAP (label-weighted label-ranking average precision) of {scheme}_oof_predictions, overall, per fold "
-        "and per class, stored as one sum of precisions and one count per fold and class, so that any aggregate is exact.",
+        "and per class: 0 is the worst, 1 perfect. One row per fold and class with a sum of precisions and a count, so that "
+        "any aggregate is exact.",
     )
     def metrics(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        from fa_assets.plots import metrics as plots
+
         with recorder.materialization(context, recipe) as work:
-            classes: list[str] = []
-            sums: dict[int, LwlrapSums] = {}
-            for fold in FOLD_NAMES:
-                table = work.read(f"{scheme}_oof_predictions", fold).table
-                own = list(dict.fromkeys(table["class_name"].to_pylist()))
-                if classes and own != classes:
-                    raise UserError(
-                        f"{scheme}_oof_predictions, fold {fold}, has other classes: materialize all folds again."
-                    )
-                classes = own
-                truth = np.asarray(table["truth"]).reshape(-1, len(classes))
-                logits = np.asarray(table["logit"]).reshape(-1, len(classes))
-                with work.phase("rank"):
-                    sums[int(fold)] = lwlrap_sums(truth, logits)
+            found = read_predictions(work, scheme)
+            classes = found.classes
+            with work.phase("rank"):
+                sums = {
+                    fold: lwlrap_sums(found.truth[found.fold == fold], found.logits[found.fold == fold])
+                    for fold in range(N_FOLDS)
+                }
+                pairs = most_confused(found.truth, found.logits, classes)
+                trust = reliability(found.truth, found.probabilities)
             total = total_of(sums)
             rows = rows_of(sums, classes)
             table = pa.table([list(column) for column in zip(*rows, strict=True)], schema=tables.METRICS)
             per_class = sorted(
-                zip(classes, map(_or_none, total.per_class), map(int, total.count), strict=True),
+                zip(classes, map(or_none, total.per_class), map(int, total.count), strict=True),
                 key=lambda row: math.inf if row[1] is None else row[1],
             )
+            with work.phase("draw"):
+                drawn = pictures(
+                    context.log,
+                    {
+                        "lwlrap_per_class": partial(plots.per_class, classes, total),
+                        "confused_classes": partial(plots.confused_pairs, pairs),
+                        "reliability": partial(plots.reliability_diagram, trust),
+                    },
+                )
             work.write(
                 table,
                 data_version=work.version_from_inputs(),
                 facts={
-                    "lwlrap": _or_none(total.overall),
-                    **{f"lwlrap_fold_{fold}": _or_none(one.overall) for fold, one in sums.items()},
+                    "lwlrap": or_none(total.overall),
+                    **{f"lwlrap_fold_{fold}": or_none(one.overall) for fold, one in sums.items()},
                     "positives": int(total.count.sum()),
                     "tied_positives": total.tied,
                     "classes_without_positives": int((total.count == 0).sum()),
+                    "expected_calibration_error": trust.expected_calibration_error,
+                    "brier": trust.brier,
                 },
-                display={"per_class": records(["class", "lwlrap", "positives"], per_class)},
+                display={"per_class": records(["class", "lwlrap", "positives"], per_class), **drawn},
                 metrics=[MetricRow(scheme, *row[:4]) for row in rows],
             )
-        return work.result(tables.column_schema(tables.METRICS))
+        return work.result(tables.column_schema(tables.METRICS), tables.column_lineage(tables.METRICS, scheme=scheme))
 
     return metrics
 
 
-def comparison_asset(mc5_metrics: dg.AssetsDefinition, center_metrics: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset `comparison`."""
-    recipe = Recipe("1", {"recorded_center_lwlrap": RECORDED_CENTER_LWLRAP})
-
-    @dg.asset(group_name="evaluation", deps=[mc5_metrics, center_metrics], code_version=str(recipe), kinds={"parquet"})
-    def comparison(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
-        """MC5 against the single centre crop of the same clips, folds and weights, overall, per fold and per class; and
-        against the 0.8001 recorded for the centre crop on FSDKaggle2019's 4970 curated clips with the published weights,
-        which means something for that data and those weights alone."""
-        with recorder.materialization(context, recipe) as work:
-            classes, mc5 = sums_of(work.read("mc5_metrics").table)
-            baseline_classes, center = sums_of(work.read("center_metrics").table)
-            if classes != baseline_classes:
-                raise UserError("mc5_metrics and center_metrics are of other classes: materialize both again.")
-            result = compare(mc5, center, RECORDED_CENTER_LWLRAP)
-            per_fold = zip(map(str, result.folds), *_columns(result.per_fold), strict=True)
-            per_class = sorted(zip(classes, *_columns(result.per_class), strict=True), key=lambda row: row[3] or 0.0)
-            rows = [
-                ("overall", "", result.ours, result.baseline, result.difference),
-                *(("fold", *row) for row in per_fold),
-                *(("class", *row) for row in per_class),
-            ]
-            work.write(
-                pa.table([list(column) for column in zip(*rows, strict=True)], schema=tables.COMPARISON),
-                data_version=work.version_from_inputs(),
-                facts={
-                    "lwlrap_mc5": result.ours,
-                    "lwlrap_center": result.baseline,
-                    "difference": result.difference,
-                    "folds_better": int((result.per_fold.difference > 0).sum()),
-                    "classes_better": int((result.per_class.difference > 0).sum()),
-                    "classes_worse": int((result.per_class.difference < 0).sum()),
-                    "recorded_center_lwlrap": result.recorded,
-                    "difference_to_recorded": result.difference_to_recorded,
-                },
-                display={"mc5_against_center": records(["scope", "name", "mc5", "center", "difference"], rows)},
-            )
-        return work.result(tables.column_schema(tables.COMPARISON))
-
-    return comparison
+def read_predictions(work: Materialization, scheme: str) -> Predictions:
+    """Every fold's out-of-fold predictions of a scheme, read as inputs."""
+    asset = f"{scheme}_oof_predictions"
+    return predictions_of({int(fold): work.read(asset, fold).table for fold in FOLD_NAMES}, asset)
 
 
 def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
@@ -235,13 +214,6 @@ def _prediction_table(
     )
 
 
-def _columns(difference: Difference) -> tuple[list[float | None], ...]:
-    """Ours, the baseline and their difference, with None where there are no positives."""
-    return tuple(
-        [_or_none(value) for value in values]
-        for values in (difference.ours, difference.baseline, difference.difference)
-    )
-
-
-def _or_none(value: float) -> float | None:
+def or_none(value: float) -> float | None:
+    """None for nan, which neither JSON nor the UI has."""
     return None if math.isnan(value) else float(value)

@@ -102,7 +102,14 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
                 facts={"folder": str(recorder.root / "notebook")},
                 extra_files=files,
             )
-        return work.result(tables.column_schema(tables.FILES))
+        return work.result(
+            tables.column_schema(tables.FILES),
+            tables.column_lineage(
+                tables.FILES,
+                sha256="mc5_embeddings.embedding mc5_oof_predictions.probability mc5_metrics.precision_sum folds.fold "
+                "curated_clips.labels cnn14_checkpoint.sha1",
+            ),
+        )
 
     return notebook_artifacts
 

@@ -41,8 +41,9 @@ def model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def cnn14_checkpoint(
         context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
     ) -> dg.MaterializeResult:
-        """The CNN14 weights file: downloaded where the setting FA_CHECKPOINT asks for it, checked for size and hash where
-        those are known, and for CNN14's architecture always. Its data version is the file's sha1."""
+        """The CNN14 weights file (PANNs, Kong et al. 2020; 327 MB), as one row: path, size in bytes, sha1, origin, trained or
+        not. Downloaded where the setting FA_CHECKPOINT asks for it, checked for size and hash where those are known, and for
+        CNN14's architecture always. Its data version is the file's sha1."""
         from fa_assets.panns.checkpoint import resolve_checkpoint
 
         with recorder.materialization(context, recipe) as work:

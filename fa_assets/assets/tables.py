@@ -1,86 +1,177 @@
-"""The columns of the stored tables, said once: the Arrow schemas the assets write and the UI shows."""
+"""The columns of the stored tables, said once: the Arrow schemas the assets write and the UI shows.
+
+With each column goes what it is made of: columns of other assets, ``{scheme}`` standing for the crop scheme.
+"""
+
+from collections.abc import Mapping
 
 import dagster as dg
 import pyarrow as pa
 
+
+def _column(name: str, type: pa.DataType, doc: str, made_of: str = "") -> pa.Field:
+    """A field with its description, and the columns of other assets that it is made of (``asset.column asset.column``)."""
+    return pa.field(name, type, metadata={"doc": doc, "from": made_of})
+
+
 VOCABULARY = pa.schema(
     [
-        pa.field("position", pa.int32(), metadata={"doc": "column of the class in every label and score matrix"}),
-        pa.field("class_name", pa.string(), metadata={"doc": "as in sample_submission.csv"}),
+        _column(
+            "position", pa.int32(), "column of the class in every label and score matrix", "curated_recordings.labels"
+        ),
+        _column("class_name", pa.string(), "as in sample_submission.csv", "curated_recordings.labels"),
     ]
 )
 
 CLIPS = pa.schema(
     [
-        pa.field("fname", pa.string(), metadata={"doc": "file name in the folder of clips"}),
-        pa.field("labels", pa.list_(pa.string()), metadata={"doc": "the clip's classes"}),
-        pa.field("sample_rate", pa.int32(), metadata={"doc": "of the file, Hz"}),
-        pa.field("channels", pa.int32(), metadata={"doc": "of the file"}),
-        pa.field("frames", pa.int64(), metadata={"doc": "samples per channel, as decoded"}),
-        pa.field("seconds", pa.float64(), metadata={"doc": "frames / sample_rate"}),
-        pa.field("sha256", pa.string(), metadata={"doc": "of the file's bytes"}),
+        _column("fname", pa.string(), "file name in the folder of clips", "curated_recordings.fname"),
+        _column("labels", pa.list_(pa.string()), "the clip's classes", "curated_recordings.labels"),
+        _column("sample_rate", pa.int32(), "of the file, Hz", "curated_recordings.audio"),
+        _column("channels", pa.int32(), "of the file", "curated_recordings.audio"),
+        _column("frames", pa.int64(), "samples per channel, as decoded", "curated_recordings.audio"),
+        _column("seconds", pa.float64(), "frames / sample_rate", "curated_recordings.audio"),
+        _column("sha256", pa.string(), "of the file's bytes", "curated_recordings.audio"),
     ]
 )
 
 FOLDS = pa.schema(
     [
-        pa.field("fname", pa.string(), metadata={"doc": "in the order of the label CSV"}),
-        pa.field("fold", pa.int8(), metadata={"doc": "the fold the clip is held out in"}),
+        _column("fname", pa.string(), "in the order of the label CSV", "curated_clips.fname"),
+        _column(
+            "fold", pa.int8(), "the fold the clip is held out in", "curated_clips.labels class_vocabulary.class_name"
+        ),
     ]
 )
 
 CHECKPOINT = pa.schema(
     [
-        pa.field("path", pa.string(), metadata={"doc": "where the weights lie"}),
-        pa.field("size_bytes", pa.int64(), metadata={"doc": "of the file"}),
-        pa.field("sha1", pa.string(), metadata={"doc": "of the file's bytes"}),
-        pa.field("origin", pa.string(), metadata={"doc": "where the file came from"}),
-        pa.field("trained", pa.bool_(), metadata={"doc": "false for the seeded demo weights"}),
+        _column("path", pa.string(), "where the weights lie"),
+        _column("size_bytes", pa.int64(), "of the file"),
+        _column("sha1", pa.string(), "of the file's bytes"),
+        _column("origin", pa.string(), "where the file came from"),
+        _column("trained", pa.bool_(), "false for the seeded demo weights"),
     ]
 )
 
 EMBEDDINGS = pa.schema(
     [
-        pa.field("fname", pa.string(), metadata={"doc": "the fold's clips, in the order of the label CSV"}),
-        pa.field("embedding", pa.list_(pa.float32()), metadata={"doc": "CNN14's 2048-d embedding, mean over crops"}),
+        _column(
+            "fname", pa.string(), "the fold's clips, in the order of the label CSV", "curated_clips.fname folds.fold"
+        ),
+        _column(
+            "embedding",
+            pa.list_(pa.float32()),
+            "CNN14's 2048-d embedding, mean over crops",
+            "curated_clips.sha256 cnn14_checkpoint.sha1",
+        ),
     ]
 )
 
 PREDICTIONS = pa.schema(
     [
-        pa.field("fname", pa.string(), metadata={"doc": "the fold's clips, in the order of the label CSV"}),
-        pa.field("class_name", pa.string(), metadata={"doc": "every class, in vocabulary order, for each clip"}),
-        pa.field("truth", pa.bool_(), metadata={"doc": "whether the clip has the label"}),
-        pa.field("logit", pa.float64(), metadata={"doc": "of the model fitted on the other folds"}),
-        pa.field("probability", pa.float64(), metadata={"doc": "1 / (1 + exp(-logit))"}),
+        _column("fname", pa.string(), "the fold's clips, in the order of the label CSV", "{scheme}_embeddings.fname"),
+        _column(
+            "class_name", pa.string(), "every class, in vocabulary order, for each clip", "class_vocabulary.class_name"
+        ),
+        _column("truth", pa.bool_(), "whether the clip has the label", "curated_clips.labels"),
+        _column(
+            "logit",
+            pa.float64(),
+            "of the model fitted on the other folds",
+            "{scheme}_embeddings.embedding curated_clips.labels folds.fold",
+        ),
+        _column(
+            "probability",
+            pa.float64(),
+            "1 / (1 + exp(-logit))",
+            "{scheme}_embeddings.embedding curated_clips.labels folds.fold",
+        ),
     ]
 )
 
 METRICS = pa.schema(
     [
-        pa.field("fold", pa.int8(), metadata={"doc": "the fold the positives were held out in"}),
-        pa.field("class_name", pa.string(), metadata={"doc": "every class, in vocabulary order, for each fold"}),
-        pa.field("precision_sum", pa.float64(), metadata={"doc": "sum of label-ranking precisions of the positives"}),
-        pa.field("count", pa.int64(), metadata={"doc": "positives; any LWLRAP is sum(precision_sum) / sum(count)"}),
-        pa.field("lwlrap", pa.float64(), metadata={"doc": "precision_sum / count, null without positives"}),
+        _column("fold", pa.int8(), "the fold the positives were held out in", "{scheme}_oof_predictions.fname"),
+        _column(
+            "class_name",
+            pa.string(),
+            "every class, in vocabulary order, for each fold",
+            "{scheme}_oof_predictions.class_name",
+        ),
+        _column(
+            "precision_sum",
+            pa.float64(),
+            "sum of label-ranking precisions of the positives",
+            "{scheme}_oof_predictions.truth {scheme}_oof_predictions.logit",
+        ),
+        _column(
+            "count",
+            pa.int64(),
+            "positives; any LWLRAP is sum(precision_sum) / sum(count)",
+            "{scheme}_oof_predictions.truth",
+        ),
+        _column(
+            "lwlrap",
+            pa.float64(),
+            "precision_sum / count, null without positives",
+            "{scheme}_oof_predictions.truth {scheme}_oof_predictions.logit",
+        ),
     ]
 )
 
 COMPARISON = pa.schema(
     [
-        pa.field("scope", pa.string(), metadata={"doc": "overall, fold or class"}),
-        pa.field("name", pa.string(), metadata={"doc": "fold number or class name"}),
-        pa.field("mc5", pa.float64(), metadata={"doc": "LWLRAP of the five-crop mean"}),
-        pa.field("center", pa.float64(), metadata={"doc": "LWLRAP of the centre crop"}),
-        pa.field("difference", pa.float64(), metadata={"doc": "mc5 - center"}),
+        _column("scope", pa.string(), "overall, fold or class"),
+        _column("name", pa.string(), "fold number or class name", "mc5_metrics.fold mc5_metrics.class_name"),
+        _column("mc5", pa.float64(), "LWLRAP of the five-crop mean", "mc5_metrics.precision_sum mc5_metrics.count"),
+        _column(
+            "center", pa.float64(), "LWLRAP of the centre crop", "center_metrics.precision_sum center_metrics.count"
+        ),
+        _column(
+            "difference",
+            pa.float64(),
+            "mc5 - center",
+            "mc5_metrics.precision_sum mc5_metrics.count center_metrics.precision_sum center_metrics.count",
+        ),
+    ]
+)
+
+LABEL_AUDIT = pa.schema(
+    [
+        _column("rank", pa.int32(), "1 is the most doubted", "mc5_oof_predictions.probability"),
+        _column("fname", pa.string(), "the clip", "mc5_oof_predictions.fname"),
+        _column("class_name", pa.string(), "the class in question", "mc5_oof_predictions.class_name"),
+        _column("kind", pa.string(), "missing label or wrong label", "mc5_oof_predictions.truth"),
+        _column("labels", pa.string(), "the clip's classes as they are given", "curated_clips.labels"),
+        _column("fold", pa.int8(), "the fold the clip was held out in", "mc5_oof_predictions.fname"),
+        _column("probability", pa.float64(), "of the class, out of fold", "mc5_oof_predictions.probability"),
+        _column(
+            "self_confidence",
+            pa.float64(),
+            "probability of the label as it is given",
+            "mc5_oof_predictions.probability mc5_oof_predictions.truth",
+        ),
+        _column(
+            "threshold",
+            pa.float64(),
+            "mean probability of the opposite answer where it is the given one",
+            "mc5_oof_predictions.probability mc5_oof_predictions.truth",
+        ),
+        _column(
+            "margin",
+            pa.float64(),
+            "of the opposite answer's probability above the threshold; 1 is certain",
+            "mc5_oof_predictions.probability mc5_oof_predictions.truth",
+        ),
     ]
 )
 
 FILES = pa.schema(
     [
-        pa.field("path", pa.string(), metadata={"doc": "relative to the storage folder"}),
-        pa.field("size_bytes", pa.int64(), metadata={"doc": "of the file"}),
-        pa.field("sha256", pa.string(), metadata={"doc": "of the file's bytes"}),
+        _column("path", pa.string(), "relative to the storage folder"),
+        _column("size_bytes", pa.int64(), "of the file"),
+        _column("sha256", pa.string(), "of the file's bytes"),
     ]
 )
 
@@ -96,4 +187,28 @@ def column_schema(schema: pa.Schema) -> dg.TableSchema:
             )
             for field in schema
         ]
+    )
+
+
+def column_lineage(schema: pa.Schema, *, scheme: str = "", **sources: str) -> dg.TableColumnLineage:
+    """Which columns of other assets each column is made of.
+
+    Args:
+        schema: its fields' ``from``.
+        scheme: what ``{scheme}`` stands for.
+        sources: for columns whose origin is the asset's own matter, e.g. ``sha256="mc5_metrics.lwlrap"``.
+    """
+    origins: Mapping[str, str] = {
+        **{field.name: (field.metadata or {}).get(b"from", b"").decode().format(scheme=scheme) for field in schema},
+        **sources,
+    }
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=name)
+                for asset, _, name in (one.partition(".") for one in text.split())
+            ]
+            for column, text in origins.items()
+            if text
+        }
     )

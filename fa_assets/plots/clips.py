@@ -1,20 +1,13 @@
 """Pictures of the intake and of the folds."""
 
-import numpy as np
-import pyarrow as pa
+from collections import Counter
+from collections.abc import Sequence
 
-from fa_assets.plots.picture import BLUE, CYCLE, ORANGE, TEXT, Picture, draw, ends, no_ticks, rows_height, shorten
+import numpy as np
+
+from fa_assets.plots.picture import BLUE, CYCLE, ORANGE, TEXT, Picture, draw, ends, name_rows, rows_height, shorten
 
 CROP_SECONDS = 10.0
-
-
-def pictures_of_clips(clips: pa.Table) -> dict[str, Picture]:
-    """`durations` and `label_counts` of the table curated_clips, which has a row or more."""
-    seconds = np.asarray(clips["seconds"])
-    labels = clips["labels"].to_pylist()
-    names = sorted({name for own in labels for name in own})
-    counts = np.array([sum(name in own for own in labels) for name in names], dtype=int)
-    return {"durations": durations(seconds), "label_counts": label_counts(names, counts)}
 
 
 def durations(seconds: np.ndarray) -> Picture:
@@ -36,8 +29,13 @@ def durations(seconds: np.ndarray) -> Picture:
     )
 
 
-def label_counts(names: list[str], counts: np.ndarray) -> Picture:
-    """How many clips each class has, the rarest at the top."""
+def label_counts(labels: Sequence[Sequence[str]]) -> Picture | None:
+    """How many clips each class has, the rarest at the top; `labels` are each clip's. None when no clip has one."""
+    counted = Counter(name for own in labels for name in set(own))
+    if not counted:
+        return None
+    names = sorted(counted)
+    counts = np.array([counted[name] for name in names])
     order = ends(np.argsort(counts, kind="stable"))
     rows = np.arange(len(order))
 
@@ -45,10 +43,8 @@ def label_counts(names: list[str], counts: np.ndarray) -> Picture:
         axis.barh(rows, counts[order], color=BLUE, height=0.7)
         for row, count in zip(rows, counts[order], strict=True):
             axis.annotate(str(count), (count, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
-        axis.set_yticks(rows, [shorten(names[one]) for one in order])
-        axis.set(xlabel="clips", title="Clips per class, the rarest first", ylim=(len(rows) - 0.4, -0.6))
-        axis.grid(visible=False, axis="y")
-        no_ticks(axis, "left")
+        name_rows(axis, [shorten(names[one]) for one in order])
+        axis.set(xlabel="clips", title="Clips per class, the rarest first")
 
     fewest, most = order[0], order[-1]
     alt = f"Clips per class: from {counts[fewest]} ({names[fewest]}) to {counts[most]} ({names[most]})."
@@ -79,22 +75,17 @@ def fold_balance_picture(classes: list[str], balance: np.ndarray) -> Picture:
                 label=f"fold {fold}",
             )
         axis.axvline(0, color=TEXT, linewidth=0.8)
-        axis.set_yticks(rows, [shorten(classes[one]) for one in order])
+        name_rows(axis, [shorten(classes[one]) for one in order])
         reach = max(1.5, float(np.abs(balance - expected).max()) * 1.15)
         axis.set(
             xlabel="positives more or fewer than an even share",
             title="Positives per class and fold",
             xlim=(-reach, reach),
-            ylim=(len(rows) - 0.4, -0.6),
         )
-        axis.grid(visible=False, axis="y")
-        no_ticks(axis, "left")
         axis.legend(ncols=len(balance), loc="upper center", bbox_to_anchor=(0.5, -0.55 / rows_height(len(rows))))
         totals_axis.barh(rows, totals[order], color=BLUE, height=0.7)
-        totals_axis.set(xlabel="positives in all", ylim=(len(rows) - 0.4, -0.6))
-        totals_axis.set_yticks(rows, [""] * len(rows))
-        totals_axis.grid(visible=False, axis="y")
-        no_ticks(totals_axis, "left")
+        totals_axis.set(xlabel="positives in all")
+        name_rows(totals_axis, [""] * len(rows))
 
     worst = float(np.abs(balance - expected).max())
     return draw(

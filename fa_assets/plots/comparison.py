@@ -15,7 +15,7 @@ from fa_assets.plots.picture import (
     Picture,
     draw,
     ends,
-    no_ticks,
+    name_rows,
     rows_height,
     shorten,
 )
@@ -80,17 +80,14 @@ def _dumbbells(title: str, names: Sequence[str], ours: np.ndarray, baseline: np.
             baseline, rows, "o", color=ORANGE, markersize=7, fillstyle="none", markeredgewidth=1.8, label="centre crop"
         )
         axis.plot(ours, rows, "o", color=BLUE, markersize=4.5, label="MC5")
-        axis.set_yticks(rows, names)
-        axis.set(xlabel="LWLRAP", ylim=(len(rows) - 0.4, -0.6))
+        name_rows(axis, names)
+        axis.set(xlabel="LWLRAP")
         axis.set_title(title)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / rows_height(len(rows))), ncols=2)
         difference_axis.barh(rows, difference, color=np.where(difference < 0, VERMILION, BLUE), height=0.6)
         difference_axis.axvline(0, color=TEXT, linewidth=0.8)
-        difference_axis.set(xlabel="MC5 minus centre", ylim=(len(rows) - 0.4, -0.6))
-        difference_axis.set_yticks(rows, [""] * len(rows))
-        for one in (axis, difference_axis):
-            one.grid(visible=False, axis="y")
-            no_ticks(one, "left")
+        difference_axis.set(xlabel="MC5 minus centre")
+        name_rows(difference_axis, [""] * len(rows))
 
     better = int((difference > 0).sum())
     return draw(

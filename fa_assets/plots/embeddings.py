@@ -9,7 +9,7 @@ from fa_assets.evaluation.projection import project
 from fa_assets.plots.picture import BLUE, CYCLE, ORANGE, PALE, Picture, draw, shorten
 
 _SHOWN_CLASSES = len(CYCLE)
-_SHOWN_CLIPS = 900
+_SHOWN_CLIPS = 700
 
 
 def throughput(moments: Sequence[tuple[float, int]]) -> Picture | None:
@@ -21,7 +21,7 @@ def throughput(moments: Sequence[tuple[float, int]]) -> Picture | None:
     Returns:
         None when there is too little to draw: everything came from the store at once.
     """
-    if len(moments) < 3 or moments[-1][0] <= 0:
+    if len(moments) < 2 or moments[-1][0] <= moments[0][0] or moments[-1][1] == moments[0][1]:
         return None
     at, done = (np.array(one, dtype=float) for one in zip(*moments, strict=True))
     ticks = np.linspace(0, at[-1], 21)

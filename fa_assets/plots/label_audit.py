@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fa_assets.evaluation.label_audit import MISSING, WRONG, Doubt
-from fa_assets.plots.picture import BLUE, ORANGE, Picture, draw, no_ticks, rows_height, shorten
+from fa_assets.plots.picture import BLUE, ORANGE, Picture, draw, name_rows, rows_height, shorten
 
 _SHOWN = 40
 
@@ -25,12 +25,10 @@ def doubts_per_class(doubts: Sequence[Doubt]) -> Picture | None:
     def paint(axis) -> None:  # type: ignore[no-untyped-def]
         axis.barh(rows, wrong, color=ORANGE, height=0.7, label="looks wrong")
         axis.barh(rows, missing, left=wrong, color=BLUE, height=0.7, label="looks missing")
-        axis.set_yticks(rows, [shorten(name) for name in names])
-        axis.set(xlabel="labels", title="Doubted labels per class", ylim=(len(rows) - 0.4, -0.6))
+        name_rows(axis, [shorten(name) for name in names])
+        axis.set(xlabel="labels", title="Doubted labels per class")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(visible=False, axis="y")
         axis.legend(loc="lower right")
-        no_ticks(axis, "left")
 
     return draw(
         "Doubted labels per class",

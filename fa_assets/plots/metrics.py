@@ -5,7 +5,7 @@ import numpy as np
 from fa_assets.evaluation.confusion import ConfusedPair
 from fa_assets.evaluation.lwlrap import LwlrapSums
 from fa_assets.evaluation.reliability import Reliability
-from fa_assets.plots.picture import BLUE, ORANGE, PALE, TEXT, Picture, draw, ends, no_ticks, rows_height, shorten
+from fa_assets.plots.picture import BLUE, ORANGE, PALE, TEXT, Picture, draw, ends, name_rows, rows_height, shorten
 
 
 def per_class(classes: tuple[str, ...], sums: LwlrapSums) -> Picture:
@@ -18,17 +18,14 @@ def per_class(classes: tuple[str, ...], sums: LwlrapSums) -> Picture:
     def paint(axis, counts_axis) -> None:  # type: ignore[no-untyped-def]
         axis.barh(rows, lwlrap[order], color=BLUE, height=0.7)
         axis.axvline(sums.overall, color=ORANGE, linewidth=1.2, label=f"all classes {sums.overall:.4f}")
-        axis.set_yticks(rows, [shorten(classes[one]) for one in order])
-        axis.set(xlabel="LWLRAP", title="LWLRAP per class, the worst first", xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
+        name_rows(axis, [shorten(classes[one]) for one in order])
+        axis.set(xlabel="LWLRAP", title="LWLRAP per class, the worst first", xlim=(0, 1))
         axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1)
         counts_axis.barh(rows, sums.count[order], color=PALE, height=0.7)
         for row, count in zip(rows, sums.count[order], strict=True):
             counts_axis.annotate(str(count), (count, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
-        counts_axis.set(xlabel="positives", ylim=(len(rows) - 0.4, -0.6))
-        counts_axis.set_yticks(rows, [""] * len(rows))
-        for one in (axis, counts_axis):
-            one.grid(visible=False, axis="y")
-            no_ticks(one, "left")
+        counts_axis.set(xlabel="positives")
+        name_rows(counts_axis, [""] * len(rows))
         counts_axis.margins(x=0.18)
 
     worst = f"{classes[order[0]]} {lwlrap[order[0]]:.3f}" if order else "none"
@@ -52,16 +49,13 @@ def confused_pairs(pairs: list[ConfusedPair]) -> Picture | None:
         for row, pair in zip(rows, pairs, strict=True):
             text = f"{pair.clips} of {pair.positives}"
             axis.annotate(text, (pair.clips, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
-        axis.set_yticks(rows, [f"{shorten(pair.present, 24)} → {shorten(pair.taken_for, 24)}" for pair in pairs])
+        name_rows(axis, [f"{shorten(pair.present, 24)} → {shorten(pair.taken_for, 24)}" for pair in pairs])
         axis.set(
             xlabel="clips of the first class (out of all its positives) that score the second, absent one higher",
             title="Most confused classes",
-            ylim=(len(rows) - 0.4, -0.6),
         )
-        axis.grid(visible=False, axis="y")
         axis.margins(x=0.1)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        no_ticks(axis, "left")
 
     first = pairs[0]
     alt = f"Most confused: {first.present} taken for {first.taken_for} in {first.clips} of {first.positives} clips."

@@ -33,7 +33,7 @@ MAX_BYTES = 100_000
 MAX_ROWS = 80
 """Rows of a chart with a row per class; of more classes the two ends are shown, and the tables hold them all."""
 
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fa_assets",
     "font.family": "sans-serif",
@@ -107,9 +107,12 @@ def draw(
     return Picture(title, alt, svg)
 
 
-def no_ticks(axis: "Axes", *sides: str) -> None:
-    """Leave the axis' labels and take its little lines away."""
-    axis.tick_params(**dict.fromkeys(sides, False))
+def name_rows(axis: "Axes", names: Sequence[str]) -> None:
+    """Make the axes a list of rows, the first at the top, named at the left: no grid across and no little lines."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.grid(visible=False, axis="y")
+    axis.tick_params(left=False)
 
 
 def ends(order: Sequence[int] | np.ndarray) -> list[int]:

@@ -208,11 +208,17 @@ class Materialization:
         digest = digest_file(path)
         return StoredFile(path.relative_to(self.root).as_posix(), digest.size_bytes, digest.sha256)
 
-    def result(self, schema: dg.TableSchema | None = None) -> dg.MaterializeResult:
-        """What the asset returns to Dagster once everything is written."""
+    def result(
+        self, schema: dg.TableSchema | None = None, lineage: dg.TableColumnLineage | None = None
+    ) -> dg.MaterializeResult:
+        """What the asset returns to Dagster once everything is written: its version, its columns and their origin."""
         if self._data_version is None:
             raise RuntimeError(f"{self.asset} wrote nothing")
         return dg.MaterializeResult(
             data_version=dg.DataVersion(self._data_version),
-            metadata={} if schema is None else {"dagster/column_schema": schema},
+            metadata={
+                name: value
+                for name, value in (("dagster/column_schema", schema), ("dagster/column_lineage", lineage))
+                if value is not None
+            },
         )

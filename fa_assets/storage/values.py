@@ -120,8 +120,9 @@ class ValueStore:
 
 
 def table_digest(table: pa.Table) -> str:
-    """A sha256 (hex) over a table's schema and values, whatever its chunks and metadata."""
-    plain = table.replace_schema_metadata(None).combine_chunks()
+    """A sha256 (hex) over a table's columns and values, whatever its chunks and metadata, also that of its fields."""
+    columns = [field.remove_metadata() for field in table.schema]
+    plain = pa.table(table.columns, schema=pa.schema(columns)).combine_chunks()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, plain.schema) as writer:
         writer.write_table(plain)

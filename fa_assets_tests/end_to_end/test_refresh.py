@@ -20,7 +20,7 @@ from fa_assets_tests.small_dataset import make_clip
 
 EMBEDDED_AND_LATER = {
     f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")
-} | {"comparison", "notebook_artifacts"}
+} | {"comparison", "label_audit", "notebook_artifacts"}
 PREDICTED_AND_LATER = {name for name in EMBEDDED_AND_LATER if "embeddings" not in name}
 
 
@@ -99,7 +99,13 @@ def test_a_value_that_was_lost_is_made_again_with_all_that_uses_it(settings: Set
     before = digest_file(lost)
     lost.unlink()
     outcome = run(settings)
-    assert assets_of(outcome) == {"mc5_oof_predictions", "mc5_metrics", "comparison", "notebook_artifacts"}
+    assert assets_of(outcome) == {
+        "mc5_oof_predictions",
+        "mc5_metrics",
+        "comparison",
+        "label_audit",
+        "notebook_artifacts",
+    }
     assert [one.partition for one in outcome.planned if one.asset == "mc5_oof_predictions"] == ["2"]
     assert lost.stat().st_size == pytest.approx(before.size_bytes, rel=0.01)
 
