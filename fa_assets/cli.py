@@ -7,6 +7,7 @@ it starts, so the UI and the command line see the same.
 import logging
 import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -209,6 +210,7 @@ def _run(
 ) -> None:
     from fa_assets.runner import prepare_environment, run
 
+    signal.signal(signal.SIGTERM, _interrupt)  # stopped by a batch system or `kill`: as by Ctrl-C
     prepare_environment(settings)
     # Dagster redirects the process's streams into the run's log: the terminal is kept under a number of its own.
     terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w")
@@ -222,6 +224,10 @@ def _run(
     if outcome.failures:
         sys.exit(1)
     _print_summary(settings, ui_command or _ui_command(settings))
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _ui_command(settings: Settings) -> str:

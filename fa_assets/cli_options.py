@@ -10,6 +10,7 @@ import click
 
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings, load_settings, variable_of
+from fa_assets.storage.trouble import storage_trouble
 
 
 def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -45,6 +46,12 @@ def friendly_errors() -> Iterator[None]:
         yield
     except UserError as error:
         click.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+    except Exception as error:
+        trouble = storage_trouble(error, load_settings().storage_root)
+        if trouble is None:
+            raise
+        click.secho(str(trouble), fg="red", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.events import RunFailureReason
 from filelock import FileLock
 
 from fa_assets.assets.source import CURATED_RECORDINGS
@@ -29,6 +30,7 @@ from fa_assets.resources.progress import Watcher, watch_nothing
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings
 from fa_assets.staleness import Stale, find_stale, fold_range
+from fa_assets.storage.trouble import require_writable, storage_trouble
 from fa_assets.storage.values import ValueStore
 
 _PROCESS_TAG = "fa_assets/process"
@@ -74,6 +76,7 @@ def prepare_environment(settings: Settings) -> None:
         UserError: the storage folder cannot be written to.
     """
     try:
+        require_writable(settings.storage_root)
         home = dagster_home(settings)
         os.environ.update(settings.as_environment(), DAGSTER_HOME=str(home))
         home.mkdir(parents=True, exist_ok=True)
@@ -81,7 +84,7 @@ def prepare_environment(settings: Settings) -> None:
         with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
     except OSError as error:
-        raise UserError(
+        raise storage_trouble(error, settings.storage_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
         ) from error
 
@@ -106,6 +109,7 @@ def run(
 
     Raises:
         UserError: the settings, the dataset folder or the selection cannot be used.
+        KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
     definitions = build_definitions(settings, watcher)
     with dg.DagsterInstance.get() as instance:
@@ -128,6 +132,8 @@ def run(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
+        if _was_interrupted(result.all_events):
+            raise KeyboardInterrupt
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
@@ -238,6 +244,15 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
                 line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
                 (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
     return tuple(failures), tuple(warnings)
+
+
+def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
+    """Whether a signal ended the run; Dagster turns it into a failure."""
+    return any(
+        event.event_type is DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in events
+    )
 
 
 def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntry) -> None:

@@ -22,6 +22,7 @@ from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry, MetricRo
 from fa_assets.errors import UserError
 from fa_assets.recipe import Recipe, Scalar
 from fa_assets.storage.atomic import digest_file
+from fa_assets.storage.trouble import storage_trouble
 from fa_assets.storage.values import Value, ValueHeader, ValueStore, table_digest
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Recorder(dg.ConfigurableResource):
             yield work
         except UserError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
+        except OSError as error:
+            trouble = storage_trouble(error, self.root)
+            if trouble is None:
+                raise
+            raise dg.Failure(description=str(trouble), allow_retries=False) from error
         finally:
             if work.written:
                 self.catalog.try_sync(context.run.run_id)
