@@ -68,12 +68,17 @@ class Catalog:
         """
         deadline = time.monotonic() + timeout_s
         with self._alone(deadline):
-            with closing(self._open(deadline)) as connection:
-                version = self._known_version(connection)
-                is_ours = version in (None, schema.SCHEMA_VERSION)
-                added = self._apply(connection) if is_ours else 0
-            if not is_ours:
-                log.info("%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION)
+            if self.path.exists():
+                with closing(self._open(deadline)) as connection:
+                    version = self._known_version(connection)
+                    is_ours = version in (None, schema.SCHEMA_VERSION)
+                    added = self._apply(connection) if is_ours else 0
+                if not is_ours:
+                    log.info(
+                        "%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION
+                    )
+                    added = self._make_anew(self.path)
+            else:  # whole or not there: DuckDB would leave half a file where the disk is full
                 added = self._make_anew(self.path)
             self._behind.unlink(missing_ok=True)
             return added

@@ -3,15 +3,17 @@
     <folder>/<id>_<asset>.json
     <folder>/<id>_<asset>_<partition>.json
 
-The id comes first, so that names sort by time; the rest of the name is for people, the content is what counts. A file is
-whole or not there (`storage.atomic.replacing`: temporary name, fsync, `os.replace`), is never written twice, and any
-number of processes may append at once without a lock, because no two of them ever make the same id.
+The id comes first, so that names sort by time: an entry sorts behind all that were there when it was made, also after the
+clock stepped back. The rest of the name is for people, the content is what counts. A file is whole or not there
+(`storage.atomic.replacing`: temporary name, fsync, `os.replace`), is never written twice, and any number of processes may
+append at once without a lock, because no two of them ever make the same id.
 
 A file that cannot be read (damaged after it was written) is left out with a warning that names it, so that one bad file
 does not hide all the others. A file of an older layout is upgraded while it is read, and stays as it is on disk. A file of a
 newer version of this program stops the reading: leaving it out would be silent about history that is there.
 """
 
+import contextlib
 import json
 import logging
 import math
@@ -19,7 +21,7 @@ import re
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from fa_assets.storage.atomic import replacing
 log = logging.getLogger(__name__)
 
 JsonValue = Scalar | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+
+_TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 SCHEMA_VERSION = 2
 """The version of the JSON layout, in every file. Raised with an entry in `_UPGRADES` and a sample in the tests."""
@@ -154,12 +158,20 @@ _UPGRADES: Mapping[int, Callable[[dict[str, Any]], None]] = {1: _from_version_1}
 """By version: what turns the fields of an entry into those of the next version, in place."""
 
 
-def new_entry_id() -> str:
-    """An id that sorts by time and that no other process makes, also when the clock steps back.
+def new_entry_id(after: str | None = None) -> str:
+    """An id that sorts by time and that no other process makes.
 
-    UTC time to the microsecond, then 64 random bits: ``20260102T030405678901Z-0123456789abcdef``.
+    UTC time to the microsecond, then 64 random bits: ``20260102T030405678901Z-0123456789abcdef``. Where the clock has
+    stepped back behind the id `after`, the time is a microsecond later than that one's.
     """
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{uuid.uuid4().hex[:16]}"
+    now = datetime.now(UTC)
+    with contextlib.suppress(ValueError):
+        now = max(now, _time_in(after or "") + timedelta(microseconds=1))
+    return f"{now:{_TIME_FORMAT}}-{uuid.uuid4().hex[:16]}"
+
+
+def _time_in(id: str) -> datetime:
+    return datetime.strptime(id.partition("-")[0], _TIME_FORMAT).replace(tzinfo=UTC)
 
 
 class Ledger:
@@ -182,6 +194,10 @@ class Ledger:
         with replacing(path) as temporary:
             temporary.write_text(entry.to_json(), encoding="utf-8")
         return path
+
+    def new_id(self) -> str:
+        """An id for the next entry, which sorts behind those that are here, whatever the clock says."""
+        return new_entry_id(after=max(self._paths(), default=None))
 
     def ids(self) -> list[str]:
         """The ids of all entries in order, from the file names alone."""

@@ -68,14 +68,18 @@ def inspect_clips(
 
     with ThreadPoolExecutor(threads, thread_name_prefix="inspect") as pool:
         results = pool.map(inspect, labelled.fnames)
-        for done, (fname, labels, result) in enumerate(
-            zip(labelled.fnames, labelled.labels, results, strict=True), start=1
-        ):
-            if isinstance(result, BadClip):
-                bad.append(result)
-            else:
-                clips.append(InspectedClip(fname, labels, result))
-            progress(done, len(labelled.fnames))
+        try:
+            for done, (fname, labels, result) in enumerate(
+                zip(labelled.fnames, labelled.labels, results, strict=True), start=1
+            ):
+                if isinstance(result, BadClip):
+                    bad.append(result)
+                else:
+                    clips.append(InspectedClip(fname, labels, result))
+                progress(done, len(labelled.fnames))
+        except BaseException:  # an interrupt does not wait for the clips that are left
+            pool.shutdown(cancel_futures=True)
+            raise
 
     offenders = [f"{clip.fname}: {clip.reason}" for clip in bad]
     if bad and on_bad_clip == "fail":

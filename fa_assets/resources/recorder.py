@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import dagster as dg
 import pyarrow as pa
 
 from fa_assets.catalog.environment import collect_environment
-from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
+from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.errors import UserError
 from fa_assets.recipe import Recipe, Scalar
 from fa_assets.storage.atomic import digest_file
@@ -93,6 +93,7 @@ class Materialization:
 
     def _start_clock(self) -> None:
         self._started_at = datetime.now(UTC)
+        self._started = time.perf_counter()
         self._timings: dict[str, float] = {}
 
     @contextmanager
@@ -157,7 +158,7 @@ class Materialization:
             metrics: the metric rows of this materialization.
             extra_files: files that were written beside the value, to be recorded with size and hash.
         """
-        id = new_entry_id()
+        id = self._ledger.new_id()
         with self.phase("write"):
             path = self._values.write(
                 table,
@@ -173,7 +174,8 @@ class Materialization:
                 ),
             )
             files = tuple(self.stored(file) for file in (path, *extra_files))
-        finished_at = datetime.now(UTC)
+        # By a clock that never steps back: nothing ends before it began.
+        finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
         facts = {"rows": table.num_rows, **(facts or {})}
         self._ledger.append(
             LedgerEntry(

@@ -79,6 +79,16 @@ def test_ids_sort_by_time_and_never_repeat() -> None:
     )
 
 
+def test_the_next_id_sorts_last_also_when_the_clock_stepped_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for id in ("20990101T000000000000Z-0123456789abcdef", "20260101T000000000000Z-0123456789abcdef"):
+        ledger.append(an_entry(id))
+    new = [ledger.new_id() for _ in range(3)]
+    assert all(id.startswith("20990101T000000000001Z-") for id in new)
+    ledger.append(an_entry(new[0]))
+    assert ledger.ids()[-1] == new[0] < ledger.new_id()
+
+
 def test_an_entry_is_never_overwritten(tmp_path: Path) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     before = ledger.append(entry).read_bytes()

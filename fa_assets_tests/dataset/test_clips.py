@@ -1,11 +1,13 @@
 """The intake of clips: good ones are described, bad ones refused or left out, every one by name."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from fa_assets.audio.decode import ClipInfo, inspect_clip
 from fa_assets.dataset.clips import inspect_clips
 from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips, clip_paths
 from fa_assets.errors import BadInputError
@@ -116,3 +118,22 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
     assert [clip.fname for clip in inspect_clips(linked, labelled("good.wav")).clips] == ["good.wav"]
     with pytest.raises(BadInputError, match="leads out"):
         inspect_clips(linked, labelled("link.wav", "good.wav"))
+
+
+def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
+    dataset: KaggleDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspected: list[Path] = []
+
+    def inspect(path: Path) -> ClipInfo:
+        inspected.append(path)
+        time.sleep(0.01)
+        return inspect_clip(path)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fa_assets.dataset.clips.inspect_clip", inspect)
+    with pytest.raises(KeyboardInterrupt):
+        inspect_clips(dataset, labelled(*["good.wav"] * 2_000), progress=interrupt)
+    assert len(inspected) < 1_000

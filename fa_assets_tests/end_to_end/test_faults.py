@@ -1,0 +1,215 @@
+"""What goes wrong around a run: a full disk, a read-only folder, another run, a clock that steps back.
+
+After each: a clear message, no damaged file, everything earlier as it was, and the next run goes on from there.
+"""
+
+import datetime
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fa_assets.catalog.queries import LWLRAP_ORIGIN
+from fa_assets.resources.recorder import Recorder
+from fa_assets.runner import RunOutcome, prepare_environment, run
+from fa_assets.settings import Settings
+from fa_assets.storage.atomic import digest_file
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.end_to_end.test_command_line import COMMAND, environment, fa_assets
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+
+
+@pytest.fixture
+def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of the finished run that the test may change, as this process's settings."""
+    copy = finished.copy(tmp_path)
+    with environment_of(copy):
+        yield copy
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Mount something over a folder; where that is not allowed, the tests with limited files remain (test_trouble)."""
+    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no right to mount: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Every value, shard and ledger entry that can be seen, by its bytes."""
+    found = (path for folder in ("values", "embedding_store", "ledger") for path in (root / folder).glob("**/*"))
+    return {str(path.relative_to(root)): digest_file(path).sha256 for path in found if path.is_file()}
+
+
+def ledger_ids(settings: Settings) -> set[str]:
+    return set(Recorder(storage=str(settings.storage_root)).catalog.ledger.ids())
+
+
+def fold_is_whole(settings: Settings, fold: str) -> bool:
+    """The value of a fold's embeddings reads back and belongs to an entry of the ledger."""
+    value = ValueStore(settings.storage_root).read("mc5_embeddings", fold)
+    return value.header.materialization_id in ledger_ids(settings) and value.table.num_rows > 0
+
+
+@pytest.mark.parametrize("folder", ["embedding_store", "values/mc5_embeddings", "ledger"])
+def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: str) -> None:
+    """A shard, a value, a ledger entry: each on a disk of its own without room for it."""
+    full = settings.storage_root / folder
+    shutil.rmtree(settings.storage_root / "embedding_store")  # so that there is something to compute and to store
+    before = digests(settings.storage_root)
+    full.mkdir(exist_ok=True)
+    with mounted(full, "-t", "tmpfs", "-o", "size=4k", "none"):
+        (full / ".filler").write_bytes(bytes(4096))
+        outcome = run(settings, select="mc5_embeddings", folds=["1"], force=True)
+        (failure,) = outcome.failures
+        assert f"There is no room in the storage folder {settings.storage_root}" in failure
+        assert "MB are free" in failure
+        assert "Traceback" not in failure
+        assert [path for path in full.glob("**/*") if path.is_file()] == [full / ".filler"]
+    after = digests(settings.storage_root)
+    assert {path: after.get(path) for path in before} == before or folder == "ledger"
+    outcome = run(settings, select="mc5_embeddings", folds=["1"], force=folder == "embedding_store")
+    assert outcome.failures == ()
+    assert fold_is_whole(settings, "1")
+
+
+def test_a_disk_that_is_full_for_everything(finished: FinishedRun, tmp_path: Path) -> None:
+    """Storage, catalog and Dagster's own tables on one disk that fills up."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", "size=64m", "none"):
+        settings = finished.copy(disk)
+        before = digests(settings.storage_root)
+        filler = disk / "filler"
+        with pytest.raises(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 16))
+        said = fa_assets("run", "--force", settings=settings)
+        assert said.returncode == 1
+        assert f"There is no room in the storage folder {settings.storage_root}" in said.stderr
+        assert "Traceback" not in said.stderr
+
+        os.truncate(filler, filler.stat().st_size - 300_000)  # enough to begin, not to end
+        said = fa_assets("run", "--force", settings=settings)
+        assert said.returncode == 1
+        assert f"There is no room in the storage folder {settings.storage_root}" in said.stderr
+        assert "Traceback" not in said.stderr
+        assert list(disk.glob("**/.*.tmp")) == []
+        after = digests(settings.storage_root)
+        assert {path for path in before if path.startswith("ledger") and after.get(path) != before[path]} == set()
+        for path in (settings.storage_root / "values").glob("*/**/*.parquet"):
+            partition = path.parent.name.removeprefix("fold=") if "fold=" in path.parent.name else None
+            ValueStore(settings.storage_root).read(path.stem, partition)
+
+        filler.unlink()
+        said = fa_assets("run", settings=settings)
+        assert said.returncode == 0, said.stderr
+        assert fold_is_whole(settings, "0")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[str]:
+    """Nothing can be written below a folder; gives the reason that the system has for it."""
+    if os.geteuid() == 0:  # permissions do not bind root, a read-only disk does
+        with mounted(folder, "--bind", str(folder)):
+            subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+            yield "Read-only file system"
+    else:
+        folder.chmod(0o555)
+        yield "Permission denied"
+        folder.chmod(0o755)
+
+
+def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path)
+    with read_only(settings.storage_root) as reason:
+        said = fa_assets("run", "--force", settings=settings)
+    assert said.returncode == 1, said.stderr
+    assert f"The storage folder {settings.storage_root} cannot be written to ({reason}" in said.stderr
+    assert "set FA_STORAGE" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert "done in" not in said.stderr
+
+
+def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings) -> None:
+    before, ids = digests(settings.storage_root), ledger_ids(settings)
+    shutil.rmtree(settings.storage_root / "embedding_store")
+    runs = [
+        subprocess.Popen(
+            [COMMAND, "run", "--select", "mc5_embeddings,mc5_oof_predictions", "--fold", "2", "--force"],
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for one in runs:
+        output, _ = one.communicate(timeout=300)
+        assert one.returncode == 0, output
+    ledger = Recorder(storage=str(settings.storage_root)).catalog.ledger
+    new = [ledger.read(id) for id in sorted(ledger_ids(settings) - ids)]
+    assert sorted((entry.asset, entry.partition) for entry in new) == [
+        *[("mc5_embeddings", "2")] * 2,
+        *[("mc5_oof_predictions", "2")] * 2,
+    ]
+    assert len({entry.run_id for entry in new}) == 2
+    for asset in ("mc5_embeddings", "mc5_oof_predictions"):
+        path = ValueStore(settings.storage_root).path(asset, "2")
+        made = {entry.files[0].sha256 for entry in new if entry.asset == asset}
+        assert digest_file(path).sha256 in made
+        assert ValueStore(settings.storage_root).read(asset, "2").header.materialization_id in {one.id for one in new}
+    untouched = {path for path in before if path.startswith("values/") and "fold=2" not in path}
+    after = digests(settings.storage_root)
+    assert {path for path in untouched if after[path] != before[path]} == set()
+
+
+def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Yesterday(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+            return datetime.datetime.now(tz) - datetime.timedelta(days=1)
+
+    catalog = Recorder(storage=str(settings.storage_root)).catalog
+    before = catalog.ledger.ids()
+    for module in ("fa_assets.catalog.ledger", "fa_assets.resources.recorder"):
+        monkeypatch.setattr(f"{module}.datetime", Yesterday)
+    outcome = run(settings, select="folds,mc5_metrics", force=True)
+    assert outcome.failures == ()
+    new = [catalog.ledger.read(id) for id in catalog.ledger.ids()[len(before) :]]
+    assert [entry.run_id for entry in new] == [outcome.run_id] * 2
+    assert all(entry.finished_at >= entry.started_at for entry in new)
+    assert all(entry.finished_at < datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=23) for entry in new)
+    (row,) = catalog.query(LWLRAP_ORIGIN, {"scheme": "mc5"}).to_dict("records")
+    assert row["run_id"] == outcome.run_id
+    assert ValueStore(settings.storage_root).read("folds").header.materialization_id == new[0].id
+    assert run(settings) == RunOutcome(None, (), (), ())
+
+
+def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings) -> None:
+    process = subprocess.Popen(
+        [COMMAND, "run", "--force"], env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    with dg.DagsterInstance.get() as instance:
+        deadline = time.monotonic() + 120
+        while not (running := instance.get_runs(started)):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+        prepare_environment(settings)
+        assert run(settings, select="class_vocabulary", force=True).failures == ()
+        assert instance.get_run_by_id(running[0].run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]

@@ -1,0 +1,168 @@
+"""Storage that is full or cannot be written to: a message with a way out, and every file whole or not there.
+
+Disks are filled for real: a child process gets a limit on the size of the files it writes, which fails a write in the
+middle as a full disk does.
+"""
+
+import errno
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fa_assets.catalog.ledger import Ledger
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+from fa_assets.storage.trouble import StorageError, require_writable, storage_trouble
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.catalog.made_up import an_entry
+from fa_assets_tests.storage.test_values import TABLE, header
+
+LIMIT = 100_000
+
+CHILD = """
+import resource, sys
+from pathlib import Path
+import numpy as np, pyarrow as pa
+from fa_assets.storage.trouble import storage_trouble
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+root = Path(sys.argv[1])
+try:
+    exec(sys.argv[3])
+except Exception as error:
+    print(type(error).__name__)
+    print(storage_trouble(error, root))
+"""
+
+BIG_SHARD = """
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+EmbeddingStore(root, "weights").append(
+    [CropKey(f"{n:064}", 0, 320_000) for n in range(100)], np.random.default_rng(0).normal(size=(100, 2048)).astype("f4")
+)
+"""
+BIG_VALUE = """
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.storage.test_values import header
+ValueStore(root).write(pa.table({"x": np.random.default_rng(0).normal(size=100_000)}), header())
+"""
+BIG_ENTRY = """
+from fa_assets.catalog.ledger import Ledger
+from fa_assets_tests.catalog.made_up import an_entry
+Ledger(root / "ledger").append(an_entry(metadata={"much": "x" * 200_000}))
+"""
+CATALOG = """
+from fa_assets.catalog.database import Catalog
+from fa_assets.catalog.ledger import Ledger
+print(Catalog(root / "catalog.duckdb", root, Ledger(root / "ledger")).try_sync("run"))
+"""
+
+
+def under_limit(root: Path, code: str, limit: int = LIMIT) -> str:
+    """What a child says that may write no file larger than `limit` bytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(root), str(limit), code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.glob("**/*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("code", [BIG_SHARD, BIG_VALUE, BIG_ENTRY], ids=["shard", "value", "ledger entry"])
+def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, code: str) -> None:
+    vector = np.ones((1, 2048), np.float32)
+    EmbeddingStore(tmp_path, "weights").append([CropKey("ab" * 32, 0, 320_000)], vector)
+    ValueStore(tmp_path).write(TABLE, header())
+    Ledger(tmp_path / "ledger").append(an_entry())
+    before = files(tmp_path)
+    said = under_limit(tmp_path, code)
+    assert said.startswith("OSError\nThere is no room in the storage folder")
+    assert "MB are free" in said
+    assert "goes on from there" in said
+    assert files(tmp_path) == before
+    (found,) = EmbeddingStore(tmp_path, "weights").load([CropKey("ab" * 32, 0, 320_000)]).values()
+    np.testing.assert_array_equal(found, vector[0])
+
+    assert under_limit(tmp_path, code, limit=resource.RLIM_INFINITY) == ""
+    assert len(files(tmp_path)) == len(before) + (code is not BIG_VALUE)
+
+
+def test_a_catalog_that_finds_no_room_is_behind_and_catches_up(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.append(an_entry())
+    assert under_limit(tmp_path, CATALOG, limit=10_000) == "False\n"
+    assert under_limit(tmp_path, CATALOG, limit=resource.RLIM_INFINITY) == "True\n"
+    ledger.append(an_entry())
+    assert under_limit(tmp_path, CATALOG, limit=1) == "False\n"
+    ask = """
+from fa_assets.catalog.database import Catalog
+from fa_assets.catalog.ledger import Ledger
+catalog = Catalog(root / "catalog.duckdb", root, Ledger(root / "ledger"))
+count = "select count(*) n from materializations"
+print(catalog.query(count)["n"][0], catalog.sync(), catalog.query(count)["n"][0])
+"""
+    assert under_limit(tmp_path, ask, limit=resource.RLIM_INFINITY) == "1 1 2\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/storage/values/x"), "no room .*No space left.*/values/x"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "no room .*quota"),
+        (sqlite3.OperationalError("database or disk is full"), "no room"),
+        (OSError(errno.EROFS, "Read-only file system", "/storage/x"), "cannot be written to .*Read-only"),
+        (PermissionError(errno.EACCES, "Permission denied", "/storage/x"), "cannot be written to"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "cannot be written to"),
+    ],
+)
+def test_errors_that_mean_the_storage_folder_say_so(error: Exception, message: str) -> None:
+    try:
+        raise RuntimeError("an event could not be stored") from error
+    except RuntimeError as outer:
+        found = storage_trouble(outer, Path("/storage"))
+    assert isinstance(found, StorageError)
+    with pytest.raises(StorageError, match=message):
+        raise found
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied", "/dataset/train_curated/a.wav"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/storage/x"),
+        sqlite3.OperationalError("no such table: runs"),
+        ValueError("disk"),
+    ],
+)
+def test_errors_that_mean_something_else_are_left_alone(error: Exception) -> None:
+    assert storage_trouble(error, Path("/storage")) is None
+
+
+def test_a_folder_is_made_and_tried_without_a_trace(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_a_folder_of_another_user_is_named(tmp_path: Path) -> None:
+    """A child without root's rights, since permissions do not bind root."""
+    code = """
+import os, sys
+from pathlib import Path
+from fa_assets.storage.trouble import StorageError, require_writable
+os.setuid(65534)
+try:
+    require_writable(Path(sys.argv[1]))
+except StorageError as error:
+    print(error)
+"""
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert f"The storage folder {tmp_path} cannot be written to (Permission denied" in done.stdout, done.stderr
