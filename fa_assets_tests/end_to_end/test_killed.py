@@ -1,0 +1,163 @@
+"""A real run, killed at random moments: what was stored is kept, at most the batch under way is lost, and in the end every
+number is the one of a run that nobody killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fa_assets.catalog.ledger import Ledger
+from fa_assets.runner import run
+from fa_assets.settings import Settings
+from fa_assets.storage.embedding_store import EmbeddingStore, embedding_matrix, embedding_stores
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.small_dataset import make_small_dataset
+
+BATCH = 2
+KILLS = 3
+SELECTION = "+mc5_embeddings,+center_embeddings"
+
+# The command itself, with a note of every batch as soon as its embeddings are computed, which is before they are stored.
+COMMAND = """
+import sys
+from fa_assets.cli import entry
+from fa_assets.panns.encoder import Cnn14Encoder
+
+path = sys.argv.pop(1)
+embed = Cnn14Encoder.embed
+
+def noted(self, crops, lengths=None):
+    vectors = embed(self, crops, lengths)
+    with open(path, "a") as notes:
+        notes.write(f"{len(crops)}\\n")
+    return vectors
+
+Cnn14Encoder.embed = noted
+entry()
+"""
+
+
+def start(settings: Settings, notes: Path) -> subprocess.Popen[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(notes), "run", "--select", SELECTION],
+        env={**clean, **settings.as_environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def batches(notes: Path) -> list[int]:
+    return [int(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+
+
+def the_store(settings: Settings) -> EmbeddingStore | None:
+    return next(iter(embedding_stores(settings.storage_root)), None)
+
+
+def stored_rows(settings: Settings) -> dict[bytes, bytes]:
+    """The key and the checksum of every stored row; a checksum is of the bits of an embedding."""
+    store = the_store(settings)
+    if store is None:
+        return {}
+    rows = [
+        (key.tobytes(), checksum.tobytes())
+        for index in store.index_of(store.shards()).values()
+        for key, checksum in zip(index.keys, index.checksums, strict=True)
+    ]
+    assert max(Counter(key for key, _ in rows).values(), default=1) == 1, "a crop was embedded twice"
+    return dict(rows)
+
+
+def embeddings(settings: Settings) -> dict[str, np.ndarray]:
+    values = ValueStore(settings.storage_root)
+    return {
+        f"{scheme}, fold {fold}": embedding_matrix(values.read(f"{scheme}_embeddings", str(fold)).table["embedding"])
+        for scheme in ("mc5", "center")
+        for fold in range(5)
+    }
+
+
+def crops(settings: Settings, what: str) -> dict[tuple[str, str | None], int]:
+    """The crops that were computed or reused, by asset and fold, from the ledger's newest entries."""
+    entries = Ledger(settings.storage_root / "ledger").entries()
+    return {
+        (entry.asset, entry.partition): int(str(entry.metadata[what])) for entry in entries if what in entry.metadata
+    }
+
+
+def settings_in(folder: Path, checkpoint: str | None) -> Settings:
+    return Settings(
+        dataset=folder.parent / "dataset", storage=folder / "storage", checkpoint=checkpoint, batch_size=BATCH
+    )
+
+
+def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends_with_the_same_numbers(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    make_small_dataset(tmp_path / "dataset")
+    undisturbed = settings_in(tmp_path / "undisturbed", finished.settings.checkpoint)
+    with environment_of(undisturbed):
+        assert run(undisturbed, select=SELECTION).failures == ()
+    expected = stored_rows(undisturbed)
+    total = len(expected)
+
+    settings = settings_in(tmp_path / "killed", finished.settings.checkpoint)
+    notes = tmp_path / "notes"
+    rng = np.random.default_rng(3)
+    before: Mapping[bytes, bytes] = {}
+    lost = 0
+    for _ in range(KILLS):
+        process = start(settings, notes)
+        target = len(batches(notes)) + int(rng.integers(0, 4))
+        while len(batches(notes)) < target and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(float(rng.uniform(0, 0.1)))
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+        now = stored_rows(settings)
+        assert before.items() <= now.items(), "what was stored is kept, bit for bit"
+        lost_now = sum(batches(notes)) - len(now) - lost
+        assert 0 <= lost_now <= BATCH
+        before, lost = now, lost + lost_now
+    assert 0 < len(before) < total
+
+    process = start(settings, notes)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert sum(batches(notes)) == total + lost
+    whole = stored_rows(settings)
+    assert before.items() <= whole.items()
+    assert whole.keys() == expected.keys()
+    store, undisturbed_store = the_store(settings), the_store(undisturbed)
+    assert store is not None
+    assert undisturbed_store is not None
+    # A batch is a shard: where the same crops went through the network together, they gave the same bits.
+    keys_of = [
+        {index.keys.tobytes(): name for name, index in one.index_of(one.shards()).items()}
+        for one in (store, undisturbed_store)
+    ]
+    same_batches = keys_of[0].keys() & keys_of[1].keys()
+    assert same_batches
+    assert all(keys_of[0][keys] == keys_of[1][keys] for keys in same_batches)
+    for other in (undisturbed, finished.settings):
+        reference = embeddings(other)
+        for name, matrix in embeddings(settings).items():
+            np.testing.assert_allclose(matrix, reference[name], rtol=0, atol=1e-6 * np.abs(reference[name]).max())
+    # The ledger says of every fold what it found and what it computed.
+    computed, reused = crops(settings, "crops_computed"), crops(settings, "crops_reused")
+    assert (
+        computed.keys() == reused.keys() == {(f"{s}_embeddings", str(k)) for s in ("mc5", "center") for k in range(5)}
+    )
+    undisturbed_computed, undisturbed_reused = crops(undisturbed, "crops_computed"), crops(undisturbed, "crops_reused")
+    for key in computed:
+        assert computed[key] + reused[key] == undisturbed_computed[key] + undisturbed_reused[key]
