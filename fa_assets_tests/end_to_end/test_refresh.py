@@ -1,7 +1,7 @@
 """What happens next: after a change exactly what is stale is made again, and no crop is embedded twice."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -14,9 +14,10 @@ from fa_assets.panns.encoder import Cnn14Encoder
 from fa_assets.runner import RunOutcome, plan, run
 from fa_assets.settings import Settings
 from fa_assets.storage.atomic import digest_file
+from fa_assets.storage.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.small_dataset import make_clip
+from fa_assets_tests.small_dataset import N_CLIPS, make_clip
 
 EMBEDDED_AND_LATER = {
     f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")
@@ -38,20 +39,41 @@ def assets_of(outcome: RunOutcome) -> set[str]:
 
 def crops_computed(scheme: str) -> int:
     """How many crops the newest materializations of a scheme's embeddings computed, over all folds."""
-    total = 0
+    return sum(int(facts["crops_computed"]) for facts in facts_of(f"{scheme}_embeddings", range(5)))  # type: ignore[call-overload]
+
+
+def facts_of(asset: str, folds: Iterable[int]) -> list[dict[str, object]]:
+    """The metadata of an asset's newest materializations."""
+    facts = []
     with dg.DagsterInstance.get() as instance:
-        for fold in range(5):
-            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(f"{scheme}_embeddings"), asset_partitions=[str(fold)])
+        for fold in folds:
+            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[str(fold)])
             (record,) = instance.fetch_materializations(wanted, limit=1).records
             assert record.asset_materialization is not None
-            total += int(record.asset_materialization.metadata["crops_computed"].value)  # type: ignore[arg-type]
-    return total
+            facts.append({name: one.value for name, one in record.asset_materialization.metadata.items()})
+    return facts
 
 
 def digests(settings: Settings) -> dict[str, str]:
     return {
         str(path): digest_file(path).sha256 for path in sorted((settings.storage_root / "values").glob("**/*.parquet"))
     }
+
+
+def vectors(settings: Settings) -> dict[str, np.ndarray]:
+    """The stored embeddings, by scheme and fold."""
+    values = ValueStore(settings.storage_root)
+    return {
+        f"{scheme}, fold {fold}": embedding_matrix(values.read(f"{scheme}_embeddings", str(fold)).table["embedding"])
+        for scheme in ("mc5", "center")
+        for fold in range(5)
+    }
+
+
+def test_the_two_schemes_share_their_crops(settings: Settings) -> None:
+    (store,) = embedding_stores(settings.storage_root)
+    stored = sum(len(index.keys) for index in store.index_of(store.shards()).values())
+    assert crops_computed("mc5") + crops_computed("center") == stored == N_CLIPS + 4
 
 
 def test_nothing_is_made_again_when_nothing_changed(settings: Settings) -> None:
@@ -75,6 +97,63 @@ def test_a_renamed_clip_costs_nothing(settings: Settings) -> None:
     labels.write_text(labels.read_text().replace("03.wav", "3.wav"))
     assert run(settings).failures == ()
     assert crops_computed("mc5") + crops_computed("center") == 0
+
+
+def test_a_changed_clip_costs_that_clip_and_a_removed_one_nothing(settings: Settings) -> None:
+    folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
+    make_clip(folder / "05.wav", ("Tone",), index=200)
+    (folder / "04.wav").unlink()
+    labels.write_text("".join(line for line in labels.open() if not line.startswith("04.wav")))
+    outcome = run(settings)
+    assert outcome.failures == ()
+    assert crops_computed("mc5") + crops_computed("center") == 1
+    assert ValueStore(settings.storage_root).read("curated_clips").table.num_rows == N_CLIPS - 1
+
+
+def test_everything_again_reads_the_store_loads_no_weights_and_gives_the_same_bits(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Cnn14Encoder, *arguments: object, **named: object) -> None:
+        raise AssertionError("the weights were loaded")
+
+    before = vectors(settings)
+    monkeypatch.setattr(Cnn14Encoder, "__init__", refuse)
+    outcome = run(settings, select="mc5_embeddings,center_embeddings", force=True)
+    assert outcome.failures == ()
+    for scheme, crops in (
+        ("mc5", N_CLIPS + 4),
+        ("center", N_CLIPS),
+    ):  # one clip is over 10 s and has five distinct crops
+        facts = facts_of(f"{scheme}_embeddings", range(5))
+        assert [sum(int(one[what]) for one in facts) for what in ("crops_computed", "crops_reused")] == [0, crops]  # type: ignore[call-overload]
+        assert {one["device"] for one in facts} == {"none: every crop was in the store"}
+    for name, matrix in vectors(settings).items():
+        np.testing.assert_array_equal(matrix, before[name])
+    with dg.DagsterInstance.get() as instance:
+        assert outcome.run_id is not None
+        messages = [entry.user_message for entry in instance.all_logs(outcome.run_id)]
+    assert any("0 crops computed" in message and "reused" in message for message in messages)
+
+
+def test_other_weights_or_another_precision_never_use_a_stored_row_and_the_old_rows_stay(
+    settings: Settings, tmp_path: Path
+) -> None:
+    import torch
+
+    other = tmp_path / "other.pth"
+    contents = torch.load(str(settings.checkpoint), weights_only=True)
+    contents["model"]["fc1.bias"] += 1
+    torch.save(contents, other)
+    before = vectors(settings)["center, fold 0"]
+    for change in ({"precision": "bf16"}, {"checkpoint": str(other)}):
+        changed = settings.model_copy(update=change)
+        assert run(changed, select="cnn14_checkpoint,center_embeddings", folds=["0"], force=True).failures == ()
+        (facts,) = facts_of("center_embeddings", [0])
+        assert (facts["crops_reused"], facts["crops_computed"]) == (0, facts["clips"])
+        assert not np.allclose(vectors(settings)["center, fold 0"], before, rtol=0, atol=1e-6 * np.abs(before).max())
+    assert run(settings, select="cnn14_checkpoint,center_embeddings", folds=["0"], force=True).failures == ()
+    assert facts_of("center_embeddings", [0])[0]["crops_computed"] == 0
+    np.testing.assert_array_equal(vectors(settings)["center, fold 0"], before)
 
 
 @pytest.mark.parametrize(
