@@ -44,6 +44,63 @@ def catalog_snapshot_command(file: Path, **options: Any) -> None:
         click.echo(f"{file}: {_catalog(options).snapshot(file)} materializations.")
 
 
+_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+@click.command("runs")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the N newest.  [default: all]")
+@_as_json
+@_storage_options
+def runs_command(last: int | None, as_json: bool, **options: Any) -> None:
+    """List the runs, newest first: when, what they made, and the LWLRAP they found."""
+    with friendly_errors():
+        from fa_assets import cli_tables
+        from fa_assets.catalog import tracing
+
+        with tracing.up_to_date(_catalog(options)) as connection:
+            runs = tracing.runs(connection)[:last]
+        click.echo(tracing.to_json(runs) if as_json else cli_tables.runs(runs))
+
+
+@click.command("lineage")
+@click.argument("target")
+@click.option("--downstream", is_flag=True, help="What was made from it, instead of what it was made from.")
+@_as_json
+@_storage_options
+def lineage_command(target: str, downstream: bool, as_json: bool, **options: Any) -> None:
+    """Say what TARGET was made from: files, weights, folds, settings, code, libraries, commit.
+
+    TARGET is an asset (mc5_metrics), one fold of it ('mc5_embeddings[3]'), a materialization or a run: its id or the
+    beginning of it, 'latest' or 'previous'.
+    """
+    with friendly_errors():
+        from fa_assets import cli_tables
+        from fa_assets.catalog import tracing
+
+        with tracing.up_to_date(_catalog(options)) as connection:
+            found = tracing.lineage(connection, target, downstream)
+        click.echo(tracing.to_json(found) if as_json else cli_tables.lineage(found))
+
+
+@click.command("diff")
+@click.argument("run_a", metavar="RUN", default="previous")
+@click.argument("run_b", metavar="RUN", default="latest")
+@_as_json
+@_storage_options
+def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
+    """Say how two runs differ, each with all that it was made from: settings, code, inputs, libraries, data, LWLRAP.
+
+    RUN is a run's id or the beginning of it, 'latest' or 'previous'; without them, the previous run and the latest.
+    """
+    with friendly_errors():
+        from fa_assets import cli_tables
+        from fa_assets.catalog import tracing
+
+        with tracing.up_to_date(_catalog(options)) as connection:
+            found = tracing.differences(connection, run_a, run_b)
+        click.echo(tracing.to_json(found) if as_json else cli_tables.differences(found))
+
+
 @click.command("sql")
 @click.argument("query")
 @_storage_options
@@ -59,7 +116,7 @@ def sql_command(query: str, **options: Any) -> None:
         click.echo(frame.to_string(index=False))
 
 
-CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, sql_command)
+CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)
 
 
 def _catalog(options: dict[str, Any]) -> "Catalog":

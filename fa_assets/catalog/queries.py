@@ -8,7 +8,7 @@ LWLRAP_ORIGIN = """
 with newest as (select max(id) as id from materializations where asset = $scheme || '_metrics'),
 upstream as (
     select l.asset, m.data_version, m.code_version, m.metadata
-    from lineage_of((select id from newest)) l join materializations m on m.id = l.materialization_id
+    from upstream_of((select id from newest)) l join materializations m on m.id = l.materialization_id
 )
 select lwlrap.lwlrap, metrics.finished_at, metrics.run_id,
     checkpoint.metadata ->> 'origin' as checkpoint_origin, checkpoint.metadata ->> 'sha1' as checkpoint_sha1,
@@ -38,7 +38,7 @@ limit 10
 RUN_DIFFERENCES = """
 select kind, name, a, b from run_diff($run_a, $run_b)
 """
-"""How two runs differ ($run_a, $run_b: run ids, see the view `runs`): settings, environment, inputs, code, LWLRAP."""
+"""How two runs differ ($run_a, $run_b: run ids, see the view `runs`): settings, code, inputs, environment, data, LWLRAP."""
 
 SIMILAR_CLIPS = """
 select other.fname, clips.labels, array_cosine_similarity(given.embedding, other.embedding) as similarity

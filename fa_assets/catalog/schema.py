@@ -5,11 +5,14 @@ The history tables (`materializations` and the tables keyed by materialization_i
 """
 
 import glob
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 """Raised whenever anything below changes; an older catalog is then made anew from the ledger."""
@@ -48,12 +51,18 @@ class View:
 
 @dataclass(frozen=True)
 class Macro:
-    """A table macro: its parameters, what it answers, and its select statement."""
+    """A table macro: its parameters, what it answers, its columns (name, meaning), and its select statement."""
 
     name: str
     parameters: tuple[str, ...]
     comment: str
+    columns: tuple[tuple[str, str], ...]
     select: str
+
+    @property
+    def whole_comment(self) -> str:
+        """The comment with the columns, which a macro has no place for in the database."""
+        return f"{self.comment} Columns: " + "; ".join(f"{name}: {meaning}" for name, meaning in self.columns) + "."
 
 
 _OWNER = Column("materialization_id", "VARCHAR NOT NULL", "the materialization it belongs to")
@@ -179,10 +188,18 @@ VIEWS = (
             ("started_at", "start of its first materialization"),
             ("finished_at", "end of its last materialization"),
             ("materializations", "how many it made"),
+            ("assets", "the assets it made, sorted"),
+            ("git_commit", "commit of the code it ran, null outside a checkout"),
+            ("git_dirty", "whether the checkout had other changes"),
         ),
         """
-        select run_id, min(started_at) as started_at, max(finished_at) as finished_at, count(*) as materializations
-        from materializations group by run_id
+        select run_id, min(started_at) as started_at, max(finished_at) as finished_at, count(*) as materializations,
+            list_sort(list(distinct asset)) as assets,
+            max(commits.value) as git_commit, bool_or(dirt.value = 'true') as git_dirty
+        from materializations
+        left join environment commits on commits.materialization_id = id and commits.name = 'git_commit'
+        left join environment dirt on dirt.materialization_id = id and dirt.name = 'git_dirty'
+        group by run_id
         """,
     ),
     View(
@@ -239,19 +256,27 @@ VIEWS = (
     ),
 )
 
+_REACHED = (
+    ("depth", "steps away, 1 is the nearest"),
+    ("materialization_id", "the materialization; null for what comes from outside (the folder of clips)"),
+    ("asset", "its asset"),
+    ("partition", "its fold, null for an asset without folds"),
+    ("data_version", "its data version"),
+)
+
 MACROS = (
     Macro(
-        "lineage_of",
+        "upstream_of",
         ("target",),
-        "Everything the materialization `target` was made from: depth (1 is what it read itself), materialization_id "
-        "(null for what comes from outside), asset, partition, data_version.",
+        "Everything the materialization `target` was made from.",
+        _REACHED,
         """
-        with recursive upstream as (
+        with recursive edges as materialized (from lineage), upstream as (
             select 1 as depth, source_id as materialization_id, asset, partition, data_version
-            from lineage where materialization_id = target
+            from edges where materialization_id = target
             union
-            select u.depth + 1, l.source_id, l.asset, l.partition, l.data_version
-            from upstream u join lineage l on l.materialization_id = u.materialization_id
+            select u.depth + 1, e.source_id, e.asset, e.partition, e.data_version
+            from upstream u join edges e on e.materialization_id = u.materialization_id
         )
         select min(depth) as depth, materialization_id, asset, partition, data_version
         from upstream group by materialization_id, asset, partition, data_version
@@ -259,32 +284,79 @@ MACROS = (
         """,
     ),
     Macro(
+        "downstream_of",
+        ("target",),
+        "Everything that was made from the materialization `target`, or from another one of the same data version.",
+        _REACHED,
+        """
+        with recursive edges as materialized (from lineage), downstream as (
+            select 1 as depth, e.materialization_id
+            from edges e
+            join materializations t on t.asset = e.asset and t.partition is not distinct from e.partition
+                and t.data_version = e.data_version
+            where t.id = target
+            union
+            select d.depth + 1, e.materialization_id
+            from downstream d join edges e on e.source_id = d.materialization_id
+        )
+        select min(d.depth) as depth, m.id as materialization_id, m.asset, m.partition, m.data_version
+        from downstream d join materializations m on m.id = d.materialization_id
+        group by m.id, m.asset, m.partition, m.data_version
+        order by depth, m.asset, m.partition, m.id
+        """,
+    ),
+    Macro(
         "run_diff",
         ("run_a", "run_b"),
-        "What differs between two runs: kind (setting, environment, input, code, lwlrap), name, and the values a and b, "
-        "null where the run has none.",
+        "What differs between two runs, each with all that it was made from; only assets that both have are compared.",
+        (
+            (
+                "kind",
+                "setting; code (version); input (from outside); environment; data (versions made or read); lwlrap (overall "
+                "and by fold); asset (that only one of them has)",
+            ),
+            ("name", "what differs: asset.setting, asset[fold], library, scheme"),
+            ("a", "its value in run_a, several separated by commas; null where it has none"),
+            ("b", "its value in run_b"),
+        ),
+        # A run that made only what was stale is compared with all it stands on, not with what it happened to compute.
         """
-        with facts as (
-            select m.run_id, 'setting' as kind, m.asset || '.' || s.name as name, s.value
-            from settings s join materializations m on m.id = s.materialization_id
+        with recursive edges as materialized (from lineage), stands_on as (
+            select run_id as run, id from materializations where run_id in (run_a, run_b)
+            union
+            select s.run, e.source_id from stands_on s join edges e on e.materialization_id = s.id
+            where e.source_id is not null
+        ), made as (
+            select s.run, m.id, m.asset, m.asset || coalesce('[' || m.partition || ']', '') as part,
+                m.code_version, m.data_version
+            from stands_on s join materializations m using (id)
+        ), facts as (
+            select run, asset, 'setting' as kind, asset || '.' || s.name as name, s.value
+            from made join settings s on s.materialization_id = id
             union all
-            select m.run_id, 'environment', e.name, e.value
-            from environment e join materializations m on m.id = e.materialization_id
+            select run, asset, 'code', asset, split_part(code_version, ' ', 1) from made
             union all
-            select m.run_id, 'input', i.asset || coalesce('[' || i.partition || ']', ''), i.data_version
-            from inputs i join materializations m on m.id = i.materialization_id
+            select run, null, 'input', e.asset || coalesce('[' || e.partition || ']', ''), e.data_version
+            from made join edges e on e.materialization_id = id where e.source_id is null
             union all
-            select m.run_id, 'code', m.asset, m.code_version from materializations m
+            select run, null, 'environment', e.name, e.value from made join environment e on e.materialization_id = id
             union all
-            select m.run_id, 'lwlrap', l.scheme, l.lwlrap::VARCHAR
-            from lwlrap l join materializations m on m.id = l.materialization_id where l.scope = 'overall'
+            select run, asset, 'data', part, data_version from made
+            union all
+            select run, asset, 'lwlrap', scheme || coalesce(' fold ' || fold, ''), lwlrap::VARCHAR
+            from made join lwlrap l on l.materialization_id = id where l.scope in ('overall', 'fold')
+            union all
+            select run, null, 'asset', asset, 'made' from made
         ), by_run as (
-            select kind, name,
-                string_agg(distinct value, ', ' order by value) filter (where run_id = run_a) as a,
-                string_agg(distinct value, ', ' order by value) filter (where run_id = run_b) as b
+            select kind, name, any_value(asset) as asset,
+                string_agg(distinct value, ', ' order by value) filter (where run = run_a) as a,
+                string_agg(distinct value, ', ' order by value) filter (where run = run_b) as b
             from facts group by kind, name
         )
-        select kind, name, a, b from by_run where a is distinct from b order by kind, name
+        select kind, name, a, b from by_run
+        where a is distinct from b
+            and (asset is null or asset in (select asset from made group by asset having count(distinct run) = 2))
+        order by list_position(['setting', 'code', 'input', 'environment', 'data', 'lwlrap', 'asset'], kind), name
         """,
     ),
 )
@@ -304,29 +376,34 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     for macro in MACROS:
         parameters = ", ".join(macro.parameters)
         connection.execute(f"create macro {macro.name}({parameters}) as table {macro.select}")
-        _comment(connection, "macro table", macro.name, macro.comment)
+        _comment(connection, "macro table", macro.name, macro.whole_comment)
 
 
 def create_embeddings_view(connection: duckdb.DuckDBPyConnection, storage_root: Path) -> None:
-    """Make or renew the view over the embedding files, which has no rows while there are none.
+    """Make or renew the view over the embedding files, which has no rows while there are none or they cannot be read.
 
     DuckDB refuses a view over a pattern that matches nothing, so it has to be renewed once files are there.
     """
     pattern = "*_embeddings/fold=*/*.parquet"
     values = storage_root.absolute() / "values"
+    select = f"""
+        select ''::VARCHAR as scheme, 0::INTEGER as fold, ''::VARCHAR as fname, null::FLOAT[{EMBEDDING_SIZE}] as embedding
+        where false
+        """
     if any(values.glob(pattern)):
         files = _quoted(f"{glob.escape(values.as_posix())}/{pattern}")
-        select = f"""
+        from_files = f"""
             select regexp_extract(filename, '([^/]+)_embeddings/fold=[^/]+/[^/]+$', 1) as scheme, fold, fname,
                 embedding::FLOAT[{EMBEDDING_SIZE}] as embedding
             from read_parquet({files}, filename = true, hive_partitioning = true, hive_types = {{'fold': INTEGER}})
             """
-    else:
-        select = f"""
-            select ''::VARCHAR as scheme, 0::INTEGER as fold, ''::VARCHAR as fname,
-                null::FLOAT[{EMBEDDING_SIZE}] as embedding
-            where false
-            """
+        try:
+            # Beside the transaction of `connection`, which a refused statement would end.
+            with connection.cursor() as beside:
+                beside.execute(f"describe {from_files}")
+            select = from_files
+        except duckdb.Error as error:
+            log.warning("the catalog's embeddings are empty, the files in %s cannot be read: %s", values, error)
     _create_view(
         connection,
         View(

@@ -189,7 +189,7 @@ def test_every_materialization_carries_rows_columns_versions_and_time(
 def test_a_number_can_be_followed_to_its_bytes_weights_code_and_settings(storage: Path, values: ValueStore) -> None:
     catalog = Recorder(storage=str(storage)).catalog
     (metrics_id,) = catalog.query("select id from materializations where asset = 'mc5_metrics'")["id"]
-    upstream = catalog.query("select asset, partition, data_version from lineage_of(?)", [metrics_id])
+    upstream = catalog.query("select asset, partition, data_version from upstream_of(?)", [metrics_id])
     assert {"cnn14_checkpoint", "folds", "curated_clips", "class_vocabulary", "mc5_embeddings"} <= set(
         upstream["asset"]
     )

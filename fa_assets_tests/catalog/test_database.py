@@ -164,6 +164,23 @@ def test_a_value_with_other_columns_is_left_out_with_a_warning(
     assert rows(storage, "select count(*) from clips") == [(4,)]
 
 
+@pytest.mark.parametrize("content", [b"PAR1 not ours", None])
+def test_embeddings_that_cannot_be_read_keep_nothing_else_out(
+    content: bytes | None, storage: MadeUpStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage.write("mc5_embeddings", pa.table({"something": [1]}), partition="0")
+    if content is not None:
+        storage.values.path("mc5_embeddings", "0").write_bytes(content)
+    storage.write_clips()
+    assert storage.catalog.sync() == 2
+    assert rows(storage, "select count(*) from clips") == [(4,)]
+    assert rows(storage, "from embeddings") == []
+    assert "the catalog's embeddings are empty" in caplog.text
+    storage.write_everything()
+    storage.catalog.sync()
+    assert rows(storage, "select count(*) from embeddings") == [(4,)]
+
+
 @pytest.mark.parametrize("name", ["it's", "a [b] *c", "ü ö"])
 def test_the_storage_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
     storage = MadeUpStorage(tmp_path / name)
@@ -502,7 +519,7 @@ def test_lineage_goes_to_the_source_and_to_the_right_materializations(storage: M
         upstream = rows(
             storage,
             "select l.depth, l.asset, l.partition, m.run_id "
-            f"from lineage_of('{id}') l left join materializations m on m.id = l.materialization_id",
+            f"from upstream_of('{id}') l left join materializations m on m.id = l.materialization_id",
         )
         assert sorted(upstream, key=repr) == [
             (1, "folds", None, run_id),
@@ -517,6 +534,46 @@ def test_lineage_goes_to_the_source_and_to_the_right_materializations(storage: M
     made_by = "from lineage l join materializations m on m.id = l.source_id"
     assert rows(storage, f"select count(*) > 0 {made_by}") == [(True,)]
     assert rows(storage, f"{made_by} where (m.asset, m.partition) is distinct from (l.asset, l.partition)") == []
+
+
+def test_downstream_goes_to_everything_that_used_a_value_and_to_nothing_else(storage: MadeUpStorage) -> None:
+    storage.write_everything("run-1")
+    storage.write_everything("run-2", seed=7)
+    again = storage.write("cnn14_checkpoint", pa.table({"sha1": ["abc123"]}), run_id="run-3", data_version="abc123")
+    other = storage.write("cnn14_checkpoint", pa.table({"sha1": ["ffffff"]}), run_id="run-3", data_version="ffffff")
+    storage.catalog.sync()
+    used = [
+        (depth, asset, partition, run_id)
+        for depth, asset, partitions in (
+            (1, "mc5_embeddings", ("0", "1")),
+            (2, "mc5_oof_predictions", ("0", "1")),
+            (3, "mc5_metrics", (None,)),
+        )
+        for partition in partitions
+        for run_id in ("run-1", "run-2")
+    ]
+    reached = (
+        "select d.depth, d.asset, d.partition, m.run_id from downstream_of('{}') d "
+        "join materializations m on m.id = d.materialization_id order by all"
+    )
+    assert rows(storage, reached.format(again)) == used
+    assert rows(storage, reached.format(other)) == []
+    ((folds,),) = rows(storage, "select id from materializations where asset = 'folds' and run_id = 'run-2'")
+    assert rows(storage, reached.format(folds)) == [
+        (1, "mc5_embeddings", "0", "run-2"),
+        (1, "mc5_embeddings", "1", "run-2"),
+        (1, "mc5_metrics", None, "run-2"),
+        (1, "mc5_oof_predictions", "0", "run-2"),
+        (1, "mc5_oof_predictions", "1", "run-2"),
+    ]
+
+
+@pytest.mark.parametrize("macro", schema.MACROS, ids=lambda macro: macro.name)
+def test_a_macro_has_the_columns_it_is_documented_with(macro: schema.Macro, storage: MadeUpStorage) -> None:
+    storage.catalog.sync()
+    arguments = ", ".join("''" for _ in macro.parameters)
+    found = rows(storage, f"select column_name from (describe from {macro.name}({arguments}))")
+    assert [name for (name,) in found] == [name for name, _ in macro.columns]
 
 
 def test_lineage_is_what_was_read_also_when_an_equal_value_was_made_since(storage: MadeUpStorage) -> None:
@@ -555,4 +612,7 @@ def test_runs_are_summed_up(storage: MadeUpStorage) -> None:
     assert rows(storage, "select run_id, materializations, finished_at >= started_at from runs order by 1") == [
         ("run-1", 8, True),
         ("run-2", 1, True),
+    ]
+    assert rows(storage, "select assets, git_commit, git_dirty from runs where run_id = 'run-2'") == [
+        (["curated_clips"], None, None)
     ]

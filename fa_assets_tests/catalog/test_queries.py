@@ -3,10 +3,12 @@
 import inspect
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from fa_assets.catalog import queries
 from fa_assets.catalog.database import Catalog
+from fa_assets.catalog.ledger import InputVersion
 from fa_assets_tests.catalog.made_up import MadeUpStorage
 
 
@@ -35,18 +37,52 @@ def test_the_worst_classes(catalog: Catalog) -> None:
     assert found["positives"].tolist() == [1, 2, 2]
 
 
+def differences(catalog: Catalog, run_a: str, run_b: str) -> dict[tuple[str, str], tuple[object, object]]:
+    found = catalog.query(queries.RUN_DIFFERENCES, {"run_a": run_a, "run_b": run_b})
+    found = found.astype(object).where(found.notna(), None)
+    return {(row["kind"], row["name"]): (row["a"], row["b"]) for row in found.to_dict("records")}
+
+
 def test_the_difference_between_two_runs(catalog: Catalog) -> None:
-    found = catalog.query(queries.RUN_DIFFERENCES, {"run_a": "run-1", "run_b": "run-2"})
-    rows = {(row["kind"], row["name"]): (row["a"], row["b"]) for row in found.to_dict("records")}
-    lwlrap = rows.pop(("lwlrap", "mc5"))
-    assert [float(value) for value in lwlrap] == pytest.approx([0.51, 0.63])
-    changed = ("folds", "mc5_embeddings[0]", "mc5_embeddings[1]", "mc5_oof_predictions[0]", "mc5_oof_predictions[1]")
+    rows = differences(catalog, "run-1", "run-2")
+    overall, fold_0 = rows.pop(("lwlrap", "mc5")), rows.pop(("lwlrap", "mc5 fold 0"))
+    assert [float(str(value)) for value in overall] == pytest.approx([0.51, 0.63])
+    assert [float(str(value)) for value in fold_0] == pytest.approx([0.45, 0.75])
+    changed = (
+        "folds",
+        "mc5_metrics",
+        *(f"mc5_{what}[{k}]" for what in ("embeddings", "oof_predictions") for k in (0, 1)),
+    )
     assert rows == {
         ("setting", "folds.seed"): ("42", "7"),
         ("environment", "torch"): ("2.13.0", "2.14.0"),
-        **{("input", name): ("seed-42", "seed-7") for name in changed},
+        **{("data", name): ("seed-42", "seed-7") for name in changed},
     }
-    assert len(catalog.query(queries.RUN_DIFFERENCES, {"run_a": "run-1", "run_b": "run-1"})) == 0
+    assert differences(catalog, "run-1", "run-1") == {}
+
+
+def test_a_run_that_made_little_is_compared_with_all_it_stands_on(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    first = storage.write_everything("run-1")
+    storage.write_predictions("center", 0, run_id="run-1")
+    (predictions,) = [
+        one for one in storage.ledger.entries() if (one.asset, one.partition) == ("mc5_oof_predictions", "0")
+    ]
+    read = [InputVersion("mc5_oof_predictions", "0", "seed-42", predictions.id)]
+    storage.write(
+        "mc5_metrics", pa.table({"fold": [0]}), run_id="run-2", data_version="new", inputs=read, settings={"k": 1}
+    )
+    storage.catalog.sync()
+    assert first != predictions.id
+    rows = differences(storage.catalog, "run-1", "run-2")
+    lwlrap = {key for key in rows if key[0] == "lwlrap"}
+    assert lwlrap == {("lwlrap", "mc5"), ("lwlrap", "mc5 fold 0"), ("lwlrap", "mc5 fold 1")}
+    assert {key: pair for key, pair in rows.items() if key not in lwlrap} == {
+        ("setting", "mc5_metrics.k"): (None, "1"),
+        ("data", "mc5_metrics"): ("seed-42", "new"),
+        ("data", "mc5_oof_predictions[1]"): ("seed-42", None),
+        ("asset", "center_oof_predictions"): ("made", None),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """The catalog beside real runs: held open by another process all the time, asked from the command line."""
 
+import json
 import logging
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog
+from fa_assets.catalog.ledger import Ledger
 from fa_assets.resources.recorder import Recorder
 from fa_assets.runner import run
 from fa_assets_tests.catalog.test_database import held_by_another_process
@@ -59,3 +62,62 @@ def test_a_snapshot_is_one_command(finished: FinishedRun, tmp_path: Path) -> Non
     copy = Catalog(target, tmp_path, Recorder(storage=str(finished.settings.storage_root)).catalog.ledger)
     assert copy.query("select count(*) n from materializations")["n"][0] > 20
     assert len(copy.query("from embeddings limit 1")) == 1
+
+
+def test_lineage_says_what_a_number_came_from(finished: FinishedRun) -> None:
+    done = fa_assets("lineage", "mc5_metrics", settings=finished.settings)
+    assert done.returncode == 0, done.stderr
+    entries = {(one.asset, one.partition): one for one in Ledger(finished.settings.storage_root / "ledger").entries()}
+    checkpoint, metrics = entries["cnn14_checkpoint", None], entries["mc5_metrics", None]
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert f"lwlrap {metrics.metadata['lwlrap']:.4f}" in done.stdout
+    assert f"weights: sha1 {checkpoint.metadata['sha1']}, origin {checkpoint.metadata['origin']}" in done.stdout
+    assert f"folds: origin multilabel-stratified, data_version {entries['folds', None].data_version}" in lines
+    assert any(line.startswith("folds 20") and line.endswith("n_folds=5 seed=42") for line in lines)
+    assert any(line.startswith("mc5_embeddings 0 1 2 3 4 ") and "precision=fp32" in line for line in lines)
+    for library in ("python", "torch", "numpy", "git_commit"):
+        if metrics.environment[library] is not None:
+            assert any(line.startswith(f"{library} {metrics.environment[library]}") for line in lines)
+    for entry in entries.values():
+        assert (entry.files[0].sha256 in done.stdout) == (not entry.asset.startswith(("center", "comp", "notebook")))
+    assert "│       └── cnn14_checkpoint" in done.stdout or "        ├── cnn14_checkpoint" in done.stdout
+    assert "\x1b" not in done.stdout
+
+    as_json = json.loads(fa_assets("lineage", "mc5_metrics", "--json", settings=finished.settings).stdout)
+    assert as_json["targets"] == [metrics.id]
+    assert {one["id"] for one in as_json["materializations"]} == {
+        one.id for one in entries.values() if not one.asset.startswith(("center", "comp", "notebook"))
+    }
+
+    users = fa_assets("lineage", "cnn14_checkpoint", "--downstream", "--json", settings=finished.settings).stdout
+    assert {one["asset"] for one in json.loads(users)["materializations"]} == {
+        *("cnn14_checkpoint", "comparison", "notebook_artifacts"),
+        *(f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")),
+    }
+
+
+def test_diff_says_what_differs_and_nothing_else(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path)
+    with environment_of(settings):
+        changed = settings.model_copy(update={"regularization_c": 0.01})
+        assert run(changed, select="mc5_oof_predictions,mc5_metrics").failures == ()
+    found = json.loads(fa_assets("diff", "--json", settings=settings).stdout)
+    assert found["a"]["run_id"] == finished.outcome.run_id
+    by_kind: dict[str, dict[str, tuple[object, object]]] = {}
+    for one in found["differences"]:
+        by_kind.setdefault(one["kind"], {})[one["name"]] = (one["a"], one["b"])
+    assert by_kind["setting"] == {"mc5_oof_predictions.C": ("2.0", "0.01")}
+    assert set(by_kind["data"]) == {"mc5_metrics", *(f"mc5_oof_predictions[{fold}]" for fold in range(5))}
+    assert "mc5" in by_kind["lwlrap"]
+    assert by_kind["asset"]["comparison"] == ("made", None)
+    assert set(by_kind) == {"setting", "data", "lwlrap", "asset"}
+
+    first, second = found["a"]["run_id"], found["b"]["run_id"]
+    plain = fa_assets("diff", first[:12], second, settings=settings).stdout
+    assert re.search(r"^setting +mc5_oof_predictions\.C +2\.0 +0\.01$", plain, flags=re.MULTILINE)
+    assert "They do not differ" in fa_assets("diff", first, first, settings=settings).stdout
+    unknown = fa_assets("diff", "no-such-run", settings=settings)
+    assert (unknown.returncode, unknown.stderr) == (1, "'no-such-run' is no run: `fa-assets runs` lists them.\n")
+    listed = fa_assets("runs", "--last", "1", settings=settings).stdout.splitlines()
+    assert len(listed) == 2
+    assert listed[1].startswith(second[:8])
