@@ -44,6 +44,14 @@ def catalog_snapshot_command(file: Path, **options: Any) -> None:
         click.echo(f"{file}: {_catalog(options).snapshot(file)} materializations.")
 
 
+@catalog_group.command("schema")
+def catalog_schema_command() -> None:
+    """Print the tables, views and macros with their columns, as Markdown (docs/catalog.md has them too)."""
+    from fa_assets.catalog.schema import as_markdown
+
+    click.echo(as_markdown(), nl=False)
+
+
 _as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 

@@ -23,7 +23,7 @@ EMBEDDING_SIZE = 2048
 
 @dataclass(frozen=True)
 class Column:
-    """A column: name, DuckDB type (empty for a view's), and what it means."""
+    """A column: name, DuckDB type, and what it means."""
 
     name: str
     type: str
@@ -404,20 +404,39 @@ def create_embeddings_view(connection: duckdb.DuckDBPyConnection, storage_root: 
             select = from_files
         except duckdb.Error as error:
             log.warning("the catalog's embeddings are empty, the files in %s cannot be read: %s", values, error)
-    _create_view(
-        connection,
-        View(
-            "embeddings",
-            "One row per clip and crop scheme, read from the embedding files as they are now.",
-            (
-                ("scheme", "crop scheme: mc5, center"),
-                ("fold", "the clip's fold"),
-                ("fname", "clip"),
-                ("embedding", "CNN14's embedding, mean over the crops"),
-            ),
-            select,
+    _create_view(connection, _embeddings_view(select))
+
+
+def _embeddings_view(select: str) -> View:
+    return View(
+        "embeddings",
+        "One row per clip and crop scheme, read from the embedding files as they are now.",
+        (
+            ("scheme", "crop scheme: mc5, center"),
+            ("fold", "the clip's fold"),
+            ("fname", "clip"),
+            ("embedding", "CNN14's embedding, mean over the crops"),
         ),
+        select,
     )
+
+
+def as_markdown() -> str:
+    """Every table, view and macro with its columns, for people."""
+    parts = []
+    for table in TABLES:
+        columns = [(column.name, f"{column.type.partition(' ')[0]}: {column.comment}") for column in table.columns]
+        parts += [f"### Table `{table.name}`", table.comment, _markdown_columns(columns)]
+    for view in (*VIEWS, _embeddings_view("")):
+        parts += [f"### View `{view.name}`", view.comment, _markdown_columns(view.columns)]
+    for macro in MACROS:
+        call = f"{macro.name}({', '.join(macro.parameters)})"
+        parts += [f"### Macro `{call}`", macro.comment, _markdown_columns(macro.columns)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_columns(columns: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(["| column | what |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in columns)])
 
 
 def read_version(connection: duckdb.DuckDBPyConnection) -> int | None:

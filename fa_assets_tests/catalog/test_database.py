@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 
-from fa_assets.catalog import database, schema
+import fa_assets
+from fa_assets.catalog import database, ledger, schema
 from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog, CatalogBusyError
 from fa_assets.catalog.ledger import InputVersion
 from fa_assets.errors import UserError
@@ -487,6 +488,29 @@ def test_everything_is_explained_inside_the_database(storage: MadeUpStorage) -> 
             where not internal and comment is null and table_name <> 'schema_version'
     """
     assert rows(storage, unexplained) == []
+
+
+def test_the_reference_in_the_docs_is_the_one_of_the_code() -> None:
+    text = (Path(fa_assets.__file__).parents[1] / "docs" / "catalog.md").read_text()
+    _, _, reference = text.partition("<!-- The rest is what `fa-assets catalog schema` prints. -->\n\n")
+    assert reference == schema.as_markdown()
+    named = [*schema.TABLES, *schema.VIEWS, *schema.MACROS]
+    assert [one.name for one in named if f"`{one.name}" not in reference] == []
+
+
+def test_a_sync_reads_what_is_new_and_each_value_once(storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        storage.write_clips(seconds=float(number))
+    storage.catalog.sync()
+    values: list[Path] = []
+    entries: list[Path] = []
+    read_value, read_entry = database._read_or_none, ledger._read
+    monkeypatch.setattr(database, "_read_or_none", lambda path: (values.append(path), read_value(path))[1])
+    monkeypatch.setattr(ledger, "_read", lambda path: (entries.append(path), read_entry(path))[1])
+    new = storage.write_clips(seconds=99.0)
+    storage.catalog.sync()
+    assert values == [storage.values.path("curated_clips")]
+    assert [path.name.partition("_")[0] for path in entries] == [new]
 
 
 def test_lwlrap_is_the_quotient_of_the_sums(storage: MadeUpStorage) -> None:
