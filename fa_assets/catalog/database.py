@@ -10,6 +10,8 @@
 - A catalog of a newer layout is refused and left as it is; one of an older layout is made anew.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -164,7 +166,7 @@ class Catalog:
         with closing(self._open(time.monotonic() + timeout_s, read_only=read_only)) as connection:
             yield connection
 
-    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
         """The rows of a query, read-only.
 
         Args:
@@ -262,7 +264,7 @@ class Catalog:
         return len(entries)
 
     def _refresh(
-        self, connection: duckdb.DuckDBPyConnection, asset: str, partition: str | None, current: "_CurrentTable"
+        self, connection: duckdb.DuckDBPyConnection, asset: str, partition: str | None, current: _CurrentTable
     ) -> None:
         """Replace the rows of one value by those of its newest entry whose file is on disk."""
         where = " and ".join(["true", *(f"{name} = ?" for name in current.constants)])

@@ -4,6 +4,8 @@ The history tables (`materializations` and the tables keyed by materialization_i
 `folds`, `predictions`) hold the content of value files that are on disk. Views and macros are computed when asked.
 """
 
+from __future__ import annotations
+
 import glob
 import logging
 from collections.abc import Sequence

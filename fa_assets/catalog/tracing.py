@@ -5,6 +5,8 @@ A *target* is named as people do: an asset (`mc5_metrics`: its newest materializ
 and the one before.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
