@@ -42,6 +42,7 @@ class Materialization:
     inputs: tuple[InputVersion, ...]
     settings: Mapping[str, str | None]
     environment: Mapping[str, str | None]
+    timings: Mapping[str, float]
     files: tuple[StoredFile, ...]
 
 
@@ -88,7 +89,7 @@ class RunDifferences:
 
 
 def to_json(answer: Lineage | RunDifferences | Sequence[Run]) -> str:
-    """An answer as JSON text, times in ISO 8601."""
+    """An answer as JSON text, times in ISO 8601 (UTC where they come from an `up_to_date` connection)."""
     plain = [asdict(run) for run in answer] if isinstance(answer, Sequence) else asdict(answer)
     return json.dumps(plain, indent=1, default=lambda value: value.isoformat())
 
@@ -109,10 +110,18 @@ def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
         with TemporaryDirectory() as folder:
             copy = Catalog(Path(folder) / "catalog.duckdb", catalog.storage_root, catalog.ledger)
             copy.sync()
-            with copy.connect() as connection:
+            with _connected(copy) as connection:
                 yield connection
         return
+    with _connected(catalog) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection that gives times in UTC, whatever the machine's zone."""
     with catalog.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
         yield connection
 
 
@@ -232,6 +241,7 @@ def _materializations(connection: duckdb.DuckDBPyConnection, ids: Sequence[str])
     inputs = by_id("asset, partition, data_version, source_id", "lineage", "asset, partition")
     settings = by_id("name, value", "settings", "name")
     environment = by_id("name, value", "environment", "rowid")
+    timings = by_id("phase, seconds", "timings", "rowid")
     files = by_id("path, size_bytes, sha256", "files", "position")
     rows = connection.execute(
         "select id, asset, partition, run_id, started_at, finished_at, code_version, data_version, metadata "
@@ -252,5 +262,6 @@ def _materializations(connection: duckdb.DuckDBPyConnection, ids: Sequence[str])
             inputs=tuple(InputVersion(*one) for one in inputs.get(id, [])),
             settings=dict(settings.get(id, [])),
             environment=dict(environment.get(id, [])),
+            timings=dict(timings.get(id, [])),
             files=tuple(StoredFile(*one) for one in files.get(id, [])),
         )

@@ -285,6 +285,31 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     assert storage.catalog.path.read_bytes() == content
 
 
+def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage, tmp_path: Path) -> None:
+    storage.catalog.sync()
+    set_version(storage, schema.SCHEMA_VERSION + 1)
+    target = tmp_path / "copy.duckdb"
+    storage.catalog.path.rename(target)
+    content = target.read_bytes()
+    with pytest.raises(UserError, match="copy.duckdb has layout 3, this fa_assets knows up to 2"):
+        storage.catalog.snapshot(target)
+    assert target.read_bytes() == content
+
+
+def test_a_newer_ledger_leaves_the_catalog_as_it_was(storage: MadeUpStorage, caplog: pytest.LogCaptureFixture) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    newer = storage.ledger.append(an_entry())
+    newer.write_text(newer.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    for act in (storage.catalog.sync, storage.catalog.rebuild):
+        with pytest.raises(UserError, match=rf"{newer.name} cannot be read: it has ledger version 3"):
+            act()
+    assert storage.catalog.try_sync("run-1") is False
+    assert "install a newer fa_assets" in caplog.text
+    assert dump(storage.catalog) == before
+
+
 def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
     storage.write_clips()
     storage.catalog.sync()
@@ -640,3 +665,12 @@ def test_runs_are_summed_up(storage: MadeUpStorage) -> None:
     assert rows(storage, "select assets, git_commit, git_dirty from runs where run_id = 'run-2'") == [
         (["curated_clips"], None, None)
     ]
+
+
+def test_every_module_that_uses_duckdb_keeps_its_types_out_of_annotations() -> None:
+    """The binding reports each type that something still holds at exit, on pages; torch holds what imported it."""
+    package = Path(fa_assets.__file__).parent
+    modules = [path for path in package.glob("**/*.py") if "import duckdb\n" in path.read_text()]
+    with_types = [path for path in modules if "duckdb.DuckDBPyConnection" in path.read_text()]
+    assert len(with_types) >= 3
+    assert [path for path in with_types if "from __future__ import annotations" not in path.read_text()] == []

@@ -1,6 +1,10 @@
 """Targets as people name them, lineage both ways, and answers while the catalog is open elsewhere."""
 
 import json
+import os
+import subprocess
+import sys
+from datetime import UTC
 from pathlib import Path
 
 import duckdb
@@ -106,7 +110,7 @@ def test_lineage_has_all_of_it_as_it_is_in_the_ledger(storage: MadeUpStorage) ->
         read = {(i.asset, i.partition, i.data_version) for i in entry.inputs}
         assert {(i.asset, i.partition, i.data_version) for i in one.inputs} == read
         assert one.settings == {name: str(value) for name, value in entry.settings.items()}
-        assert one.environment == entry.environment
+        assert (one.environment, one.timings) == (entry.environment, entry.timings)
     assert json.loads(tracing.to_json(found))["materializations"][0]["asset"] == "curated_clips"
 
 
@@ -141,6 +145,24 @@ def test_answers_are_current_also_while_the_catalog_is_open_elsewhere(
         assert tracing.resolve_run(connection, "latest") == "run-2"
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("delete from materializations")
+
+
+def test_times_are_utc_whatever_the_zone_of_the_machine(storage: MadeUpStorage) -> None:
+    program = (
+        "import sys, pathlib; from fa_assets.catalog import tracing\n"
+        "from fa_assets_tests.catalog.made_up import MadeUpStorage\n"
+        "with tracing.up_to_date(MadeUpStorage(pathlib.Path(sys.argv[1])).catalog) as connection:\n"
+        "    print(tracing.to_json(tracing.lineage(connection, 'mc5_metrics')))"
+    )
+    environment = {**os.environ, "TZ": "America/New_York"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, storage.root], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (target,) = ids(storage, "asset = 'mc5_metrics' and run_id = 'ab-2'")
+    newest = json.loads(done.stdout)["materializations"][-1]
+    assert newest["finished_at"] == storage.ledger.read(target).finished_at.astimezone(UTC).isoformat()
+    assert newest["finished_at"].endswith("+00:00")
 
 
 def test_before_anything_is_materialized_that_is_what_is_said(tmp_path: Path) -> None:
