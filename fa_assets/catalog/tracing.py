@@ -108,9 +108,9 @@ def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
         catalog.sync(_SYNC_PATIENCE_S)
     except CatalogBusyError:
         with TemporaryDirectory() as folder:
-            copy = Catalog(Path(folder) / "catalog.duckdb", catalog.storage_root, catalog.ledger)
-            copy.sync()
-            with _connected(copy) as connection:
+            copy = Path(folder) / "catalog.duckdb"
+            catalog.snapshot(copy)
+            with _connected(Catalog(copy, catalog.storage_root, catalog.ledger)) as connection:
                 yield connection
         return
     with _connected(catalog) as connection:

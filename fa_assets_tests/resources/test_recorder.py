@@ -1,5 +1,6 @@
 """What a run records: everything, exactly what was read, and in the ledger before Dagster is told."""
 
+import multiprocessing
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from fa_assets.recipe import Recipe
 from fa_assets.resources.recorder import Recorder
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.values import ValueHeader, ValueStore
+from fa_assets_tests.catalog.made_up import dump
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
 TABLE = pa.table({"x": [1, 2]})
@@ -99,6 +101,53 @@ def test_without_a_ledger_entry_dagster_is_not_told(tmp_path: Path, instance: dg
     (tmp_path / "ledger").write_text("a file where the folder should be")
     assert not materialize(written, tmp_path, instance).success
     assert instance.get_latest_materialization_event(dg.AssetKey("written")) is None
+
+
+def materialize_in_a_process_of_its_own(root: Path, number: int) -> None:
+    @dg.asset
+    def everyones(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1", {"number": number})) as work:
+            work.write(TABLE, data_version=f"v{number}")
+        return work.result()
+
+    @dg.asset(name=f"own_{number}", deps=[everyones])
+    def own(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work:
+            work.read("everyones")
+            work.write(TABLE, data_version=work.version_from_inputs())
+        return work.result()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [everyones, own], instance=instance, resources={"recorder": Recorder(storage=str(root))}
+        )
+    assert result.success
+
+
+def test_ten_processes_that_materialize_at_once_lose_no_row(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # Dagster is imported once for all ten
+    processes = [context.Process(target=materialize_in_a_process_of_its_own, args=(tmp_path, k)) for k in range(10)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 10
+    catalog = Recorder(storage=str(tmp_path)).catalog
+    catalog.sync()
+    before = dump(catalog)
+    made = {(asset, version) for _, asset, _, _, _, _, _, _, version, _ in before["materializations"]}
+    assert {asset for asset, _ in made} == {"everyones", *(f"own_{k}" for k in range(10))}
+    assert {version for asset, version in made if asset == "everyones"} == {f"v{k}" for k in range(10)}
+    assert len(before["materializations"]) == len(before["files"]) == 20
+    # Each read one of the ten whole, and says which.
+    sources = {id: version for id, asset, _, _, _, _, _, _, version, _ in before["materializations"]}
+    assert [sources[source] for _, _, _, version, source in before["inputs"] if source] == [
+        version for _, _, _, version, _ in before["inputs"]
+    ]
+    assert len(before["inputs"]) == 10
+    catalog.rebuild()
+    assert dump(catalog) == before
 
 
 def test_a_whole_run_is_in_the_ledger_one_entry_for_each_materialization(finished: FinishedRun) -> None:
