@@ -113,13 +113,14 @@ class Catalog:
     def rebuild(self, timeout_s: float = PATIENCE_S) -> int:
         """Make the catalog anew from the ledger and the value files, beside the old one, and put it in its place.
 
-        Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced.
+        Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced; whoever reads the old one
+        goes on reading it until they open the new one.
         """
         deadline = time.monotonic() + timeout_s
         with self._alone(deadline):
             if self.path.exists():
                 try:
-                    with closing(self._open(deadline)) as connection:
+                    with closing(self._open(deadline, read_only=True)) as connection:
                         self._known_version(connection)
                 except _UnusableCatalogError as error:
                     log.warning("%s", error)

@@ -6,6 +6,7 @@ import re
 import time
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog
@@ -51,7 +52,10 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
         busy = fa_assets("catalog", "rebuild", settings=settings)
         assert busy.returncode == 1
         assert "is open elsewhere" in busy.stderr
+        with dg.DagsterInstance.get() as instance:  # where the UI shows the run's log
+            logged = [log.user_message for log in instance.all_logs(str(outcome.run_id))]
     assert len([one for one in caplog.records if "catalog is behind" in one.message]) == 1
+    assert len([message for message in logged if "catalog is behind" in message]) == 1
     assert len(delays) == 6
     assert sum(delays) < 6 * RUN_PATIENCE_S  # of which it waits once; were each to wait, it would be more
     done = fa_assets("catalog", "sync", settings=settings)
