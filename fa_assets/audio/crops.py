@@ -5,7 +5,7 @@ computed once; the weights of a clip's crops sum to 1.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -56,9 +56,23 @@ def distinct_crops(n_samples: int, scheme: CropScheme) -> tuple[Crop, ...]:
     return tuple(Crop(start, count / len(scheme.fractions)) for start, count in counts.items())
 
 
-def cut_crop(samples: np.ndarray, start: int) -> np.ndarray:
-    """The crop of (n,) `samples` that starts at `start`: (320000,) float32, zeros after the end of the samples."""
-    crop = np.zeros(CROP_SAMPLES, np.float32)
-    content = samples[start : start + CROP_SAMPLES]
-    crop[: len(content)] = content
-    return crop
+def cut_crops(pieces: Iterable[np.ndarray], starts: Sequence[int]) -> tuple[np.ndarray, int]:
+    """The crops of a clip that comes in pieces.
+
+    Args:
+        pieces: the clip's samples at 32 kHz, (n,) each.
+        starts: the crops' first samples.
+
+    Returns:
+        (len(starts), 320000) float32, zeros after the end of the clip; and the clip's number of samples.
+    """
+    crops = np.zeros((len(starts), CROP_SAMPLES), np.float32)
+    first = 0
+    for piece in pieces:
+        last = first + len(piece)
+        for crop, start in zip(crops, starts, strict=True):
+            low, high = max(first, start), min(last, start + CROP_SAMPLES)
+            if low < high:
+                crop[low - start : high - start] = piece[low - first : high - first]
+        first = last
+    return crops, first

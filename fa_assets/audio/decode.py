@@ -28,8 +28,8 @@ recording, and would make 320 samples and more of every one."""
 LONGEST_S = 4 * 3600
 """Seconds of the longest clip that is read. A few bytes of FLAC can unpack to days."""
 
-_BLOCK_SAMPLES = 1 << 21
-"""Samples of all channels that `inspect_clip` decodes at a time: 8 MiB."""
+_BLOCK_SAMPLES = 1 << 18
+"""Samples of all channels that are decoded at a time: 1 MiB, and resampled up to 32 kHz a few."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 """What libsndfile reports for a stream that does not state its length."""
 _SAMPLE_BYTES = {
@@ -89,16 +89,37 @@ def load_mono(path: Path) -> np.ndarray:
     Raises:
         BadClipError: as `inspect_clip`, except that a file that was cut short may pass.
     """
+    return np.concatenate(list(stream_mono(path)))
+
+
+def stream_mono(path: Path) -> Iterator[np.ndarray]:
+    """The samples of `load_mono` in pieces, so that memory does not grow with the clip: one block of the file at a time.
+
+    An MP3 is decoded in one piece, because soundfile seeks after each read, which an MP3 decoder does not survive unchanged.
+
+    Raises:
+        BadClipError: as `load_mono`, possibly after some pieces.
+    """
     with _open(path) as sound:
-        samples = _read(sound, -1).mean(axis=1)  # in one piece: soundfile seeks after a read, which MP3 shows
         rate = sound.samplerate
-    if not len(samples):
-        raise BadClipError("holds no samples")
-    if rate == SAMPLE_RATE:
-        return samples
-    length = resampled_length(len(samples), rate)
-    resampled = soxr.resample(samples, rate, SAMPLE_RATE, quality="soxr_hq")[:length]
-    return np.pad(resampled, (0, length - len(resampled)))
+        blocks = iter([_read(sound, -1)]) if sound.format == "MP3" else _blocks(sound)
+        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="soxr_hq")
+        frames = given = 0
+        held = np.empty(0, np.float32)  # the newest piece: only the last one knows how long it must be
+        for block in blocks:
+            frames += len(block)
+            mono = block.mean(axis=1)
+            piece = mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
+            if len(held):
+                yield held
+                given += len(held)
+            held = piece
+        if not frames:
+            raise BadClipError("holds no samples")
+        if rate != SAMPLE_RATE:
+            held = np.concatenate([held, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
+        held = held[: resampled_length(frames, rate) - given]
+        yield np.pad(held, (0, resampled_length(frames, rate) - given - len(held)))
 
 
 @contextmanager

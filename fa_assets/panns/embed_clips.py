@@ -1,9 +1,10 @@
 """From clips on disk to one embedding per clip: crops found in the store are reused, the rest is computed in batches.
 
 Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
-network, a bounded number at a time. Every batch is in the store before the next one starts, and what is returned is read
-from there, some crops at a time: so it is what the next run will read, and memory does not grow with the number of crops.
-The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
+network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
+and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory grows neither
+with the number of clips nor with their length. The clips' bytes are hashed again as they are read, so an embedding is
+never stored under the name of other content.
 """
 
 import time
@@ -16,8 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crop, distinct_crops
-from fa_assets.audio.decode import BadClipError, load_mono, resampled_length
+from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crops, distinct_crops
+from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.storage.atomic import digest_file
@@ -186,14 +187,14 @@ def _batches(
     lengths: list[int] = []
     for (clip, missing), decoded in _decode_ahead(work, threads):
         try:
-            samples = decoded.result()
+            clip_crops = decoded.result()
         except BadClipError as error:
             bad.append(f"{clip.fname}: {error}")
             continue
-        for key in missing:
+        for key, crop in zip(missing, clip_crops, strict=True):
             keys.append(key)
-            crops.append(cut_crop(samples, key.start))
-            lengths.append(min(CROP_SAMPLES, len(samples) - key.start))
+            crops.append(crop)
+            lengths.append(min(CROP_SAMPLES, clip.n_samples - key.start))
             if len(keys) == batch_size:
                 yield keys, np.stack(crops), lengths
                 keys, crops, lengths = [], [], []
@@ -209,7 +210,7 @@ def _decode_ahead(
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         try:
             for item in work:
-                waiting.append((item, pool.submit(_decode, item[0])))
+                waiting.append((item, pool.submit(_decode, *item)))
                 if len(waiting) > 2 * threads:
                     yield waiting.popleft()
             while waiting:
@@ -219,12 +220,13 @@ def _decode_ahead(
                 future.cancel()
 
 
-def _decode(clip: Clip) -> np.ndarray:
+def _decode(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+    """The crops that are asked for: (len(keys), CROP_SAMPLES) float32."""
     if not clip.path.is_file():
         raise BadClipError("no such file")
     if digest_file(clip.path).sha256 != clip.sha256:
         raise BadClipError("its bytes changed since curated_clips was materialized")
-    samples = load_mono(clip.path)
-    if len(samples) != clip.n_samples:
-        raise BadClipError(f"{len(samples)} samples at 32 kHz, {clip.n_samples} expected")
-    return samples
+    crops, n_samples = cut_crops(stream_mono(clip.path), [key.start for key in keys])
+    if n_samples != clip.n_samples:
+        raise BadClipError(f"{n_samples} samples at 32 kHz, {clip.n_samples} expected")
+    return crops

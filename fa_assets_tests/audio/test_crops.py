@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, Crop, cut_crop, distinct_crops
+from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, Crop, cut_crops, distinct_crops
 
 T = CROP_SAMPLES
 
@@ -40,15 +40,16 @@ def test_schemes_cannot_be_changed() -> None:
 
 
 def test_short_clip_is_padded_at_the_end() -> None:
-    crop = cut_crop(np.array([1.0, 2.0, 3.0]), 0)
-    assert (crop.shape, crop.dtype) == ((T,), np.float32)
-    assert crop[:3].tolist() == [1, 2, 3]
-    assert not crop[3:].any()
+    crops, n_samples = cut_crops([np.array([1.0, 2.0, 3.0])], [0])
+    assert (crops.shape, crops.dtype, n_samples) == ((1, T), np.float32, 3)
+    assert crops[0, :3].tolist() == [1, 2, 3]
+    assert not crops[0, 3:].any()
 
 
-def test_crop_is_a_copy_of_its_place() -> None:
-    samples = np.arange(T + 10, dtype=np.float32)
-    crop = cut_crop(samples, 10)
-    np.testing.assert_array_equal(crop, samples[10:])
-    crop[0] = -1
-    assert samples[10] == 10
+@pytest.mark.parametrize("piece", [T + 7777, 9_999, T, 320_001])
+def test_crops_are_cut_from_any_pieces(piece: int) -> None:
+    samples = np.arange(T + 7777, dtype=np.float32)
+    starts = [0, 10, 7777, 5000]
+    crops, n_samples = cut_crops((samples[i : i + piece] for i in range(0, len(samples), piece)), starts)
+    assert n_samples == len(samples)
+    np.testing.assert_array_equal(crops, [samples[start : start + T] for start in starts])

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, inspect_clip, load_mono, resampled_length
+from fa_assets.audio.crops import cut_crops
+from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
 
 
 def write_noise(path: Path, frames: int, rate: int, channels: int = 1, **options: str) -> Path:
@@ -58,6 +60,21 @@ def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, chann
     assert (info.sample_rate, info.channels, info.frames) == (rate, channels, frames)
     assert info.seconds == frames / rate
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    with soundfile.SoundFile(path, "w", 8_000, 1) as sound:
+        for _ in range(20):
+            sound.write(np.zeros(60 * 8_000, np.int16))
+    tracemalloc.start()
+    try:
+        _, n_samples = cut_crops(stream_mono(path), [0, 30_000_000])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_samples == 20 * 60 * SAMPLE_RATE
+    assert peak < 30e6 < 4 * n_samples
 
 
 def test_silence_stays_silent(tmp_path: Path) -> None:
