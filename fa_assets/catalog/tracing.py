@@ -96,8 +96,8 @@ def to_json(answer: Lineage | RunDifferences | Sequence[Run]) -> str:
 
 @contextmanager
 def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to the catalog as it should be: brought up to date, or, while it is open elsewhere, a
-    temporary copy made from the ledger.
+    """A read-only connection to the catalog as it should be: brought up to date, or, while it is open elsewhere or where
+    it cannot be written (a read-only folder), a temporary copy made from the ledger.
 
     Raises:
         UserError: nothing has been materialized, or the catalog cannot be used.
@@ -106,7 +106,7 @@ def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
         raise UserError(f"Nothing has been materialized in {catalog.storage_root} yet.")
     try:
         catalog.sync(_SYNC_PATIENCE_S)
-    except CatalogBusyError:
+    except (CatalogBusyError, OSError):
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "catalog.duckdb"
             catalog.snapshot(copy)

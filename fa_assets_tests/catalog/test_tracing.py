@@ -147,6 +147,15 @@ def test_answers_are_current_also_while_the_catalog_is_open_elsewhere(
             connection.execute("delete from materializations")
 
 
+def test_a_folder_that_cannot_be_written_can_be_asked(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    storage.write_clips()
+    (tmp_path / "catalog.duckdb.lock").mkdir()  # so that opening it fails, also for root
+    with tracing.up_to_date(storage.catalog) as connection:
+        assert tracing.lineage(connection, "curated_clips").targets == tuple(storage.ledger.ids())
+    assert not storage.catalog.path.exists()
+
+
 def test_times_are_utc_whatever_the_zone_of_the_machine(storage: MadeUpStorage) -> None:
     program = (
         "import sys, pathlib; from fa_assets.catalog import tracing\n"
