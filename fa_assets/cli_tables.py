@@ -75,12 +75,14 @@ def lineage(found: Lineage) -> str:
 def _edges(found: Lineage) -> dict[str, list[str]]:
     """For each asset the assets it read, among those that were found or come from outside."""
     known = {one.id for one in found.materializations}
+    # Downstream is also what read an equal value that another materialization than the target had made.
+    values = {(one.asset, one.partition, one.data_version) for one in found.materializations if one.id in found.targets}
     edges: dict[str, list[str]] = {}
     for one in found.materializations:
         for read in one.inputs:
-            is_shown = read.source_id in known if found.downstream else True
+            is_reached = read.source_id in known or (read.asset, read.partition, read.data_version) in values
             own = edges.setdefault(one.asset, [])
-            if is_shown and read.asset not in own:
+            if (is_reached or not found.downstream) and read.asset not in own:
                 own.append(read.asset)
     return edges
 

@@ -1,7 +1,9 @@
 """What `fa-assets lineage`, `diff` and `runs` print, on a terminal and elsewhere."""
 
 import sys
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from fa_assets import cli_tables
@@ -44,7 +46,12 @@ def test_the_tree_of_a_metric_names_each_branch_once(storage: MadeUpStorage) -> 
     assert "torch 2.13.0" in lines(text)
 
 
-def test_the_tree_downstream_of_the_checkpoint_shows_only_what_used_it(storage: MadeUpStorage) -> None:
+@pytest.mark.parametrize("made_again", [False, True])
+def test_the_tree_downstream_of_the_checkpoint_shows_only_what_used_it(made_again: bool, tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    storage.write_everything()
+    if made_again:  # and equal: what was made from the first one was made from these weights
+        storage.write("cnn14_checkpoint", pa.table({"sha1": ["abc123"]}), run_id="run-2", data_version="abc123")
     with tracing.up_to_date(storage.catalog) as connection:
         text = cli_tables.lineage(tracing.lineage(connection, "cnn14_checkpoint", downstream=True))
     tree = text[text.index("\ncnn14_checkpoint\n") :].split("\n\n")[0].strip().splitlines()
