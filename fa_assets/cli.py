@@ -54,13 +54,13 @@ def main() -> None:
     help="Only these assets, separated by commas, e.g. mc5_metrics, or '+mc5_metrics' for it and all it needs.",
 )
 @click.option(
-    "--fold", "folds", multiple=True, metavar="K", help="Only this fold of the partitioned assets; repeatable."
+    "--fold", "only", multiple=True, metavar="K", help="Only this fold of the partitioned assets; repeatable."
 )
 @click.option("--force", is_flag=True, help="Also what is current.")
-def run_command(select: str | None, folds: tuple[str, ...], force: bool, **options: Any) -> None:
+def run_command(select: str | None, only: tuple[str, ...], force: bool, **options: Any) -> None:
     """Materialize what is not current, with progress, and print a summary."""
     with friendly_errors():
-        _run(apply_options(options), select=select, folds=folds, force=force)
+        _run(apply_options(options), select=select, folds=only, force=force)
 
 
 @main.command("demo")
@@ -149,7 +149,7 @@ def init_command(
 
 
 @main.command("status")
-@setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip")
+@setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip", "folds")
 def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():

@@ -17,7 +17,10 @@ from fa_assets.assets.model import model_assets
 from fa_assets.assets.source import curated_recordings
 from fa_assets.assets.words import with_words
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.automation import everything
+from fa_assets.automation.jobs import everything, stage_jobs, verify_checkpoint
+from fa_assets.automation.policies import with_policies
+from fa_assets.automation.schedules import nightly_schedule
+from fa_assets.automation.sensors import refresh_sensors
 from fa_assets.partitions import all_folds_of
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
@@ -61,9 +64,11 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         ]
     )
     return dg.Definitions(
-        assets=with_words([*assets, comparison, label_audit, notebook_artifacts]),
+        assets=with_policies(with_words([*assets, comparison, label_audit, notebook_artifacts]), settings),
         asset_checks=asset_checks,
-        jobs=[everything],
+        jobs=[everything, *stage_jobs, verify_checkpoint],
+        sensors=refresh_sensors(settings),
+        schedules=[nightly_schedule(settings)],
         executor=dg.in_process_executor,
         resources={
             "dataset": DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),

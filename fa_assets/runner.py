@@ -20,8 +20,8 @@ from dagster._core.events import RunFailureReason
 from filelock import FileLock
 
 from fa_assets.assets.source import CURATED_RECORDINGS
-from fa_assets.automation import EVERYTHING
-from fa_assets.dataset.recordings import scan_recordings
+from fa_assets.automation.jobs import EVERYTHING
+from fa_assets.automation.observation import look_at_recordings
 from fa_assets.definitions import build_definitions
 from fa_assets.errors import UserError
 from fa_assets.partitions import FOLD_NAMES
@@ -29,14 +29,11 @@ from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.progress import Watcher, watch_nothing
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings
-from fa_assets.staleness import Stale, find_stale, fold_range
+from fa_assets.staleness import Stale, find_stale, parts_of, range_tags
 from fa_assets.storage.trouble import require_writable, storage_trouble
 from fa_assets.storage.values import ValueStore
 
 _PROCESS_TAG = "fa_assets/process"
-_DATA_VERSION_TAG = "dagster/data_version"
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
 
 StepListener = Callable[[str, float | None], None]
 """Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
@@ -117,10 +114,7 @@ def run(
         planned = plan(definitions, instance, settings, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
-        tags = {_PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"}
-        span = fold_range(planned)
-        if span is not None:
-            tags |= {_RANGE_START: span[0], _RANGE_END: span[1]}
+        tags = {_PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **range_tags(planned)}
         run_id = str(uuid.uuid4())
         assets = {one.asset for one in planned}
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
@@ -164,10 +158,10 @@ def plan(
             Stale(key.to_user_string(), fold, "forced")
             for key in graph.toposorted_asset_keys
             if graph.get(key).is_materializable
-            for fold in (FOLD_NAMES if graph.get(key).is_partitioned else (None,))
+            for fold in parts_of(graph, key)
         ]
     else:
-        candidates = find_stale(definitions, instance, ValueStore(settings.storage_root), {CURATED_RECORDINGS: version})
+        candidates = find_stale(graph, instance, ValueStore(settings.storage_root), {CURATED_RECORDINGS: version})
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 
@@ -213,20 +207,14 @@ def _consecutive(folds: Sequence[str]) -> set[str]:
 
 def observe(instance: dg.DagsterInstance, settings: Settings) -> str:
     """The data version of the dataset folder as it is now; Dagster is told when it is a new one."""
-    dataset = DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo).open()
-    state = scan_recordings(dataset, Recorder(storage=str(settings.storage_root)).recordings_memory)
-    key = dg.AssetKey(CURATED_RECORDINGS)
-    latest = instance.fetch_observations(key, limit=1).records
-    observation = latest[0].asset_observation if latest else None
-    if observation is None or observation.data_version != state.data_version:
-        instance.report_runless_asset_event(
-            dg.AssetObservation(
-                key,
-                metadata={"clips_named": state.clips_named, "clips_present": state.clips_present},
-                tags={_DATA_VERSION_TAG: state.data_version},
-            )
-        )
-    return state.data_version
+    look = look_at_recordings(
+        instance,
+        DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
+        Recorder(storage=str(settings.storage_root)),
+    )
+    if look.observation is not None:
+        instance.report_runless_asset_event(look.observation)
+    return look.state.data_version
 
 
 def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,6 +67,45 @@ class Settings(BaseSettings):
         default=2.0, gt=0, description="Inverse regularisation strength C of the logistic regressions."
     )
     max_iter: int = Field(default=1000, ge=1, description="Iteration limit of each logistic regression (L-BFGS).")
+
+    folds: Literal["sticky", "fresh"] = Field(
+        default="sticky",
+        description="What a refresh does to the folds: clips that have one keep it, or all are stratified anew.",
+    )
+    max_lwlrap_drop: float = Field(
+        default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."
+    )
+    duplicate_similarity: float = Field(
+        default=0.98,
+        gt=0,
+        le=1,
+        description="Similarity (cosine of the standardised embeddings) from which two clips count as near-duplicates.",
+    )
+    automation: Literal["running", "stopped"] = Field(
+        default="running",
+        description="Whether sensors and schedule are on when the UI first opens; later its switches count.",
+    )
+    observe_every_s: int = Field(
+        default=60, ge=1, description="Seconds between two looks at the dataset folder while the UI is open."
+    )
+    nightly_cron: str = Field(default="0 3 * * *", description="When the nightly refresh runs, as a cron expression.")
+    timezone: str = Field(default="UTC", description="Time zone of the nightly refresh, e.g. Europe/Berlin.")
+    metrics_max_age_days: float = Field(
+        default=30, gt=0, description="Days after which metrics show as overdue; after half of them, as a warning."
+    )
+    on_failure: str | None = Field(
+        default=None,
+        description="A program that is called with the path of the report when a run fails, e.g. to send mail.",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("no such time zone; use a name like Europe/Berlin") from error
+        return name
 
     @field_validator("dataset", "storage")
     @classmethod

@@ -2,19 +2,22 @@
 
 A value is current when it is on disk, was made by the code version and settings of now, from inputs that are current and
 still at the data versions it read, is known to the Dagster instance, and passed its blocking checks. This is Dagster's own
-notion of staleness, plus the files: a value that was deleted or overwritten is noticed.
+notion of staleness, plus the files: a value that was deleted or overwritten is noticed. The command line, the automation
+conditions and the nightly schedule all ask here.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster import AssetRecordsFilter
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from fa_assets.partitions import FOLD_NAMES
-from fa_assets.storage.values import ValueStore
+from fa_assets.storage.values import ValueHeader, ValueStore
 
 Part = tuple[str, str | None]
 """One value: asset name and fold, or None for an asset without partitions."""
@@ -22,23 +25,32 @@ Part = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Stale:
-    """One value that has to be made, and the first reason why."""
+    """One value that is not current.
+
+    Attributes:
+        reason: the first reason why.
+        waits: it may yet turn out current: all that is wrong is that something it was made from is not current itself.
+        situation: a digest of the code version and of the data versions of what it is made from, as they are stored. Making
+            the value again in the same situation would go the same way.
+    """
 
     asset: str
     partition: str | None
     reason: str
+    waits: bool = False
+    situation: str = ""
 
 
 def find_stale(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, values: ValueStore, source_versions: Mapping[str, str]
+    graph: BaseAssetGraph, instance: dg.DagsterInstance, values: ValueStore, source_versions: Mapping[str, str]
 ) -> list[Stale]:
     """Every value that is not current, upstream first.
 
     Args:
         source_versions: the data versions of the observed source assets, as they are now.
     """
-    graph = definitions.resolve_asset_graph()
     current: dict[Part, str] = {(asset, None): version for asset, version in source_versions.items()}
+    stored = dict(current)
     stale: list[Stale] = []
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
@@ -46,37 +58,67 @@ def find_stale(
             continue
         asset = key.to_user_string()
         failed_check = _failed_blocking_check(instance, graph, key)
-        for partition in FOLD_NAMES if node.is_partitioned else (None,):
-            reason = _reason(instance, values, key, partition, node.code_version, current) or failed_check
-            if reason is None:
-                header = values.header(asset, partition)
-                assert header is not None
+        situation = _situation(graph, key, stored)
+        for partition in parts_of(graph, key):
+            header = values.header(asset, partition)
+            if header is not None:
+                stored[(asset, partition)] = header.data_version
+            reason = _reason_of_its_own(instance, header, key, partition, node.code_version, current) or failed_check
+            waits = reason is None
+            reason = reason or _reason_upstream(header, current)
+            if reason is not None:
+                stale.append(Stale(asset, partition, reason, waits, situation))
+            elif header is not None:
                 current[(asset, partition)] = header.data_version
-            else:
-                stale.append(Stale(asset, partition, reason))
     return stale
 
 
-def _reason(
+def parts_of(graph: BaseAssetGraph, key: dg.AssetKey) -> Sequence[str | None]:
+    """The folds of a partitioned asset; of any other, the one None."""
+    return FOLD_NAMES if graph.get(key).is_partitioned else (None,)
+
+
+def _situation(graph: BaseAssetGraph, key: dg.AssetKey, stored: Mapping[Part, str]) -> str:
+    needed = [
+        (parent.to_user_string(), partition)
+        for parent in sorted(graph.get(key).parent_keys)
+        for partition in parts_of(graph, parent)
+    ]
+    parts = [str(graph.get(key).code_version), *(f"{part} {stored.get(part)}" for part in needed)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _reason_of_its_own(
     instance: dg.DagsterInstance,
-    values: ValueStore,
+    header: ValueHeader | None,
     key: dg.AssetKey,
     partition: str | None,
     code_version: str | None,
-    current: dict[Part, str],
+    current: Mapping[Part, str],
 ) -> str | None:
-    header = values.header(key.to_user_string(), partition)
     if header is None:
         return "not materialized"
     if header.code_version != code_version:
         return f"code or settings changed: {header.code_version} -> {code_version}"
     for needed in header.inputs:
-        if current.get((needed.asset, needed.partition)) != needed.data_version:
-            where = needed.asset if needed.partition is None else f"{needed.asset}, fold {needed.partition},"
-            return f"{where} is not current or changed"
+        version = current.get((needed.asset, needed.partition))
+        # An asset that goes on from its own previous value (folds) does not become stale by having done so.
+        if version is not None and version != needed.data_version and needed.asset != header.asset:
+            return f"{_named(needed.asset, needed.partition)} changed"
     if _known_version(instance, key, partition) != header.data_version:
         return "not known to this Dagster instance"
     return None
+
+
+def _reason_upstream(header: ValueHeader | None, current: Mapping[Part, str]) -> str | None:
+    for needed in header.inputs if header else ():
+        if (needed.asset, needed.partition) not in current and needed.asset != header.asset:  # type: ignore[union-attr]
+            return f"{_named(needed.asset, needed.partition)} is not current"
+    return None
+
+
+def _named(asset: str, partition: str | None) -> str:
+    return asset if partition is None else f"{asset}, fold {partition},"
 
 
 def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None) -> str | None:
@@ -87,7 +129,7 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: st
     return None
 
 
-def _failed_blocking_check(instance: dg.DagsterInstance, graph: AssetGraph, key: dg.AssetKey) -> str | None:
+def _failed_blocking_check(instance: dg.DagsterInstance, graph: BaseAssetGraph, key: dg.AssetKey) -> str | None:
     for check in sorted(graph.get(key).check_keys):
         if not graph.get(check).blocking:
             continue
@@ -97,7 +139,9 @@ def _failed_blocking_check(instance: dg.DagsterInstance, graph: AssetGraph, key:
     return None
 
 
-def fold_range(stale: Sequence[Stale]) -> tuple[str, str] | None:
-    """First and last fold that is needed, or None when no partitioned value is."""
+def range_tags(stale: Sequence[Stale]) -> dict[str, str]:
+    """The run tags that make one run cover all folds that are stale; none when no partitioned value is."""
     folds = sorted(one.partition for one in stale if one.partition is not None)
-    return (folds[0], folds[-1]) if folds else None
+    if not folds:
+        return {}
+    return {ASSET_PARTITION_RANGE_START_TAG: folds[0], ASSET_PARTITION_RANGE_END_TAG: folds[-1]}

@@ -1,10 +1,13 @@
 """The state of a dataset folder as one data version: its CSV files and the bytes of every clip they name.
 
 Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that looking again costs a `stat` per clip.
+A look may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
 """
 
 import hashlib
 import json
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,30 +18,56 @@ from fa_assets.storage.atomic import digest_file, replacing
 
 @dataclass(frozen=True)
 class RecordingsState:
-    """What lies in a dataset folder: its data version, how many clips its CSV names, how many of them are there."""
+    """What lies in a dataset folder: its data version, how many clips its CSV names, how many of them are there.
+
+    `clips` has for each clip that is there a short digest of its bytes and its labels.
+    """
 
     data_version: str
     clips_named: int
     clips_present: int
     bytes_present: int
+    clips: Mapping[str, str]
 
 
-def scan_recordings(dataset: KaggleDataset, memory: Path) -> RecordingsState:
+@dataclass(frozen=True)
+class Change:
+    """How many clips came, changed (bytes or labels) or went between two looks."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+class ScanUnfinishedError(Exception):
+    """The time limit came first; `hashed` of `clips` clips are remembered, and the next look goes on."""
+
+    def __init__(self, hashed: int, clips: int) -> None:
+        self.hashed = hashed
+        self.clips = clips
+        super().__init__(f"{hashed} of {clips} clips hashed so far")
+
+
+def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | None = None) -> RecordingsState:
     """Hash what is new or changed and give the state of the folder.
 
     Args:
         memory: the JSON file that remembers hashes; made when missing, ignored when damaged.
+        limit_s: stop after this many seconds; at least one clip is hashed.
 
     Raises:
         BadInputError: the label CSV cannot be used.
+        ScanUnfinishedError: the time limit came first.
     """
+    stop_at = None if limit_s is None else time.monotonic() + limit_s
     labelled = read_labels(dataset)
     known = _remembered(memory)
     seen: dict[str, list[str | int]] = {}
+    clips: dict[str, str] = {}
     version = hashlib.sha256(tables_digest(dataset).encode())
     size = 0
     folder = dataset.clips_folder.resolve()
-    for fname in labelled.fnames:
+    for fname, labels in zip(labelled.fnames, labelled.labels, strict=True):
         try:
             path = locate_clip(folder, fname)
         except BadClipError as error:
@@ -50,14 +79,29 @@ def scan_recordings(dataset: KaggleDataset, memory: Path) -> RecordingsState:
         stat = path.stat()
         key: list[str | int] = [str(path), stat.st_size, stat.st_mtime_ns]
         remembered = known.get(fname, [])
-        sha256 = str(remembered[3]) if remembered[:3] == key else digest_file(path).sha256
+        if remembered[:3] == key:
+            sha256 = str(remembered[3])
+        else:
+            sha256 = digest_file(path).sha256
+            if stop_at is not None and time.monotonic() > stop_at:
+                _remember({**known, **seen, fname: [*key, sha256]}, memory)
+                raise ScanUnfinishedError(len(seen) + 1, len(labelled.fnames))
         seen[fname] = [*key, sha256]
+        clips[fname] = hashlib.sha256("\0".join([sha256, *labels]).encode()).hexdigest()[:12]
         size += stat.st_size
         version.update(f"{fname}\0{sha256}\0".encode())
     if seen != known:
-        with replacing(memory) as temporary:
-            temporary.write_text(json.dumps(seen))
-    return RecordingsState(version.hexdigest()[:16], len(labelled.fnames), len(seen), size)
+        _remember(seen, memory)
+    return RecordingsState(version.hexdigest()[:16], len(labelled.fnames), len(seen), size, clips)
+
+
+def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Change:
+    """What differs between the `clips` of two states."""
+    return Change(
+        added=len(after.keys() - before.keys()),
+        changed=sum(before[fname] != digest for fname, digest in after.items() if fname in before),
+        removed=len(before.keys() - after.keys()),
+    )
 
 
 def _remembered(memory: Path) -> dict[str, list[str | int]]:
@@ -66,3 +110,8 @@ def _remembered(memory: Path) -> dict[str, list[str | int]]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def _remember(seen: Mapping[str, list[str | int]], memory: Path) -> None:
+    with replacing(memory) as temporary:
+        temporary.write_text(json.dumps(seen))

@@ -1,0 +1,143 @@
+"""From a change, exactly what is stale is made again, in order, and then there is rest."""
+
+import shutil
+
+import dagster as dg
+import pytest
+
+from fa_assets.definitions import build_definitions
+from fa_assets.runner import plan, run
+from fa_assets.settings import Settings
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.automation.driver import Daemon, Requested, parts_of
+from fa_assets_tests.small_dataset import make_clip
+
+FOLDS = tuple("01234")
+
+
+def whole(*assets: str) -> Requested:
+    return {(asset, None) for asset in assets}
+
+
+def folded(*assets: str) -> Requested:
+    return {(asset, fold) for asset in assets for fold in FOLDS}
+
+
+INTAKE = whole("class_vocabulary", "curated_clips", "folds")
+EMBEDDINGS = folded("mc5_embeddings", "center_embeddings")
+PREDICTIONS = folded("mc5_oof_predictions", "center_oof_predictions")
+METRICS = whole("mc5_metrics", "center_metrics")
+GRAPH = build_definitions(Settings()).resolve_asset_graph()
+UNFOLDED = {key.to_user_string() for key in GRAPH.materializable_asset_keys if not GRAPH.get(key).is_partitioned}
+LATER = whole(*UNFOLDED) - INTAKE - whole("cnn14_checkpoint")
+"""Metrics, and all that is made of metrics and predictions."""
+
+
+def add_clip(settings: Settings) -> None:
+    make_clip(settings.dataset / "train_curated" / "new.wav", ("Tone",), index=100)
+    with (settings.dataset / "train_curated.csv").open("a") as labels:
+        labels.write("new.wav,Tone\n")
+
+
+def test_when_nothing_changed_nothing_is_requested(daemon: Daemon, settings: Settings) -> None:
+    assert daemon.observe() == "nothing changed"
+    assert daemon.tick() == []
+    result = dg.evaluate_automation_conditions(build_definitions(settings), instance=daemon.instance)
+    assert result.total_requested == 0
+
+
+def test_a_new_clip_remakes_what_depends_on_it_in_order_with_one_run_for_five_folds(
+    daemon: Daemon, settings: Settings
+) -> None:
+    add_clip(settings)
+    assert daemon.observe() == "clips: 1 added, 0 changed, 0 removed"
+    result = dg.evaluate_automation_conditions(build_definitions(settings), instance=daemon.instance)
+    assert result.get_requested_partitions(dg.AssetKey("folds")) == {None}
+    assert result.total_requested == len(INTAKE)
+
+    waves = daemon.until_quiet()
+    assert waves[:3] == [INTAKE, EMBEDDINGS, PREDICTIONS]
+    assert set().union(*waves[3:]) == LATER
+    assert waves[3] >= METRICS
+    assert len(daemon.runs) == len(waves), "one run for each wave, not one for each fold"
+    assert all(result.success for result in daemon.runs)
+    assert plan(build_definitions(settings), daemon.instance, settings) == []
+
+
+def test_a_fresh_instance_makes_everything_once_it_has_seen_the_folder(settings: Settings) -> None:
+    for folder in ("values", "ledger", "dagster_home"):
+        shutil.rmtree(settings.storage_root / folder)
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(settings, instance)
+        (before_it_was_seen,) = daemon.tick()
+        assert before_it_was_seen.asset_selection == [dg.AssetKey("cnn14_checkpoint")]
+        daemon.run(before_it_was_seen)
+        assert daemon.observe() == "24 clips"
+        made = set().union(*daemon.until_quiet())
+        assert made == INTAKE | EMBEDDINGS | PREDICTIONS | LATER
+        assert plan(build_definitions(settings), instance, settings) == []
+
+
+def test_other_settings_remake_what_uses_them_and_no_more(settings: Settings, instance: dg.DagsterInstance) -> None:
+    daemon = Daemon(settings.model_copy(update={"regularization_c": 1.0}), instance)
+    waves = daemon.until_quiet()
+    assert set().union(*waves) == PREDICTIONS | LATER
+
+
+def test_a_change_that_comes_to_nothing_ends_at_the_intake(daemon: Daemon, settings: Settings) -> None:
+    labels = settings.dataset / "train_curated.csv"
+    labels.write_text(labels.read_text() + "\n")
+    assert daemon.observe() == "the CSV files changed, no clip did"
+    assert daemon.until_quiet() == [INTAKE]
+
+
+def test_a_lost_fold_is_made_again_alone(daemon: Daemon, settings: Settings) -> None:
+    ValueStore(settings.storage_root).path("mc5_oof_predictions", "2").unlink()
+    assert daemon.until_quiet() == [{("mc5_oof_predictions", "2")}]
+
+
+def test_metrics_wait_for_all_folds(settings: Settings, instance: dg.DagsterInstance) -> None:
+    changed = settings.model_copy(update={"regularization_c": 1.0})
+    run(changed, select="mc5_oof_predictions,center_oof_predictions", folds=["0", "1", "2", "3"])
+    waves = Daemon(changed, instance).until_quiet()
+    assert waves[0] == {("mc5_oof_predictions", "4"), ("center_oof_predictions", "4")}
+    assert waves[1] >= METRICS
+
+
+def test_what_failed_is_not_tried_again_until_something_changes(daemon: Daemon, settings: Settings) -> None:
+    clip = settings.dataset / "train_curated" / "05.wav"
+    clip.write_bytes(b"RIFF")
+    assert daemon.observe() == "clips: 0 added, 1 changed, 0 removed"
+    assert daemon.until_quiet() == [INTAKE]
+    assert not daemon.runs[-1].success
+    assert daemon.tick() == []
+
+    make_clip(clip, ("Tone",), index=200)
+    daemon.observe()
+    made = set().union(*daemon.until_quiet())
+    assert ("curated_clips", None) in made
+    assert plan(build_definitions(settings), daemon.instance, settings) == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "replaced"])
+def test_a_damaged_checkpoint_is_found_by_its_check_and_made_again(
+    daemon: Daemon, settings: Settings, damage: str
+) -> None:
+    ours = settings.storage_root / "weights.pth"
+    shutil.copyfile(settings.checkpoint_source, ours)
+    settings = settings.model_copy(update={"checkpoint": str(ours)})
+    daemon = Daemon(settings, daemon.instance)
+    assert daemon.until_quiet() == [whole("cnn14_checkpoint")]  # another path, the same weights
+    good = ours.read_bytes()
+    ours.unlink() if damage == "gone" else ours.write_bytes(good[:-1] + b"x")
+    verified = daemon.definitions.resolve_job_def("verify_checkpoint").execute_in_process(
+        instance=daemon.instance, raise_on_error=False
+    )
+    (evaluation,) = verified.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert "Materialize cnn14_checkpoint again" in str(evaluation.description)
+    (again,) = daemon.tick()
+    assert parts_of(again) == whole("cnn14_checkpoint")
+    assert daemon.run(again).success == (damage == "replaced")
+    then = [parts_of(request) for request in daemon.tick()]
+    assert then == ([EMBEDDINGS] if damage == "replaced" else [])
