@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster import AssetRecordsFilter
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus,
+    AssetCheckPartitionInfo,
+)
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from fa_assets.partitions import FOLD_NAMES
@@ -57,13 +60,14 @@ def find_stale(
         if not node.is_materializable:
             continue
         asset = key.to_user_string()
-        failed_check = _failed_blocking_check(instance, graph, key)
+        failed = _failed_blocking_checks(instance, graph, key)
         situation = _situation(graph, key, stored)
         for partition in parts_of(graph, key):
             header = values.header(asset, partition)
             if header is not None:
                 stored[(asset, partition)] = header.data_version
-            reason = _reason_of_its_own(instance, header, key, partition, node.code_version, current) or failed_check
+            reason = _reason_of_its_own(instance, header, key, partition, node.code_version, current)
+            reason = reason or failed.get(partition)
             waits = reason is None
             reason = reason or _reason_upstream(header, current)
             if reason is not None:
@@ -129,14 +133,38 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: st
     return None
 
 
-def _failed_blocking_check(instance: dg.DagsterInstance, graph: BaseAssetGraph, key: dg.AssetKey) -> str | None:
-    for check in sorted(graph.get(key).check_keys):
-        if not graph.get(check).blocking:
-            continue
-        record = instance.get_latest_asset_check_evaluation_record(check)
-        if record is not None and record.status is not AssetCheckExecutionRecordStatus.SUCCEEDED:
-            return f"its check {check.name} did not pass"
-    return None
+def _failed_blocking_checks(
+    instance: dg.DagsterInstance, graph: BaseAssetGraph, key: dg.AssetKey
+) -> Mapping[str | None, str]:
+    """Why an asset cannot be used, by fold, as far as its blocking checks say.
+
+    A run of several folds records its verdict once, without a fold, beside those of the folds.
+    """
+    blocking = [check for check in sorted(graph.get(key).check_keys) if graph.get(check).blocking]
+    infos = instance.event_log_storage.get_asset_check_partition_info(blocking) if blocking else ()
+    latest = {(info.check_key, info.partition_key): info for info in infos}
+    reasons: dict[str | None, str] = {}
+    for check in blocking:
+        for partition in parts_of(graph, key):
+            info, of_all = latest.get((check, partition)), latest.get((check, None))
+            if of_all and (
+                info is None
+                or (
+                    (info.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED)
+                    and info.latest_check_event_storage_id < of_all.latest_check_event_storage_id
+                )
+            ):
+                info = of_all
+            if info is not None and not _passed_or_pending(instance, info):
+                reasons.setdefault(partition, f"its check {check.name} did not pass")
+    return reasons
+
+
+def _passed_or_pending(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> bool:
+    if info.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED:
+        run = instance.get_run_by_id(info.latest_planned_run_id)
+        return run is not None and not run.is_finished
+    return info.latest_execution_status is AssetCheckExecutionRecordStatus.SUCCEEDED
 
 
 def range_tags(stale: Sequence[Stale]) -> dict[str, str]:

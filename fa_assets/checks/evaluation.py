@@ -1,9 +1,13 @@
 """Checks of one scheme's predictions and metrics."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import dagster as dg
 import numpy as np
 
 from fa_assets.assets.display import records
+from fa_assets.checks.by_fold import verdict_by_fold
 from fa_assets.partitions import FOLD_NAMES, FOLDS
 from fa_assets.resources.recorder import Recorder
 
@@ -12,6 +16,7 @@ def evaluation_checks(
     scheme: str, predictions: dg.AssetsDefinition, metrics: dg.AssetsDefinition
 ) -> list[dg.AssetChecksDefinition]:
     """Checks of one scheme's predictions and metrics."""
+    asset = predictions.key.to_user_string()
 
     @dg.asset_check(
         asset=predictions,
@@ -20,24 +25,15 @@ def evaluation_checks(
         description="Every class had positives and negatives to learn from, and every solver converged.",
     )
     def classifiers_fitted(context: dg.AssetCheckExecutionContext, recorder: Recorder) -> dg.AssetCheckResult:
-        problems: list[tuple[int, str, str]] = []
+        problems: dict[str, list[str]] = {}
         for fold in sorted(context.op_execution_context.partition_keys):
-            header = recorder.values.read(f"{scheme}_oof_predictions", fold).header
-            for row in header.details["classifiers"]:
-                if not row["trained"]:
-                    problems.append((int(fold), row["class_name"], "nothing to learn from among the other folds"))
-                elif not row["converged"]:
-                    problems.append(
-                        (int(fold), row["class_name"], f"not converged after {row['iterations']} iterations")
-                    )
-        return dg.AssetCheckResult(
-            passed=not problems,
+            header = recorder.values.read(asset, fold).header
+            problems[fold] = classifier_problems(header.details["classifiers"])
+        return verdict_by_fold(
+            problems,
+            good="all fitted",
+            advice="Classifiers that are not what they should be: add clips of those classes, or raise FA_MAX_ITER.",
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{len(problems)} classifiers are not what they should be: add clips of those classes, or raise "
-            "FA_MAX_ITER."
-            if problems
-            else "all fitted",
-            metadata={"classifiers": records(["fold", "class", "problem"], problems)} if problems else {},
         )
 
     @dg.asset_check(
@@ -90,3 +86,14 @@ def evaluation_checks(
         )
 
     return [classifiers_fitted, predictions_complete, above_chance]
+
+
+def classifier_problems(classifiers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with one fold's classifiers, in words; `classifiers` as in the header of the predictions."""
+    return [
+        f"{row['class_name']} had nothing to learn from among the other folds"
+        if not row["trained"]
+        else f"{row['class_name']} did not converge in {row['iterations']} iterations"
+        for row in classifiers
+        if not (row["trained"] and row["converged"])
+    ]
