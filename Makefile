@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fuzz lint format ui fsdkaggle2019 install lock clean
+.PHONY: screenshots demo test fuzz lint format ui fsdkaggle2019 install lock clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,10 @@ ui: $(INSTALLED)
 fsdkaggle2019: $(INSTALLED)
 	$(BIN)/fa-assets fetch fsdkaggle2019 --to data/fsdkaggle2019
 	$(BIN)/fa-assets run --dataset data/fsdkaggle2019
+
+# The pictures in docs/, of the UI over the demo; needs chromium (apt-get install chromium).
+screenshots: demo
+	$(BIN)/python -m fa_assets_tests.end_to_end.screenshots docs
 
 # The newest versions that pyproject.toml admits, from a fresh environment.
 lock:

@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 import traceback
+import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -174,6 +175,21 @@ def summary_command(**options: Any) -> None:
     with friendly_errors():
         settings = apply_options(options)
         _print_summary(settings, _ui_command(settings))
+
+
+@main.command("report")
+@setting_options("dataset", "storage")
+@click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
+def report_command(open_page: bool, **options: Any) -> None:
+    """Print where the newest report page is, or open it."""
+    with friendly_errors():
+        from fa_assets.storage.values import ValueStore
+
+        root = apply_options(options).storage_root
+        page = root / ValueStore(root).read("report").table.to_pylist()[0]["path"]
+        if open_page:
+            webbrowser.open(page.as_uri())
+        click.echo(str(page))
 
 
 @main.command("ui")

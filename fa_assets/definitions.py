@@ -14,6 +14,7 @@ from fa_assets.assets.embeddings import embeddings_asset
 from fa_assets.assets.evaluation import metrics_asset, predictions_asset
 from fa_assets.assets.export import notebook_artifacts_asset
 from fa_assets.assets.model import model_assets
+from fa_assets.assets.report import report_asset
 from fa_assets.assets.source import curated_recordings
 from fa_assets.assets.words import with_words
 from fa_assets.audio.crops import SCHEMES
@@ -63,8 +64,19 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             metrics["mc5"],
         ]
     )
+    report = report_asset(
+        [
+            curated_clips,
+            folds,
+            cnn14_checkpoint,
+            all_folds_of(embeddings["mc5"]),
+            *(all_folds_of(predictions[scheme]) for scheme in ("mc5", "center")),
+            *(metrics[scheme] for scheme in ("mc5", "center")),
+            label_audit,
+        ]
+    )
     return dg.Definitions(
-        assets=with_policies(with_words([*assets, comparison, label_audit, notebook_artifacts]), settings),
+        assets=with_policies(with_words([*assets, comparison, label_audit, notebook_artifacts, report]), settings),
         asset_checks=asset_checks,
         jobs=[everything, *stage_jobs, verify_checkpoint],
         sensors=refresh_sensors(settings),

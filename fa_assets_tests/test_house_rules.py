@@ -16,7 +16,7 @@ import fa_assets
 
 PACKAGE = Path(fa_assets.__file__).parent
 CHECKOUT = PACKAGE.parent
-PLAIN_ROOMS = ("audio", "panns", "evaluation", "catalog", "demo", "storage", "dataset", "corpora", "plots")
+PLAIN_ROOMS = ("audio", "panns", "evaluation", "catalog", "demo", "storage", "dataset", "corpora", "plots", "report")
 ABOVE = ("assets", "resources", "checks", "automation", "definitions", "partitions", "runner", "staleness", "cli")
 HEAVY = ("torch", "librosa", "sklearn", "panns_inference", "scipy", "matplotlib")
 

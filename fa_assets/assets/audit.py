@@ -70,7 +70,7 @@ def label_audit_asset(curated_clips: dg.AssetsDefinition, predictions: dg.Assets
                     "look_wrong": sum(doubt.kind == WRONG for doubt in doubts),
                     "csv": str(file),
                 },
-                display={**({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {}), **drawn},
+                display={**drawn, **({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {})},
                 extra_files=[file],
             )
         return work.result(tables.column_schema(tables.LABEL_AUDIT), tables.column_lineage(tables.LABEL_AUDIT))

@@ -91,8 +91,8 @@ def comparison_asset(
                     "difference_to_recorded": result.difference_to_recorded,
                 },
                 display={
-                    "mc5_against_center": records(["scope", "name", "mc5", "center", "difference"], rows),
                     **drawn,
+                    "mc5_against_center": records(["scope", "name", "mc5", "center", "difference"], rows),
                 },
             )
         return work.result(tables.column_schema(tables.COMPARISON), tables.column_lineage(tables.COMPARISON))

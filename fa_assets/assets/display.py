@@ -13,8 +13,8 @@ _TYPES = {bool: "bool", int: "int", float: "float"}
 
 
 def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
-    """A table of at least one row; None is shown as null and NaN is not allowed."""
-    listed = [dict(zip(columns, row, strict=True)) for row in rows]
+    """A table of at least one row, its numbers to four decimals; None is shown as null and NaN is not allowed."""
+    listed = [dict(zip(columns, map(_short, row), strict=True)) for row in rows]
     return dg.MetadataValue.table(
         records=[dg.TableRecord(record) for record in listed],  # type: ignore[arg-type]
         schema=dg.TableSchema(
@@ -24,6 +24,10 @@ def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Tabl
             ]
         ),
     )
+
+
+def _short(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def pictures(

@@ -102,7 +102,7 @@ def embeddings_asset(
                         "crops_computed": result.crops_computed,
                         "crops_reused": result.crops_reused,
                         "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
-                        "clips_per_second": round(len(own) / result.seconds, 2),
+                        "clips_per_second": round(len(own) / result.seconds, 2) if result.crops_computed else None,
                         "weights_trained": weights.trained,
                         "encoder_fingerprint": store.fingerprint,
                     },

@@ -169,7 +169,7 @@ def metrics_asset(scheme: str, predictions: dg.AssetsDefinition) -> dg.AssetsDef
                     "expected_calibration_error": trust.expected_calibration_error,
                     "brier": trust.brier,
                 },
-                display={"per_class": records(["class", "lwlrap", "positives"], per_class), **drawn},
+                display={**drawn, "per_class": records(["class", "lwlrap", "positives"], per_class)},
                 metrics=[MetricRow(scheme, *row[:4]) for row in rows],
             )
         return work.result(tables.column_schema(tables.METRICS), tables.column_lineage(tables.METRICS, scheme=scheme))

@@ -181,7 +181,7 @@ def test_every_materialization_carries_rows_columns_versions_and_time(
         assert {"lwlrap", "lwlrap_fold_0", "per_class"} <= set(metadata)
         embeddings = instance.get_latest_materialization_event(dg.AssetKey("mc5_embeddings"))
         assert embeddings is not None and embeddings.asset_materialization is not None
-        assert {"clips_per_second", "device", "crops_computed", "crops_reused", "weights_trained"} <= set(
+        assert {"crops_reused_share", "device", "crops_computed", "crops_reused", "weights_trained"} <= set(
             embeddings.asset_materialization.metadata
         )
 

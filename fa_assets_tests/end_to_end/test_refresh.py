@@ -21,7 +21,7 @@ from fa_assets_tests.small_dataset import N_CLIPS, make_clip
 
 EMBEDDED_AND_LATER = {
     f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")
-} | {"comparison", "label_audit", "notebook_artifacts"}
+} | {"comparison", "label_audit", "notebook_artifacts", "report"}
 PREDICTED_AND_LATER = {name for name in EMBEDDED_AND_LATER if "embeddings" not in name}
 
 
@@ -184,6 +184,7 @@ def test_a_value_that_was_lost_is_made_again_with_all_that_uses_it(settings: Set
         "comparison",
         "label_audit",
         "notebook_artifacts",
+        "report",
     }
     assert [one.partition for one in outcome.planned if one.asset == "mc5_oof_predictions"] == ["2"]
     assert lost.stat().st_size == pytest.approx(before.size_bytes, rel=0.01)
@@ -241,7 +242,7 @@ def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypa
         ("comparison, folds", {"comparison", "folds"}),
         ("center_embeddings+", {"center_embeddings", "center_oof_predictions", "center_metrics", "comparison"}),
         ("+mc5_embeddings", {"class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint", "mc5_embeddings"}),
-        ("group:export", {"notebook_artifacts"}),
+        ("group:export", {"notebook_artifacts", "report"}),
     ],
 )
 def test_selections(settings: Settings, selection: str, selected: set[str]) -> None:

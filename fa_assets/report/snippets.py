@@ -1,0 +1,55 @@
+"""Short sounds that a page can carry inside it."""
+
+import base64
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, load_mono
+from fa_assets.storage.atomic import digest_file
+
+log = logging.getLogger(__name__)
+
+SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class LocalClip:
+    """A clip that may be on this machine: its name, where it would lie, the sha256 its bytes must have."""
+
+    fname: str
+    path: Path
+    sha256: str
+
+
+def snippet(clip: LocalClip) -> str | None:
+    """The clip's first `SECONDS`, mono at 32 kHz, as FLAC in a data address.
+
+    None when the file is not here, cannot be read, or is another than the one that was evaluated.
+    """
+    import soundfile
+
+    try:
+        if digest_file(clip.path).sha256 != clip.sha256:
+            log.warning("%s has changed since it was evaluated: it is not in the report", clip.fname)
+            return None
+        samples = load_mono(clip.path)[: round(SECONDS * SAMPLE_RATE)]
+    except (OSError, BadClipError) as error:
+        log.warning("%s is not in the report: %s", clip.fname, error)
+        return None
+    flac = io.BytesIO()
+    soundfile.write(flac, samples.clip(-1, 1), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return "data:audio/flac;base64," + base64.b64encode(flac.getvalue()).decode()
+
+
+def snippets(clips: Sequence[LocalClip], limit: int) -> dict[str, str]:
+    """Data addresses of the first `limit` clips that are here, by name."""
+    found: dict[str, str] = {}
+    for clip in clips:
+        if len(found) == limit:
+            break
+        if clip.fname not in found and (sound := snippet(clip)) is not None:
+            found[clip.fname] = sound
+    return found

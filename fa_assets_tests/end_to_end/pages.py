@@ -1,0 +1,107 @@
+"""The UI's pages in Debian's chromium, driven by Playwright; every page's console is listened to."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+CHROMIUM = shutil.which("chromium")
+REQUIRED = os.environ.get("FA_REQUIRE_BROWSER") == "1"
+HOW_TO_INSTALL = "chromium is not installed: apt-get install chromium"
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+_PATIENCE_MS = 30_000
+_SETTLED_MS = 400
+"""For what moves on the page before a screenshot."""
+
+
+class Pages:
+    """One browser tab over one webserver."""
+
+    def __init__(self, page: "Page", base: str, screenshots: Path) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self._base = base
+        self._screenshots = screenshots
+        page.set_default_timeout(_PATIENCE_MS)
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def go(self, path: str, until: str) -> None:
+        """Open a page and wait until it shows a text."""
+        self.page.goto(self._base + path)
+        self.text(until).first.wait_for()
+
+    def text(self, text: str, *, exact: bool = False) -> "Locator":
+        return self.page.get_by_text(text, exact=exact)
+
+    def button(self, name: str) -> "Locator":
+        return self.page.get_by_role("button", name=name)
+
+    def asset(self, name: str) -> None:
+        """Open an asset's page, down to the metadata of its last materialization."""
+        self.go(f"/assets/{name}", "Metadata")
+        self.page.get_by_placeholder("Filter metadata keys").wait_for()
+
+    def lineage(self) -> None:
+        """Open the graph with all groups unfolded and all of it in view."""
+        self.go("/asset-groups", "Materialize all")
+        self.page.get_by_label("asset_group").first.wait_for()
+        self.page.keyboard.press("Alt+e")
+        self.page.locator(NODES).first.wait_for()
+        self.page.get_by_label("panel_show_right").last.click()
+        for _ in range(2):
+            self.page.get_by_label("zoom_out").click()
+            self.page.wait_for_timeout(_SETTLED_MS)
+
+    def picture(self, key: str) -> "Locator":
+        """Open the picture in the row of the metadata called `key`; it closes with Escape."""
+        row = self.page.get_by_role("row").filter(has=self.page.get_by_text(key, exact=True))
+        row.get_by_text("[Show Markdown]").click()
+        image = self.page.get_by_role("dialog").locator("img")
+        image.wait_for()
+        return image
+
+    def note(self, name: str, facts: Mapping[str, object]) -> None:
+        """Keep some facts beside the screenshots."""
+        (self._screenshots / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+    def keep(self, name: str) -> Path:
+        """Keep a screenshot."""
+        self.page.wait_for_timeout(_SETTLED_MS)
+        path = self._screenshots / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+
+NODES = 'foreignObject[style*="overflow: visible"]'
+EDGES = 'path[marker-end*="arrow"]'
+
+
+@contextmanager
+def browsing(base: str, screenshots: Path, *, dark: bool = False) -> Iterator[Pages]:
+    """A tab in a browser of its own; `dark` asks for the UI's dark theme."""
+    from playwright.sync_api import sync_playwright
+
+    screenshots.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        try:
+            page = browser.new_page(viewport={"width": 1600, "height": 1000}, color_scheme="dark" if dark else "light")
+            theme = "dark" if dark else "light"
+            page.add_init_script(f"localStorage.setItem('theme', JSON.stringify('{theme}'))")
+            yield Pages(page, base, screenshots)
+        finally:
+            browser.close()

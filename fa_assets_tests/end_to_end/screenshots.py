@@ -1,0 +1,69 @@
+"""The pictures of the documentation, from the UI over what `make demo` materialized: ``python -m ... FOLDER``.
+
+Each is a PNG of fewer than 300 kB, with a palette of its own.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from fa_assets.settings import load_settings
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, Pages, browsing
+from fa_assets_tests.end_to_end.ui_server import serving
+
+MAX_BYTES = 300_000
+
+
+def take(pages: Pages) -> None:
+    """Visit the pages and keep a screenshot of each."""
+    pages.button("Hide navigation").click() if pages.button("Hide navigation").count() else None
+    pages.lineage()
+    pages.keep("lineage")
+    pages.asset("comparison")
+    pages.keep("asset")
+    pages.picture("by_class")
+    pages.keep("picture")
+    pages.asset("mc5_metrics")
+    pages.button("Plots").click()
+    pages.keep("plots")
+    pages.go("/assets/mc5_embeddings?view=partitions&partition=2", "Materialized (5)")
+    pages.text("crops_reused_share").wait_for()
+    pages.keep("partitions")
+    pages.go("/assets/mc5_metrics?view=checks", "Passed")
+    pages.keep("checks")
+    pages.go("/automation", "Automation")
+    pages.keep("automation")
+
+
+def shrink(path: Path) -> None:
+    """Give a PNG a palette, which a page of a few colours fits in."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > MAX_BYTES:
+        raise SystemExit(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
+
+
+def main(folder: Path) -> None:
+    if CHROMIUM is None:
+        raise SystemExit(HOW_TO_INSTALL)
+    settings = load_settings()
+    with tempfile.TemporaryDirectory() as scratch, serving(settings, Path(scratch) / "ui.log") as server:
+        with browsing(server.url, folder) as pages:
+            take(pages)
+        with browsing(server.url, folder, dark=True) as pages:
+            pages.asset("mc5_metrics")
+            pages.picture("lwlrap_per_class")
+            pages.keep("dark")
+    (row,) = ValueStore(settings.storage_root).read("report").table.to_pylist()
+    with browsing(f"file://{settings.storage_root}/", folder) as pages:
+        pages.go(row["path"], "Audio tagging report")
+        pages.keep("report")
+    for path in sorted(folder.glob("*.png")):
+        shrink(path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
