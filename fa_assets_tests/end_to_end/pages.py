@@ -23,6 +23,8 @@ _ARGUMENTS = (
     "--no-first-run",
 )
 _PATIENCE_MS = 30_000
+_ZOOM_STEPS = 6
+_MARGIN = 40
 _SETTLED_MS = 400
 """For what moves on the page before a screenshot."""
 
@@ -55,16 +57,19 @@ class Pages:
         self.go(f"/assets/{name}", "Metadata")
         self.page.get_by_placeholder("Filter metadata keys").wait_for()
 
-    def lineage(self) -> None:
-        """Open the graph with all groups unfolded and all of it in view."""
+    def lineage(self, assets: int) -> None:
+        """Open the graph with all groups unfolded, and zoom out until that many assets are in view, with some room."""
         self.go("/asset-groups", "Materialize all")
         self.page.get_by_label("asset_group").first.wait_for()
         self.page.keyboard.press("Alt+e")
         self.page.locator(NODES).first.wait_for()
         self.page.get_by_label("panel_show_right").last.click()
-        for _ in range(2):
+        for _ in range(_ZOOM_STEPS):
             self.page.get_by_label("zoom_out").click()
             self.page.wait_for_timeout(_SETTLED_MS)
+            if self.page.locator(NODES).count() == assets:
+                break
+        self.page.get_by_label("zoom_out").click()
 
     def picture(self, key: str) -> "Locator":
         """Open the picture in the row of the metadata called `key`; it closes with Escape."""
@@ -78,12 +83,21 @@ class Pages:
         """Keep some facts beside the screenshots."""
         (self._screenshots / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    def keep(self, name: str) -> Path:
-        """Keep a screenshot."""
+    def show(self, text: str) -> None:
+        """Scroll to a text, to the top of what is seen."""
+        self.text(text, exact=True).first.evaluate("element => element.scrollIntoView({block: 'start'})")
+
+    def keep(self, name: str, *, around: str | None = None) -> None:
+        """Keep a screenshot, of the whole tab or of the part that holds all elements of a selector."""
         self.page.wait_for_timeout(_SETTLED_MS)
-        path = self._screenshots / f"{name}.png"
-        self.page.screenshot(path=path)
-        return path
+        clip = None
+        if around is not None:
+            boxes = [box for one in self.page.locator(around).all() if (box := one.bounding_box()) is not None]
+            left, top = (min(box[side] for box in boxes) - _MARGIN for side in ("x", "y"))
+            right = max(box["x"] + box["width"] for box in boxes) + _MARGIN
+            bottom = max(box["y"] + box["height"] for box in boxes) + _MARGIN
+            clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        self.page.screenshot(path=self._screenshots / f"{name}.png", clip=clip)  # type: ignore[arg-type]
 
 
 NODES = 'foreignObject[style*="overflow: visible"]'

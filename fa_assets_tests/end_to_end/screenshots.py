@@ -7,25 +7,33 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fa_assets.definitions import defs
 from fa_assets.settings import load_settings
 from fa_assets.storage.values import ValueStore
-from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, Pages, browsing
+from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, NODES, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import serving
 
 MAX_BYTES = 300_000
+_STATUS_MS = 5000
+"""Until every asset on the graph has the colour of its state."""
 
 
 def take(pages: Pages) -> None:
     """Visit the pages and keep a screenshot of each."""
-    pages.button("Hide navigation").click() if pages.button("Hide navigation").count() else None
-    pages.lineage()
-    pages.keep("lineage")
+    pages.page.set_viewport_size({"width": 2600, "height": 1900})
+    pages.lineage(len(defs.resolve_asset_graph().get_all_asset_keys()))
+    pages.page.wait_for_timeout(_STATUS_MS)
+    pages.keep("lineage", around=NODES)
+    pages.page.set_viewport_size({"width": 1600, "height": 1000})
     pages.asset("comparison")
     pages.keep("asset")
+    pages.show("is_the_gain_real")
+    pages.keep("metadata")
     pages.picture("by_class")
     pages.keep("picture")
     pages.asset("mc5_metrics")
     pages.button("Plots").click()
+    pages.show("expected_calibration_error")
     pages.keep("plots")
     pages.go("/assets/mc5_embeddings?view=partitions&partition=2", "Materialized (5)")
     pages.text("crops_reused_share").wait_for()

@@ -97,9 +97,9 @@ def test_definitions_load_and_pages_open_in_a_few_seconds_with_200_past_runs(pag
 
 
 def test_the_lineage_page_shows_every_asset_and_edge(pages: Pages) -> None:
-    pages.lineage()
-    pages.keep("lineage")
     assets = GRAPH.get_all_asset_keys()
+    pages.lineage(len(assets))
+    pages.keep("lineage")
     assert pages.page.locator(NODES).count() == len(assets)
     edges = sum(len(GRAPH.get(key).parent_keys) for key in assets)
     assert pages.page.locator(EDGES).count() == edges > len(assets)
