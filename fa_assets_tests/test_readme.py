@@ -47,6 +47,9 @@ def test_every_make_target_is_there(target: str) -> None:
     assert re.search(rf"^{target}:", (CHECKOUT / "Makefile").read_text(), flags=re.MULTILINE)
 
 
-def test_the_picture_is_there() -> None:
-    (path,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
-    assert (CHECKOUT / path).stat().st_size > 10_000
+@pytest.mark.parametrize("page", ["README.md", "docs/ui.md"])
+def test_every_picture_is_there_and_small(page: str) -> None:
+    paths = re.findall(r"!\[.+?\]\((.*?)\)", (CHECKOUT / page).read_text())
+    assert paths
+    for path in paths:
+        assert 10_000 < (CHECKOUT / page).parent.joinpath(path).stat().st_size < 300_000, path
