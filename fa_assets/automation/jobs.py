@@ -10,13 +10,13 @@ _STAGES = {
     "model": "The weights: fetched where needed, and verified.",
     "embeddings": "The embeddings of every fold; what is in the embedding store is not computed again.",
     "evaluation": "Out-of-fold predictions, metrics and the comparison.",
-    "export": "The files of the original notebook.",
+    "export": "The files of the original notebook, and the report.",
 }
 
 everything = dg.define_asset_job(
     EVERYTHING,
     selection=dg.AssetSelection.all(),
-    description="The whole graph, every fold, from the folder of clips to metrics and the notebook's files.",
+    description="The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files.",
 )
 
 stage_jobs = [
