@@ -249,7 +249,9 @@ def _interrupt(number: int, frame: object) -> None:
 def _ui_command(settings: Settings) -> str:
     """The command that opens the UI with the settings that are not the defaults."""
     given = settings.model_dump(exclude_defaults=True, exclude_none=True)
-    if "checkpoint" in given:
+    if settings.checkpoint_label != settings.checkpoint_source:
+        given.pop("checkpoint")  # a URL with credentials is not repeated; it is in the environment, or typed again
+    elif "checkpoint" in given:
         given["checkpoint"] = settings.checkpoint_source
     options = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]
     return " ".join(["fa-assets ui", *options])
@@ -352,7 +354,7 @@ def _print_summary(settings: Settings, ui_command: str) -> None:
         lines.append(("mc5 - center", f"{difference:+.4f}"))
     lines += [
         ("files", str(summary.storage)),
-        ("catalog", str(summary.storage / "catalog.duckdb")),
+        ("catalog", str(settings.local_root / "catalog.duckdb")),
         ("look at it", ui_command),
     ]
     for name, text in lines:

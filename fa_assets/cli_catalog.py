@@ -11,7 +11,7 @@ from fa_assets.errors import UserError
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
 
-_storage_options = setting_options("dataset", "storage")
+_storage_options = setting_options("dataset", "storage", "local")
 
 
 @click.group("catalog")
@@ -130,4 +130,4 @@ CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, line
 def _catalog(options: dict[str, Any]) -> "Catalog":
     from fa_assets.resources.recorder import Recorder
 
-    return Recorder(storage=str(apply_options(options).storage_root)).catalog
+    return Recorder.of(apply_options(options)).catalog

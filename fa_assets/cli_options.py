@@ -10,7 +10,7 @@ import click
 
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings, load_settings, variable_of
-from fa_assets.storage.trouble import storage_trouble
+from fa_assets.storage.trouble import remote_trouble, storage_trouble
 
 
 def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -24,7 +24,9 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
                 f"--{name.replace('_', '-')}",
                 name,
                 type=click.Choice(choices) if choices else str,
-                metavar=None if choices else {"dataset": "DIR", "storage": "DIR", "checkpoint": "FILE"}.get(name, "N"),
+                metavar=None
+                if choices
+                else {"dataset": "DIR", "storage": "DIR", "local": "DIR", "checkpoint": "FILE"}.get(name, "N"),
                 help=f"{field.description}  [{variable_of(name)}"
                 + (f", default: {field.default}]" if isinstance(field.default, str | float | int) else "]"),
             )(command)
@@ -48,7 +50,8 @@ def friendly_errors() -> Iterator[None]:
         click.secho(str(error), fg="red", err=True)
         sys.exit(1)
     except Exception as error:
-        trouble = storage_trouble(error, load_settings().storage_root)
+        settings = load_settings()
+        trouble = remote_trouble(error, settings.storage_root) or storage_trouble(error, settings.local_root)
         if trouble is None:
             raise
         click.secho(str(trouble), fg="red", err=True)

@@ -10,7 +10,7 @@ from fa_assets.errors import UserError
 if TYPE_CHECKING:
     from fa_assets.storage.embedding_store import EmbeddingStore
 
-_storage_options = setting_options("dataset", "storage")
+_storage_options = setting_options("dataset", "storage", "local")
 
 
 @click.group("store")

@@ -84,7 +84,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         executor=dg.in_process_executor,
         resources={
             "dataset": DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
-            "recorder": Recorder(storage=str(settings.storage_root)),
+            "recorder": Recorder.of(settings),
             "encoder": EncoderSettings(
                 device=settings.device, precision=settings.precision, batch_size=settings.batch_size
             ),

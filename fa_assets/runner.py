@@ -30,7 +30,7 @@ from fa_assets.resources.progress import Watcher, watch_nothing
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings
 from fa_assets.staleness import Stale, find_stale, parts_of, range_tags
-from fa_assets.storage.trouble import require_writable, storage_trouble
+from fa_assets.storage.trouble import require_reachable, require_writable, storage_trouble
 from fa_assets.storage.values import ValueStore
 
 _PROCESS_TAG = "fa_assets/process"
@@ -54,11 +54,11 @@ class RunOutcome:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the storage folder, made with our dagster.yaml."""
+    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
     given = os.environ.get("DAGSTER_HOME")
     if given:
         return Path(given).expanduser().absolute()
-    home = settings.storage_root / "dagster_home"
+    home = settings.local_root / "dagster_home"
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
@@ -70,10 +70,11 @@ def prepare_environment(settings: Settings) -> None:
     """Make this process and its children see these settings and this instance, and initialise the instance once.
 
     Raises:
-        UserError: the storage folder cannot be written to.
+        UserError: the storage cannot be written to.
     """
     try:
-        require_writable(settings.storage_root)
+        require_writable(settings.local_root)
+        require_reachable(settings.storage_root)
         home = dagster_home(settings)
         os.environ.update(settings.as_environment(), DAGSTER_HOME=str(home))
         home.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def prepare_environment(settings: Settings) -> None:
         with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
     except OSError as error:
-        raise storage_trouble(error, settings.storage_root) or UserError(
+        raise storage_trouble(error, settings.local_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
         ) from error
 
@@ -131,7 +132,7 @@ def run(
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
-        if Recorder(storage=str(settings.storage_root)).catalog.is_behind:
+        if Recorder.of(settings).catalog.is_behind:
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
@@ -210,7 +211,7 @@ def observe(instance: dg.DagsterInstance, settings: Settings) -> str:
     look = look_at_recordings(
         instance,
         DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
-        Recorder(storage=str(settings.storage_root)),
+        Recorder.of(settings),
     )
     if look.observation is not None:
         instance.report_runless_asset_event(look.observation)

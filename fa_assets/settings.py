@@ -4,7 +4,9 @@
 values; the command line only sets these variables before it loads the definitions.
 """
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.errors import UserError
+from fa_assets.storage.roots import StoragePath, is_remote, open_root
 
 N_FOLDS = 5
 FOLD_SEED = 42
@@ -38,10 +41,16 @@ class Settings(BaseSettings):
         description="Folder in the Kaggle layout: train_curated.csv, train_curated/, sample_submission.csv. "
         "Default: the generated demo set.",
     )
-    storage: Path | None = Field(
+    storage: Path | str | None = Field(
         default=None,
-        description="Folder for values, embeddings, checkpoints, ledger and catalog. "
+        description="Folder for values, embeddings, ledger, catalog and checkpoints, or an object store: s3://BUCKET/PREFIX "
+        "(credentials as its library finds them: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL). "
         "Default: data/demo, or data/NAME for a dataset folder called NAME.",
+    )
+    local: Path | None = Field(
+        default=None,
+        description="Folder for what stays on this machine: catalog, checkpoints, Dagster's instance. "
+        "Default: the storage folder; data/NAME where that is an object store.",
     )
     checkpoint: str | None = Field(
         default=None,
@@ -107,10 +116,17 @@ class Settings(BaseSettings):
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
         return name
 
-    @field_validator("dataset", "storage")
+    @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
+
+    @field_validator("storage", mode="before")
+    @classmethod
+    def _root(cls, location: Path | str | None) -> Path | str | None:
+        if location is None or is_remote(str(location)):
+            return location
+        return Path(str(location).removeprefix("file://")).expanduser().absolute()
 
     @property
     def is_demo(self) -> bool:
@@ -118,11 +134,27 @@ class Settings(BaseSettings):
         return self.dataset == DEMO_DATASET
 
     @property
-    def storage_root(self) -> Path:
-        """Absolute folder that holds everything this code location writes."""
+    def storage_root(self) -> StoragePath:
+        """Where everything this code location writes lies: an absolute folder, or a prefix of an object store.
+
+        Raises:
+            UserError: the object store's URL cannot be used.
+        """
         if self.storage is not None:
-            return self.storage
+            return open_root(self.storage)
         return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
+
+    @property
+    def local_root(self) -> Path:
+        """Absolute folder of what has to lie on this machine; the storage root itself where that is one."""
+        if self.local is not None:
+            return self.local
+        root = self.storage_root
+        if isinstance(root, Path):
+            return root
+        location = str(root)
+        readable = re.sub(r"[^A-Za-z0-9.]+", "-", location).strip("-")
+        return DATA_FOLDER / f"{readable}-{hashlib.sha256(location.encode()).hexdigest()[:8]}"
 
     @property
     def checkpoint_source(self) -> str:
@@ -171,7 +203,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"{variable_of(str(problem['loc'][0]))}={os.environ.get(variable_of(str(problem['loc'][0])), '')!r}: "
+            f"{variable_of(str(problem['loc'][0]))}="
+            f"{without_secrets(os.environ.get(variable_of(str(problem['loc'][0])), ''))!r}: "
             f"{problem['msg']}"
             for problem in error.errors()
         ]

@@ -1,12 +1,12 @@
 """What a person wants to know after a run, read from the stored values."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from fa_assets.evaluation.metric_table import sums_of, total_of
+from fa_assets.storage.roots import StoragePath
 from fa_assets.storage.values import MissingValueError, ValueStore
 
 
@@ -22,7 +22,7 @@ class SchemeResult:
 class Summary:
     """The state of one storage folder; what has not been materialized yet is None or empty."""
 
-    storage: Path
+    storage: StoragePath
     clips: int | None
     hours: float | None
     left_out: tuple[tuple[str, str], ...]
@@ -32,7 +32,7 @@ class Summary:
     results: dict[str, SchemeResult]
 
 
-def read_summary(storage: Path) -> Summary:
+def read_summary(storage: StoragePath) -> Summary:
     """Read the summary of a storage folder."""
     values = ValueStore(storage)
     clips = _maybe(values, "curated_clips")

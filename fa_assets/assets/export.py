@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -23,6 +22,7 @@ from fa_assets.recipe import Recipe
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import RECORDED_CENTER_LWLRAP
 from fa_assets.storage.atomic import replacing
+from fa_assets.storage.roots import StoragePath
 
 STAGE = "c3a_curated"
 TTA = "mc5"
@@ -90,7 +90,7 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
                 "metrics_c3a_curated.json": json.dumps(metrics, indent=2).encode(),
                 "train_curated_folds.csv": folds_csv.getvalue().encode(),
             }
-            files: list[Path] = []
+            files: list[StoragePath] = []
             for name, content in contents.items():
                 files.append(recorder.root / "notebook" / name)
                 with replacing(files[-1]) as temporary:

@@ -50,7 +50,7 @@ def model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             with work.phase("resolve"):
                 checkpoint = resolve_checkpoint(
                     source,
-                    recorder.root / "checkpoints",
+                    recorder.local_root / "checkpoints",
                     progress=progress.track(context.log, "cnn14_checkpoint", "bytes"),
                 )
             row: dict[str, Scalar] = {

@@ -17,7 +17,7 @@ _NOTIFY_LIMIT_S = 30.0
 
 
 def write_failure(context: dg.RunFailureSensorContext, settings: Settings) -> Path:
-    """Write `<storage>/failures/<time>_<run>.md`: what failed, why, and how to go on; return its path."""
+    """Write `failures/<time>_<run>.md` in the local folder: what failed, why, and how to go on; return its path."""
     run = context.dagster_run
     steps = [(event.step_key, _cause(event)) for event in context.get_step_failure_events()]
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
@@ -43,7 +43,7 @@ def write_failure(context: dg.RunFailureSensorContext, settings: Settings) -> Pa
         f"or, in the UI, Re-execute on the page of the run, /runs/{run.run_id}.",
         "",
     ]
-    path = settings.storage_root / "failures" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}_{run.run_id[:8]}.md"
+    path = settings.local_root / "failures" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}_{run.run_id[:8]}.md"
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines))
     return path

@@ -33,6 +33,7 @@ from fa_assets.catalog.ledger import Ledger, LedgerEntry
 from fa_assets.errors import UserError
 from fa_assets.recipe import Scalar
 from fa_assets.storage.atomic import replacing
+from fa_assets.storage.roots import LocalView, StoragePath
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,10 +56,11 @@ class CatalogBusyError(UserError):
 class Catalog:
     """The catalog at `path`, made from `ledger` and the value files under `storage_root`."""
 
-    def __init__(self, path: Path, storage_root: Path, ledger: Ledger) -> None:
+    def __init__(self, path: Path, storage_root: StoragePath, ledger: Ledger) -> None:
         self.path = path
         self.storage_root = storage_root
         self.ledger = ledger
+        self._seen_by_duckdb = LocalView(storage_root, path.with_name("values_for_catalog"))
 
     def sync(self, timeout_s: float = PATIENCE_S) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
@@ -256,11 +258,13 @@ class Catalog:
         entries = list(self.ledger.entries(skip=known))
         for table, rows in _history_rows(entries).items():
             _insert(connection, table, pa.Table.from_pylist(rows))
-        for asset, partition in dict.fromkeys((entry.asset, entry.partition) for entry in entries):
+        for (asset, partition), newest in {(entry.asset, entry.partition): entry for entry in entries}.items():
+            if asset.endswith("_embeddings"):
+                self._seen_by_duckdb.bring(newest.files[0].path)
             current = _current_table(asset, partition)
             if current is not None:
                 self._refresh(connection, asset, partition, current)
-        schema.create_embeddings_view(connection, self.storage_root)
+        schema.create_embeddings_view(connection, self._seen_by_duckdb.folder)
         connection.commit()
         return len(entries)
 
@@ -367,7 +371,7 @@ def _text(value: Scalar) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _read_or_none(path: Path) -> bytes | None:
+def _read_or_none(path: StoragePath) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError:

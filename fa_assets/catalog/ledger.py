@@ -22,12 +22,12 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from fa_assets.errors import UserError
 from fa_assets.recipe import Scalar
 from fa_assets.storage.atomic import replacing
+from fa_assets.storage.roots import StoragePath, file_names, read_each
 
 log = logging.getLogger(__name__)
 
@@ -177,10 +177,10 @@ def _time_in(id: str) -> datetime:
 class Ledger:
     """The entries in one folder, which need not be there yet."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: StoragePath) -> None:
         self.folder = folder
 
-    def append(self, entry: LedgerEntry) -> Path:
+    def append(self, entry: LedgerEntry) -> StoragePath:
         """Write an entry to its own file, and return the file's path.
 
         Raises:
@@ -209,13 +209,12 @@ class Ledger:
         Raises:
             UserError: an entry was written by a newer version of this program.
         """
-        for one, path in self._paths().items():
-            if one in skip:
-                continue
-            try:
-                yield _read(path)
-            except _UnreadableError as error:
-                log.warning("%s It is left out.", error)
+        paths = [path for one, path in self._paths().items() if one not in skip]
+        for entry in read_each(self.folder, _read_or_error, paths):
+            if isinstance(entry, _UnreadableError):
+                log.warning("%s It is left out.", entry)
+            else:
+                yield entry
 
     def read(self, id: str) -> LedgerEntry:
         """One entry.
@@ -228,10 +227,9 @@ class Ledger:
             raise UserError(f"The ledger {self.folder} has no entry {id}: `ids()` lists those it has.")
         return _read(path)
 
-    def _paths(self) -> dict[str, Path]:
+    def _paths(self) -> dict[str, StoragePath]:
         """The file of each id, in the order of the ids; hidden files are half-written ones."""
-        names = (path.name for path in self.folder.glob("*.json")) if self.folder.is_dir() else ()
-        return {_id_in(name): self.folder / name for name in sorted(names) if not name.startswith(".")}
+        return {_id_in(name): self.folder / name for name in file_names(self.folder) if name.endswith(".json")}
 
 
 class _UnreadableError(UserError):
@@ -242,7 +240,7 @@ def _id_in(file_name: str) -> str:
     return file_name.partition("_")[0]
 
 
-def _read(path: Path) -> LedgerEntry:
+def _read(path: StoragePath) -> LedgerEntry:
     try:
         entry = LedgerEntry.from_json(path.read_bytes())
         if _id_in(path.name) != entry.id:
@@ -255,6 +253,13 @@ def _read(path: Path) -> LedgerEntry:
             f"The ledger file {path} is damaged ({type(error).__name__}: {error}): "
             "restore it from a backup, or move it away and materialize its asset again."
         ) from error
+
+
+def _read_or_error(path: StoragePath) -> LedgerEntry | _UnreadableError:
+    try:
+        return _read(path)
+    except _UnreadableError as error:
+        return error
 
 
 def _finite(value: Any) -> Any:

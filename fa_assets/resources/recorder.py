@@ -21,8 +21,10 @@ from fa_assets.catalog.environment import collect_environment
 from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.errors import UserError
 from fa_assets.recipe import Recipe, Scalar
+from fa_assets.settings import Settings
 from fa_assets.storage.atomic import digest_file
-from fa_assets.storage.trouble import storage_trouble
+from fa_assets.storage.roots import StoragePath, open_root, relative_name
+from fa_assets.storage.trouble import remote_trouble, storage_trouble
 from fa_assets.storage.values import Value, ValueHeader, ValueStore, table_digest
 
 if TYPE_CHECKING:
@@ -35,13 +37,27 @@ VERSION_LENGTH = 16
 
 
 class Recorder(dg.ConfigurableResource):
-    """The storage root, and how values are read, written and recorded there."""
+    """The storage root, and how values are read, written and recorded there.
+
+    `local` is the folder of what has to lie on this machine (catalog, checkpoints); where the storage is a local folder,
+    that one by default.
+    """
 
     storage: str
+    local: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Recorder":
+        """The recorder of a code location with these settings."""
+        return cls(storage=str(settings.storage_root), local=str(settings.local_root))
 
     @property
-    def root(self) -> Path:
-        return Path(self.storage)
+    def root(self) -> StoragePath:
+        return open_root(self.storage)
+
+    @property
+    def local_root(self) -> Path:
+        return Path(self.storage if self.local is None else self.local)
 
     @property
     def values(self) -> ValueStore:
@@ -50,7 +66,7 @@ class Recorder(dg.ConfigurableResource):
     @property
     def recordings_memory(self) -> Path:
         """The file that remembers the hashes of the source folder's clips."""
-        return self.root / "recordings.json"
+        return self.local_root / "recordings.json"
 
     @contextmanager
     def materialization(self, context: dg.AssetExecutionContext, recipe: Recipe) -> Iterator["Materialization"]:
@@ -60,8 +76,8 @@ class Recorder(dg.ConfigurableResource):
             yield work
         except UserError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
-        except OSError as error:
-            trouble = storage_trouble(error, self.root)
+        except Exception as error:
+            trouble = remote_trouble(error, self.root) or storage_trouble(error, self.local_root)
             if trouble is None:
                 raise
             raise dg.Failure(description=str(trouble), allow_retries=False) from error
@@ -73,13 +89,13 @@ class Recorder(dg.ConfigurableResource):
     def catalog(self) -> "Catalog":
         from fa_assets.catalog.database import Catalog
 
-        return Catalog(self.root / "catalog.duckdb", self.root, Ledger(self.root / "ledger"))
+        return Catalog(self.local_root / "catalog.duckdb", self.root, Ledger(self.root / "ledger"))
 
 
 class Materialization:
     """One asset being materialized: its reads, its phases, its writes."""
 
-    def __init__(self, context: dg.AssetExecutionContext, root: Path, recipe: Recipe) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, root: StoragePath, recipe: Recipe) -> None:
         self.root = root
         self.recipe = recipe
         self.asset = context.asset_key.to_user_string()
@@ -143,7 +159,7 @@ class Materialization:
         details: Mapping[str, object] | None = None,
         environment: Mapping[str, Scalar] | None = None,
         metrics: Sequence[MetricRow] = (),
-        extra_files: Sequence[Path] = (),
+        extra_files: Sequence[StoragePath] = (),
     ) -> None:
         """Store a value, and record it in the ledger.
 
@@ -211,10 +227,10 @@ class Materialization:
         )
         self._start_clock()
 
-    def stored(self, path: Path) -> StoredFile:
+    def stored(self, path: StoragePath) -> StoredFile:
         """A file under the storage root with its size and hash."""
         digest = digest_file(path)
-        return StoredFile(path.relative_to(self.root).as_posix(), digest.size_bytes, digest.sha256)
+        return StoredFile(relative_name(path, self.root), digest.size_bytes, digest.sha256)
 
     def result(
         self, schema: dg.TableSchema | None = None, lineage: dg.TableColumnLineage | None = None

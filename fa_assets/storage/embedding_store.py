@@ -15,13 +15,12 @@ it at once), the one of the smallest checksum is given, whatever the shards they
 
 import logging
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fa_assets.storage.roots import StoragePath, StoredObject, listing, readers, subfolders
+from fa_assets.storage.roots import StoragePath, StoredObject, listing, read_each, subfolders
 from fa_assets.storage.shards import (
     CHECKSUM_BYTES,
     KEY_BYTES,
@@ -101,8 +100,7 @@ class EmbeddingStore:
                 self.set_aside(shard.name, error)
                 return None
 
-        with ThreadPoolExecutor(readers(self.folder), thread_name_prefix="index") as pool:
-            indexes = list(pool.map(read, shards))
+        indexes = list(read_each(self.folder, read, shards))
         return {shard.name: index for shard, index in zip(shards, indexes, strict=True) if index is not None}
 
     def set_aside(self, name: str, reason: DamagedShardError) -> None:

@@ -8,12 +8,17 @@ Credentials are no part of a location: an object store takes them from where its
 a location may be shown and recorded.
 """
 
+import contextlib
 import importlib.util
 import os
 import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
@@ -27,6 +32,11 @@ StoragePath = Path | UPath
 
 _EXTRAS = {"s3": "s3fs", "s3a": "s3fs"}
 """What `pip install 'fa_assets[s3]'` brings for a protocol."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_READERS = 16
 
 _MODIFIED = ("LastModified", "mtime", "last_modified", "updated", "created")
 """The names under which file systems give the time of the last change."""
@@ -69,24 +79,6 @@ def open_root(location: str | Path) -> StoragePath:
     return UPath(text.rstrip("/"), use_listings_cache=False)
 
 
-def check_root(root: StoragePath) -> None:
-    """Look at an object store once, so that a wrong address or key is named before any work; a local folder is made when
-    it is first written to.
-
-    Raises:
-        UserError: it cannot be reached, or may not be listed.
-    """
-    if isinstance(root, Path):
-        return
-    try:
-        listing(root)
-    except Exception as error:  # every library has errors of its own
-        raise UserError(
-            f"The object store {root} cannot be used ({type(error).__name__}: {error}): check the bucket, the endpoint and "
-            "the credentials in the environment."
-        ) from error
-
-
 @dataclass(frozen=True)
 class StoredObject:
     """A file in a folder: its name, its size in bytes, and when it was last changed (seconds since 1970)."""
@@ -103,6 +95,17 @@ def listing(folder: StoragePath) -> list[StoredObject]:
     except FileNotFoundError:
         return []
     return sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name)
+
+
+def file_names(folder: StoragePath) -> list[str]:
+    """The names of the files in a folder, sorted, without hidden ones; empty when there is no such folder."""
+    if not isinstance(folder, Path):
+        return [one.name for one in listing(folder)]
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return []
 
 
 def subfolders(folder: StoragePath) -> list[str]:
@@ -136,9 +139,36 @@ def open_columns(path: StoragePath) -> pa.NativeFile:
     return pa.OSFile(str(path)) if isinstance(path, Path) else pa.PythonFile(path.open("rb", cache_type="none"), "r")
 
 
-def readers(folder: StoragePath) -> int:
-    """How many files are worth reading at once: reading a local one costs no waiting."""
-    return 1 if isinstance(folder, Path) else 16
+def read_each(folder: StoragePath, read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """``read(item)`` for each item, in order; of an object store, where reading is waiting, many at once."""
+    if isinstance(folder, Path):
+        yield from map(read, items)
+    else:
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
+            yield from pool.map(read, items)
+
+
+class LocalView:
+    """The files below a root as files on this machine, for a library that reads no others (DuckDB).
+
+    Below a local root they are there; of an object store those that were brought are, in `cache`.
+    """
+
+    def __init__(self, root: StoragePath, cache: Path) -> None:
+        self._root = root
+        self.folder = root if isinstance(root, Path) else cache
+
+    def bring(self, name: str) -> None:
+        """See to it that the file of this name (relative to the root) is below `folder`, as it is now, if it is there."""
+        if self._root is self.folder:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            content = (self._root / name).read_bytes()
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+            temporary.write_bytes(content)
+            temporary.replace(target)
 
 
 def _local_listing(folder: Path) -> list[StoredObject]:

@@ -1,4 +1,4 @@
-"""Storage that cannot be written to, in words for the person who can make room.
+"""Storage that cannot be written to or reached, in words for the person who can mend it.
 
 A full disk shows up as many errors: `OSError` from Python and Arrow, SQLite's from Dagster's own tables. Here they become
 one `UserError`; nothing is lost by them, since every file is whole or not there (`storage.atomic`).
@@ -7,22 +7,39 @@ one `UserError`; nothing is lost by them, since every file is whole or not there
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from fa_assets.errors import UserError
+from fa_assets.storage.roots import StoragePath
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _SQLITE_FULL = "database or disk is full"
 _SQLITE_READ_ONLY = ("readonly database", "unable to open database file", "disk I/O error")
+_REMOTE_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec", "s3fs", "gcsfs", "adlfs"})
 _LITTLE = 1_000_000
 """Bytes free on a disk that SQLite calls an I/O error rather than full."""
 
 
 class StorageError(UserError):
-    """The storage folder is full, or cannot be written to."""
+    """The storage is full, cannot be written to, or cannot be reached."""
+
+
+def remote_trouble(error: BaseException, root: StoragePath) -> StorageError | None:
+    """What an error, or one behind it, says about the object store `root`; None where it says nothing of the kind, and
+    where the root is a local folder."""
+    if isinstance(root, Path):
+        return None
+    for one in _chain(error):
+        if type(one).__module__.partition(".")[0] in _REMOTE_LIBRARIES or _is_raised_in(one, _REMOTE_LIBRARIES):
+            return StorageError(
+                f"The object store {root} cannot be used ({type(one).__name__}: {one}): look at the bucket, the endpoint and "
+                "the credentials in the environment. What was finished is kept."
+            )
+    return None
 
 
 def storage_trouble(error: BaseException, root: Path) -> StorageError | None:
@@ -61,6 +78,32 @@ def require_writable(root: Path) -> None:
         if trouble is None:
             raise
         raise trouble from error
+
+
+def require_reachable(root: StoragePath) -> None:
+    """Write to an object store once, before any work is done for it; of a local folder nothing is asked.
+
+    Raises:
+        StorageError: it cannot be reached, or may not be written to.
+    """
+    if isinstance(root, Path):
+        return
+    try:
+        trial = root / f".trial-{uuid.uuid4().hex}"
+        trial.write_bytes(b"")
+        trial.unlink()
+    except Exception as error:  # each protocol has errors of its own
+        raise remote_trouble(error, root) or error from error
+
+
+def _is_raised_in(error: BaseException, libraries: Collection[str]) -> bool:
+    """Whether an error went through one of these libraries."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in libraries:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from fa_assets.catalog.ledger import InputVersion
 from fa_assets.errors import UserError
 from fa_assets.storage.atomic import replacing
+from fa_assets.storage.roots import StoragePath
 
 _HEADER_KEY = b"fa_assets.header"
 
@@ -66,15 +66,15 @@ class MissingValueError(UserError):
 class ValueStore:
     """Reads and writes the values under one root folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: StoragePath) -> None:
         self.folder = root / "values"
 
-    def path(self, asset: str, partition: str | None = None) -> Path:
+    def path(self, asset: str, partition: str | None = None) -> StoragePath:
         """Where the value of an asset (and fold) lies, whether or not it is there."""
         folder = self.folder / asset
         return (folder if partition is None else folder / f"fold={partition}") / f"{asset}.parquet"
 
-    def write(self, table: pa.Table, header: ValueHeader) -> Path:
+    def write(self, table: pa.Table, header: ValueHeader) -> StoragePath:
         """Store a table with its header, replacing what was there; return the file's path."""
         path = self.path(header.asset, header.partition)
         metadata = {**(table.schema.metadata or {}), _HEADER_KEY: header.to_json().encode()}
@@ -100,6 +100,8 @@ class ValueStore:
                 f"{where} has not been materialized yet (no {path}): materialize it first."
             ) from None
         except (pa.ArrowInvalid, OSError) as error:
+            if not _is_damage(error):
+                raise
             raise UserError(f"{path} is damaged ({error}): materialize {asset} again.") from error
         return Value(table, self._header(path, table.schema))
 
@@ -107,16 +109,26 @@ class ValueStore:
         """The header of a stored value, without reading its table; None when it is not there or damaged."""
         path = self.path(asset, partition)
         try:
-            return self._header(path, pq.read_schema(path))
-        except (FileNotFoundError, pa.ArrowInvalid, OSError, UserError):
+            with path.open("rb") as file:
+                return self._header(path, pq.read_schema(file))
+        except (FileNotFoundError, UserError):
+            return None
+        except (pa.ArrowInvalid, OSError) as error:
+            if not _is_damage(error):
+                raise
             return None
 
     @staticmethod
-    def _header(path: Path, schema: pa.Schema) -> ValueHeader:
+    def _header(path: StoragePath, schema: pa.Schema) -> ValueHeader:
         text = (schema.metadata or {}).get(_HEADER_KEY)
         if text is None:
             raise UserError(f"{path} carries no fa_assets header: it was not written by fa_assets. Move it away.")
         return ValueHeader.from_json(text)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether Arrow could not read the bytes; an OSError with a number is about the disk or the network instead."""
+    return not isinstance(error, OSError) or error.errno is None
 
 
 def table_digest(table: pa.Table) -> str:
