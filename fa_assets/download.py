@@ -183,8 +183,9 @@ def _attempt(url: str, part: _Part, size_bytes: int | None, progress: ProgressCa
                     file.write(chunk)
                     progress(file.tell(), total)
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-        raise _TryAgainError(f"the connection failed ({type(error).__name__})") from error
-    except requests.RequestException as error:  # its message may hold the URL with its credentials
+        # Its own message holds the URL with its query, and Dagster records the causes of an error with it.
+        raise _TryAgainError(f"the connection failed ({type(error).__name__})") from None
+    except requests.RequestException as error:
         raise DownloadError(f"{public_url(url)}: not a usable address ({type(error).__name__}).") from None
     if total and part.size < total:
         raise _TryAgainError(f"the connection ended after {part.size:,} of {total:,} bytes")
