@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: screenshots demo test fuzz lint format ui fsdkaggle2019 install lock clean
+.PHONY: screenshots demo test bench fuzz lint format ui fsdkaggle2019 install lock clean
 
 install: $(INSTALLED)
 
@@ -19,6 +19,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+# Speed and memory beside the reference; `make bench BENCH='--only embed --clips 8'` for a part (see benchmarks/README.md).
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks --json data/benchmark.json $(BENCH)
 
 # Mutated audio files and tables through the intake; `make fuzz FUZZ='--seed 7 --sounds 20000'` for other ones.
 fuzz: $(INSTALLED)

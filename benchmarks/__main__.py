@@ -59,7 +59,7 @@ def _measure(part: str, dataset: Path, checkpoint: Path, options: argparse.Names
             clips, rounds = (2, 1) if small else (options.clips, options.rounds)
             return embed.measure(dataset, checkpoint, clips, rounds, options.device)
         case "oof":
-            rows, classes = (2600, 8) if small else (4970, 80)
+            rows, classes = (300, 4) if small else (4970, 80)
             return evaluation.measure_oof(rows, classes, options.folds)
         case "lwlrap":
             return evaluation.measure_lwlrap(*((200, 10, 1) if small else (5000, 80, 5)))

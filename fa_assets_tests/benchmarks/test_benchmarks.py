@@ -1,0 +1,59 @@
+"""The benchmark runs, checks the numbers first, and writes the keys that others read. No time is asserted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as benchmark
+from benchmarks import evaluation
+from benchmarks.processes import write_clips
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--small", *arguments])
+    return benchmark.main()
+
+
+def test_writes_the_keys_that_others_read(
+    tmp_path: Path, demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clips(tmp_path / "train_curated", 2, [0.5])
+    out = tmp_path / "out.json"
+    arguments = ["--dataset", str(tmp_path), "--checkpoint", str(demo_checkpoint), "--json", str(out)]
+    assert run(monkeypatch, *arguments, "--only", "embed,oof,lwlrap") == 0
+    assert run(monkeypatch, *arguments, "--only", "startup") == 0  # adds to what is there
+    found = json.loads(out.read_text())
+    assert {
+        "embed.ratio_fp32",
+        "embed.ratio_bf16",
+        "embed.max_rel_err_fp32",
+        "embed.min_cosine_bf16",
+        "embed.trunk_share_of_matmul_fp32",
+        "embed.trunk_share_of_matmul_bf16",
+        "oof.ratio",
+        "oof.max_abs_diff",
+        "lwlrap.ratio",
+        "startup.seconds_beyond_dagster",
+    } <= set(found)
+    assert 0 < found["embed.max_rel_err_fp32"] <= 1e-5 and 0.9998 <= found["embed.min_cosine_bf16"] < 1
+
+
+def test_no_speed_is_reported_where_the_numbers_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "lwlrap_by_rows", lambda truth, scores: 0.5)
+    out = tmp_path / "out.json"
+    assert run(monkeypatch, "--only", "lwlrap", "--json", str(out)) == 1
+    assert not out.exists()
+
+
+def test_memory_is_measured_in_its_own_process(tmp_path: Path, demo_checkpoint: Path) -> None:
+    from benchmarks.processes import peak_mb
+
+    assert 300 < peak_mb(demo_checkpoint, [0.3], 2) < 20_000
+
+
+def test_the_loop_over_rows_is_the_metric() -> None:
+    truth = np.array([[True, False, True], [False, False, True]])
+    scores = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
+    assert evaluation.lwlrap_by_rows(truth, scores) == pytest.approx((1 + 2 / 3 + 1) / 3)
