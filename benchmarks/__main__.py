@@ -57,7 +57,7 @@ def _measure(part: str, dataset: Path, checkpoint: Path, options: argparse.Names
     match part:
         case "embed":
             clips, rounds = (2, 1) if small else (options.clips, options.rounds)
-            return embed.measure(dataset, checkpoint, clips, rounds, options.device)
+            return embed.measure(dataset, checkpoint, clips, rounds, options.device, (1, 1) if small else (4, 3))
         case "oof":
             rows, classes = (300, 4) if small else (4970, 80)
             return evaluation.measure_oof(rows, classes, options.folds)

@@ -42,8 +42,13 @@ def ours(clips: list[Clip], encoder: Cnn14Encoder) -> np.ndarray:
         return embed_clips(clips, SCHEMES["mc5"], store, lambda: encoder, threads=usable_cpus()).vectors
 
 
-def measure(dataset: Path, checkpoint: Path, clips_per_round: int, rounds: int, device: str) -> Result:
-    """Rounds of reference, fp32 and bf16 on the same clips; the first call of each network is not counted."""
+def measure(
+    dataset: Path, checkpoint: Path, clips_per_round: int, rounds: int, device: str, trunk: tuple[int, int]
+) -> Result:
+    """Rounds of reference, fp32 and bf16 on the same clips; the first call of each network is not counted.
+
+    `trunk`: crops at a time and turns for the trunk's share of the matrix-product rate.
+    """
     import librosa
 
     tagger = reference_tagger(checkpoint, "cuda" if device == "cuda" else "cpu")
@@ -89,11 +94,11 @@ def measure(dataset: Path, checkpoint: Path, clips_per_round: int, rounds: int, 
         "embed.ratio_bf16": ratios["bf16"],
         "embed.max_rel_err_fp32": worst,
         "embed.min_cosine_bf16": cosine,
-        **{f"embed.trunk_share_of_matmul_{name}": trunk_share(encoder) for name, encoder in encoders.items()},
+        **{f"embed.trunk_share_of_matmul_{name}": trunk_share(encoder, *trunk) for name, encoder in encoders.items()},
     }
 
 
-def trunk_share(encoder: Cnn14Encoder, crops: int = 4) -> float:
+def trunk_share(encoder: Cnn14Encoder, crops: int, turns: int) -> float:
     """The rate at which full crops pass the trunk, in operations of the direct convolution, as a share of the rate of a
     product of two 2048 x 2048 matrices in the same precision. Above 1 where the trunk needs fewer operations."""
     import torch
@@ -112,7 +117,7 @@ def trunk_share(encoder: Cnn14Encoder, crops: int = 4) -> float:
         return best(finished, times)
 
     shares = []
-    for _ in range(3):
+    for _ in range(turns):
         rate = 2 * 2048**3 / shortest(lambda: matrix @ matrix, 3)
         front_end = shortest(lambda: [network._normalised_log_mel(crop[None], 1001) for crop in sound], 1)
         trunk = shortest(lambda: network.embed(sound, 1001), 1) - front_end

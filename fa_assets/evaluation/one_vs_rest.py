@@ -27,6 +27,7 @@ import numpy as np
 
 from fa_assets.errors import BadInputError
 from fa_assets.evaluation.lockstep import LossesAndGradients, minimize_in_lockstep
+from fa_assets.panns.threads import usable_cpus
 from fa_assets.progress import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def fit_one_vs_rest(
     alone = 0
     to_train = np.flatnonzero(trained)
     lockstep = scaled.size >= _LOCKSTEP_FROM
-    with threadpool_limits(1 if scaled.size < _SMALL else None, user_api="blas"):
+    with threadpool_limits(1 if scaled.size < _SMALL else _blas_threads(), user_api="blas"):
         for start in range(0, len(to_train), _CLASSES_AT_ONCE):
             group = to_train[start : start + _CLASSES_AT_ONCE]
             results: Sequence[OptimizeResult | None] = (
@@ -164,6 +165,13 @@ def fit_one_vs_rest(
         trained=trained,
         positives=positives,
     )
+
+
+def _blas_threads() -> int:
+    """As many as there are, except those that this process has no CPU for."""
+    from threadpoolctl import threadpool_info
+
+    return min([usable_cpus(), *(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")])
 
 
 def _solve_in_lockstep(X: np.ndarray, Y: np.ndarray, C: float, max_iter: int) -> "list[OptimizeResult]":

@@ -24,7 +24,7 @@ from fa_assets.panns.checkpoint import load_state_dict
 from fa_assets.panns.threads import limit_torch_threads
 
 if TYPE_CHECKING:
-    pass
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +129,7 @@ class Cnn14Encoder:
         if precision == "bf16" and self.device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             log.warning("%s has no bfloat16 instructions: fp32 is faster here.", self.device_name)
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        self._uploads = torch.cuda.Stream() if self.device == "cuda" else None
         with _no_tf32():
             self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
 
@@ -156,23 +157,26 @@ class Cnn14Encoder:
         ):
             raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
         embeddings = np.empty((len(crops), self.embedding_size), dtype=np.float32)
+        pending = []  # on a GPU these are still being computed while the next batch is uploaded
         for frames, rows in _groups(lengths, self.batch_size, BATCH_FRAMES[self.device], SPARE_FRAMES[self.device]):
             done = 0
             while done < len(rows):
                 batch = rows[done : done + self.batch_size]
                 result = self._try_batch(crops[batch], frames)
                 if result is not None:
-                    embeddings[batch] = result
+                    pending.append((batch, result))
                     done += len(batch)
+        for batch, result in pending:
+            embeddings[batch] = result.cpu().numpy()
         return embeddings
 
-    def _try_batch(self, crops: np.ndarray, frames: int) -> np.ndarray | None:
+    def _try_batch(self, crops: np.ndarray, frames: int) -> "torch.Tensor | None":
         """Embed one batch; None, with `batch_size` halved, when the GPU's memory does not suffice."""
         import torch
 
         try:
             with _no_tf32():
-                return self._network.embed(torch.from_numpy(crops), frames).cpu().numpy()
+                return self._network.embed(self._uploaded(crops), frames)
         except torch.OutOfMemoryError as error:
             if len(crops) == 1:
                 raise UserError(
@@ -185,6 +189,20 @@ class Cnn14Encoder:
         )
         torch.cuda.empty_cache()
         return None
+
+    def _uploaded(self, crops: np.ndarray) -> "torch.Tensor":
+        """The crops on the device. To a GPU they go from pinned memory on a stream of their own, beside what computes."""
+        import torch
+
+        batch = torch.from_numpy(crops)
+        if self._uploads is None:
+            return batch
+        with torch.cuda.stream(self._uploads):
+            uploaded = batch.pin_memory().to("cuda", non_blocking=True)
+        computing = torch.cuda.current_stream()
+        computing.wait_stream(self._uploads)
+        uploaded.record_stream(computing)
+        return uploaded
 
 
 def _content_length(crop: np.ndarray) -> int:

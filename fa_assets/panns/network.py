@@ -10,7 +10,8 @@ ones' time; cuDNN chooses for itself. The first blocks' activations are the larg
 them, which keeps a tensor in the cache and memory small, and come together for the later blocks, whose weights are large.
 
 Silence costs nothing. A crop that is zero from some sample on has a constant log-mel (-100 dB) from some frame on, and
-each convolution carries the content one row further at most. So before every block only the rows that the content has
+each convolution carries the content one row further at most, each pooling halves the rows: row p of the output sees frames
+32p - 126 to 32p + 157, frame t samples 320t - 512 to 320t + 511. So before every block only the rows that the content has
 reached are kept, and what the block needs beyond them is taken from one stored run over an all-silent crop. That is
 exact, the right border included: those rows are what a full run would have computed.
 
@@ -85,11 +86,12 @@ class Cnn14Network:
 
         Args:
             crops: (n, 320000) float32, on any device.
-            frames: 1 to 1001; 1001 is always right.
+            frames: 2 to 1001; 1001 is always right.
 
         Returns:
             (n, 2048) float32 on the network's device.
         """
+        crops = crops.to(self._device)
         at_once = max(1, _EARLY_FRAMES // frames) if self._device.type == "cpu" else len(crops)
         x = torch.cat([self._early(crops[i : i + at_once], frames) for i in range(0, len(crops), at_once)])
         for block in self._blocks[_EARLY_BLOCKS:]:
@@ -100,15 +102,16 @@ class Cnn14Network:
         return F.linear(x, *self._fc1).relu_()
 
     def _early(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
-        x = self._normalised_log_mel(crops.to(self._device), frames)
+        x = self._normalised_log_mel(crops, frames)
         for block in self._blocks[:_EARLY_BLOCKS]:
             x = block(x)
         return x
 
     def _normalised_log_mel(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
         """The first `frames` rows of the trunk's input: (n, 1, frames, 64), BatchNorm 0 applied."""
-        padded = F.pad(crops[:, None], (_HALF_WINDOW, _HALF_WINDOW), mode="reflect")
-        padded = padded[:, :, : (frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES]
+        seen = (frames - 1) * HOP_SAMPLES + _HALF_WINDOW
+        right = max(0, seen - CROP_SAMPLES)  # mirrored at the end of the crop
+        padded = F.pad(crops[:, None, :seen], (_HALF_WINDOW, right), mode="reflect")
         real, imaginary = (F.conv1d(padded, kernel, stride=HOP_SAMPLES) for kernel in self._stft)
         power = (real.square_() + imaginary.square_()).transpose(1, 2)
         log_mel = 10 * (power @ self._mel).clamp_(min=POWER_FLOOR).log10_()
@@ -124,7 +127,7 @@ class Cnn14Network:
 
     def _block(self, state: dict[str, torch.Tensor], block: int) -> "_DirectBlock | _WinogradBlock":
         layers = [_folded(state, f"conv_block{block}", layer) for layer in (1, 2)]
-        ways = _WINOGRAD[self._dtype].get(block) if self._device.type == "cpu" else None
+        ways = _WINOGRAD.get(self._dtype, {}).get(block) if self._device.type == "cpu" else None
         pooled = block < _BLOCKS
         if ways is None:
             return _DirectBlock(layers, self._device, self._dtype, pooled)
