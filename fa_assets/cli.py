@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fa_assets.cli_catalog import CATALOG_COMMANDS
+from fa_assets.cli_files import init_command, predict_command
 from fa_assets.cli_options import apply_options, friendly_errors, setting_options
 from fa_assets.cli_store import store_group
 from fa_assets.errors import UserError
@@ -116,39 +117,6 @@ def fetch_command(
         click.echo(f"fa-assets run --dataset {shlex.quote(str(folder))}")
 
 
-@main.command("init")
-@click.argument("folder", metavar="DIR")
-@click.option("--csv", "table", metavar="FILE", help="The CSV with the labels, where there are several.")
-@click.option("--fname-column", metavar="NAME", help="Its column that names the audio files.")
-@click.option("--labels-column", metavar="NAME", help="Its column that holds the labels.")
-@click.option("--yes", is_flag=True, help="Write train_curated.csv.")
-def init_command(
-    folder: str, table: str | None, fname_column: str | None, labels_column: str | None, yes: bool
-) -> None:
-    """Propose a label CSV for the audio in DIR, from its class sub-folders or a CSV with other column names."""
-    with friendly_errors():
-        from fa_assets.dataset.propose import propose
-
-        proposal = propose(
-            Path(folder).expanduser(),
-            table=Path(table) if table else None,
-            fname_column=fname_column,
-            labels_column=labels_column,
-        )
-        click.echo(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
-        for name, count in proposal.counts.items():
-            click.echo(f"{count:>8}  {name}")
-        for what, names in (("without a label", proposal.unlabelled), ("named but not there", proposal.missing)):
-            if names:
-                shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-                click.echo(f"{len(names)} {what}: {shown}")
-        if yes:
-            proposal.write()
-            click.echo(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
-        else:
-            click.echo("Nothing was written; the same command with --yes writes train_curated.csv.")
-
-
 @main.command("status")
 @setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip", "folds")
 def status_command(**options: Any) -> None:
@@ -212,7 +180,7 @@ def ui_command(port: int, **options: Any) -> None:
         os.execv(dg_command, [str(dg_command), "dev", "--host", "127.0.0.1", "--port", str(port)])
 
 
-for command in (*CATALOG_COMMANDS, store_group):
+for command in (*CATALOG_COMMANDS, store_group, init_command, predict_command):
     main.add_command(command)
 
 

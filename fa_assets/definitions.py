@@ -12,10 +12,18 @@ from fa_assets.assets.clips import clip_assets
 from fa_assets.assets.comparison import comparison_asset
 from fa_assets.assets.embeddings import embeddings_asset
 from fa_assets.assets.evaluation import metrics_asset, predictions_asset
+from fa_assets.assets.experiments import experiments_asset
 from fa_assets.assets.export import notebook_artifacts_asset
 from fa_assets.assets.model import model_assets
 from fa_assets.assets.report import report_asset
 from fa_assets.assets.source import curated_recordings
+from fa_assets.assets.submission import (
+    final_classifier_asset,
+    submission_asset,
+    test_clips_asset,
+    test_embeddings_asset,
+    test_metrics_asset,
+)
 from fa_assets.assets.words import with_words
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.automation.jobs import everything, stage_jobs, verify_checkpoint
@@ -75,8 +83,32 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             label_audit,
         ]
     )
+    asset_checks += checks.submission_checks(metrics["mc5"], metrics["center"], settings)
+    asset_checks += checks.reproduction_checks(metrics["mc5"])
+    experiments = experiments_asset(settings, [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"])])
+    test_clips = test_clips_asset(class_vocabulary)
+    test_embeddings = test_embeddings_asset(settings, [test_clips, cnn14_checkpoint])
+    final_classifier = final_classifier_asset(
+        settings, [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"])]
+    )
+    submission = submission_asset(
+        settings,
+        [
+            class_vocabulary,
+            test_clips,
+            all_folds_of(test_embeddings),
+            final_classifier,
+            *(all_folds_of(one) for one in predictions.values()),
+            metrics["mc5"],
+        ],
+    )
+    test_metrics = test_metrics_asset([class_vocabulary, test_clips, submission, all_folds_of(predictions["mc5"])])
+    test_stage = [test_clips, test_embeddings, final_classifier, submission, test_metrics]
     return dg.Definitions(
-        assets=with_policies(with_words([*assets, comparison, label_audit, notebook_artifacts, report]), settings),
+        assets=with_policies(
+            with_words([*assets, comparison, label_audit, notebook_artifacts, report, experiments, *test_stage]),
+            settings,
+        ),
         asset_checks=asset_checks,
         jobs=[everything, *stage_jobs, verify_checkpoint],
         sensors=refresh_sensors(settings),

@@ -107,6 +107,19 @@ class Settings(BaseSettings):
         description="A program that is called with the path of the report when a run fails, e.g. to send mail.",
     )
 
+    experiments: str | None = Field(
+        default=None,
+        description="Other classifiers to try on the same folds, separated by spaces: name=value,... with C, tol, weights, "
+        "norm, pool, crops; or all. Default: none.",
+    )
+    min_lwlrap: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the centre crop's on the same clips, "
+        "less 0.01 and what the choice of clips explains (95% paired bootstrap).",
+    )
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:

@@ -8,6 +8,8 @@ import soundfile
 
 CLASSES = ("Tone", "Noise", "Click", "Sweep")
 N_CLIPS = 24
+TEST_FNAMES = ("t1.wav", "t0.wav", "t2.wav")
+"""In the order of sample_submission.csv; the labels of all but the last are in test.csv."""
 
 
 def sound(label: str, seconds: float, rate: int, rng: np.random.Generator) -> np.ndarray:
@@ -32,7 +34,8 @@ def make_clip(path: Path, labels: tuple[str, ...], index: int) -> None:
 
 
 def make_small_dataset(folder: Path) -> None:
-    """Write the dataset in the Kaggle layout: `N_CLIPS` clips named 00.wav and so on, the classes in `CLASSES` order."""
+    """Write the dataset in the Kaggle layout: `N_CLIPS` clips named 00.wav and so on, the classes in
+    `CLASSES` order, and three test clips."""
     (folder / "train_curated").mkdir(parents=True)
     rows = ["fname,labels"]
     for index in range(N_CLIPS):
@@ -40,4 +43,9 @@ def make_small_dataset(folder: Path) -> None:
         make_clip(folder / "train_curated" / f"{index:02}.wav", labels, index)
         rows.append(f'{index:02}.wav,"{",".join(labels)}"')
     (folder / "train_curated.csv").write_text("\n".join(rows) + "\n")
-    (folder / "sample_submission.csv").write_text("fname," + ",".join(CLASSES) + "\n")
+    (folder / "test").mkdir()
+    for index, fname in enumerate(TEST_FNAMES):
+        make_clip(folder / "test" / fname, (CLASSES[index],), 200 + index)
+    submission = ["fname," + ",".join(CLASSES), *(fname + ",0" * len(CLASSES) for fname in TEST_FNAMES)]
+    (folder / "sample_submission.csv").write_text("\n".join(submission) + "\n")
+    (folder / "test.csv").write_text('fname,labels,usage\nt0.wav,"Noise,Tone",Private\nt1.wav,Tone,Public\n')

@@ -68,7 +68,7 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 )
             with work.phase("inspect"):
                 intake = inspect_clips(
-                    source,
+                    source.clips_folder,
                     labelled,
                     on_bad_clip=settings.on_bad_clip,
                     threads=usable_cpus(),

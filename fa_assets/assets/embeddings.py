@@ -1,6 +1,7 @@
 """The embeddings of one crop scheme, a fold at a time or all in one run."""
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,11 +34,10 @@ def embeddings_asset(
     scheme: CropScheme, settings: Settings, upstream: list[dg.AssetsDefinition]
 ) -> dg.AssetsDefinition:
     """The asset `<scheme>_embeddings`; `upstream` are curated_clips, folds and cnn14_checkpoint."""
-    recipe = Recipe("1", {"scheme": scheme.name, "precision": settings.precision})
-    name = f"{scheme.name}_embeddings"
+    recipe = Recipe("2", {"scheme": scheme.name, "precision": settings.precision})
 
     @dg.asset(
-        name=name,
+        name=f"{scheme.name}_embeddings",
         group_name="embeddings",
         deps=upstream,
         partitions_def=FOLDS,
@@ -56,62 +56,84 @@ def embeddings_asset(
         encoder: EncoderSettings,
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
-        from fa_assets.panns.encoder import encoder_fingerprint
-        from fa_assets.plots.embeddings import projection, throughput
-
         with recorder.materialization(context, recipe) as work:
             encoder.check_device()
             clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
-            weights = Weights.read(work)
-            network = encoder.lazy(weights.path, weights.sha1)
-            store = EmbeddingStore(recorder.root, encoder_fingerprint(weights.sha1, settings.precision))
-            labels = _labels(work)
-            for fold in sorted(context.partition_keys):
-                own = clips[int(fold)]
-                watch = Stopwatch(progress.track(context.log, f"{name}, fold {fold}", "clips"))
-                with work.phase("embed"):
-                    result = embed_clips(
-                        own,
-                        scheme,
-                        store,
-                        network,
-                        threads=usable_cpus(),
-                        progress=watch,
-                    )
-                context.log.info(
-                    f"fold {fold}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
-                )
-                table = pa.table(
-                    [[clip.fname for clip in own], embedding_column(result.vectors)], schema=tables.EMBEDDINGS
-                )
-                crops = result.crops_computed + result.crops_reused
-                with work.phase("draw"):
-                    drawn = pictures(
-                        context.log,
-                        {
-                            "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
-                            "projection": partial(projection, result.vectors, [labels[clip.fname] for clip in own]),
-                        },
-                    )
-                work.write(
-                    table,
-                    partition=fold,
-                    data_version=work.version_from_inputs(),
-                    facts={
-                        "clips": len(own),
-                        "crops_computed": result.crops_computed,
-                        "crops_reused": result.crops_reused,
-                        "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
-                        "clips_per_second": round(len(own) / result.seconds, 2) if result.crops_computed else None,
-                        "weights_trained": weights.trained,
-                        "encoder_fingerprint": store.fingerprint,
-                    },
-                    display=drawn,
-                    environment=network.environment,
-                )
+            parts = {str(fold): own for fold, own in clips.items()}
+            embed_partitions(context, work, scheme, settings, encoder, progress, parts, _labels(work))
         return work.result(tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS))
 
     return embeddings
+
+
+def embed_partitions(
+    context: dg.AssetExecutionContext,
+    work: Materialization,
+    scheme: CropScheme,
+    settings: Settings,
+    encoder: EncoderSettings,
+    progress: ProgressReporter,
+    clips: Mapping[str, list[Clip]],
+    labels: Mapping[str, Sequence[str]],
+    schema: pa.Schema = tables.EMBEDDINGS,
+    part_name: str = "fold",
+) -> None:
+    """Embed and write every partition of the run.
+
+    Args:
+        clips: those of each partition, in the order of the rows.
+        labels: of each clip, for the colours of a picture.
+        schema: of the value.
+        part_name: what a partition is called.
+    """
+    from fa_assets.panns.encoder import encoder_fingerprint
+    from fa_assets.plots.embeddings import projection, throughput
+
+    weights = Weights.read(work)
+    network = encoder.lazy(weights.path, weights.sha1)
+    store = EmbeddingStore(work.root, encoder_fingerprint(weights.sha1, settings.precision))
+    for part in sorted(context.partition_keys):
+        own = clips[part]
+        watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))
+        with work.phase("embed"):
+            result = embed_clips(own, scheme, store, network, threads=usable_cpus(), progress=watch)
+        context.log.info(
+            f"{part_name} {part}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
+        )
+        table = pa.table([[clip.fname for clip in own], embedding_column(result.vectors)], schema=schema)
+        crops = result.crops_computed + result.crops_reused
+        with work.phase("draw"):
+            drawn = pictures(
+                context.log,
+                {
+                    "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
+                    "projection": partial(projection, result.vectors, [labels[clip.fname] for clip in own]),
+                },
+            )
+        work.write(
+            table,
+            partition=part,
+            data_version=work.version_from_inputs(),
+            facts={
+                "clips": len(own),
+                "crops_computed": result.crops_computed,
+                "crops_reused": result.crops_reused,
+                "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
+                "clips_per_second": round(len(own) / result.seconds, 2) if result.crops_computed else None,
+                "weights_trained": weights.trained,
+                "encoder_fingerprint": store.fingerprint,
+            },
+            details={"encoder_fingerprint": store.fingerprint},
+            display=drawn,
+            environment=network.environment,
+        )
+
+
+def clips_of(table: pa.Table, folder: Path) -> list[Clip]:
+    """The rows of curated_clips or test_clips as clips to embed, which lie in `folder`."""
+    fnames = table["fname"].to_pylist()
+    columns = (fnames, clip_paths(folder, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
+    return [Clip(*fields) for fields in zip(*columns, strict=True)]
 
 
 def _in_words(scheme: CropScheme) -> str:
@@ -143,11 +165,9 @@ def _clips_by_fold(work: Materialization, dataset: KaggleDataset) -> dict[int, l
     """The clips of every fold, each in file order."""
     table = work.read("curated_clips").table
     folds = work.read("folds").table
-    fnames = table["fname"].to_pylist()
-    if folds["fname"].to_pylist() != fnames:
+    if folds["fname"].to_pylist() != table["fname"].to_pylist():
         raise UserError("folds were made for other clips than curated_clips has now: materialize folds again.")
-    columns = (fnames, clip_paths(dataset, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
     by_fold: dict[int, list[Clip]] = {fold: [] for fold in range(N_FOLDS)}
-    for fold, *fields in zip(folds["fold"].to_pylist(), *columns, strict=True):
-        by_fold[fold].append(Clip(*fields))
+    for fold, clip in zip(folds["fold"].to_pylist(), clips_of(table, dataset.clips_folder), strict=True):
+        by_fold[fold].append(clip)
     return by_fold

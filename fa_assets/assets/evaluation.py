@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from fa_assets.assets import tables
 from fa_assets.assets.display import pictures, records
+from fa_assets.catalog.environment import library_versions
 from fa_assets.catalog.ledger import MetricRow
 from fa_assets.errors import UserError
+from fa_assets.evaluation.classifier_file import ClassifierOrigin, StoredClassifier, save_classifier
 from fa_assets.evaluation.confusion import most_confused
 from fa_assets.evaluation.lwlrap import lwlrap_sums
 from fa_assets.evaluation.metric_table import rows_of, total_of
@@ -43,7 +45,7 @@ def predictions_asset(
         description="Out-of-fold logits and probabilities of the fold's clips, one row per clip and class, from standardised "
         "one-vs-rest "
         f"logistic regressions (C={settings.regularization_c:g}, L-BFGS, at most {settings.max_iter} iterations) fitted on "
-        f"{scheme}_embeddings of the other folds.",
+        f"{scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
     )
     def oof_predictions(
         context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
@@ -58,6 +60,7 @@ def predictions_asset(
             fnames = np.array(clips["fname"].to_pylist(), dtype=object)
             truth = multi_hot(clips["labels"].to_pylist(), classes)
             features = stack_by_clip(work, f"{scheme}_embeddings", fnames, fold_of)
+            fingerprint = fingerprint_of(work, f"{scheme}_embeddings")
             for fold in sorted(context.partition_keys):
                 held_out = fold_of == int(fold)
                 with work.phase("fit"):
@@ -90,12 +93,24 @@ def predictions_asset(
                     )
                 )
                 columns = ["class_name", "positives", "iterations", "converged", "trained"]
+                version = work.version_from_inputs()
+                file = work.root / "classifiers" / f"{scheme}_fold_{fold}.npz"
+                origin = ClassifierOrigin(
+                    asset=name,
+                    partition=fold,
+                    data_version=version,
+                    scheme=scheme,
+                    encoder_fingerprint=fingerprint,
+                    settings=recipe.settings,
+                    versions=library_versions(),
+                )
+                save_classifier(file, StoredClassifier(model, tuple(classes), origin))
                 work.write(
                     _prediction_table(
                         fnames[held_out], classes, truth[held_out], logits, probabilities_from_logits(logits)
                     ),
                     partition=fold,
-                    data_version=work.version_from_inputs(),
+                    data_version=version,
                     facts={
                         "clips": int(held_out.sum()),
                         "training_clips": int((~held_out).sum()),
@@ -106,6 +121,7 @@ def predictions_asset(
                     },
                     display={"classifiers": records(columns, per_class)},
                     details={"classifiers": [dict(zip(columns, row, strict=True)) for row in per_class]},
+                    extra_files=[file],
                 )
         return work.result(
             tables.column_schema(tables.PREDICTIONS), tables.column_lineage(tables.PREDICTIONS, scheme=scheme)
@@ -201,6 +217,20 @@ def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of
         stacked[rows] = vectors
     assert stacked is not None
     return stacked
+
+
+def fingerprint_of(work: Materialization, asset: str, partitions: Sequence[str] = FOLD_NAMES) -> str:
+    """The fingerprint of the encoder that made all partitions of an embeddings asset, which are read as inputs.
+
+    Raises:
+        UserError: they were made by different encoders.
+    """
+    found = {work.read(asset, one).header.details.get("encoder_fingerprint") for one in partitions}
+    if len(found) != 1 or None in found:
+        raise UserError(
+            f"{asset} was made by different encoders, or by an older fa_assets: materialize all of it again."
+        )
+    return str(found.pop())
 
 
 def _prediction_table(

@@ -167,6 +167,95 @@ LABEL_AUDIT = pa.schema(
     ]
 )
 
+TEST_CLIPS = pa.schema(
+    [
+        _column("fname", pa.string(), "file name in test/, in the order of sample_submission.csv"),
+        _column("labels", pa.list_(pa.string()), "from test.csv, null where not known"),
+        _column("usage", pa.string(), "from test.csv: Public or Private, empty where there is none"),
+        *(CLIPS.field(name) for name in ("sample_rate", "channels", "frames", "seconds", "sha256")),
+    ]
+)
+
+TEST_EMBEDDINGS = pa.schema(
+    [
+        _column("fname", pa.string(), "the shard's test clips: every fifth row of test_clips", "test_clips.fname"),
+        _column("embedding", pa.list_(pa.float32()), "CNN14's 2048-d embedding, mean over crops", "test_clips.sha256"),
+    ]
+)
+
+CLASSIFIER = pa.schema(
+    [
+        _column("class_name", pa.string(), "every class, in vocabulary order", "class_vocabulary.class_name"),
+        _column("positives", pa.int64(), "clips that carry it", "curated_clips.labels"),
+        _column("iterations", pa.int64(), "of L-BFGS", "mc5_embeddings.embedding curated_clips.labels"),
+        _column("converged", pa.bool_(), "whether the solver stopped by itself"),
+        _column("trained", pa.bool_(), "false without positives or without negatives", "curated_clips.labels"),
+        _column(
+            "intercept",
+            pa.float64(),
+            "the log-odds of a clip with average features",
+            "mc5_embeddings.embedding curated_clips.labels",
+        ),
+        _column(
+            "coefficient_norm",
+            pa.float64(),
+            "Euclidean norm of the coefficients, per standard deviation of the features",
+            "mc5_embeddings.embedding curated_clips.labels",
+        ),
+    ]
+)
+
+SUBMISSION = pa.schema(
+    [
+        _column("model", pa.string(), "final (of all clips) or fold_mean (mean of the fold models)"),
+        _column("fname", pa.string(), "the test clips, in the order of test_clips", "test_clips.fname"),
+        _column(
+            "class_name",
+            pa.string(),
+            "every class, in vocabulary order, for each clip",
+            "class_vocabulary.class_name",
+        ),
+        _column("probability", pa.float64(), "as in the submission file, 0 to 1", "test_mc5_embeddings.embedding"),
+    ]
+)
+
+TEST_METRICS = pa.schema(
+    [
+        _column("model", pa.string(), "final, fold_mean, or out_of_fold on the curated clips", "submission.model"),
+        _column("scope", pa.string(), "all, a usage (Public, Private), or curated", "test_clips.usage"),
+        _column("clips", pa.int64(), "with labels", "test_clips.labels"),
+        _column(
+            "lwlrap",
+            pa.float64(),
+            "label-weighted label-ranking average precision",
+            "submission.probability test_clips.labels",
+        ),
+        _column(
+            "map",
+            pa.float64(),
+            "mean over classes with positives of average precision",
+            "submission.probability test_clips.labels",
+        ),
+    ]
+)
+
+_EXPERIMENT = "mc5_embeddings.embedding curated_clips.labels folds.fold"
+
+EXPERIMENTS = pa.schema(
+    [
+        _column("variant", pa.string(), "what differs from the baseline, or the nested choice in each fold"),
+        _column("lwlrap", pa.float64(), "out of fold", _EXPERIMENT),
+        _column("difference", pa.float64(), "to the baseline's LWLRAP", _EXPERIMENT),
+        _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over clips)", _EXPERIMENT),
+        _column("high", pa.float64(), "upper end", _EXPERIMENT),
+        _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", _EXPERIMENT),
+        _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", _EXPERIMENT),
+        _column(
+            "chosen", pa.list_(pa.string()), "of the nested choice: the variant of each fold, in order", _EXPERIMENT
+        ),
+    ]
+)
+
 FILES = pa.schema(
     [
         _column("path", pa.string(), "relative to the storage folder"),

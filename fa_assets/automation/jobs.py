@@ -10,6 +10,7 @@ _STAGES = {
     "model": "The weights: fetched where needed, and verified.",
     "embeddings": "The embeddings of every fold; what is in the embedding store is not computed again.",
     "evaluation": "Out-of-fold predictions, metrics and the comparison.",
+    "submission": "The test stage: test clips, final classifier, submission and its figures.",
     "export": "The files of the original notebook, and the report.",
 }
 

@@ -47,6 +47,11 @@ def collect_environment(device: str | None = None) -> dict[str, str | int | bool
     return {**dict(_constant_part()), "device": device}
 
 
+def library_versions() -> dict[str, str | int | bool | None]:
+    """The versions of Python and of `LIBRARIES`; None for what is not there."""
+    return {name: value for name, value in _constant_part() if name in ("python", *LIBRARIES)}
+
+
 @functools.cache
 def _constant_part() -> tuple[tuple[str, str | int | bool | None], ...]:
     commit, dirty = checkout_state(Path(__file__).parents[2])

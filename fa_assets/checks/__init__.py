@@ -7,5 +7,14 @@ from fa_assets.checks.clips import clip_checks
 from fa_assets.checks.embeddings import embedding_checks
 from fa_assets.checks.evaluation import evaluation_checks
 from fa_assets.checks.model import model_checks
+from fa_assets.checks.reproduction import reproduction_checks
+from fa_assets.checks.submission import submission_checks
 
-__all__ = ["clip_checks", "embedding_checks", "evaluation_checks", "model_checks"]
+__all__ = [
+    "clip_checks",
+    "embedding_checks",
+    "evaluation_checks",
+    "model_checks",
+    "reproduction_checks",
+    "submission_checks",
+]

@@ -3,14 +3,17 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
-from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips, locate_clip
+from fa_assets.dataset.kaggle import LabelledClips, locate_clip
 from fa_assets.errors import BadInputError
 from fa_assets.progress import ProgressCallback, no_progress
 
 log = logging.getLogger(__name__)
+
+_WAY_OUT = "Mend or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
 
 
 @dataclass(frozen=True)
@@ -39,30 +42,33 @@ class Intake:
 
 
 def inspect_clips(
-    dataset: KaggleDataset,
+    folder: Path,
     labelled: LabelledClips,
     *,
     on_bad_clip: Literal["fail", "skip"] = "fail",
     threads: int = 2,
     progress: ProgressCallback = no_progress,
+    way_out: str = _WAY_OUT,
 ) -> Intake:
     """Decode every clip and hash its bytes.
 
     Args:
+        folder: where the clips lie.
         on_bad_clip: ``fail`` refuses the set, naming every bad clip; ``skip`` leaves bad clips out and lists them.
         threads: how many clips are decoded at once.
         progress: called with (clips done, clips in all).
+        way_out: what to do about bad clips, a sentence for the error.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
     """
-    folder = dataset.clips_folder.resolve()
+    base = folder.resolve()
     clips: list[InspectedClip] = []
     bad: list[BadClip] = []
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(folder, fname))
+            return inspect_clip(locate_clip(base, fname))
         except BadClipError as error:
             return BadClip(fname, str(error))
 
@@ -84,10 +90,9 @@ def inspect_clips(
     offenders = [f"{clip.fname}: {clip.reason}" for clip in bad]
     if bad and on_bad_clip == "fail":
         raise BadInputError(
-            f"{len(bad)} of {len(labelled.fnames)} clips in {dataset.clips_folder} cannot be used. Mend or remove them, "
-            "or set FA_ON_BAD_CLIP=skip to leave them out.",
+            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {way_out}",
             offenders,
         )
     if not clips:
-        raise BadInputError(f"No clip in {dataset.clips_folder} can be used.", offenders)
+        raise BadInputError(f"No clip in {folder} can be used.", offenders)
     return Intake(tuple(clips), tuple(bad))

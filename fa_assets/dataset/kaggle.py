@@ -50,12 +50,20 @@ class KaggleDataset:
         return self.root / "train_curated_folds.csv"
 
     @property
+    def test_folder(self) -> Path:
+        return self.root / "test"
+
+    @property
     def test_csv(self) -> Path:
         return self.root / "test.csv"
 
     def tables(self) -> list[Path]:
         """The CSV files that are there."""
-        return [path for path in (self.labels_csv, self.sample_submission_csv, self.folds_csv) if path.is_file()]
+        return [
+            path
+            for path in (self.labels_csv, self.sample_submission_csv, self.folds_csv, self.test_csv)
+            if path.is_file()
+        ]
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,16 @@ class LabelledClips:
 
     fnames: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class SubmissionClips:
+    """The clips of the test set: `fnames` and, for each, its labels (None where they are not known) and its usage ("" where
+    there is none; Public or Private in FSDKaggle2019)."""
+
+    fnames: tuple[str, ...]
+    labels: tuple[tuple[str, ...] | None, ...]
+    usage: tuple[str, ...]
 
 
 def read_labels(dataset: KaggleDataset) -> LabelledClips:
@@ -169,22 +187,71 @@ def locate_clip(folder: Path, fname: str) -> Path:
     return path
 
 
-def clip_paths(dataset: KaggleDataset, fnames: Sequence[str]) -> list[Path]:
-    """Where the clips lie; `fnames` as checked by `read_labels`.
+def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> SubmissionClips:
+    """The clips of the test set, none without a `test/` folder: the rows of `sample_submission.csv`, in order; where it has
+    none, what lies in the folder, sorted.
+
+    Raises:
+        BadInputError: fnames that are unsafe, twice there or not in the folder; rows of `test.csv` that are twice there or have
+            labels that are no classes. All are named.
+    """
+    if not dataset.test_folder.is_dir():
+        return SubmissionClips((), (), ())
+    there = submission_files(dataset)
+    path = dataset.sample_submission_csv
+    fnames = _read_csv(path, required=("fname",)).column("fname") if path.is_file() else []
+    offenders = _bad_fnames(fnames) or [
+        f"{name!r}: not in {dataset.test_folder}" for name in fnames if name not in there
+    ]
+    if offenders:
+        raise BadInputError(
+            f"{path} names test clips that cannot be used; mend it, or move {dataset.test_folder} away.", offenders
+        )
+    fnames = fnames or list(there)
+    known: dict[str, tuple[tuple[str, ...], str]] = {}
+    if dataset.test_csv.is_file():
+        table = _read_csv(dataset.test_csv, required=("fname", "labels"))
+        names = table.column("fname")
+        labels = [_split_labels(text) for text in table.column("labels")]
+        usage = table.column("usage") if "usage" in table.header else [""] * len(names)
+        known = dict(zip(names, zip(labels, usage, strict=True), strict=True))
+        offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
+        offenders += [
+            f"{name!r}: {label!r} is no class" for name in known for label in known[name][0] if label not in classes
+        ]
+        if offenders:
+            raise BadInputError(f"{dataset.test_csv} has rows that cannot be used; mend it.", offenders)
+    return SubmissionClips(
+        tuple(fnames),
+        tuple(known[name][0] if name in known else None for name in fnames),
+        tuple(known[name][1] if name in known else "" for name in fnames),
+    )
+
+
+def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
+    """What lies in the `test/` folder, by fname, sorted; hidden files are left out."""
+    base = dataset.test_folder
+    found = (path for path in base.rglob("*") if path.is_file()) if base.is_dir() else ()
+    named = {path.relative_to(base).as_posix(): path for path in found}
+    return {name: named[name] for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
+    """Where the clips of a folder lie; `fnames` as checked by `read_labels` or `read_submission_clips`.
 
     Raises:
         BadInputError: clips that `locate_clip` refuses, all of them named.
     """
-    folder = dataset.clips_folder.resolve()
+    base = folder.resolve()
     paths: list[Path] = []
     offenders: list[str] = []
     for fname in fnames:
         try:
-            paths.append(locate_clip(folder, fname))
+            paths.append(locate_clip(base, fname))
         except BadClipError as error:
             offenders.append(f"{fname}: {error}")
     if offenders:
-        raise BadInputError(f"Clips in {dataset.clips_folder} that are not read; mend or remove them.", offenders)
+        raise BadInputError(f"Clips in {folder} that are not read; mend or remove them.", offenders)
     return paths
 
 

@@ -1,4 +1,4 @@
-"""The state of a dataset folder as one data version: its CSV files and the bytes of every clip they name.
+"""The state of a dataset folder as one data version: its CSV files, the bytes of every clip they name, and the test clips.
 
 Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that looking again costs a `stat` per clip.
 A look may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
@@ -7,12 +7,19 @@ A look may be given a time limit: what it hashed until then is remembered, and t
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError
-from fa_assets.dataset.kaggle import KaggleDataset, locate_clip, read_labels, tables_digest
+from fa_assets.dataset.kaggle import (
+    KaggleDataset,
+    LabelledClips,
+    locate_clip,
+    read_labels,
+    submission_files,
+    tables_digest,
+)
 from fa_assets.storage.atomic import digest_file, replacing
 
 
@@ -66,10 +73,11 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     clips: dict[str, str] = {}
     version = hashlib.sha256(tables_digest(dataset).encode())
     size = 0
-    folder = dataset.clips_folder.resolve()
-    for fname, labels in zip(labelled.fnames, labelled.labels, strict=True):
+    labels_of = dict(zip(labelled.fnames, labelled.labels, strict=True))
+    for fname, folder, name in _watched(dataset, labelled):
+        labels = labels_of.get(fname, ())
         try:
-            path = locate_clip(folder, fname)
+            path = locate_clip(folder, name)
         except BadClipError as error:
             version.update(f"{fname}\0{error}\0".encode())
             continue
@@ -92,7 +100,9 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
         version.update(f"{fname}\0{sha256}\0".encode())
     if seen != known:
         _remember(seen, memory)
-    return RecordingsState(version.hexdigest()[:16], len(labelled.fnames), len(seen), size, clips)
+    return RecordingsState(
+        version.hexdigest()[:16], len(labelled.fnames), sum(name in seen for name in labelled.fnames), size, clips
+    )
 
 
 def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Change:
@@ -102,6 +112,17 @@ def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Chang
         changed=sum(before[fname] != digest for fname, digest in after.items() if fname in before),
         removed=len(before.keys() - after.keys()),
     )
+
+
+def _watched(dataset: KaggleDataset, labelled: LabelledClips) -> Iterator[tuple[str, Path, str]]:
+    """Every file that counts: the clips that the CSV names, and what lies in `test/` under a name that no clip has.
+
+    Each as the name it is known by, its folder (resolved) and its name there.
+    """
+    folder = dataset.clips_folder.resolve()
+    yield from ((fname, folder, fname) for fname in labelled.fnames)
+    folder = dataset.test_folder.resolve()
+    yield from ((f"/test/{fname}", folder, fname) for fname in submission_files(dataset))
 
 
 def _remembered(memory: Path) -> dict[str, list[str | int]]:

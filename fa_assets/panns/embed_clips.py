@@ -20,6 +20,7 @@ import numpy as np
 from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.panns.architecture import EMBEDDING_SIZE
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
@@ -83,7 +84,7 @@ def embed_clips(
     """Embed every clip: the weighted mean over the scheme's crops.
 
     Args:
-        clips: at least one.
+        clips: none gives no vectors.
         scheme: where the crops lie.
         store: where the crops' embeddings are kept, of the same encoder.
         encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
@@ -94,6 +95,8 @@ def embed_clips(
         BadInputError: clips whose bytes changed or that no longer decode, all of them named; what was computed is kept.
     """
     started = time.perf_counter()
+    if not clips:
+        return ClipEmbeddings(np.empty((0, EMBEDDING_SIZE), np.float32), 0, 0, 0.0)
     crops_of = [
         [
             (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)

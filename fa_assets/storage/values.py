@@ -2,6 +2,7 @@
 
     <root>/values/<asset>/<asset>.parquet
     <root>/values/<asset>/fold=<k>/<asset>.parquet
+    <root>/values/test_<...>/shard=<k>/test_<...>.parquet        of the test clips, which have no folds
 
 Every file carries its own header in the Parquet metadata: which data version it is, by which code version and from
 which inputs it was made. So a reader knows exactly what it read, whatever was written since. Files are replaced
@@ -72,7 +73,9 @@ class ValueStore:
     def path(self, asset: str, partition: str | None = None) -> StoragePath:
         """Where the value of an asset (and fold) lies, whether or not it is there."""
         folder = self.folder / asset
-        return (folder if partition is None else folder / f"fold={partition}") / f"{asset}.parquet"
+        if partition is not None:
+            folder /= f"{'shard' if asset.startswith('test_') else 'fold'}={partition}"
+        return folder / f"{asset}.parquet"
 
     def write(self, table: pa.Table, header: ValueHeader) -> StoragePath:
         """Store a table with its header, replacing what was there; return the file's path."""

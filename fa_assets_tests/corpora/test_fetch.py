@@ -58,7 +58,7 @@ def test_fsdkaggle2019_in_kaggles_layout_and_order(serve, tmp_path, kaggle_site)
     dataset = KaggleDataset(tmp_path)
     labelled = read_labels(dataset)
     assert read_classes(dataset, labelled) == small.CLASSES
-    assert len(inspect_clips(dataset, labelled).clips) == 6
+    assert len(inspect_clips(dataset.clips_folder, labelled).clips) == 6
     assert sorted(path.name for path in (tmp_path / "test").iterdir()) == ["x.wav", "y.wav", "z.wav"]
     assert not (tmp_path / "train_curated_folds.csv").exists()
     source = (tmp_path / "SOURCE.txt").read_text()
@@ -168,7 +168,7 @@ def test_esc50_keeps_its_own_folds(serve, tmp_path) -> None:
     folds = read_given_folds(dataset, labelled.fnames, 5)
     assert folds is not None
     assert folds.tolist() == [int(fname[0]) - 1 for fname in labelled.fnames]
-    assert len(inspect_clips(dataset, labelled).clips) == 10
+    assert len(inspect_clips(dataset.clips_folder, labelled).clips) == 10
     assert (tmp_path / "meta" / "LICENSE").is_file() and not (tmp_path / "meta" / "README.md").exists()
 
 
@@ -179,7 +179,7 @@ def test_fsd50k_from_split_archives(serve, tmp_path) -> None:
     dataset = KaggleDataset(tmp_path)
     labelled = read_labels(dataset)
     assert read_classes(dataset, labelled) == small.CLASSES
-    assert len(inspect_clips(dataset, labelled).clips) == 12
+    assert len(inspect_clips(dataset.clips_folder, labelled).clips) == 12
     assert (tmp_path / "train_curated" / "64763.wav").read_bytes() == small.wav(64763)
     assert (tmp_path / "test" / "175151.wav").read_bytes() == small.wav(175151)
     assert rows(tmp_path / "test.csv")[0] == ["fname", "labels"]

@@ -39,7 +39,7 @@ BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "link.wav", "missing.wav
 
 
 def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
-    intake = inspect_clips(dataset, labelled("stereo.flac", "good.wav"))
+    intake = inspect_clips(dataset.clips_folder, labelled("stereo.flac", "good.wav"))
     assert [clip.fname for clip in intake.clips] == ["stereo.flac", "good.wav"]
     assert [(c.info.sample_rate, c.info.channels, c.info.frames) for c in intake.clips] == [
         (22050, 2, 4410),
@@ -50,12 +50,12 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
 
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="6 of 7 clips.*FA_ON_BAD_CLIP=skip") as caught:
-        inspect_clips(dataset, labelled("good.wav", *BAD))
+        inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
     assert [line.split(":")[0] for line in caught.value.offenders] == list(BAD)
 
 
 def test_skip_leaves_bad_clips_out_and_lists_them(dataset: KaggleDataset) -> None:
-    intake = inspect_clips(dataset, labelled(*BAD, "good.wav"), on_bad_clip="skip")
+    intake = inspect_clips(dataset.clips_folder, labelled(*BAD, "good.wav"), on_bad_clip="skip")
     assert [clip.fname for clip in intake.clips] == ["good.wav"]
     assert [clip.fname for clip in intake.bad] == list(BAD)
     assert all(clip.reason for clip in intake.bad)
@@ -63,7 +63,7 @@ def test_skip_leaves_bad_clips_out_and_lists_them(dataset: KaggleDataset) -> Non
 
 def test_skip_with_nothing_left_is_an_error(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="No clip"):
-        inspect_clips(dataset, labelled(*BAD), on_bad_clip="skip")
+        inspect_clips(dataset.clips_folder, labelled(*BAD), on_bad_clip="skip")
 
 
 OUT = "a link that leads out of the folder of clips"
@@ -97,7 +97,9 @@ def plant_links(dataset: KaggleDataset) -> None:
 
 def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> None:
     plant_links(dataset)
-    intake = inspect_clips(dataset, labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"), on_bad_clip="skip")
+    intake = inspect_clips(
+        dataset.clips_folder, labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"), on_bad_clip="skip"
+    )
     assert {clip.fname: clip.reason for clip in intake.bad} == HARD_CASES
     assert [clip.fname for clip in intake.clips] == ["also/inner.wav", "sub/inner.wav"]
 
@@ -105,7 +107,7 @@ def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> Non
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     with pytest.raises(BadInputError, match="not read") as caught:
-        clip_paths(dataset, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"])
+        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"])
     assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
 
 
@@ -115,9 +117,9 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
     (elsewhere / "train_curated").symlink_to(dataset.clips_folder)
     (tmp_path / "root").symlink_to(elsewhere)
     linked = KaggleDataset(tmp_path / "root")
-    assert [clip.fname for clip in inspect_clips(linked, labelled("good.wav")).clips] == ["good.wav"]
+    assert [clip.fname for clip in inspect_clips(linked.clips_folder, labelled("good.wav")).clips] == ["good.wav"]
     with pytest.raises(BadInputError, match="leads out"):
-        inspect_clips(linked, labelled("link.wav", "good.wav"))
+        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"))
 
 
 def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
@@ -135,5 +137,5 @@ def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
 
     monkeypatch.setattr("fa_assets.dataset.clips.inspect_clip", inspect)
     with pytest.raises(KeyboardInterrupt):
-        inspect_clips(dataset, labelled(*["good.wav"] * 2_000), progress=interrupt)
+        inspect_clips(dataset.clips_folder, labelled(*["good.wav"] * 2_000), progress=interrupt)
     assert len(inspected) < 1_000

@@ -5,7 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fa_assets.dataset.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
+from fa_assets.dataset.kaggle import (
+    KaggleDataset,
+    read_classes,
+    read_given_folds,
+    read_labels,
+    read_submission_clips,
+)
 from fa_assets.errors import BadInputError, UserError
 
 
@@ -123,3 +129,54 @@ def test_given_folds_that_do_not_fit_are_named(dataset: KaggleDataset) -> None:
         read_given_folds(dataset, ["a.wav", "b.wav", "c.wav"], n_folds=3)
     for part in ("'a.wav': 2 rows", "'b.wav': fold '7'", "'d.wav': fold 'x'", "'c.wav': no row", "fold 2: no clip"):
         assert part in str(caught.value)
+
+
+def write_test_set(dataset: KaggleDataset, *fnames: str) -> None:
+    for fname in fnames:
+        (dataset.test_folder / fname).parent.mkdir(parents=True, exist_ok=True)
+        (dataset.test_folder / fname).write_text("audio")
+
+
+def test_the_test_clips_are_the_rows_of_the_sample_submission_with_what_is_known_of_them(
+    dataset: KaggleDataset,
+) -> None:
+    write_test_set(dataset, "a.wav", "b.wav", "c.wav", ".hidden.wav")
+    write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain,Bell\nc.wav,0,0\na.wav,0,0\n")
+    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,Private\n')
+    clips = read_submission_clips(dataset, ("Rain", "Bell"))
+    assert clips.fnames == ("c.wav", "a.wav")
+    assert clips.labels == (None, ("Bell", "Rain"))
+    assert clips.usage == ("", "Public")
+
+
+def test_without_rows_the_test_clips_are_what_lies_in_the_folder_and_without_one_there_are_none(
+    dataset: KaggleDataset,
+) -> None:
+    write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain\nc.wav,0\n")
+    assert read_submission_clips(dataset, ("Rain",)).fnames == ()
+    write_test_set(dataset, "b.wav", "a/c.wav", ".hidden.wav")
+    write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain\n")
+    assert read_submission_clips(dataset, ("Rain",)).fnames == ("a/c.wav", "b.wav")
+
+
+@pytest.mark.parametrize(
+    ("submission", "test", "offenders"),
+    [
+        ("fname,Rain\na.wav,0\ngone.wav,0\n", None, ["'gone.wav': not in"]),
+        ("fname,Rain\na.wav,0\na.wav,0\n", None, ["'a.wav': 2 rows"]),
+        ("fname,Rain\n../a.wav,0\n", None, ["climbs out of the folder"]),
+        ("fname,Rain\na.wav,0\n", "fname,labels\na.wav,Snow\n", ["'a.wav': 'Snow' is no class"]),
+        ("fname,Rain\na.wav,0\n", "fname,labels\na.wav,Rain\na.wav,Rain\n", ["'a.wav': 2 rows"]),
+    ],
+)
+def test_test_clips_that_cannot_be_used_are_named(
+    dataset: KaggleDataset, submission: str, test: str | None, offenders: list[str]
+) -> None:
+    write_test_set(dataset, "a.wav")
+    write(dataset, "fname,labels\nx.wav,Rain\n", submission=submission)
+    if test is not None:
+        dataset.test_csv.write_text(test)
+    with pytest.raises(BadInputError) as caught:
+        read_submission_clips(dataset, ("Rain",))
+    assert len(caught.value.offenders) == len(offenders)
+    assert all(want in got for want, got in zip(offenders, caught.value.offenders, strict=True))

@@ -27,7 +27,7 @@ def test_class_folders(tmp_path) -> None:
     assert not (tmp_path / "train_curated.csv").exists() and not (tmp_path / "train_curated").exists()
     proposal.write()
     dataset = KaggleDataset(tmp_path)
-    intake = inspect_clips(dataset, read_labels(dataset))
+    intake = inspect_clips(dataset.clips_folder, read_labels(dataset))
     assert [clip.fname for clip in intake.clips] == ["cat/1.wav", "dog/1.wav", "dog/deep/2.flac"]
 
 
@@ -35,7 +35,7 @@ def test_clips_that_lie_in_train_curated_already(tmp_path) -> None:
     make_audio(tmp_path / "train_curated", "a/1.wav", "b/2.wav")
     propose(tmp_path).write()
     assert not (tmp_path / "train_curated").is_symlink()
-    assert len(inspect_clips(KaggleDataset(tmp_path), read_labels(KaggleDataset(tmp_path))).clips) == 2
+    assert len(inspect_clips(tmp_path / "train_curated", read_labels(KaggleDataset(tmp_path))).clips) == 2
 
 
 @pytest.mark.parametrize(

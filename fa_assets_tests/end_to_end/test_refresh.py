@@ -21,7 +21,7 @@ from fa_assets_tests.small_dataset import N_CLIPS, make_clip
 
 EMBEDDED_AND_LATER = {
     f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")
-} | {"comparison", "label_audit", "notebook_artifacts", "report"}
+} | {"comparison", "label_audit", "notebook_artifacts", "report", "final_classifier", "submission", "test_metrics"}
 PREDICTED_AND_LATER = {name for name in EMBEDDED_AND_LATER if "embeddings" not in name}
 
 
@@ -160,7 +160,7 @@ def test_other_weights_or_another_precision_never_use_a_stored_row_and_the_old_r
     ("change", "stale"),
     [
         ({"regularization_c": 1.0}, PREDICTED_AND_LATER),
-        ({"precision": "bf16"}, EMBEDDED_AND_LATER),
+        ({"precision": "bf16"}, EMBEDDED_AND_LATER | {"test_mc5_embeddings"}),
         ({"on_bad_clip": "skip"}, {"curated_clips", "folds"} | EMBEDDED_AND_LATER),
         ({"device": "cpu", "batch_size": 2}, set()),
     ],
@@ -185,6 +185,8 @@ def test_a_value_that_was_lost_is_made_again_with_all_that_uses_it(settings: Set
         "label_audit",
         "notebook_artifacts",
         "report",
+        "submission",
+        "test_metrics",
     }
     assert [one.partition for one in outcome.planned if one.asset == "mc5_oof_predictions"] == ["2"]
     assert lost.stat().st_size == pytest.approx(before.size_bytes, rel=0.01)
@@ -210,7 +212,7 @@ def test_bad_input_is_refused_by_name_and_leaves_earlier_results_as_they_were(se
     assert "09.wav: no such file" in failure
     assert digests(settings).keys() == before.keys()
     unchanged = {path for path, digest in digests(settings).items() if digest == before[path]}
-    assert {path for path in before if "class_vocabulary" not in path} <= unchanged
+    assert {path for path in before if not re.search("class_vocabulary|/test_", path)} <= unchanged
 
     skipped = run(settings.model_copy(update={"on_bad_clip": "skip"}))
     assert skipped.failures == ()
@@ -240,7 +242,8 @@ def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypa
     [
         ("mc5_metrics", {"mc5_metrics"}),
         ("comparison, folds", {"comparison", "folds"}),
-        ("center_embeddings+", {"center_embeddings", "center_oof_predictions", "center_metrics", "comparison"}),
+        ("group:submission", {"final_classifier", "submission", "test_clips", "test_mc5_embeddings", "test_metrics"}),
+        ("center_metrics+", {"center_metrics", "comparison", "report"}),
         ("+mc5_embeddings", {"class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint", "mc5_embeddings"}),
         ("group:export", {"notebook_artifacts", "report"}),
     ],

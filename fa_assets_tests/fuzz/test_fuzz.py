@@ -54,7 +54,7 @@ def test_what_cases_are_made_from_is_good(tmp_path: Path) -> None:
     for base in bases():
         (tmp_path / "train_curated" / f"{base.name}{base.suffix}").write_bytes(base.content)
     names = tuple(f"{base.name}{base.suffix}" for base in bases())
-    clips = inspect_clips(KaggleDataset(tmp_path), LabelledClips(names, (("Bark",),) * len(names))).clips
+    clips = inspect_clips(KaggleDataset(tmp_path).clips_folder, LabelledClips(names, (("Bark",),) * len(names))).clips
     assert len(clips) == len(bases())
 
     plant_traps(tmp_path / "tables")
@@ -65,7 +65,7 @@ def test_what_cases_are_made_from_is_good(tmp_path: Path) -> None:
     assert labelled.fnames == CLIPS
     assert read_classes(dataset, labelled) == ("Bark", "Rain")
     assert read_given_folds(dataset, CLIPS, 5) is not None
-    assert len(inspect_clips(dataset, labelled).clips) == len(CLIPS)
+    assert len(inspect_clips(dataset.clips_folder, labelled).clips) == len(CLIPS)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class WrongError(Exception):
 def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
     """Take one clip in and decode it; the reason when it is refused, None when it is accepted."""
     try:
-        (clip,) = inspect_clips(dataset, LabelledClips((fname,), (("Bark",),))).clips
+        (clip,) = inspect_clips(dataset.clips_folder, LabelledClips((fname,), (("Bark",),))).clips
     except BadInputError as error:
         (offender,) = error.offenders
         name, _, reason = offender.partition(": ")
@@ -68,13 +68,13 @@ def judge_tables(dataset: KaggleDataset) -> str | None:
         classes = read_classes(dataset, labelled)
         folds = read_given_folds(dataset, labelled.fnames, N_FOLDS)
         scan_recordings(dataset, dataset.root / "memory.json")
-        intake = inspect_clips(dataset, labelled, on_bad_clip="skip")
+        intake = inspect_clips(dataset.clips_folder, labelled, on_bad_clip="skip")
     except UserError as error:
         if str(dataset.root) not in str(error):
             raise WrongError(f"refused without a name: {error}") from error
         return str(error)
     inside = dataset.clips_folder.resolve()
-    for path in clip_paths(dataset, [clip.fname for clip in intake.clips]):
+    for path in clip_paths(dataset.clips_folder, [clip.fname for clip in intake.clips]):
         if not path.resolve().is_relative_to(inside):
             raise WrongError(f"{path} was read")
     if len(set(labelled.fnames)) < len(labelled.fnames) or len(set(classes)) < len(classes):
@@ -128,7 +128,7 @@ def _together(dataset: KaggleDataset, fnames: Iterable[str], accepted: set[str])
     """The same clips in several threads are judged the same."""
     labelled = LabelledClips(tuple(fnames), tuple(("Bark",) for _ in fnames))
     try:
-        clips = inspect_clips(dataset, labelled, on_bad_clip="skip", threads=4).clips
+        clips = inspect_clips(dataset.clips_folder, labelled, on_bad_clip="skip", threads=4).clips
     except BadInputError:
         clips = ()
     if {clip.fname for clip in clips} != accepted:

@@ -1,0 +1,108 @@
+"""Variants of the classifier, judged on the same folds from embeddings that are there; the default stays as it is."""
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from fa_assets.assets import tables
+from fa_assets.assets.display import records
+from fa_assets.assets.evaluation import fingerprint_of
+from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
+from fa_assets.audio.decode import resampled_length
+from fa_assets.errors import UserError
+from fa_assets.evaluation.experiments import CHOSEN, RESAMPLES, SEED, parse_variants, run_experiments
+from fa_assets.evaluation.labels import multi_hot
+from fa_assets.recipe import Recipe
+from fa_assets.resources.progress import ProgressReporter
+from fa_assets.resources.recorder import Recorder
+from fa_assets.settings import Settings
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+
+
+def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
+    """The asset `experiments`; `upstream` is everything it reads."""
+    variants = parse_variants(settings.experiments or "")
+    names = " ".join(variant.name for variant in variants)
+    recipe = Recipe("1", {"variants": names, "resamples": RESAMPLES, "seed": SEED})
+
+    @dg.asset(group_name="evaluation", deps=upstream, code_version=str(recipe), kinds={"parquet"})
+    def experiments(
+        context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
+    ) -> dg.MaterializeResult:
+        """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
+        bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
+        judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants."""
+        with recorder.materialization(context, recipe) as work:
+            classes = work.read("class_vocabulary").table["class_name"].to_pylist()
+            clips = work.read("curated_clips").table
+            fold_of = np.asarray(work.read("folds").table["fold"])
+            fingerprint = fingerprint_of(work, "mc5_embeddings")
+            outcomes = []
+            if variants:
+                with work.phase("load"):
+                    store = EmbeddingStore(work.root, fingerprint)
+                    crops = _crops(store, clips)
+                with work.phase("experiment"):
+                    outcomes = run_experiments(
+                        variants,
+                        crops,
+                        multi_hot(clips["labels"].to_pylist(), classes),
+                        fold_of,
+                        progress=progress.track(context.log, "experiments", "fits"),
+                    )
+            rows = [
+                (
+                    one.name,
+                    one.lwlrap,
+                    one.against_baseline.difference,
+                    one.against_baseline.low,
+                    one.against_baseline.high,
+                    one.against_baseline.share_won,
+                    list(one.per_fold),
+                    list(one.chosen),
+                )
+                for one in outcomes
+            ]
+            columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(tables.EXPERIMENTS)
+            table = pa.table(columns, schema=tables.EXPERIMENTS)
+            shown = [(*row[:6], ", ".join(row[7])) for row in rows]
+            work.write(
+                table,
+                data_version=work.version_from_inputs(),
+                facts={
+                    "variants": len(variants),
+                    **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
+                },
+                display={
+                    "variants_against_baseline": records(
+                        ["variant", "lwlrap", "difference", "low", "high", "share_won", "chosen"], shown
+                    )
+                }
+                if rows
+                else {},
+            )
+        return work.result(tables.column_schema(tables.EXPERIMENTS), tables.column_lineage(tables.EXPERIMENTS))
+
+    return experiments
+
+
+def _crops(store: EmbeddingStore, clips: pa.Table) -> dict[float, np.ndarray]:
+    """The embedding of each clip's crop at each of mc5's places, float32 (clips, d), by the fraction of the slack.
+
+    Raises:
+        UserError: the store has lost some.
+    """
+    columns = (clips[name].to_pylist() for name in ("sha256", "frames", "sample_rate"))
+    slack = [
+        (sha256, max(resampled_length(frames, rate) - CROP_SAMPLES, 0))
+        for sha256, frames, rate in zip(*columns, strict=True)
+    ]
+    keys = {
+        fraction: [CropKey(sha256, int(fraction * own), CROP_SAMPLES) for sha256, own in slack]
+        for fraction in SCHEMES["mc5"].fractions
+    }
+    found = store.load(dict.fromkeys(key for own in keys.values() for key in own))
+    lost = sum(key not in found for own in keys.values() for key in own)
+    if lost:
+        raise UserError(f"{lost} crops are not in the embedding store: materialize mc5_embeddings again, all folds.")
+    return {fraction: np.stack([found[key] for key in own]) for fraction, own in keys.items()}
