@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: `body` is sent up to `cut`; `length` is what Content-Length claims (by default the truth)."""
+    """One answer: `body` is sent up to `cut`; `length` is what Content-Length claims (by default the truth).
+
+    With `stalls`, the connection stays open behind the body, and nothing more comes.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -18,6 +21,7 @@ class Answer:
     cut: int | None = None
     length: int | None = None
     ranges: bool = True
+    stalls: bool = False
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Server:
 def local_servers() -> Iterator[Callable[..., Server]]:
     """``serve(answer, ...)`` starts a server on a free port of this machine."""
     running = []
+    over = threading.Event()
 
     def start(*answers: Answer, site: dict[str, list[Answer]] | None = None) -> Server:
         server = Server("", list(answers), [], site or {})
@@ -62,6 +67,9 @@ def local_servers() -> Iterator[Callable[..., Server]]:
                 self.send_header("Content-Length", str(len(body) if answer.length is None else answer.length))
                 self.end_headers()
                 self.wfile.write(body[: answer.cut])
+                if answer.stalls:
+                    self.wfile.flush()
+                    over.wait()
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -74,6 +82,7 @@ def local_servers() -> Iterator[Callable[..., Server]]:
         return server
 
     yield start
+    over.set()
     for http in running:
         http.shutdown()
         http.server_close()

@@ -68,6 +68,12 @@ def test_cut_off_then_the_rest(serve, tmp_path, rest, resumes):
     assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
 
 
+def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
+    server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
+    assert fetch(server.url, tmp_path).read_bytes() == BODY
+    assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
+
+
 def test_without_a_validator_nothing_is_resumed(serve, tmp_path):
     server = serve(Answer(body=b"x" * len(BODY), cut=1_500_000), Answer(body=BODY))
     assert fetch(server.url, tmp_path).read_bytes() == BODY
@@ -96,6 +102,7 @@ def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
         pytest.param(Answer(status=403), "answers 403", 1, id="forbidden"),
         pytest.param(Answer(status=500), "answers 500, 3 times in a row", 3, id="broken"),
         pytest.param(Answer(body=b"", length=len(BODY)), "3 times in a row", 3, id="nothing-comes"),
+        pytest.param(Answer(body=b"", length=len(BODY), stalls=True), "3 times in a row", 3, id="always-stalled"),
     ],
 )
 def test_refused(serve, tmp_path, answer, message, requests):

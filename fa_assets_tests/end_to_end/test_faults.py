@@ -6,6 +6,7 @@ After each: a clear message, no damaged file, everything earlier as it was, and 
 import datetime
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -200,7 +201,11 @@ def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
 
 def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings) -> None:
     process = subprocess.Popen(
-        [COMMAND, "run", "--force"], env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [COMMAND, "run", "--force"],
+        env=environment(settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     with dg.DagsterInstance.get() as instance:
@@ -208,7 +213,7 @@ def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings
         while not (running := instance.get_runs(started)):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with what copies its output into Dagster's logs
         process.wait()
         prepare_environment(settings)
         assert run(settings, select="class_vocabulary", force=True).failures == ()

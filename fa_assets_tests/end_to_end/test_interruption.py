@@ -1,0 +1,163 @@
+"""A run that is told to stop, or that downloads over a bad line, in processes and over connections of their own.
+
+Whatever it is doing, a run stops within seconds after SIGTERM or SIGINT: it exits with 130, nothing half-written can be
+seen, Dagster does not call it running, its places in the pools are free, and the next run goes on from there.
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fa_assets.download import Patience, download
+from fa_assets.runner import run
+from fa_assets.settings import Settings
+from fa_assets.storage.atomic import digest_file
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.end_to_end.test_command_line import environment
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.local_server import Answer, Server
+
+COMMAND = "from fa_assets.cli import entry; entry()"
+FITS_FOR_EVER = f"""
+import pathlib, sys
+import fa_assets.evaluation.one_vs_rest as module
+begun = pathlib.Path(sys.argv.pop(1))
+fit = module.fit_one_vs_rest
+def again(*arguments, **options):
+    while True:
+        fit(*arguments, **options)
+        begun.touch()
+module.fit_one_vs_rest = again
+{COMMAND}
+"""
+"""`fa-assets` with a fit that is made again and again; its first argument is a file that says that it has begun."""
+
+
+@pytest.fixture
+def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of the finished run that the test may change, as this process's settings; crops are embedded one by one."""
+    copy = finished.copy(tmp_path).model_copy(update={"batch_size": 1})
+    with environment_of(copy):
+        yield copy
+
+
+def stop(settings: Settings, number: signal.Signals, begun: Callable[[], bool], *arguments: str, code: str) -> str:
+    """Start a run, send it a signal once it has `begun`, and give what it said; it must end soon, and with 130."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 180
+    while not begun():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+        time.sleep(0.05)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)  # seconds, with room for a busy machine
+    assert process.returncode == 130, said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("doing", "number"),
+    [("embedding", signal.SIGTERM), ("fitting", signal.SIGINT), ("downloading", signal.SIGTERM)],
+)
+def test_a_run_that_is_told_to_stop(
+    settings: Settings, tmp_path: Path, serve: Callable[..., Server], doing: str, number: signal.Signals
+) -> None:
+    storage = settings.storage_root
+    select, code, begun = "mc5_embeddings", COMMAND, tmp_path / "begun"
+    arguments: list[str] = []
+    shutil.rmtree(storage / "embedding_store")
+    server = serve(Answer(body=bytes(10_000), length=10**9, stalls=True))
+    stopped, has_begun = settings, lambda: any((storage / "embedding_store").glob("**/*.parquet"))
+    if doing == "fitting":
+        select, code, arguments, has_begun = "mc5_oof_predictions", FITS_FOR_EVER, [str(begun)], begun.exists
+    elif doing == "downloading":
+        select, has_begun = "cnn14_checkpoint", lambda: bool(server.requests)
+        stopped = settings.model_copy(update={"checkpoint": server.url})
+    before = {path: digest_file(path) for path in (storage / "values").glob("**/*.parquet")}
+
+    said = stop(stopped, number, has_begun, *arguments, "run", "--select", select, "--force", code=code)
+    assert "Interrupted. What was finished is kept; the same command goes on from there." in said
+    assert "Traceback" not in said
+    with dg.DagsterInstance.get() as instance:
+        (newest,) = instance.get_runs(limit=1)
+        assert newest.status is dg.DagsterRunStatus.FAILURE
+        assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
+    assert [path for path in storage.glob("**/.*.tmp") if "dagster_home" not in path.parts] == []
+    for path in before:  # as it was, or made anew and whole
+        partition = path.parent.name.removeprefix("fold=") if "fold=" in path.parent.name else None
+        ValueStore(storage).read(path.stem, partition)
+        assert select in path.parts or digest_file(path) == before[path]
+
+    reused = len(list((storage / "embedding_store").glob("**/*.parquet")))
+    outcome = run(settings.model_copy(update={"batch_size": None}), select=select, force=True)
+    assert outcome.failures == ()
+    if doing == "embedding":
+        folds = [ValueStore(storage).read("mc5_embeddings", fold).header for fold in "01234"]
+        assert {header.run_id for header in folds} == {outcome.run_id}
+        assert crops_reused(settings) >= reused > 0
+
+
+def crops_reused(settings: Settings) -> int:
+    """How many crops the newest embeddings took from the store, over all folds."""
+    total = 0
+    with dg.DagsterInstance.get() as instance:
+        for fold in "01234":
+            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey("mc5_embeddings"), asset_partitions=[fold])
+            (record,) = instance.fetch_materializations(wanted, limit=1).records
+            assert record.asset_materialization is not None
+            total += int(record.asset_materialization.metadata["crops_reused"].value)  # type: ignore[arg-type]
+    return total
+
+
+def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
+    settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = partial(download, patience=Patience(attempts=3, stall_s=1.0, wait_s=0.01))
+    monkeypatch.setattr("fa_assets.panns.checkpoint.download", hasty)
+    weights, etag = demo_checkpoint.read_bytes(), {"ETag": '"1"'}
+    server = serve(
+        Answer(status=429, headers={"Retry-After": "0"}),
+        Answer(body=weights, headers=etag, cut=100_000_000, stalls=True),
+        Answer(status=500),
+        Answer(body=weights, headers=etag, cut=50_000_000),
+        Answer(body=weights, headers=etag),
+    )
+    outcome = run(settings.model_copy(update={"checkpoint": server.url}), select="cnn14_checkpoint")
+    assert outcome.failures == ()
+    assert len(server.requests) == 5
+    assert [int(one.get("Range", "bytes=0-")[6:-1]) > 0 for one in server.requests] == [False, False, True, True, True]
+    (row,) = ValueStore(settings.storage_root).read("cnn14_checkpoint").table.to_pylist()
+    assert row["origin"] == server.url
+    assert Path(row["path"]).read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(Answer(status=404), "answers 404"), (Answer(body=b"not weights" * 99), "What .* serves cannot be used")],
+)
+def test_weights_that_cannot_be_had_fail_with_a_message_and_leave_the_old_ones(
+    settings: Settings, serve: Callable[..., Server], answer: Answer, message: str
+) -> None:
+    before = ValueStore(settings.storage_root).read("cnn14_checkpoint").header
+    server = serve(answer)
+    outcome = run(settings.model_copy(update={"checkpoint": server.url}), select="cnn14_checkpoint")
+    (failure,) = outcome.failures
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(failure)
+    assert server.url in failure
+    assert "Traceback" not in failure
+    assert ValueStore(settings.storage_root).read("cnn14_checkpoint").header == before
+    assert {path.suffix for path in (settings.storage_root / "checkpoints").iterdir()} == {".lock"}
