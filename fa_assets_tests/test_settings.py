@@ -64,3 +64,28 @@ def test_values_that_do_not_fit_are_all_named(monkeypatch: pytest.MonkeyPatch) -
 def test_secrets_of_a_url_are_not_shown(source: str, shown: str) -> None:
     assert without_secrets(source) == shown
     assert Settings(checkpoint=source).checkpoint_label == shown
+
+
+def test_an_object_store_keeps_its_url_and_has_a_folder_of_its_own_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FA_STORAGE", "s3://bucket/some/prefix/")
+    settings = load_settings()
+    assert str(settings.storage_root) == "s3://bucket/some/prefix"
+    assert settings.as_environment()["FA_STORAGE"] == "s3://bucket/some/prefix"
+    assert settings.local_root.parent == DATA_FOLDER
+    assert settings.local_root.name.startswith("s3-bucket-some-prefix-")
+    other = Settings(storage="s3://bucket/some-prefix")
+    assert other.local_root != settings.local_root
+
+
+def test_what_stays_on_this_machine_lies_in_the_storage_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    assert Settings(storage=tmp_path).local_root == tmp_path
+    assert Settings(storage=f"file://{tmp_path}").storage_root == tmp_path
+    assert Settings(storage=tmp_path / "s", local=tmp_path / "l").local_root == tmp_path / "l"
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs s3fs: pip install 'fa_assets\[s3\]'"):
+        Settings(storage="s3://bucket/x").storage_root  # noqa: B018

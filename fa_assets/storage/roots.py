@@ -103,17 +103,20 @@ def file_names(folder: StoragePath) -> list[str]:
         return [one.name for one in listing(folder)]
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+            return sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
     except FileNotFoundError:
         return []
 
 
 def subfolders(folder: StoragePath) -> list[str]:
-    """The names of the folders in a folder, sorted."""
+    """The names of the folders in a folder, sorted; empty when there is no such folder."""
     try:
-        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+        if isinstance(folder, Path):
+            return sorted(path.name for path in folder.iterdir() if path.is_dir())
+        details = folder.fs.ls(folder.path, detail=True)
     except FileNotFoundError:
         return []
+    return sorted(_last_part(one["name"]) for one in details if one["type"] == "directory")
 
 
 def relative_name(path: StoragePath, root: StoragePath) -> str:
@@ -187,10 +190,14 @@ def _local_listing(folder: Path) -> list[StoredObject]:
 def _remote_listing(folder: UPath) -> list[StoredObject]:
     details = folder.fs.ls(folder.path, detail=True)
     return [
-        StoredObject(one["name"].rstrip("/").rpartition("/")[2], int(one["size"] or 0), _modified_of(one))
+        StoredObject(_last_part(one["name"]), int(one["size"] or 0), _modified_of(one))
         for one in details
         if one["type"] == "file"
     ]
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]
 
 
 def _modified_of(details: dict[str, object]) -> float:

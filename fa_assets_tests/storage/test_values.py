@@ -9,6 +9,7 @@ import pytest
 from fa_assets.catalog.ledger import InputVersion
 from fa_assets.errors import UserError
 from fa_assets.storage.atomic import replacing
+from fa_assets.storage.roots import StoragePath
 from fa_assets.storage.values import MissingValueError, ValueHeader, ValueStore, table_digest
 
 
@@ -27,8 +28,8 @@ def header(asset: str = "folds", partition: str | None = None) -> ValueHeader:
 TABLE = pa.table({"fname": ["a.wav", "b.wav"], "fold": pa.array([0, 1], pa.int8())})
 
 
-def test_a_value_comes_back_with_its_header(tmp_path: Path) -> None:
-    store = ValueStore(tmp_path)
+def test_a_value_comes_back_with_its_header(root: StoragePath) -> None:
+    store = ValueStore(root)
     store.write(TABLE, header())
     value = store.read("folds")
     assert value.table.equals(TABLE)
@@ -47,14 +48,14 @@ def test_partitions_are_hive_folders_that_duckdb_reads(tmp_path: Path) -> None:
     assert rows == [(0, 2), (1, 2)]
 
 
-def test_a_missing_value_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_value_says_what_to_do(root: StoragePath) -> None:
     with pytest.raises(MissingValueError, match="mc5_embeddings, fold 3 has not been materialized"):
-        ValueStore(tmp_path).read("mc5_embeddings", "3")
-    assert ValueStore(tmp_path).header("folds") is None
+        ValueStore(root).read("mc5_embeddings", "3")
+    assert ValueStore(root).header("folds") is None
 
 
-def test_a_damaged_value_is_reported_by_name(tmp_path: Path) -> None:
-    store = ValueStore(tmp_path)
+def test_a_damaged_value_is_reported_by_name(root: StoragePath) -> None:
+    store = ValueStore(root)
     path = store.write(TABLE, header())
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"folds\.parquet is damaged.*materialize folds again"):

@@ -1,0 +1,100 @@
+"""How long `fa-assets run --force` takes over embeddings that are all in the store: it loads no weights and reads no audio.
+
+    python benchmarks/rematerialize.py --clips 5000
+
+A storage folder is made up: clips of 5 to 30 s that have no files, folds, weights that have no file, and every crop of both
+schemes in the embedding store, in batches of 32. What is timed is the real command in a process of its own.
+"""
+
+import argparse
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fa_assets.assets import tables
+from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, distinct_crops
+from fa_assets.audio.decode import SAMPLE_RATE
+from fa_assets.panns.encoder import encoder_fingerprint
+from fa_assets.settings import N_FOLDS
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+from fa_assets.storage.values import ValueHeader, ValueStore
+
+WIDTH, BATCH = 2048, 32
+SHA1 = "0" * 40
+
+
+def write(values: ValueStore, asset: str, table: pa.Table) -> None:
+    values.write(table, ValueHeader(asset, None, "made-up", "1", "made-up", (), {"left_out": []}))
+
+
+def make_up(folder: Path, n_clips: int) -> int:
+    """Dataset and storage; returns the number of crops in the store."""
+    rng = np.random.default_rng(0)
+    fnames = [f"{i:06}.wav" for i in range(n_clips)]
+    frames = (SAMPLE_RATE * rng.uniform(5, 30, n_clips)).astype(int)
+    sha256 = [hashlib.sha256(name.encode()).hexdigest() for name in fnames]
+    dataset, values = folder / "dataset", ValueStore(folder / "storage")
+    (dataset / "train_curated").mkdir(parents=True)
+    (dataset / "train_curated.csv").write_text("fname,labels\n" + "".join(f"{name},Bell\n" for name in fnames))
+    columns = [
+        fnames,
+        [["Bell"]] * n_clips,
+        [SAMPLE_RATE] * n_clips,
+        [1] * n_clips,
+        frames,
+        frames / SAMPLE_RATE,
+        sha256,
+    ]
+    write(values, "curated_clips", pa.table(columns, schema=tables.CLIPS))
+    write(values, "folds", pa.table([fnames, pa.array(np.arange(n_clips) % N_FOLDS, pa.int8())], schema=tables.FOLDS))
+    weights = {"path": "no file", "size_bytes": 0, "sha1": SHA1, "origin": "made up", "trained": False}
+    write(values, "cnn14_checkpoint", pa.Table.from_pylist([weights], schema=tables.CHECKPOINT))
+    crops = [
+        CropKey(digest, start, CROP_SAMPLES)
+        for digest, length in zip(sha256, frames, strict=True)
+        for start in sorted({crop.start for scheme in SCHEMES.values() for crop in distinct_crops(int(length), scheme)})
+    ]
+    store = EmbeddingStore(folder / "storage", encoder_fingerprint(SHA1, "fp32"))
+    for at in range(0, len(crops), BATCH):
+        batch = crops[at : at + BATCH]
+        store.append(batch, rng.standard_normal((len(batch), WIDTH), np.float32))
+    return len(crops)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=5000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        crops = make_up(Path(folder), options.clips)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
+        command = [
+            Path(sys.executable).with_name("fa-assets"),
+            "run",
+            "--force",
+            "--select",
+            "mc5_embeddings,center_embeddings",
+        ]
+        command += ["--dataset", f"{folder}/dataset", "--storage", f"{folder}/storage", "--checkpoint", "demo"]
+        started = time.perf_counter()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - started
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        sys.stdout.write(done.stderr)
+        sys.stdout.write(
+            f"{options.clips} clips, {crops} crops of both schemes: {seconds:.1f} s "
+            f"({used.ru_utime + used.ru_stime:.1f} s of CPU) with the start of the process, "
+            f"peak {used.ru_maxrss // 1024} MB, exit code {done.returncode}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
