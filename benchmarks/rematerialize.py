@@ -3,7 +3,8 @@
     python benchmarks/rematerialize.py --clips 5000
 
 A storage folder is made up: clips of 5 to 30 s that have no files, folds, weights that have no file, and every crop of both
-schemes in the embedding store, in batches of 32. What is timed is the real command in a process of its own.
+schemes in the embedding store, in batches of 32, as a run leaves them there. What is timed is the real command in a process
+of its own.
 """
 
 import argparse
@@ -57,10 +58,13 @@ def make_up(folder: Path, n_clips: int) -> int:
     write(values, "folds", pa.table([fnames, pa.array(np.arange(n_clips) % N_FOLDS, pa.int8())], schema=tables.FOLDS))
     weights = {"path": "no file", "size_bytes": 0, "sha1": SHA1, "origin": "made up", "trained": False}
     write(values, "cnn14_checkpoint", pa.Table.from_pylist([weights], schema=tables.CHECKPOINT))
+    # In the order in which a run computes them: fold by fold.
     crops = [
-        CropKey(digest, start, CROP_SAMPLES)
-        for digest, length in zip(sha256, frames, strict=True)
-        for start in sorted({crop.start for scheme in SCHEMES.values() for crop in distinct_crops(int(length), scheme)})
+        CropKey(sha256[clip], start, CROP_SAMPLES)
+        for clip in sorted(range(n_clips), key=lambda clip: clip % N_FOLDS)
+        for start in sorted(
+            {crop.start for scheme in SCHEMES.values() for crop in distinct_crops(int(frames[clip]), scheme)}
+        )
     ]
     store = EmbeddingStore(folder / "storage", encoder_fingerprint(SHA1, "fp32"))
     for at in range(0, len(crops), BATCH):

@@ -22,9 +22,10 @@ class EncoderSettings(dg.ConfigurableResource):
 
     def check_device(self) -> None:
         """Raise a UserError when the device that was asked for is not there."""
-        from fa_assets.panns.encoder import resolve_device
+        if self.device != "auto":  # which takes what there is: torch need not be loaded to find out
+            from fa_assets.panns.encoder import resolve_device
 
-        resolve_device(self.device)
+            resolve_device(self.device)
 
     def lazy(self, checkpoint: Path, sha1: str) -> "LazyEncoder":
         """The encoder with these weights, not loaded yet; `sha1` is the file's, so a replaced file is loaded anew."""
