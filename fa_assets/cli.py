@@ -118,7 +118,7 @@ def fetch_command(
 
 
 @main.command("status")
-@setting_options("dataset", "storage", "checkpoint", "precision", "on_bad_clip", "folds")
+@setting_options("dataset", "storage", "local", "checkpoint", "precision", "on_bad_clip", "folds")
 def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():
@@ -137,7 +137,7 @@ def status_command(**options: Any) -> None:
 
 
 @main.command("summary")
-@setting_options("dataset", "storage")
+@setting_options("dataset", "storage", "local")
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
     with friendly_errors():
@@ -146,7 +146,7 @@ def summary_command(**options: Any) -> None:
 
 
 @main.command("report")
-@setting_options("dataset", "storage")
+@setting_options("dataset", "storage", "local")
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
 def report_command(open_page: bool, **options: Any) -> None:
     """Print where the newest report page is, or open it."""
