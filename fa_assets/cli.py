@@ -323,6 +323,7 @@ def _print_summary(settings: Settings, ui_command: str) -> None:
     lines += [
         ("files", str(summary.storage)),
         ("catalog", str(settings.local_root / "catalog.duckdb")),
+        *([("report", str(summary.report))] if summary.report else []),
         ("look at it", ui_command),
     ]
     for name, text in lines:

@@ -30,6 +30,7 @@ class Summary:
     checkpoint_origin: str | None
     checkpoint_trained: bool | None
     results: dict[str, SchemeResult]
+    report: Path | None
 
 
 def read_summary(storage: StoragePath) -> Summary:
@@ -40,6 +41,7 @@ def read_summary(storage: StoragePath) -> Summary:
     checkpoint = _maybe(values, "cnn14_checkpoint")
     header = values.header("curated_clips")
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
+    report = _maybe(values, "report")
     results = {}
     for scheme in ("mc5", "center"):
         metrics = _maybe(values, f"{scheme}_metrics")
@@ -55,6 +57,7 @@ def read_summary(storage: StoragePath) -> Summary:
         checkpoint_origin=row.get("origin"),
         checkpoint_trained=row.get("trained"),
         results=results,
+        report=None if report is None else storage / report["path"][0].as_py(),
     )
 
 

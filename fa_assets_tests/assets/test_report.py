@@ -58,6 +58,10 @@ def test_the_audit_is_the_same_in_the_csv_and_ranked(finished: FinishedRun) -> N
         assert (row["class_name"] in row["labels"].split(",")) == (row["kind"] == "wrong label")
 
 
+def test_the_summary_names_the_report(page: Path, finished: FinishedRun) -> None:
+    assert read_summary(finished.settings.storage_root).report == page
+
+
 def test_the_command_prints_where_the_newest_report_is(page: Path, finished: FinishedRun, tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("fa-assets"), "report", "--storage"]
     done = subprocess.run([*command, finished.settings.storage_root], capture_output=True, text=True)
