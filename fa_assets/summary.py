@@ -30,7 +30,7 @@ class Summary:
     checkpoint_origin: str | None
     checkpoint_trained: bool | None
     results: dict[str, SchemeResult]
-    report: Path | None
+    report: StoragePath | None
 
 
 def read_summary(storage: StoragePath) -> Summary:

@@ -55,7 +55,7 @@ def site(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("ui")
     settings = finished.copy(folder)
     assert finished.outcome.run_id is not None
-    newest = add_past_runs(settings.storage_root / "dagster_home", finished.outcome.run_id, PAST_RUNS)
+    newest = add_past_runs(settings.local_root / "dagster_home", finished.outcome.run_id, PAST_RUNS)
     log = folder / "ui.log"
     with serving(settings, log) as webserver:
         yield Site(webserver, settings, newest)
@@ -139,7 +139,7 @@ def test_the_partitions_page_is_complete(pages: Pages) -> None:
     assert pages.text("Failed (0)").is_visible()
 
 
-def test_the_automation_page_shows_what_is_declared_and_running(pages: Pages) -> None:
+def test_the_automation_page_shows_what_is_declared_and_running_and_pauses_it(pages: Pages) -> None:
     declared = [*(defs.sensors or []), *(defs.schedules or [])]
     assert {one.name for one in declared} >= {"recordings_changed", "refresh_what_is_stale", "nightly_refresh"}
     pages.go("/automation", "nightly_refresh")
@@ -148,7 +148,16 @@ def test_the_automation_page_shows_what_is_declared_and_running(pages: Pages) ->
     pages.keep("automation")
     running = (dg.DefaultSensorStatus.RUNNING, dg.DefaultScheduleStatus.RUNNING)
     assert all(one.default_status in running for one in declared)
-    assert pages.page.get_by_role("checkbox", checked=True).count() == len(declared), "the switches that are on"
+    switches = pages.page.get_by_role("checkbox", checked=True)
+    assert switches.count() == len(declared)
+
+    # Paused, as a person would pause them; the tests below are alone with what they start.
+    for left in range(len(declared) - 1, -1, -1):
+        switches.first.click()
+        wait_for("one more is off", lambda left=left: switches.count() == left)
+    pages.go("/automation", "nightly_refresh")
+    pages.keep("automation_paused")
+    assert switches.count() == 0
 
 
 def test_one_fold_and_then_all_are_materialized_from_the_buttons(pages: Pages, site: Site) -> None:
@@ -188,7 +197,8 @@ def test_a_damaged_set_shows_as_a_failed_check_with_its_message(pages: Pages, si
     settings = site.settings
     (settings.dataset / "train_curated" / "02.wav").write_bytes(b"RIFF")
     with environment_of(settings):
-        run(settings.model_copy(update={"on_bad_clip": "skip"}), select="curated_clips")
+        outcome = run(settings.model_copy(update={"on_bad_clip": "skip"}), select="curated_clips")
+    assert outcome.failures == ()
     pages.go("/assets/curated_clips?view=checks&checkDetail=every_clip_used", "every_clip_used")
     pages.text("1 clips left out").first.wait_for()
     pages.text("02.wav").first.wait_for()
