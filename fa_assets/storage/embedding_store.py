@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 _FOLDER = "embedding_store"
 _MANY_SHARDS = 5000
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 
 class EmbeddingStore:
@@ -77,9 +77,11 @@ class EmbeddingStore:
     def load(self, keys: Iterable[CropKey]) -> dict[CropKey, np.ndarray]:
         """The stored embeddings, (d,) float32 each, of those of the keys that are here."""
         wanted = list(dict.fromkeys(keys))
+        loaded: dict[CropKey, np.ndarray] = {}
         for _ in range(_ATTEMPTS):
             self._look()
-            loaded, changed = self._load(wanted)
+            more, changed = self._load([key for key in wanted if key not in loaded])
+            loaded |= more
             if not changed:
                 break
         return loaded
@@ -117,19 +119,22 @@ class EmbeddingStore:
         log.warning("damaged shard set aside as %s (%s); its crops will be computed again", aside, reason)
 
     def _look(self) -> None:
-        """Bring the index up to date with the folder."""
-        listed = {shard.name: shard for shard in self.shards()}
-        merged = [shard for shard in listed.values() if is_merged(shard.name)]
-        known = self._index.split(listed.keys())
-        known |= self.index_of([shard for shard in merged if shard.name not in known])
-        replaced = frozenset[str]().union(*(known[shard.name].replaces for shard in merged if shard.name in known))
-        live = [name for name in listed if name not in replaced]
-        if len(live) > _MANY_SHARDS and len(live) > len(self._index.names) * 2:
-            log.info("%s has %d shards: `fa-assets store compact` makes looking up faster", self.folder, len(live))
-        known |= self.index_of([listed[name] for name in live if name not in known])
-        names = [name for name in live if name in known]
-        if names != self._index.names:
-            self._index = _Index.of({name: known[name] for name in names})
+        """Bring the index up to date with the folder; again, where shards went between being listed and being read."""
+        for _ in range(_ATTEMPTS):
+            listed = {shard.name: shard for shard in self.shards()}
+            merged = [shard for shard in listed.values() if is_merged(shard.name)]
+            known = self._index.split(listed.keys())
+            known |= self.index_of([shard for shard in merged if shard.name not in known])
+            replaced = frozenset[str]().union(*(known[one.name].replaces for one in merged if one.name in known))
+            live = [name for name in listed if name not in replaced]
+            if len(live) > _MANY_SHARDS and len(live) > len(self._index.names) * 2:
+                log.info("%s has %d shards: `fa-assets store compact` makes looking up faster", self.folder, len(live))
+            known |= self.index_of([listed[name] for name in live if name not in known])
+            names = [name for name in live if name in known]
+            if names != self._index.names:
+                self._index = _Index.of({name: known[name] for name in names})
+            if names == live:
+                return
 
     def _load(self, wanted: list[CropKey]) -> tuple[dict[CropKey, np.ndarray], bool]:
         """What is found of the keys, and whether shards turned out to be gone or damaged on the way."""

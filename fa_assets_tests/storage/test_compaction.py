@@ -35,7 +35,9 @@ if job == "append":
 while job == "compact" and time.time() < until:
     compact(store, grace_s=0, merged_rows=16)
 while job == "read" and time.time() < until:
-    found = EmbeddingStore(root, "f1").load(CropKey(f"{i:064}", 0, 1) for i in range(first))
+    keys = [CropKey(f"{i:064}", 0, 1) for i in range(first)]
+    assert EmbeddingStore(root, "f1").missing(keys) == []
+    found = EmbeddingStore(root, "f1").load(keys)
     assert len(found) == first, f"{len(found)} of {first}"
     assert all((value == int(key.clip_sha256)).all() for key, value in found.items())
 """
