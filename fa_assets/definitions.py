@@ -72,6 +72,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             metrics["mc5"],
         ]
     )
+    experiments = experiments_asset(settings, [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"])])
     report = report_asset(
         [
             curated_clips,
@@ -81,11 +82,11 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             *(all_folds_of(predictions[scheme]) for scheme in ("mc5", "center")),
             *(metrics[scheme] for scheme in ("mc5", "center")),
             label_audit,
+            experiments,
         ]
     )
     asset_checks += checks.submission_checks(metrics["mc5"], metrics["center"], settings)
     asset_checks += checks.reproduction_checks(metrics["mc5"])
-    experiments = experiments_asset(settings, [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"])])
     test_clips = test_clips_asset(class_vocabulary)
     test_embeddings = test_embeddings_asset(settings, [test_clips, cnn14_checkpoint])
     final_classifier = final_classifier_asset(

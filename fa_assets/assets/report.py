@@ -28,7 +28,7 @@ REPORT = "report"
 
 def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
     """The asset `report`; `upstream` is everything it reads."""
-    recipe = Recipe("1", {"resamples": RESAMPLES, "seed": SEED})
+    recipe = Recipe("2", {"resamples": RESAMPLES, "seed": SEED})
 
     @dg.asset(name=REPORT, group_name="export", deps=upstream, code_version=str(recipe), kinds={"html"})
     def report(context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder) -> dg.MaterializeResult:
@@ -57,6 +57,7 @@ def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.Assets
                 local_clips=_local_clips(KaggleDataset(Path(dataset.folder)), audit, clips),
                 resamples=RESAMPLES,
                 seed=SEED,
+                experiments=work.read("experiments").table,
             )
             with work.phase("draw"):
                 page = page_of(

@@ -44,6 +44,7 @@ class Evaluated:
         mc5, center: out-of-fold predictions of both schemes.
         mc5_metrics, center_metrics, audit: the tables of these names.
         resamples, seed: of the paired bootstrap, as in the comparison.
+        experiments: the table of this name; a section only where it has rows.
     """
 
     clips: pa.Table
@@ -60,6 +61,7 @@ class Evaluated:
     local_clips: Mapping[str, LocalClip]
     resamples: int
     seed: int
+    experiments: pa.Table | None = None
 
 
 def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[InputVersion], ledger: Ledger) -> Page:
@@ -133,6 +135,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
                 ),
                 tables=[_class_table(classes, mc5, center)],
             ),
+            *_experiments_section(run),
             _doubt_section(run),
             Section(
                 "Clips",
@@ -156,6 +159,21 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
             ),
         ],
     )
+
+
+def _experiments_section(run: Evaluated) -> list[Section]:
+    rows = [] if run.experiments is None else run.experiments.to_pylist()
+    columns = ("variant", "lwlrap", "difference", "low", "high", "share_won")
+    table = Table(
+        "Against the baseline, with a 95% interval of the difference",
+        (*columns, "chosen in folds 0 to 4"),
+        [(*(row[name] for name in columns), "; ".join(row["chosen"])) for row in rows],
+    )
+    text = (
+        "Variants of the classifier on the same folds; the default is the baseline. The best row is the maximum of a search "
+        "and flatters; in the nested choice no fold has a say in the variant it is judged by."
+    )
+    return [Section("Other classifiers", text, tables=[table])] if rows else []
 
 
 def _doubt_section(run: Evaluated) -> Section:

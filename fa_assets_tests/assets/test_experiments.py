@@ -17,7 +17,9 @@ def test_variants_are_judged_beside_the_baseline_and_the_default_stays(finished:
     with environment_of(settings):
         outcome = run(settings)
     assert outcome.failures == ()
-    assert {one.asset for one in outcome.planned} == {"experiments"}
+    assert {one.asset for one in outcome.planned} == {"experiments", "report"}
+    page = (settings.storage_root / "reports" / f"{outcome.run_id}.html").read_text()
+    assert "Other classifiers" in page and "pool=max,crops=3" in page
     rows = ValueStore(settings.storage_root).read("experiments").table.to_pylist()
     assert [row["variant"] for row in rows] == ["baseline", "C=0.2", "pool=max,crops=3", "chosen in each fold"]
     # The baseline is the pipeline's own classifier, solved side by side: the same up to rounding in the solver's path.
