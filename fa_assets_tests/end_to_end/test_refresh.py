@@ -160,8 +160,8 @@ def test_other_weights_or_another_precision_never_use_a_stored_row_and_the_old_r
     ("change", "stale"),
     [
         ({"regularization_c": 1.0}, PREDICTED_AND_LATER),
-        ({"precision": "bf16"}, EMBEDDED_AND_LATER | {"test_mc5_embeddings"}),
-        ({"on_bad_clip": "skip"}, {"curated_clips", "folds"} | EMBEDDED_AND_LATER),
+        ({"precision": "bf16"}, EMBEDDED_AND_LATER | {"test_mc5_embeddings", "experiments"}),
+        ({"on_bad_clip": "skip"}, {"curated_clips", "folds", "experiments"} | EMBEDDED_AND_LATER),
         ({"device": "cpu", "batch_size": 2}, set()),
     ],
 )
