@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, ViewportSize
 
 CHROMIUM = shutil.which("chromium")
 REQUIRED = os.environ.get("FA_REQUIRE_BROWSER") == "1"
@@ -23,7 +23,9 @@ _ARGUMENTS = (
     "--no-first-run",
 )
 _PATIENCE_MS = 30_000
-_ZOOM_STEPS = 6
+_WINDOW: "ViewportSize" = {"width": 1600, "height": 1000}
+_LARGE: "ViewportSize" = {"width": 2600, "height": 1900}
+_ZOOM_STEPS = 9
 _MARGIN = 40
 _SETTLED_MS = 400
 """For what moves on the page before a screenshot."""
@@ -42,7 +44,8 @@ class Pages:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def go(self, path: str, until: str) -> None:
-        """Open a page and wait until it shows a text."""
+        """Open a page in a window of the usual size, and wait until it shows a text."""
+        self.page.set_viewport_size(_WINDOW)
         self.page.goto(self._base + path)
         self.text(until).first.wait_for()
 
@@ -58,8 +61,12 @@ class Pages:
         self.page.get_by_placeholder("Filter metadata keys").wait_for()
 
     def lineage(self, assets: int) -> None:
-        """Open the graph with all groups unfolded, and zoom out until that many assets are in view, with some room."""
+        """Open the graph in a large window with all groups unfolded, and zoom out until that many assets are in view.
+
+        What is out of view, or too small, the page does not draw.
+        """
         self.go("/asset-groups", "Materialize all")
+        self.page.set_viewport_size(_LARGE)
         self.page.get_by_label("asset_group").first.wait_for()
         self.page.keyboard.press("Alt+e")
         self.page.locator(NODES).first.wait_for()
@@ -69,7 +76,6 @@ class Pages:
             self.page.wait_for_timeout(_SETTLED_MS)
             if self.page.locator(NODES).count() == assets:
                 break
-        self.page.get_by_label("zoom_out").click()
 
     def picture(self, key: str) -> "Locator":
         """Open the picture in the row of the metadata called `key`; it closes with Escape."""
@@ -113,7 +119,7 @@ def browsing(base: str, screenshots: Path, *, dark: bool = False) -> Iterator[Pa
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
         try:
-            page = browser.new_page(viewport={"width": 1600, "height": 1000}, color_scheme="dark" if dark else "light")
+            page = browser.new_page(viewport=_WINDOW, color_scheme="dark" if dark else "light")
             theme = "dark" if dark else "light"
             page.add_init_script(f"localStorage.setItem('theme', JSON.stringify('{theme}'))")
             yield Pages(page, base, screenshots)

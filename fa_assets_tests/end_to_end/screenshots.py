@@ -20,11 +20,9 @@ _STATUS_MS = 5000
 
 def take(pages: Pages) -> None:
     """Visit the pages and keep a screenshot of each."""
-    pages.page.set_viewport_size({"width": 2600, "height": 1900})
     pages.lineage(len(defs.resolve_asset_graph().get_all_asset_keys()))
     pages.page.wait_for_timeout(_STATUS_MS)
     pages.keep("lineage", around=NODES)
-    pages.page.set_viewport_size({"width": 1600, "height": 1000})
     pages.asset("comparison")
     pages.keep("asset")
     pages.show("is_the_gain_real")
