@@ -36,8 +36,8 @@ def write_clips(folder: Path, count: int, lengths_s: list[float], rate: int = 16
         soundfile.write(folder / f"{number:05}.wav", 0.1 * random.standard_normal(frames), rate, subtype="PCM_16")
 
 
-MIXED = [10.0, 12.0, *[0.3] * 38]
-"""Every 40th clip fills a crop, every 40th has five: so the largest batches occur in a set of any size."""
+MIXED = [10.0, 12.0, 12.0, *[0.3] * 197]
+"""Of 200 clips three fill a crop or five: eleven full crops, more than a batch of them, in a set of any size."""
 
 
 def peak_mb(checkpoint: Path, lengths_s: list[float], count: int) -> float:
