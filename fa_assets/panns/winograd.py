@@ -83,8 +83,11 @@ class WinogradConvolution:
         self, weight: torch.Tensor, bias: torch.Tensor, rows: Transform, columns: Transform, dtype: torch.dtype
     ) -> None:
         self._rows, self._columns = rows, columns
-        kernel = torch.einsum("ai,bj,oqij->abqo", rows.kernel, columns.kernel, weight.double())
-        self._kernel = kernel.flatten(0, 1).to(dtype).contiguous()
+        products = len(rows.inputs) * len(columns.inputs)
+        self._kernel = torch.empty(products, weight.shape[1], weight.shape[0], dtype=dtype)
+        for part, into in zip(weight.split(128), self._kernel.split(128, dim=2), strict=True):  # to save memory
+            kernel = torch.einsum("ai,bj,oqij->abqo", rows.kernel, columns.kernel, part.double())
+            into.copy_(kernel.flatten(0, 1))
         self._inputs = torch.kron(rows.inputs, columns.inputs).to(dtype)
         self._outputs = torch.kron(rows.outputs, columns.outputs).to(dtype)
         self._bias = bias.to(dtype)
