@@ -19,13 +19,14 @@ from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import FOLD_SEED, N_FOLDS, Settings
+from fa_assets.storage.values import MissingValueError
 
 
 def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """`class_vocabulary`, `curated_clips` and `folds`."""
     vocabulary_recipe = Recipe("1")
-    clips_recipe = Recipe("1", {"on_bad_clip": settings.on_bad_clip})
-    folds_recipe = Recipe("1", {"n_folds": N_FOLDS, "seed": FOLD_SEED})
+    clips_recipe = Recipe("2", {"on_bad_clip": settings.on_bad_clip})
+    folds_recipe = Recipe("2", {"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": settings.folds})
 
     @dg.asset(group_name="clips", deps=[curated_recordings], code_version=str(vocabulary_recipe), kinds={"parquet"})
     def class_vocabulary(
@@ -84,6 +85,10 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                     [info.frames for info in infos],
                     [info.seconds for info in infos],
                     [info.sha256 for info in infos],
+                    [clip.group for clip in intake.clips],
+                    [info.peak for info in infos],
+                    [info.rms for info in infos],
+                    [info.clipped_share for info in infos],
                 ],
                 schema=tables.CLIPS,
             )
@@ -125,8 +130,10 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def folds(context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder) -> dg.MaterializeResult:
         """The fold each clip is held out in, one row per clip, 0 to 4: 5 multilabel-stratified folds with seed 42, over the
-        clips in file order and the classes in vocabulary order; or those of train_curated_folds.csv, as they are."""
-        from fa_assets.evaluation.folds import fold_balance, stratified_folds
+        clips in file order and the classes in vocabulary order; or those of train_curated_folds.csv, as they are. At a
+        refresh clips keep their folds, by name or by content, and new ones go where their classes lack (FA_FOLDS=sticky); or
+        all are stratified anew (fresh). Clips of one group (a column of the label CSV) share a fold."""
+        from fa_assets.evaluation.folds import fold_balance, fold_quality
         from fa_assets.evaluation.labels import multi_hot
         from fa_assets.plots.clips import fold_balance_picture
 
@@ -137,15 +144,23 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             fnames = clips["fname"].to_pylist()
             truth = multi_hot(clips["labels"].to_pylist(), classes)
             given = read_given_folds(source, fnames, N_FOLDS)
+            previous = _previous_folds(work, clips) if given is None and settings.folds == "sticky" else None
             with work.phase("stratify"):
-                assigned = stratified_folds(truth, n_folds=N_FOLDS, seed=FOLD_SEED) if given is None else given
-            table = pa.table([fnames, pa.array(assigned, pa.int8())], schema=tables.FOLDS)
+                assigned = _assign(truth, clips, previous) if given is None else given
+            table = pa.table([fnames, pa.array(assigned, pa.int8()), clips["sha256"]], schema=tables.FOLDS)
             balance = fold_balance(truth, assigned)
+            quality = fold_quality(truth, assigned, N_FOLDS)
             work.write(
                 table,
                 data_version=work.version_from_content(table),
                 facts={
-                    "origin": "multilabel-stratified" if given is None else source.folds_csv.name,
+                    "origin": source.folds_csv.name
+                    if given is not None
+                    else ("multilabel-stratified" if previous is None else "continued"),
+                    "clips_kept": None if previous is None else int((assigned == previous).sum()),
+                    "clips_moved": None if previous is None else int(((assigned != previous) & (previous >= 0)).sum()),
+                    "clips_new": None if previous is None else int((previous < 0).sum()),
+                    **{name: round(value, 5) for name, value in vars(quality).items()},
                     **{f"clips_fold_{fold}": int((assigned == fold).sum()) for fold in range(N_FOLDS)},
                 },
                 display={
@@ -159,6 +174,42 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         return work.result(tables.column_schema(tables.FOLDS), tables.column_lineage(tables.FOLDS))
 
     return [class_vocabulary, curated_clips, folds]
+
+
+def _previous_folds(work: Materialization, clips: pa.Table) -> np.ndarray | None:
+    """The fold each clip had, (clips,) int64, -1 for a new one; None when there are no earlier folds, or of no clip here.
+
+    A clip is known by its name, or else by its bytes: renamed it keeps its fold, and a copy goes where its twin is.
+
+    Raises:
+        UserError: the earlier folds cannot be read.
+    """
+    try:
+        table = work.read("folds").table
+    except MissingValueError:
+        return None
+    except UserError as error:
+        raise UserError(
+            f"{error} It cannot be continued: copy <storage>/notebook/train_curated_folds.csv into the dataset folder to keep "
+            "the folds, or set FA_FOLDS=fresh to make them anew."
+        ) from error
+    folds = table["fold"].to_pylist()
+    by_name = dict(zip(table["fname"].to_pylist(), folds, strict=True))
+    by_bytes = dict(zip(table["sha256"].to_pylist(), folds, strict=True)) if "sha256" in table.column_names else {}
+    names, hashes = clips["fname"].to_pylist(), clips["sha256"].to_pylist()
+    previous = np.array([by_name.get(n, by_bytes.get(h, -1)) for n, h in zip(names, hashes, strict=True)], np.int64)
+    return previous if (previous >= 0).any() else None
+
+
+def _assign(truth: np.ndarray, clips: pa.Table, previous: np.ndarray | None) -> np.ndarray:
+    from fa_assets.evaluation.folds import continued_folds, grouped_folds, stratified_folds
+
+    groups = [name or "" for name in clips["group"].to_pylist()] if clips["group"].null_count < len(clips) else None
+    if previous is not None:
+        return continued_folds(truth, previous, n_folds=N_FOLDS, groups=groups)
+    if groups is not None:
+        return grouped_folds(truth, groups, n_folds=N_FOLDS, seed=FOLD_SEED)
+    return stratified_folds(truth, n_folds=N_FOLDS, seed=FOLD_SEED)
 
 
 def _observed(work: Materialization, recorder: Recorder, dataset: DatasetFolder) -> KaggleDataset:

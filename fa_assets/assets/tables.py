@@ -32,6 +32,10 @@ CLIPS = pa.schema(
         _column("frames", pa.int64(), "samples per channel, as decoded", "curated_recordings.audio"),
         _column("seconds", pa.float64(), "frames / sample_rate", "curated_recordings.audio"),
         _column("sha256", pa.string(), "of the file's bytes", "curated_recordings.audio"),
+        _column("group", pa.string(), "recording, uploader or site: stays in one fold", "curated_recordings.labels"),
+        _column("peak", pa.float64(), "largest absolute sample, 1 is full scale", "curated_recordings.audio"),
+        _column("rms", pa.float64(), "root of the mean square", "curated_recordings.audio"),
+        _column("clipped_share", pa.float64(), "part of the samples at full scale", "curated_recordings.audio"),
     ]
 )
 
@@ -41,6 +45,7 @@ FOLDS = pa.schema(
         _column(
             "fold", pa.int8(), "the fold the clip is held out in", "curated_clips.labels class_vocabulary.class_name"
         ),
+        _column("sha256", pa.string(), "of the clip's bytes: renamed, it keeps its fold", "curated_clips.sha256"),
     ]
 )
 

@@ -28,6 +28,9 @@ recording, and would make 320 samples and more of every one."""
 LONGEST_S = 4 * 3600
 """Seconds of the longest clip that is read. A few bytes of FLAC can unpack to days."""
 
+CLIPPED_LEVEL = 0.999
+"""Of full scale: what was cut off at the largest value of 16 bits (0.99997) or just below it by a limiter."""
+
 _BLOCK_SAMPLES = 1 << 18
 """Samples of all channels that are decoded at a time: 1 MiB, and resampled up to 32 kHz a few."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
@@ -39,13 +42,20 @@ _SAMPLE_BYTES = {
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What a file holds: rate in Hz, channels, decoded frames, seconds, and the sha256 (hex) of its bytes."""
+    """What a file holds: rate in Hz, channels, decoded frames, seconds, and the sha256 (hex) of its bytes.
+
+    Levels over all channels, 1 being full scale: `peak` is the largest absolute sample, `rms` the root of the mean square,
+    `clipped_share` the part of the samples at `CLIPPED_LEVEL` or beyond, 0 to 1.
+    """
 
     sample_rate: int
     channels: int
     frames: int
     seconds: float
     sha256: str
+    peak: float
+    rms: float
+    clipped_share: float
 
 
 class BadClipError(UserError):
@@ -63,12 +73,28 @@ def inspect_clip(path: Path) -> ClipInfo:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         _refuse_truncated(path, sound)
-        frames = sum(len(block) for block in _blocks(sound))
+        frames, peak, squares, clipped = 0, 0.0, 0.0, 0
+        for block in _blocks(sound):
+            level = np.abs(block)
+            frames += len(block)
+            peak = max(peak, float(level.max()))
+            squares += float(np.square(block, dtype=np.float64).sum())
+            clipped += int((level >= CLIPPED_LEVEL).sum())
         if frames < sound.frames and (sound.format != "MP3" or mp3_states_its_length(path)):
             raise BadClipError(f"truncated: the header promises {sound.frames} frames, the file holds {frames}")
         if not frames:
             raise BadClipError("holds no samples")
-        return ClipInfo(sound.samplerate, sound.channels, frames, frames / sound.samplerate, sha256)
+        samples = frames * sound.channels
+        return ClipInfo(
+            sound.samplerate,
+            sound.channels,
+            frames,
+            frames / sound.samplerate,
+            sha256,
+            peak,
+            math.sqrt(squares / samples),
+            clipped / samples,
+        )
 
 
 def resampled_length(frames: int, sample_rate: int) -> int:

@@ -23,6 +23,7 @@ class InspectedClip:
     fname: str
     labels: tuple[str, ...]
     info: ClipInfo
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,17 @@ def inspect_clips(
         except BadClipError as error:
             return BadClip(fname, str(error))
 
+    groups = labelled.groups or (None,) * len(labelled.fnames)
     with ThreadPoolExecutor(threads, thread_name_prefix="inspect") as pool:
         results = pool.map(inspect, labelled.fnames)
         try:
-            for done, (fname, labels, result) in enumerate(
-                zip(labelled.fnames, labelled.labels, results, strict=True), start=1
+            for done, (fname, labels, group, result) in enumerate(
+                zip(labelled.fnames, labelled.labels, groups, results, strict=True), start=1
             ):
                 if isinstance(result, BadClip):
                     bad.append(result)
                 else:
-                    clips.append(InspectedClip(fname, labels, result))
+                    clips.append(InspectedClip(fname, labels, result, group or None))
                 progress(done, len(labelled.fnames))
         except BaseException:  # an interrupt does not wait for the clips that are left
             pool.shutdown(cancel_futures=True)

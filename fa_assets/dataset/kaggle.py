@@ -1,6 +1,7 @@
 """A dataset in the Kaggle layout, and its CSV files.
 
-    train_curated.csv          fname,labels          labels separated by ',' or ';'
+    train_curated.csv          fname,labels          labels separated by ',' or ';'; optional: group (recording, uploader,
+                                                     site), whose clips stay in one fold
     train_curated/             the clips
     sample_submission.csv      fname,<classes>       optional: the classes, in this order
     train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
@@ -68,10 +69,12 @@ class KaggleDataset:
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """The rows of the label CSV, in file order: `fnames` and, for each, its labels."""
+    """The rows of the label CSV, in file order: `fnames` and, for each, its labels and, where there is such a column, its
+    group ('' where the cell is empty: a clip by itself)."""
 
     fnames: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
             offenders.append(f"row {row}, {fname!r}: a label twice")
     if offenders:
         raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; mend them.", offenders)
-    return LabelledClips(tuple(fnames), labels)
+    groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
+    return LabelledClips(tuple(fnames), labels, groups)
 
 
 def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ class Materialization:
 
     def version_from_content(self, table: pa.Table) -> str:
         """The data version of a table by its content, so that equal content leaves downstream assets current."""
-        return hashlib.sha256(f"{self.recipe}\0{table_digest(table)}".encode()).hexdigest()[:VERSION_LENGTH]
+        return hashlib.sha256(f"{self.asset}\0{table_digest(table)}".encode()).hexdigest()[:VERSION_LENGTH]
 
     def write(
         self,

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.evaluation.folds import fold_balance, stratified_folds
+from fa_assets.evaluation.folds import (
+    continued_folds,
+    fold_balance,
+    fold_quality,
+    grouped_folds,
+    stratified_folds,
+)
 from fa_assets.evaluation.labels import multi_hot
 
 
@@ -66,3 +72,73 @@ def test_fold_balance_counts_positives() -> None:
     balance = fold_balance(truth, np.array([0, 2, 2, 0], dtype=np.int8))
     assert balance.dtype == np.int64
     assert balance.tolist() == [[2, 0], [0, 0], [1, 2]]
+
+
+STATED_BOUND = 0.05
+"""How far the label imbalance of continued folds may be above that of fresh ones (docs/refreshes.md)."""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_continued_folds_stay_put_and_as_balanced_as_fresh_ones_within_the_stated_bound(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    world = random_truth(3000, int(random.integers(4, 12)), seed)
+    order = random.permutation(len(world))
+    clips, coming = order[:800], list(order[800:])
+    folds = stratified_folds(world[clips]).astype(np.int64)
+    for _ in range(8):
+        stays = random.random(len(clips)) > random.uniform(0, 0.1)
+        new = [coming.pop() for _ in range(int(random.uniform(0.05, 0.2) * len(clips)))]
+        clips = np.concatenate([clips[stays], new])
+        previous = np.concatenate([folds[stays], np.full(len(new), -1)])
+        folds = continued_folds(world[clips], previous).astype(np.int64)
+        np.testing.assert_array_equal(folds[previous >= 0], previous[previous >= 0])
+        ours, fresh = (fold_quality(world[clips], one) for one in (folds, stratified_folds(world[clips])))
+        assert ours.label_imbalance <= fresh.label_imbalance + STATED_BOUND
+        assert ours.size_imbalance <= STATED_BOUND
+
+
+def test_a_group_shares_a_fold_and_is_brought_together_where_most_of_it_is() -> None:
+    truth = random_truth(40, 4)
+    groups = ["a"] * 6 + ["b"] * 3 + [""] * 31
+    previous = np.array([1, 1, 1, 1, 2, -1] + [-1, -1, -1] + [row % 5 for row in range(31)])
+    folds = continued_folds(truth, previous, groups=groups)
+    assert folds[:6].tolist() == [1] * 6
+    assert len(set(folds[6:9].tolist())) == 1
+    np.testing.assert_array_equal(folds[9:], previous[9:])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_grouped_folds_divide_no_group_and_are_far_more_even_than_chance(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = random_truth(1200, 8, seed)
+    shares = random.lognormal(0, 1, 100)
+    groups = [f"site{number}" for number in random.choice(100, len(truth), p=shares / shares.sum())]
+    folds = grouped_folds(truth, groups)
+    assert len(set(zip(groups, folds.tolist(), strict=True))) == len(set(groups))
+    names = sorted(set(groups))
+    of_group = dict(zip(names, random.integers(0, 5, len(names)), strict=True))
+    drawn = np.array([of_group[name] for name in groups])
+    assert fold_quality(truth, folds).label_imbalance < 0.5 * fold_quality(truth, drawn).label_imbalance
+    np.testing.assert_array_equal(folds, grouped_folds(truth, groups))
+
+
+def test_groups_of_one_clip_are_the_plain_stratification() -> None:
+    truth = random_truth(60, 3)
+    np.testing.assert_array_equal(grouped_folds(truth, [""] * 60), stratified_folds(truth))
+    np.testing.assert_array_equal(grouped_folds(truth, [str(row) for row in range(60)]), stratified_folds(truth))
+
+
+def test_fewer_groups_than_folds_are_refused() -> None:
+    with pytest.raises(UserError, match=r"3 group\(s\) cannot fill 5 folds"):
+        grouped_folds(random_truth(30, 3), ["a", "b", "c"] * 10)
+    with pytest.raises(UserError, match="FA_FOLDS=fresh"):
+        continued_folds(random_truth(6, 3), np.zeros(6, np.int64))
+
+
+def test_quality_of_even_and_uneven_folds() -> None:
+    truth = np.ones((10, 2), dtype=bool)
+    even = fold_quality(truth, np.arange(10) % 5)
+    assert (even.label_imbalance, even.size_imbalance, even.chi_square) == (0, 0, 0)
+    uneven = fold_quality(truth, np.array([0] * 6 + [1, 2, 3, 4]))  # 6, 1, 1, 1, 1 where 2 each would be even
+    assert uneven.label_imbalance == pytest.approx((4 + 4 * 1) / 2 / 5)
+    assert uneven.chi_square == pytest.approx((16 / 2 + 4 * 1 / 2) / 4)
