@@ -59,8 +59,10 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         metrics[name] = metrics_asset(name, predictions[name])
         assets += [embeddings[name], predictions[name], metrics[name]]
         asset_checks += checks.embedding_checks(embeddings[name])
-        asset_checks += checks.evaluation_checks(name, predictions[name], metrics[name])
+        asset_checks += checks.evaluation_checks(name, predictions[name], metrics[name], settings.max_lwlrap_drop)
     comparison = comparison_asset(metrics, predictions)
+    asset_checks += checks.comparison_checks(comparison)
+    asset_checks += checks.leakage_checks(metrics["mc5"], embeddings["mc5"], settings.duplicate_similarity)
     label_audit = label_audit_asset(curated_clips, predictions["mc5"])
     notebook_artifacts = notebook_artifacts_asset(
         [

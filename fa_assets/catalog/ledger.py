@@ -216,6 +216,13 @@ class Ledger:
             else:
                 yield entry
 
+    def newest_of(self, asset: str) -> Iterator[LedgerEntry]:
+        """The readable entries of an unpartitioned asset, the newest first; only its own files are read."""
+        for one, path in reversed(self._paths().items()):
+            if path.name == f"{one}_{asset}.json":
+                with contextlib.suppress(_UnreadableError):
+                    yield _read(path)
+
     def read(self, id: str) -> LedgerEntry:
         """One entry.
 
