@@ -74,7 +74,8 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     version = hashlib.sha256(tables_digest(dataset).encode())
     size = 0
     labels_of = dict(zip(labelled.fnames, labelled.labels, strict=True))
-    for fname, folder, name in _watched(dataset, labelled):
+    watched = list(_watched(dataset, labelled))
+    for fname, folder, name in watched:
         labels = labels_of.get(fname, ())
         try:
             path = locate_clip(folder, name)
@@ -93,7 +94,7 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
             sha256 = digest_file(path).sha256
             if stop_at is not None and time.monotonic() > stop_at:
                 _remember({**known, **seen, fname: [*key, sha256]}, memory)
-                raise ScanUnfinishedError(len(seen) + 1, len(labelled.fnames))
+                raise ScanUnfinishedError(len(seen) + 1, len(watched))
         seen[fname] = [*key, sha256]
         clips[fname] = hashlib.sha256("\0".join([sha256, *labels]).encode()).hexdigest()[:12]
         size += stat.st_size

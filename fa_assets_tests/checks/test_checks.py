@@ -30,6 +30,13 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
         yield copy
 
 
+@pytest.fixture(autouse=True)
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Open while definitions are resolved: Dagster looks for their state in the instance that was opened last."""
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
 def evaluate(settings: Settings, *names: str) -> dict[str, dg.AssetCheckEvaluation]:
     """Run these checks alone."""
     definitions = build_definitions(settings)

@@ -40,7 +40,8 @@ def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) 
     n = len(fnames)
     contents = {
         "curated_clips": pa.table(
-            [fnames, labels, [44_100] * n, [1] * n, [1] * n, [1.0] * n, [""] * n], schema=tables.CLIPS
+            [fnames, labels, [44_100] * n, [1] * n, [1] * n, [1.0] * n, [""] * n, [""] * n, *([[0.5] * n] * 3)],
+            schema=tables.CLIPS,
         ),
         "cnn14_checkpoint": pa.table([["x"], [1], [sha1], ["x"], [True]], schema=tables.CHECKPOINT),
         "mc5_metrics": pa.table(
