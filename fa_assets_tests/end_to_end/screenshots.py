@@ -21,6 +21,7 @@ _STATUS_MS = 5000
 def take(pages: Pages) -> None:
     """Visit the pages and keep a screenshot of each."""
     pages.lineage(len(defs.resolve_asset_graph().get_all_asset_keys()))
+    pages.page.get_by_label("zoom_out").click()  # the outermost boxes may still be cut off
     pages.page.wait_for_timeout(_STATUS_MS)
     pages.keep("lineage", around=NODES)
     pages.asset("comparison")
@@ -38,7 +39,8 @@ def take(pages: Pages) -> None:
     pages.keep("partitions")
     pages.go("/assets/mc5_metrics?view=checks", "Passed")
     pages.keep("checks")
-    pages.go("/automation", "Automation")
+    pages.go("/automation", "nightly_refresh")
+    pages.page.get_by_role("checkbox", checked=True).first.wait_for(state="attached")
     pages.keep("automation")
 
 
