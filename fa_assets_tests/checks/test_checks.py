@@ -9,6 +9,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from fa_assets.catalog.ledger import Ledger
 from fa_assets.checks.by_fold import verdict_by_fold
@@ -30,26 +31,27 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
         yield copy
 
 
-@pytest.fixture(autouse=True)
-def instance() -> Iterator[dg.DagsterInstance]:
-    """Open while definitions are resolved: Dagster looks for their state in the instance that was opened last."""
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
-
-
 def evaluate(settings: Settings, *names: str) -> dict[str, dg.AssetCheckEvaluation]:
-    """Run these checks alone."""
+    """Run these checks alone.
+
+    The instance is opened first: Dagster looks for the definitions' state in the one that was opened last.
+    """
     definitions = build_definitions(settings)
-    keys = {key for key in definitions.resolve_asset_graph().asset_check_keys if key.name in names}
-    assert {key.name for key in keys} == set(names)
-    job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks(*keys))
     with dg.DagsterInstance.ephemeral() as instance:
+        keys = {key for key in definitions.resolve_asset_graph().asset_check_keys if key.name in names}
+        assert {key.name for key in keys} == set(names)
+        job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks(*keys))
         result = (
             dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
             .resolve_job_def("checks_alone")
             .execute_in_process(instance=instance, raise_on_error=False)
         )
         return {one.check_name: one for one in result.get_asset_check_evaluations()}
+
+
+def graph_of(settings: Settings) -> AssetGraph:
+    with dg.DagsterInstance.ephemeral():
+        return build_definitions(settings).resolve_asset_graph()
 
 
 def rewrite(settings: Settings, asset: str, change: Callable[[pa.Table], pa.Table], fold: str | None = None) -> None:
@@ -168,8 +170,9 @@ def test_it_passes_on_a_good_run_and_fails_on_a_damaged_one(
     assert not bad.passed
     assert message in str(bad.description)
     assert (bad.severity is dg.AssetCheckSeverity.ERROR) == blocking
-    key = next(key for key in build_definitions(settings).resolve_asset_graph().asset_check_keys if key.name == name)
-    assert build_definitions(settings).resolve_asset_graph().get(key).blocking == blocking
+    graph = graph_of(settings)
+    key = next(key for key in graph.asset_check_keys if key.name == name)
+    assert graph.get(key).blocking == blocking
 
 
 def test_weights_that_were_not_trained_are_told(settings: Settings) -> None:
@@ -236,7 +239,7 @@ def test_metrics_of_other_labels_are_not_compared(settings: Settings) -> None:
 
 
 def test_every_check_says_what_it_is() -> None:
-    graph = build_definitions(Settings()).resolve_asset_graph()
+    graph = graph_of(Settings())
     for key in graph.asset_check_keys:
         assert graph.get(key).description, key
         assert (graph.get(key).partitions_def is not None) == (key.name in FOLDED), key

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
             env={**clean, **settings.as_environment()},
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
     server = Webserver(port)
 
@@ -86,4 +88,8 @@ def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
         yield server
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # Dagster's own processes may be slow to end; what is tested is done
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
