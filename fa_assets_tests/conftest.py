@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,19 @@ from fa_assets.storage.roots import StoragePath, open_root
 from fa_assets_tests.finished_run import FinishedRun, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    """Each test function runs in a context of its own.
+
+    An entered Dagster instance leaves its store of definitions' state in a context variable; one that is collected
+    without having been left puts the variable back to what it was before, which may be the store of an instance that is
+    long gone, in the middle of another test.
+    """
+    names = pyfuncitem._fixtureinfo.argnames
+    Context().run(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names})
+    return True
 
 
 @pytest.fixture(scope="session")
