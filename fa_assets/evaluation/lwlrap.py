@@ -104,7 +104,7 @@ def _ranked(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
         row_scores = scores.take(rows[chunk], axis=0)
         at_least = np.packbits(row_scores >= own, axis=1)
         precision[chunk] = _bits_set(at_least & packed_truth.take(rows[chunk], axis=0)) / _bits_set(at_least)
-        tied += np.count_nonzero(_bits_set(np.packbits(row_scores == own, axis=1)) > 1)
+        tied += int((_bits_set(np.packbits(row_scores == own, axis=1)) > 1).sum())
     return rows, columns, precision, tied
 
 
