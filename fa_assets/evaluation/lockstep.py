@@ -96,24 +96,23 @@ def minimize_in_lockstep(
         Whatever the evaluation or a minimizer raises; no thread is left behind.
     """
     from scipy.optimize import minimize
-    from threadpoolctl import ThreadpoolController  # a requirement of scikit-learn
+    from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
-    # The minimizers' own vectors are far too short to share among BLAS threads, which would wait for each other instead.
-    one_blas_thread = partial(ThreadpoolController().limit, limits=1, user_api="blas")
     minimizers = [
         _PausingMinimizer(partial(minimize, x0=start, method="L-BFGS-B", jac=True, options=options)) for start in starts
     ]
-    try:
-        with one_blas_thread():
+    # The minimizers' own vectors are far too short to share among BLAS threads, which would wait for each other instead;
+    # the evaluation shares its work in blocks.
+    with threadpool_limits(1, user_api="blas"):
+        try:
             questions = {index: minimizer.begin() for index, minimizer in enumerate(minimizers)}
-        while asking := {index: point for index, point in questions.items() if point is not None}:
-            losses, gradients = losses_and_gradients(np.array(list(asking)), np.stack(list(asking.values())))
-            with one_blas_thread():
+            while asking := {index: point for index, point in questions.items() if point is not None}:
+                losses, gradients = losses_and_gradients(np.array(list(asking)), np.stack(list(asking.values())))
                 questions = {
                     index: minimizers[index].proceed(float(loss), gradient)
                     for index, loss, gradient in zip(asking, losses, gradients, strict=True)
                 }
-    finally:
-        for minimizer in minimizers:
-            minimizer.abandon()
+        finally:
+            for minimizer in minimizers:
+                minimizer.abandon()
     return [minimizer.result for minimizer in minimizers if minimizer.result is not None]
