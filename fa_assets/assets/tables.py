@@ -249,12 +249,20 @@ _EXPERIMENT = "mc5_embeddings.embedding curated_clips.labels folds.fold"
 EXPERIMENTS = pa.schema(
     [
         _column("variant", pa.string(), "what differs from the baseline, or the nested choice in each fold"),
+        _column("C", pa.float64(), "inverse strength of the penalty; null for the nested choice, as all settings"),
+        _column("tol", pa.float64(), "tolerance of the solver"),
+        _column("weights", pa.string(), "of positives and negatives: none, balanced"),
+        _column("norm", pa.string(), "of the features: standardise, l2, none"),
+        _column("pool", pa.string(), "over a clip's crops: mean, max, mean+max"),
+        _column("crops", pa.int8(), "how many crops of a clip"),
         _column("lwlrap", pa.float64(), "out of fold", _EXPERIMENT),
         _column("difference", pa.float64(), "to the baseline's LWLRAP", _EXPERIMENT),
         _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over clips)", _EXPERIMENT),
         _column("high", pa.float64(), "upper end", _EXPERIMENT),
         _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", _EXPERIMENT),
         _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", _EXPERIMENT),
+        _column("selected", pa.bool_(), "whether the nested choice took it in some fold", _EXPERIMENT),
+        _column("selected_in", pa.list_(pa.int8()), "the folds in which it did", _EXPERIMENT),
         _column(
             "chosen", pa.list_(pa.string()), "of the nested choice: the variant of each fold, in order", _EXPERIMENT
         ),

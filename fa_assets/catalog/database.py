@@ -5,8 +5,8 @@
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
   against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
   the next sync. `<name>.behind` is there until then: it names the runs that have waited in vain, and none waits twice.
-- A row of `clips`, `folds` and `predictions` comes from a value file whose bytes were, when its asset was last synced,
-  those of the entry named in its materialization_id: the newest such entry. A value without one has no rows.
+- A row of `clips`, `folds`, `predictions` and `experiments` comes from a value file whose bytes were, when its asset was
+  last synced, those of the entry named in its materialization_id: the newest such entry. A value without one has no rows.
 - A catalog of a newer layout is refused and left as it is; one of an older layout is made anew.
 """
 
@@ -317,6 +317,10 @@ def _current_table(asset: str, partition: str | None) -> _CurrentTable | None:
         return _CurrentTable("clips", columns, {})
     if asset == "folds":
         return _CurrentTable("folds", ["fname", "fold"], {})
+    if asset == "experiments":
+        settings = ["C", "tol", "weights", "norm", "pool", "crops"]
+        found = ["lwlrap", "lwlrap_per_fold", "difference", "low", "high", "share_won", "selected", "selected_in"]
+        return _CurrentTable("experiments", ["variant", *settings, *found], {})
     predictions = re.fullmatch(r"(.+)_oof_predictions", asset)
     if predictions is not None and partition is not None and partition.isdecimal():
         columns = ["fname", "class_name", "truth", "logit", "probability"]

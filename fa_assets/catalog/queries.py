@@ -50,3 +50,8 @@ order by similarity desc, other.fname
 limit 10
 """
 """The ten clips most similar to a given one ($fname), by the cosine of their embeddings in a crop scheme ($scheme)."""
+
+EXPERIMENTS = """
+select variant, lwlrap, difference, low, high, share_won, selected from experiments order by lwlrap desc, variant
+"""
+"""The variants of the classifier that were tried, best first, against the baseline; `chosen in each fold` is the honest row."""

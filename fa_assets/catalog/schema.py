@@ -1,7 +1,8 @@
 """What is in the catalog: every table, view and macro, with the comments that explain them inside the database too.
 
 The history tables (`materializations` and the tables keyed by materialization_id) only grow. The current tables (`clips`,
-`folds`, `predictions`) hold the content of value files that are on disk. Views and macros are computed when asked.
+`folds`, `predictions`, `experiments`) hold the content of value files that are on disk. Views and macros are computed when
+asked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import duckdb
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever anything below changes; an older catalog is then made anew from the ledger."""
 
 EMBEDDING_SIZE = 2048
@@ -176,6 +177,30 @@ TABLES = (
             Column("truth", "BOOLEAN", "whether the clip has the label"),
             Column("logit", "DOUBLE", "of the model fitted on the other folds"),
             Column("probability", "DOUBLE", "1 / (1 + exp(-logit))"),
+            _SOURCE,
+        ),
+    ),
+    Table(
+        "experiments",
+        "One row per variant of the classifier that FA_EXPERIMENTS names, the baseline first, and last the nested choice "
+        "among them (settings null): for each fold the variant that is best on the other folds. The best variant's LWLRAP is "
+        "the maximum of a search and flatters; the nested choice's does not.",
+        (
+            Column("variant", "VARCHAR", "what differs from the baseline; baseline; chosen in each fold"),
+            Column("C", "DOUBLE", "inverse strength of the L2 penalty"),
+            Column("tol", "DOUBLE", "tolerance at which the solver stops"),
+            Column("weights", "VARCHAR", "of positives and negatives: none, balanced"),
+            Column("norm", "VARCHAR", "of the features: standardise, l2, none"),
+            Column("pool", "VARCHAR", "over a clip's crops: mean, max, mean+max"),
+            Column("crops", "INTEGER", "crops of a clip that are used"),
+            Column("lwlrap", "DOUBLE", "out of fold"),
+            Column("lwlrap_per_fold", "DOUBLE[]", "of folds 0 to 4"),
+            Column("difference", "DOUBLE", "to the baseline's LWLRAP"),
+            Column("low", "DOUBLE", "lower end of its 95% interval, from a paired bootstrap over the clips"),
+            Column("high", "DOUBLE", "upper end"),
+            Column("share_won", "DOUBLE", "share of the resamples in which it beats the baseline"),
+            Column("selected", "BOOLEAN", "whether the nested choice took it in some fold"),
+            Column("selected_in", "INTEGER[]", "the folds in which it did"),
             _SOURCE,
         ),
     ),

@@ -22,8 +22,8 @@ def test_variants_are_judged_beside_the_baseline_and_the_default_stays(finished:
     assert "Other classifiers" in page and "pool=max,crops=3" in page
     rows = ValueStore(settings.storage_root).read("experiments").table.to_pylist()
     assert [row["variant"] for row in rows] == ["baseline", "C=0.2", "pool=max,crops=3", "chosen in each fold"]
-    # The baseline is the pipeline's own classifier, solved side by side: the same up to rounding in the solver's path.
-    assert rows[0]["lwlrap"] == pytest.approx(read_summary(settings.storage_root).results["mc5"].overall, abs=0.02)
+    mc5 = read_summary(settings.storage_root).results["mc5"]
+    assert rows[0]["lwlrap"] == pytest.approx(mc5.overall, abs=1e-12)
     assert rows[0]["difference"] == 0.0
     for row in rows:
         assert row["low"] <= row["difference"] <= row["high"]
@@ -33,4 +33,8 @@ def test_variants_are_judged_beside_the_baseline_and_the_default_stays(finished:
     found = catalog.query(
         "select metadata ->> 'lwlrap nested' nested from materializations where asset = 'experiments'"
     )
+    assert catalog.query("select variant, lwlrap, low, selected from experiments").to_dict("records") == [
+        {name: row[name] for name in ("variant", "lwlrap", "low", "selected")} for row in rows
+    ]
+    assert {row["variant"] for row in rows if row["selected"]} == set(rows[-1]["chosen"])
     assert float(found["nested"].dropna().iloc[0]) == pytest.approx(rows[-1]["lwlrap"])

@@ -138,6 +138,20 @@ class MadeUpStorage:
         )
         return self.write(f"{scheme}_oof_predictions", table, partition=str(fold), **fields)  # type: ignore[arg-type]
 
+    def write_experiments(self, lwlrap: Mapping[str, float], **fields: object) -> str:
+        """Rows of variants, named by their C, and the nested choice, which took the last of them in every fold."""
+        rows = [
+            {
+                "variant": name, "C": None if nested else float(name), "lwlrap": value, "lwlrap_per_fold": [value] * 2,
+                "difference": value - 0.5, "low": value - 0.75, "high": value - 0.25, "share_won": value,
+                "selected": None if nested else name == list(lwlrap)[-2], "selected_in": [0, 1],
+                "tol": 1e-4, "weights": "none", "norm": "l2", "pool": "max", "crops": 5, "chosen": [],
+            }
+            for name, value in lwlrap.items()
+            for nested in [name == list(lwlrap)[-1]]
+        ]  # fmt: skip
+        return self.write("experiments", pa.Table.from_pylist(rows), **fields)  # type: ignore[arg-type]
+
     def write_everything(self, run_id: str = "run-1", seed: int = 42, torch: str = "2.13.0", bell: float = 1.0) -> str:
         """One run of the whole graph for scheme mc5 with two folds; return the id of mc5_metrics.
 

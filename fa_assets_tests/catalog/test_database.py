@@ -102,6 +102,25 @@ def test_the_values_are_in_the_current_tables(storage: MadeUpStorage) -> None:
     ) == [("mc5", 1, "gong.wav", 2.0, 2048), ("mc5", 1, "hail.wav", pytest.approx(0.1), 2048)]
 
 
+def test_the_newest_experiments_are_in_the_catalog(storage: MadeUpStorage) -> None:
+    storage.write_experiments({"1": 0.25, "chosen in each fold": 0.25})
+    storage.catalog.sync()
+    newest = storage.write_experiments({"2": 0.5, "0.2": 0.75, "chosen in each fold": 0.625})
+    storage.catalog.sync()
+    assert rows(
+        storage,
+        "select variant, C, norm, crops, lwlrap, lwlrap_per_fold, difference, low, high, share_won, selected, "
+        "materialization_id from experiments order by lwlrap",
+    ) == [
+        ("2", 2.0, "l2", 5, 0.5, [0.5, 0.5], 0.0, -0.25, 0.25, 0.5, False, newest),
+        ("chosen in each fold", None, "l2", 5, 0.625, [0.625, 0.625], 0.125, -0.125, 0.375, 0.625, None, newest),
+        ("0.2", 0.2, "l2", 5, 0.75, [0.75, 0.75], 0.25, 0.0, 0.5, 0.75, True, newest),
+    ]
+    before = dump(storage.catalog)
+    storage.catalog.rebuild()
+    assert dump(storage.catalog) == before
+
+
 def test_a_new_materialization_replaces_its_own_rows_only(storage: MadeUpStorage) -> None:
     storage.write_predictions("mc5", 0)
     other = storage.write_predictions("mc5", 1)
@@ -210,10 +229,11 @@ def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -
     storage.catalog.sync()
     storage.write_everything("run-2", seed=7)
     storage.catalog.sync()
+    storage.write_experiments({"2": 0.5, "chosen in each fold": 0.5})
     storage.write_clips(seconds=3.0)
     storage.catalog.sync()
     before = dump(storage.catalog)
-    assert storage.catalog.rebuild() == len(before["materializations"]) == 17
+    assert storage.catalog.rebuild() == len(before["materializations"]) == 18
     assert dump(storage.catalog) == before
     assert set(before) == {*(one.name for one in (*schema.TABLES, *schema.VIEWS)), "embeddings", "schema_version"}
     assert all(before.values())  # no table or view was compared empty
@@ -316,7 +336,7 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 3, this fa_assets knows up to 2: install a newer"):
+        with pytest.raises(UserError, match="has layout 4, this fa_assets knows up to 3: install a newer"):
             act()
     assert storage.catalog.try_sync("run-1") is False
     assert storage.catalog.path.read_bytes() == content
@@ -328,7 +348,7 @@ def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUp
     target = tmp_path / "copy.duckdb"
     storage.catalog.path.rename(target)
     content = target.read_bytes()
-    with pytest.raises(UserError, match="copy.duckdb has layout 3, this fa_assets knows up to 2"):
+    with pytest.raises(UserError, match="copy.duckdb has layout 4, this fa_assets knows up to 3"):
         storage.catalog.snapshot(target)
     assert target.read_bytes() == content
 

@@ -98,8 +98,18 @@ def test_the_most_similar_clips(fname: str, nearest: str, labels: list[str], cat
     assert found["similarity"][0] == pytest.approx(cosine, abs=1e-6)
 
 
+def test_the_variants_that_were_tried(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    storage.write_experiments({"2": 0.5, "0.2": 0.75, "chosen in each fold": 0.625})
+    storage.catalog.sync()
+    found = storage.catalog.query(queries.EXPERIMENTS)
+    assert found["variant"].tolist() == ["0.2", "chosen in each fold", "2"]
+    assert found["low"].tolist() == [0.0, -0.125, -0.25]
+    assert found["selected"].tolist() == [True, None, False]
+
+
 def test_every_query_has_a_test_here() -> None:
     names = [name for name in vars(queries) if name.isupper()]
-    assert len(names) == 4
+    assert len(names) == 5
     here = Path(inspect.getfile(test_every_query_has_a_test_here)).read_text()
     assert [name for name in names if f"queries.{name}" not in here] == []

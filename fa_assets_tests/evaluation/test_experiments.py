@@ -80,7 +80,17 @@ def test_with_the_baseline_alone_nothing_differs() -> None:
     baseline, nested = run_experiments([], crops, truth, FOLDS)
     assert (baseline.name, nested.name) == ("baseline", CHOSEN)
     assert nested.chosen == ("baseline",) * 5
+    assert baseline.selected_in == (0, 1, 2, 3, 4)
     assert nested.lwlrap == baseline.lwlrap and not nested.against_baseline.differences.any()
+
+
+def test_the_baselines_scores_are_taken_as_they_are() -> None:
+    crops, truth = made_up(2)
+    known = np.random.default_rng(0).normal(size=truth.shape)
+    outcomes = run_experiments(parse_variants("C=0.2"), crops, truth, FOLDS, baseline_logits=known)
+    lwlrap = label_ranking_average_precision_score(truth, known, sample_weight=truth.sum(axis=1))
+    assert outcomes[0].lwlrap == pytest.approx(lwlrap, abs=1e-12)
+    assert outcomes[1].against_baseline.difference == pytest.approx(outcomes[1].lwlrap - lwlrap, abs=1e-12)
 
 
 def test_variants_are_read_and_named_by_what_differs() -> None:
