@@ -1,9 +1,9 @@
 """L-BFGS for hundreds of functions of one shape at once, each on the path that scipy's L-BFGS-B takes alone.
 
 What `lockstep` does with scipy's own minimizers and a thread for each, this does with arrays: one product evaluates all
-functions, and all directions come from two passes over the stored steps. The steps are those of J. Nocedal and S. Wright, "Numerical
-Optimization", algorithm 7.4, in terms of the inner products of what is stored (W. Chen, Z. Wang, J. Zhou, "Large-scale L-BFGS
-using MapReduce", 2014); lengths, line search and stopping rules are those of L-BFGS-B 3.0 without bounds.
+functions, and all directions come from two passes over the stored steps. The steps are those of J. Nocedal and S. Wright,
+"Numerical Optimization", algorithm 7.4, in terms of the inner products of what is stored (W. Chen, Z. Wang, J. Zhou,
+"Large-scale L-BFGS using MapReduce", 2014); lengths, line search and stopping rules are those of L-BFGS-B 3.0 without bounds.
 
 Only rounding differs from scipy, which matters where a line search rejects steps (see `one_vs_rest`).
 """
