@@ -203,7 +203,15 @@ def _run(
     console = Console(file=terminal, highlight=False)
     console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
     with _progress(console) as (watcher, on_step):
-        outcome = run(settings, select=select, folds=folds, force=force, watcher=watcher, on_step=on_step)
+        outcome = run(
+            settings,
+            select=select,
+            folds=folds,
+            force=force,
+            watcher=watcher,
+            on_step=on_step,
+            on_warning=partial(_warn, console),
+        )
     _report(console, outcome)
     if outcome.failures:
         sys.exit(1)
@@ -288,11 +296,15 @@ def _progress(console: "Console") -> Iterator[tuple["Watcher", "StepListener"]]:
         yield draw, draw_step
 
 
+def _warn(console: "Console", line: str) -> None:
+    console.print(f"Warning: {line}", style="yellow", markup=False, soft_wrap=True)
+
+
 def _report(console: "Console", outcome: "RunOutcome") -> None:
     if outcome.run_id is None:
         console.print("Everything is current: nothing to compute.")
     for line in outcome.warnings:
-        console.print(f"Warning: {line}", style="yellow", markup=False, soft_wrap=True)
+        _warn(console, line)
     for line in outcome.failures:
         console.print(f"Failed: {line}", style="red", markup=False, soft_wrap=True)
     if outcome.failures:

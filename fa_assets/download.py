@@ -33,6 +33,12 @@ class DownloadError(UserError):
     """A file that could not be fetched, or is not the one that was expected."""
 
 
+class UnreachableError(DownloadError):
+    """The server gave no good answer, however often it was asked; later it may."""
+
+    transient = True
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long to try: `attempts` in a row without a new byte, `stall_s` seconds of silence ending an attempt.
@@ -89,6 +95,7 @@ def download(
         way_out: what the reader of an error can do, a sentence.
 
     Raises:
+        UnreachableError: the server gave no good answer for as long as `patience` lasted.
         DownloadError: it could not be fetched, or has another length or checksum. Whatever `verify` raises.
     """
     if _mismatch(target, size_bytes, checksum) is None:
@@ -105,7 +112,7 @@ def download(
         try:
             _fetch(url, part, size_bytes, progress, patience)
         except DownloadError as error:
-            raise DownloadError(f"{error} {way_out}") from error
+            raise type(error)(f"{error} {way_out}") from error
         try:
             mismatch = _mismatch(part.path, size_bytes, checksum)
             if mismatch is not None:
@@ -165,7 +172,7 @@ def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCall
         except _TryAgainError as error:
             failures = 1 if part.size > had else failures + 1
             if failures >= patience.attempts:
-                raise DownloadError(f"{public_url(url)}: {error}, {failures} times in a row.") from error
+                raise UnreachableError(f"{public_url(url)}: {error}, {failures} times in a row.") from error
             wait_s = patience.wait_s * 2 ** (failures - 1) if error.wait_s is None else error.wait_s
             wait_s = min(max(wait_s, 0.0), patience.longest_wait_s)
             log.warning("%s: %s; trying again in %.0f s", public_url(url), error, wait_s)

@@ -3,6 +3,7 @@
 The run happens in this process, against the same instance as the UI, so what it materialized is seen there.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -41,6 +42,10 @@ StepListener = Callable[[str, float | None], None]
 
 def no_listener(asset: str, seconds: float | None) -> None:
     """Listen to nothing."""
+
+
+def unheard(warning: str) -> None:
+    """Leave a warning to the log, which has it too."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ def run(
     force: bool = False,
     watcher: Watcher = watch_nothing,
     on_step: StepListener = no_listener,
+    on_warning: Callable[[str], None] = unheard,
 ) -> RunOutcome:
     """Materialize what is not current.
 
@@ -104,6 +110,7 @@ def run(
         force: also what is current.
         watcher: told of the progress of long assets.
         on_step: told of every asset that begins or ends.
+        on_warning: told of what the log warns of on the way, such as a retry and why it comes.
 
     Raises:
         UserError: the settings, the dataset folder or the selection cannot be used.
@@ -119,6 +126,7 @@ def run(
         run_id = str(uuid.uuid4())
         assets = {one.asset for one in planned}
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
+        instance.add_event_listener(run_id, partial(_report_warning, on_warning))
         result = definitions.resolve_job_def(EVERYTHING).execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
@@ -252,6 +260,12 @@ def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntr
         on_step(entry.step_key, None)
     elif entry.dagster_event_type is DagsterEventType.STEP_SUCCESS:
         on_step(entry.step_key, entry.get_dagster_event().step_success_data.duration_ms / 1000)
+
+
+def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) -> None:
+    """Pass on what the assets' own code warns of."""
+    if not entry.is_dagster_event and entry.level == logging.WARNING:
+        on_warning(entry.user_message)
 
 
 def _bury_dead_runs(instance: dg.DagsterInstance) -> None:

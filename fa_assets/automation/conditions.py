@@ -16,22 +16,22 @@ from dagster._core.asset_graph_view.entity_subset import EntitySubset
 
 from fa_assets.assets.source import CURATED_RECORDINGS
 from fa_assets.automation.observation import known_version
-from fa_assets.resources.recorder import Recorder
 from fa_assets.staleness import Stale, find_stale
+from fa_assets.storage.values import ValueStore
 
 
-def refresh_when_stale(storage: str) -> dg.AutomationCondition:
+def refresh_when_stale(values: ValueStore) -> dg.AutomationCondition:
     """True for what is stale by itself, once all it is made from is current or made before it in the same run.
 
     What failed, or did not pass a blocking check, is tried again when its inputs, its settings or its code changed; and
     once every night, by the schedule.
     """
     ready = ~dg.AutomationCondition.any_deps_match(
-        NotCurrent(storage) & ~dg.AutomationCondition.will_be_requested()
+        NotCurrent(values) & ~dg.AutomationCondition.will_be_requested()
     ).with_label("something it needs is not current")
     return (
-        StaleByItself(storage)
-        & NotTriedLikeThis(storage)
+        StaleByItself(values)
+        & NotTriedLikeThis(values)
         & ready
         & ~dg.AutomationCondition.in_progress()
         & ~dg.AutomationCondition.any_deps_in_progress()
@@ -41,8 +41,8 @@ def refresh_when_stale(storage: str) -> dg.AutomationCondition:
 class NotCurrent(dg.AutomationCondition[dg.AssetKey]):
     """True for what is not current, for whatever reason; for the dataset folder, until it was observed."""
 
-    def __init__(self, storage: str) -> None:
-        self._storage = storage
+    def __init__(self, values: ValueStore) -> None:
+        self._values = values
 
     @property
     def description(self) -> str:
@@ -55,7 +55,7 @@ class NotCurrent(dg.AutomationCondition[dg.AssetKey]):
         if view not in _STALE:
             observed = known_version(view.instance)
             sources = {} if observed is None else {CURATED_RECORDINGS: observed}
-            found = find_stale(view.asset_graph, view.instance, Recorder(storage=self._storage).values, sources)
+            found = find_stale(view.asset_graph, view.instance, self._values, sources)
             _STALE[view] = [*found, *([] if observed else [Stale(CURATED_RECORDINGS, None, "not observed yet")])]
         return [one for one in _STALE[view] if one.asset == context.key.to_user_string()]
 

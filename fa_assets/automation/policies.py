@@ -7,11 +7,12 @@ import dagster as dg
 
 from fa_assets.automation.conditions import refresh_when_stale
 from fa_assets.settings import Settings
+from fa_assets.storage.values import ValueStore
 
 
 def with_policies(assets: Sequence[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
     """The assets with their automation condition and, for metrics, their freshness policy."""
-    condition = refresh_when_stale(str(settings.storage_root))
+    condition = refresh_when_stale(ValueStore(settings.storage_root))
     fail = timedelta(days=settings.metrics_max_age_days)
     freshness = dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
 

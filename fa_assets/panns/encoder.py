@@ -42,6 +42,12 @@ SPARE_FRAMES = {"cpu": 512, "cuda": 8192}
 """Frames of silence that a batch may compute for the sake of being one: about what starting another batch costs."""
 
 
+class DeviceMemoryError(UserError):
+    """The GPU has no room, not even for a single crop; it may once other programs have ended."""
+
+    transient = True
+
+
 def encoder_fingerprint(sha1: str, precision: str) -> str:
     """What an embedding depends on besides its crop, as 16 hex digits.
 
@@ -105,6 +111,7 @@ class Cnn14Encoder:
     Raises:
         CheckpointError: not a CNN14 checkpoint.
         UserError: an unknown device or precision, or CUDA where there is none.
+        DeviceMemoryError: the weights do not fit into the GPU's memory.
     """
 
     embedding_size = architecture.EMBEDDING_SIZE
@@ -118,7 +125,7 @@ class Cnn14Encoder:
             raise UserError(f"Batch size {batch_size}: at least 1 is needed.")
         self.device = resolve_device(device)
         self.precision = precision
-        self.batch_size = batch_size or BATCH_SIZES[self.device]
+        self.batch_size = self._first_batch_size = batch_size or BATCH_SIZES[self.device]
 
         import torch
 
@@ -130,8 +137,11 @@ class Cnn14Encoder:
             log.warning("%s has no bfloat16 instructions: fp32 is faster here.", self.device_name)
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self._uploads = torch.cuda.Stream() if self.device == "cuda" else None
-        with _no_tf32():
-            self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
+        try:
+            with _no_tf32():
+                self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
+        except torch.OutOfMemoryError as error:
+            raise self._no_room("the weights") from error
 
     def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
         """Embeddings of any number of crops.
@@ -146,7 +156,8 @@ class Cnn14Encoder:
 
         Raises:
             ValueError: another shape or type, or a crop that is not silent after its length.
-            UserError: a single crop does not fit into the GPU's memory.
+            DeviceMemoryError: a single crop does not fit into the GPU's memory; the next call begins with the first batch
+                size again.
         """
         if crops.ndim != 2 or crops.shape[1] != CROP_SAMPLES or crops.dtype != np.float32:
             raise ValueError(f"crops of shape (n, {CROP_SAMPLES}) and type float32, not {crops.shape}, {crops.dtype}")
@@ -177,18 +188,22 @@ class Cnn14Encoder:
         try:
             with _no_tf32():
                 return self._network.embed(self._uploaded(crops), frames)
-        except torch.OutOfMemoryError as error:
-            if len(crops) == 1:
-                raise UserError(
-                    f"{self.device_name} has too little free memory for a single crop: end what else uses it, "
-                    "or use --device cpu."
-                ) from error
+        except torch.OutOfMemoryError:
+            pass  # and with the error goes what it kept of the batch
+        torch.cuda.empty_cache()
+        if len(crops) == 1:
+            self.batch_size = self._first_batch_size
+            raise self._no_room("a single crop")
         self.batch_size = len(crops) // 2
         log.warning(
             "Out of memory on %s with %d crops: going on with %d.", self.device_name, len(crops), self.batch_size
         )
-        torch.cuda.empty_cache()
         return None
+
+    def _no_room(self, what: str) -> DeviceMemoryError:
+        return DeviceMemoryError(
+            f"{self.device_name} has too little free memory for {what}: end what else uses it, or use --device cpu."
+        )
 
     def _uploaded(self, crops: np.ndarray) -> "torch.Tensor":
         """The crops on the device. To a GPU they go from pinned memory on a stream of their own, beside what computes."""

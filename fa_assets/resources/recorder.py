@@ -21,6 +21,7 @@ from fa_assets.catalog.environment import collect_environment
 from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.errors import UserError
 from fa_assets.recipe import Recipe, Scalar
+from fa_assets.resources.retries import wait_to_retry
 from fa_assets.settings import Settings
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.roots import StoragePath, open_root, relative_name
@@ -70,11 +71,14 @@ class Recorder(dg.ConfigurableResource):
 
     @contextmanager
     def materialization(self, context: dg.AssetExecutionContext, recipe: Recipe) -> Iterator["Materialization"]:
-        """The frame of one asset's work; a `UserError` becomes a failure that is shown without a traceback."""
+        """The frame of one asset's work; a `UserError` becomes a failure that is shown without a traceback, or another
+        attempt where it is transient."""
         work = Materialization(context, self.root, recipe)
         try:
             yield work
         except UserError as error:
+            if error.transient:
+                wait_to_retry(error, context.retry_number)
             raise dg.Failure(description=str(error), allow_retries=False) from error
         except Exception as error:
             trouble = remote_trouble(error, self.root) or storage_trouble(error, self.local_root)

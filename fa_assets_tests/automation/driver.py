@@ -32,7 +32,7 @@ class Daemon:
         look = look_at_recordings(
             self.instance,
             DatasetFolder(folder=str(self.settings.dataset)),
-            Recorder(storage=str(self.settings.storage_root)),
+            Recorder.of(self.settings),
         )
         if look.observation is not None:
             self.instance.report_runless_asset_event(look.observation)

@@ -22,7 +22,7 @@ def look(settings: Settings, instance: dg.DagsterInstance) -> dg.SensorResult | 
         instance=instance,
         resources={
             "dataset": DatasetFolder(folder=str(settings.dataset)),
-            "recorder": Recorder(storage=str(settings.storage_root)),
+            "recorder": Recorder.of(settings),
         },
     )
     result = sensor(context)
@@ -59,7 +59,7 @@ def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(
 def test_a_large_folder_is_hashed_over_several_ticks(
     settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Recorder(storage=str(settings.storage_root)).recordings_memory.unlink()
+    Recorder.of(settings).recordings_memory.unlink()
     monkeypatch.setattr(sensors, "SCAN_LIMIT_S", 0.0)
     n_clips = len(list(settings.dataset.glob("*/*.wav")))
     said = [look(settings, instance) for _ in range(n_clips + 1)]

@@ -41,6 +41,19 @@ module.fit_one_vs_rest = again
 {COMMAND}
 """
 """`fa-assets` with a fit that is made again and again; its first argument is a file that says that it has begun."""
+WAITS_FOR_EVER = f"""
+import functools, logging, pathlib, sys
+import fa_assets.panns.checkpoint as module
+from fa_assets.download import Patience
+from fa_assets.resources import retries
+module.download = functools.partial(module.download, patience=Patience(attempts=1))
+retries.WAIT_S = 3600
+begun = pathlib.Path(sys.argv.pop(1))
+logging.getLogger(retries.__name__).addFilter(lambda record: begun.touch() or True)
+{COMMAND}
+"""
+"""`fa-assets` that asks a server once, and waits for an hour before it tries again; its first argument is a file that says
+that it waits."""
 
 
 @pytest.fixture
@@ -72,7 +85,12 @@ def stop(settings: Settings, number: signal.Signals, begun: Callable[[], bool], 
 
 @pytest.mark.parametrize(
     ("doing", "number"),
-    [("embedding", signal.SIGTERM), ("fitting", signal.SIGINT), ("downloading", signal.SIGTERM)],
+    [
+        ("embedding", signal.SIGTERM),
+        ("fitting", signal.SIGINT),
+        ("downloading", signal.SIGTERM),
+        ("waiting", signal.SIGINT),
+    ],
 )
 def test_a_run_that_is_told_to_stop(
     settings: Settings, tmp_path: Path, serve: Callable[..., Server], doing: str, number: signal.Signals
@@ -81,12 +99,16 @@ def test_a_run_that_is_told_to_stop(
     select, code, begun = "mc5_embeddings", COMMAND, tmp_path / "begun"
     arguments: list[str] = []
     shutil.rmtree(storage / "embedding_store")
-    server = serve(Answer(body=bytes(10_000), length=10**9, stalls=True))
+    answer = Answer(status=503) if doing == "waiting" else Answer(body=bytes(10_000), length=10**9, stalls=True)
+    server = serve(answer)
     stopped, has_begun = settings, lambda: any((storage / "embedding_store").glob("**/*.parquet"))
     if doing == "fitting":
         select, code, arguments, has_begun = "mc5_oof_predictions", FITS_FOR_EVER, [str(begun)], begun.exists
     elif doing == "downloading":
         select, has_begun = "cnn14_checkpoint", lambda: bool(server.requests)
+    elif doing == "waiting":
+        select, code, arguments, has_begun = "cnn14_checkpoint", WAITS_FOR_EVER, [str(begun)], begun.exists
+    if select == "cnn14_checkpoint":
         stopped = settings.model_copy(update={"checkpoint": server.url})
     before = {path: digest_file(path) for path in (storage / "values").glob("**/*.parquet")}
 

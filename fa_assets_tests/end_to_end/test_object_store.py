@@ -4,6 +4,7 @@ another machine."""
 import json
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from fa_assets.settings import Settings
 from fa_assets.storage.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.storage.roots import subfolders
 from fa_assets.storage.values import ValueStore
+from fa_assets_tests.automation.driver import Daemon
 from fa_assets_tests.end_to_end.test_command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.object_store import ObjectStore
@@ -68,6 +70,18 @@ def test_the_same_command_again_finds_everything_current(settings: Settings) -> 
     assert "Everything is current" in done.stderr
     assert str(settings.local_root / "catalog.duckdb") in done.stdout
     assert "0 damaged" in fa_assets("store", "verify", settings=settings).stdout
+
+
+def test_the_conditions_ask_the_object_store(settings: Settings) -> None:
+    values = ValueStore(settings.storage_root)
+    with environment_of(settings), dg.DagsterInstance.get() as instance:
+        daemon = Daemon(settings, instance)
+        assert daemon.observe() == "nothing changed"
+        assert daemon.tick() == []
+        values.path("mc5_oof_predictions", "2").unlink()
+        assert daemon.until_quiet() == [{("mc5_oof_predictions", "2")}]
+        assert all(result.success for result in daemon.runs)
+    assert values.read("mc5_oof_predictions", "2").table.num_rows > 0
 
 
 def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
