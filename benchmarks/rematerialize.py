@@ -54,9 +54,15 @@ def make_up(folder: Path, n_clips: int) -> int:
         frames,
         frames / SAMPLE_RATE,
         sha256,
+        pa.nulls(n_clips, pa.string()),
+        *[np.full(n_clips, level) for level in (0.5, 0.1, 0.0)],  # peak, rms and clipped share
     ]
     write(values, "curated_clips", pa.table(columns, schema=tables.CLIPS))
-    write(values, "folds", pa.table([fnames, pa.array(np.arange(n_clips) % N_FOLDS, pa.int8())], schema=tables.FOLDS))
+    write(
+        values,
+        "folds",
+        pa.table([fnames, pa.array(np.arange(n_clips) % N_FOLDS, pa.int8()), sha256], schema=tables.FOLDS),
+    )
     weights = {"path": "no file", "size_bytes": 0, "sha1": SHA1, "origin": "made up", "trained": False}
     write(values, "cnn14_checkpoint", pa.Table.from_pylist([weights], schema=tables.CHECKPOINT))
     # In the order in which a run computes them: fold by fold.

@@ -179,13 +179,14 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """The file in blocks of (frames, channels) float32, up to the frames it states, as `load_mono` reads it."""
+    """The file in blocks of (frames, channels) float32, none empty, up to the frames it states, as `load_mono` reads it."""
     left = sound.frames
     while left:
         wanted = min(left, max(_BLOCK_SAMPLES // sound.channels, 1))
         block = _read(sound, wanted)
         left = left - wanted if len(block) == wanted else 0  # libsndfile may find "more" behind the end of an MP3
-        yield block
+        if len(block):
+            yield block
 
 
 def _read(sound: soundfile.SoundFile, frames: int) -> np.ndarray:

@@ -35,6 +35,13 @@ def test_mutated_audio_files_are_accepted_or_refused_by_name() -> None:
     assert verdicts.count("refused") > 200
 
 
+@pytest.mark.parametrize("index", [3804, 9422])
+def test_what_a_campaign_of_20000_found_stays_mended(index: int) -> None:
+    """Files whose decoder gives no frame at all where the header promises some: refused, where they once raised."""
+    one, *_ = fuzz_sounds(4, range(index, index + 1)).verdicts
+    assert (one.verdict, "header promises" in one.reason) == ("refused", True)
+
+
 def test_mutated_tables_are_accepted_or_refused_by_name() -> None:
     figures = fuzz_tables(SEED, range(200))
     assert figures.bad == []
