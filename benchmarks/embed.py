@@ -120,6 +120,6 @@ def trunk_share(encoder: Cnn14Encoder, crops: int, turns: int) -> float:
     for _ in range(turns):
         rate = 2 * 2048**3 / shortest(lambda: matrix @ matrix, 3)
         front_end = shortest(lambda: [network._normalised_log_mel(crop[None], 1001) for crop in sound], 1)
-        trunk = shortest(lambda: network.embed(sound, 1001), 1) - front_end
+        trunk = shortest(lambda: network.embed(sound, [1001] * crops), 1) - front_end
         shares.append(crops * CROP_FLOP / trunk / rate)
     return middle(shares)

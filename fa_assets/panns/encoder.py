@@ -34,10 +34,8 @@ BATCH_SIZES = {"cpu": 32, "cuda": 64}
 """Crops at a time where nothing is said."""
 BATCH_FRAMES = {"cpu": 8 * 1001, "cuda": 64 * 1001}
 """Frames at a time, of all crops together: what bounds memory. So a batch holds more short crops than long ones."""
-INFERENCE_VERSION = 2
+INFERENCE_VERSION = 3
 """Raised when the embeddings that this code computes change."""
-FRAMES_STEP = 16
-"""Frames to compute are rounded up to a multiple of this, to keep the number of tensor shapes small."""
 SPARE_FRAMES = {"cpu": 512, "cuda": 8192}
 """Frames of silence that a batch may compute for the sake of being one: about what starting another batch costs."""
 
@@ -159,6 +157,8 @@ class Cnn14Encoder:
             DeviceMemoryError: a single crop does not fit into the GPU's memory; the next call begins with the first batch
                 size again.
         """
+        from fa_assets.panns.network import content_frames
+
         if crops.ndim != 2 or crops.shape[1] != CROP_SAMPLES or crops.dtype != np.float32:
             raise ValueError(f"crops of shape (n, {CROP_SAMPLES}) and type float32, not {crops.shape}, {crops.dtype}")
         if lengths is None:
@@ -169,11 +169,12 @@ class Cnn14Encoder:
             raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
         embeddings = np.empty((len(crops), self.embedding_size), dtype=np.float32)
         pending = []  # on a GPU these are still being computed while the next batch is uploaded
-        for frames, rows in _groups(lengths, self.batch_size, BATCH_FRAMES[self.device], SPARE_FRAMES[self.device]):
+        frames = np.array([content_frames(length) for length in lengths], dtype=int)
+        for rows in _groups(frames, self.batch_size, BATCH_FRAMES[self.device], SPARE_FRAMES[self.device]):
             done = 0
             while done < len(rows):
                 batch = rows[done : done + self.batch_size]
-                result = self._try_batch(crops[batch], frames)
+                result = self._try_batch(crops[batch], frames[batch].tolist())
                 if result is not None:
                     pending.append((batch, result))
                     done += len(batch)
@@ -181,7 +182,7 @@ class Cnn14Encoder:
             embeddings[batch] = result.cpu().numpy()
         return embeddings
 
-    def _try_batch(self, crops: np.ndarray, frames: int) -> "torch.Tensor | None":
+    def _try_batch(self, crops: np.ndarray, frames: list[int]) -> "torch.Tensor | None":
         """Embed one batch; None, with `batch_size` halved, when the GPU's memory does not suffice."""
         import torch
 
@@ -225,16 +226,11 @@ def _content_length(crop: np.ndarray) -> int:
     return len(crop) - int(np.argmax(crop[::-1] != 0)) if crop.any() else 0
 
 
-def _groups(
-    lengths: Sequence[int], batch_size: int, batch_frames: int, spare_frames: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Crops that run together: (frames to compute, rows of the crops), the longest first.
+def _groups(frames: np.ndarray, batch_size: int, batch_frames: int, spare_frames: int) -> Iterator[np.ndarray]:
+    """Crops that run together, the longest first, as their positions in `frames`, the frames of each crop's content.
 
     At most `batch_size` crops, `batch_frames` frames of all crops, and `spare_frames` of them silent.
     """
-    from fa_assets.panns.network import TOTAL_FRAMES, content_frames
-
-    frames = np.array([content_frames(length) for length in lengths], dtype=int)
     order = np.argsort(-frames, kind="stable")
     first = 0
     while first < len(order):
@@ -242,7 +238,7 @@ def _groups(
         size = max(1, min(batch_size, batch_frames // most))
         spent = np.cumsum(most - frames[order[first : first + size]])
         last = first + int(np.searchsorted(spent, spare_frames, side="right"))
-        yield min(-(-most // FRAMES_STEP) * FRAMES_STEP, TOTAL_FRAMES), order[first:last]
+        yield order[first:last]
         first = last
 
 

@@ -15,8 +15,16 @@ each convolution carries the content one row further at most, each pooling halve
 reached are kept, and what the block needs beyond them is taken from one stored run over an all-silent crop. That is
 exact, the right border included: those rows are what a full run would have computed.
 
+A crop's embedding does not depend on its neighbours. In a batch each crop keeps its own reach: a Winograd tile that sees
+a little content rounds its silent rows otherwise than the silent run does, so what lies beyond a crop's own reach is
+overwritten with the silent run's rows. The matrix products give a row the same bits whatever the other rows, from a few rows
+on (see `winograd`), and the head is float64, rounded at its end. Where a library's kernels do depend on the shape of the
+batch, float rounding is left.
+
 Imports torch; import it where it is used.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
@@ -32,6 +40,11 @@ from fa_assets.panns.architecture import (
 from fa_assets.panns.winograd import BOTH_COLUMNS, TILE_OF_2, TILE_OF_4, WinogradConvolution
 
 TOTAL_FRAMES = CROP_SAMPLES // HOP_SAMPLES + 1
+_FRAMES_STEP = 16
+"""Frames to compute are rounded up to a multiple of this, to keep the number of tensor shapes small."""
+_LEAST_FRAMES = 64
+"""Frames that are computed at least: torch gives a convolution's input of up to 20480 numbers to another kernel, which
+rounds otherwise, when it is a single crop's."""
 _HALF_WINDOW = WINDOW_SAMPLES // 2
 _BLOCKS = len(CHANNELS) - 1
 _EARLY_BLOCKS = 3
@@ -77,34 +90,47 @@ class Cnn14Network:
         self._mel = state["logmel_extractor.melW"].float().to(self._device)
         self._mel_scale, self._mel_shift = (t.float().to(self._device) for t in _scale_and_shift(state, "bn0"))
         self._blocks = [self._block(state, block) for block in range(1, _BLOCKS + 1)]
-        self._fc1 = tuple(state[f"fc1.{kind}"].float().to(self._device) for kind in ("weight", "bias"))
+        self._fc1 = tuple(state[f"fc1.{kind}"].double().to(self._device) for kind in ("weight", "bias"))
         self._silent_output = self._silent_run()
 
     @torch.inference_mode()
-    def embed(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
-        """Embeddings of crops whose content touches at most the first `frames` frames (see `content_frames`).
+    def embed(self, crops: torch.Tensor, frames: Sequence[int]) -> torch.Tensor:
+        """Embeddings of crops.
 
         Args:
-            crops: (n, 320000) float32, on any device.
-            frames: 2 to 1001; 1001 is always right.
+            crops: (n, 320000) float32, on any device; n at least 1.
+            frames: of each crop, how many of its first frames its content touches at most (see `content_frames`), 2 to
+                1001; 1001 is always right.
 
         Returns:
             (n, 2048) float32 on the network's device.
         """
         crops = crops.to(self._device)
-        at_once = max(1, _EARLY_FRAMES // frames) if self._device.type == "cpu" else len(crops)
-        x = torch.cat([self._early(crops[i : i + at_once], frames) for i in range(0, len(crops), at_once)])
-        for block in self._blocks[_EARLY_BLOCKS:]:
-            x = block(x)
-        x = _continued(x, self._silent_output, self._silent_output.shape[2])
-        x = x.float().mean(dim=3)
-        x = x.amax(dim=2) + x.mean(dim=2)
-        return F.linear(x, *self._fc1).relu_()
-
-    def _early(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
-        x = self._normalised_log_mel(crops, frames)
+        computed = min(-(-max(_LEAST_FRAMES, *frames) // _FRAMES_STEP) * _FRAMES_STEP, TOTAL_FRAMES)
+        at_once = max(1, _EARLY_FRAMES // computed) if self._device.type == "cpu" else len(crops)
+        x = torch.cat(
+            [
+                self._early(crops[i : i + at_once], frames[i : i + at_once], computed)
+                for i in range(0, len(crops), at_once)
+            ]
+        )
+        reached = frames
         for block in self._blocks[:_EARLY_BLOCKS]:
-            x = block(x)
+            reached = block.reach(reached)
+        for block in self._blocks[_EARLY_BLOCKS:]:
+            x = block(x, reached)
+            reached = block.reach(reached)
+        x = _continued(x, self._silent_output, self._silent_output.shape[2])
+        x = x.double().mean(dim=3)
+        x = x.amax(dim=2) + x.mean(dim=2)
+        return F.linear(x, *self._fc1).relu_().float()
+
+    def _early(self, crops: torch.Tensor, frames: Sequence[int], computed: int) -> torch.Tensor:
+        x = self._normalised_log_mel(crops, computed)
+        reached = frames
+        for block in self._blocks[:_EARLY_BLOCKS]:
+            x = block(x, reached)
+            reached = block.reach(reached)
         return x
 
     def _normalised_log_mel(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
@@ -157,13 +183,18 @@ class _DirectBlock:
     def hear_silence(self, x: torch.Tensor) -> torch.Tensor:
         """Keep a silent run's input, (1, c, rows, m), and give its output."""
         self._silent = x
-        return self(x)
+        return self(x, [x.shape[2]])
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+    def reach(self, rows: Sequence[int]) -> list[int]:
+        """The rows of the output that each crop's content reaches, when it fills so many of the input."""
+        return _reach(rows, self._silent.shape[2], self._pooled)
+
+    def __call__(self, x: torch.Tensor, reached: Sequence[int]) -> torch.Tensor:
         """(n, c, rows, m) of content in, the rows of the output that differ from a silent run's out.
 
         Two rows more than the content come out of the two convolutions. Four more go in, because the zero padding at
-        the end of the rows spoils the last two. Pooling wants an even number.
+        the end of the rows spoils the last two. Pooling wants an even number. What each crop's own content has `reached`
+        makes no difference here: the silent rows of a direct convolution are the same bits whatever lies above them.
         """
         total = self._silent.shape[2]
         rows = x.shape[2] + x.shape[2] % 2
@@ -190,21 +221,43 @@ class _WinogradBlock:
         """Keep the inputs of both convolutions in a silent run, and give its output."""
         x = x.permute(0, 2, 3, 1)
         self._silent = [x, self._first(x, x, x.shape[1])]
-        return self(x.permute(0, 3, 1, 2))
+        output = self(x.permute(0, 3, 1, 2), [x.shape[1]])
+        self._silent.append(output.permute(0, 2, 3, 1))
+        return output
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+    def reach(self, rows: Sequence[int]) -> list[int]:
+        """The rows of the output that each crop's content reaches, when it fills so many of the input."""
+        return _reach(rows, self._silent[0].shape[1], self._pooled)
+
+    def __call__(self, x: torch.Tensor, reached: Sequence[int]) -> torch.Tensor:
         """(n, c, rows, m) of content in, the rows of the output that differ from a silent run's out.
 
-        Each convolution carries the content one row further.
+        Each convolution carries the content one row further. `reached`: the rows that are not silent, of each crop.
         """
         total = self._silent[0].shape[1]
         rows = x.shape[2]
         x = self._first(x.permute(0, 2, 3, 1), self._silent[0], min(rows + 1, total))
+        self._overwrite_silence(x, [rows + 1 for rows in reached], 1)
         rows = min(rows + 2, total)
         if self._pooled:
             rows = min(rows + rows % 2, total - total % 2)
         x = self._second(x, self._silent[1], rows).permute(0, 3, 1, 2)
-        return F.avg_pool2d(x, 2) if self._pooled else x
+        if self._pooled:
+            x = F.avg_pool2d(x, 2)
+        self._overwrite_silence(x.permute(0, 2, 3, 1), self.reach(reached), 2)
+        return x
+
+    def _overwrite_silence(self, x: torch.Tensor, reached: Sequence[int], stage: int) -> None:
+        """Put the silent run's rows, of that stage, in place of what follows each crop's own content; (n, rows, m, c)."""
+        for crop, rows in zip(x, reached, strict=True):
+            if rows < len(crop):
+                crop[rows:] = self._silent[stage][0, rows : len(crop)]
+
+
+def _reach(rows: Sequence[int], total: int, pooled: bool) -> list[int]:
+    """The rows of a block's output that content reaches: each of the two convolutions carries it one row further."""
+    further = [min(reached + 2, total) for reached in rows]
+    return [min(-(-reached // 2), total // 2) for reached in further] if pooled else further
 
 
 def _single_channel(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

@@ -69,6 +69,11 @@ out0 = k1 x0 + k2 x1 = k1 (x0 + x1) + (k2 - k1) x1, and out1 = k0 x0 + k1 x1 = k
 """
 
 
+_LEAST_TILES = 8
+"""From so many rows on a matrix product gives each row the same bits, whatever the other rows: fewer than four, and MKL
+takes other kernels."""
+
+
 class WinogradConvolution:
     """One 3 x 3 convolution, padded by 1, and the ReLU after it.
 
@@ -105,6 +110,7 @@ class WinogradConvolution:
         """
         n, _, width, channels = x.shape
         down, across = (-(-size // len(way.outputs)) for size, way in ((rows, self._rows), (width, self._columns)))
+        down = max(down, -(-_LEAST_TILES // (n * across)))
         tiles = self._tiles(_padded(x, silent, down, across, self._rows, self._columns), down, across)
         transformed = (self._inputs @ tiles).view(len(self._inputs), n * down * across, channels)
         products = torch.bmm(transformed, self._kernel).view(len(self._inputs), -1)

@@ -149,11 +149,10 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     same_batches = keys_of[0].keys() & keys_of[1].keys()
     assert same_batches
     assert all(keys_of[0][keys] == keys_of[1][keys] for keys in same_batches)
-    # The other run had batches of 8, so no batch coincides: that costs more than the 1e-6 of a run with the same settings.
-    for other, tolerance in ((undisturbed, 1e-6), (finished.settings, 5e-6)):
+    for other in (undisturbed, finished.settings):  # the latter had batches of 8, so no batch coincides
         reference = embeddings(other)
         for name, matrix in embeddings(settings).items():
-            np.testing.assert_allclose(matrix, reference[name], rtol=0, atol=tolerance * np.abs(reference[name]).max())
+            np.testing.assert_allclose(matrix, reference[name], rtol=0, atol=1e-6 * np.abs(reference[name]).max())
     # The ledger says of every fold what it found and what it computed.
     computed, reused = crops(settings, "crops_computed"), crops(settings, "crops_reused")
     assert (

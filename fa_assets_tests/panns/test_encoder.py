@@ -95,7 +95,7 @@ def test_silence_left_out_changes_nothing(encoder):
     """Content of any length, once through the rows it reaches and once through all of them."""
     crops = np.stack([padded(noise(length, seed=length)) for length in REACHES])
     whole = np.concatenate(
-        [encoder._network.embed(torch.from_numpy(crop[None]), TOTAL_FRAMES).numpy() for crop in crops]
+        [encoder._network.embed(torch.from_numpy(crop[None]), [TOTAL_FRAMES]).numpy() for crop in crops]
     )
     got = np.concatenate([encoder.embed(crop[None]) for crop in crops])
     for row, length in enumerate(REACHES):
@@ -106,8 +106,9 @@ def test_silence_left_out_changes_nothing(encoder):
 def test_silence_left_out_costs_little(encoder, monkeypatch):
     rows = []
     network = encoder._network
-    counted = [lambda x, block=block: rows.append(x.shape[2]) or block(x) for block in network._blocks]
-    monkeypatch.setattr(network, "_blocks", counted)
+    for kind in {type(block) for block in network._blocks}:
+        call = kind.__call__
+        monkeypatch.setattr(kind, "__call__", lambda *args, call=call: rows.append(args[1].shape[2]) or call(*args))
     encoder.embed(padded(noise(32_000))[None])
     assert rows[0] < 120 and rows[-1] < 12  # of 1001 and 31
 
@@ -132,12 +133,12 @@ def test_frames_beyond_the_content_are_silent(encoder, length):
 
 
 def test_order_and_batches_do_not_matter(encoder, monkeypatch):
-    lengths = [3_000, 40_000, 3_000, 110_000, 1]
+    lengths = [3_000, 40_000, 3_000, 110_000, 1]  # see test_batches for more of this
     crops = np.stack([padded(noise(length, seed=row)) for row, length in enumerate(lengths)])
     together = encoder.embed(crops)
     monkeypatch.setattr(encoder, "batch_size", 2)
     order = np.array([4, 0, 2, 1, 3])
-    assert_equal(encoder.embed(crops[order], [lengths[row] for row in order]), together[order], 2e-6)
+    assert_equal(encoder.embed(crops[order], [lengths[row] for row in order]), together[order], 1e-6)
     assert encoder.embed(crops[:0]).shape == (0, encoder.embedding_size)
 
 
@@ -145,18 +146,18 @@ def test_order_and_batches_do_not_matter(encoder, monkeypatch):
     ("seconds", "batch_size", "most", "spare", "groups"),
     [
         ([], 8, 9999, 256, []),
-        ([1, 1, 1], 8, 9999, 0, [(112, [0, 1, 2])]),
-        ([1, 1, 1], 2, 9999, 0, [(112, [0, 1]), (112, [2])]),
-        ([1, 1, 1], 8, 250, 0, [(112, [0, 1]), (112, [2])]),
-        ([1, 1, 1], 8, 50, 0, [(112, [0]), (112, [1]), (112, [2])]),
-        ([1, 10, 2, 9], 8, 9999, 256, [(1001, [1, 3]), (208, [2, 0])]),  # 99 and 100 frames of silence
-        ([1, 10, 2, 9], 8, 9999, 98, [(1001, [1]), (912, [3]), (208, [2]), (112, [0])]),
-        ([1, 10, 2, 9], 8, 9999, 9999, [(1001, [1, 3, 2, 0])]),
+        ([1, 1, 1], 8, 9999, 0, [[0, 1, 2]]),
+        ([1, 1, 1], 2, 9999, 0, [[0, 1], [2]]),
+        ([1, 1, 1], 8, 250, 0, [[0, 1], [2]]),
+        ([1, 1, 1], 8, 50, 0, [[0], [1], [2]]),
+        ([1, 10, 2, 9], 8, 9999, 256, [[1, 3], [2, 0]]),  # 99 and 100 frames of silence
+        ([1, 10, 2, 9], 8, 9999, 98, [[1], [3], [2], [0]]),
+        ([1, 10, 2, 9], 8, 9999, 9999, [[1, 3, 2, 0]]),
     ],
 )
 def test_crops_run_together_while_that_wastes_little(seconds, batch_size, most, spare, groups):
-    made = _groups([32_000 * second for second in seconds], batch_size, most, spare)
-    assert [(frames, list(rows)) for frames, rows in made] == groups
+    frames = np.array([content_frames(32_000 * second) for second in seconds], dtype=int)
+    assert [list(rows) for rows in _groups(frames, batch_size, most, spare)] == groups
 
 
 class SmallMemory:
@@ -166,7 +167,7 @@ class SmallMemory:
         self.network, self.capacity = network, capacity
         self.batches: list[int] = []
 
-    def embed(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
+    def embed(self, crops: torch.Tensor, frames: Sequence[int]) -> torch.Tensor:
         self.batches.append(len(crops))
         if len(crops) > self.capacity:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -179,7 +180,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(encoder, monkeypatch):
     small = SmallMemory(encoder._network, capacity=2)
     monkeypatch.setattr(encoder, "_network", small)
     monkeypatch.setattr(encoder, "batch_size", 16)
-    assert_equal(encoder.embed(crops), wanted, 2e-6)
+    assert_equal(encoder.embed(crops), wanted, 1e-6)
     assert small.batches == [5, 2, 2, 1] and encoder.batch_size == 2
     small.capacity = 0
     with pytest.raises(UserError, match=r"single crop.*--device cpu"):
