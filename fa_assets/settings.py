@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default="auto", description="Where the network runs; auto takes CUDA when there is one."
     )
     precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="Arithmetic of the network's trunk; front end and head stay fp32."
+        default="fp32", description="Arithmetic of the network's trunk; front end and head stay in full precision."
     )
     batch_size: int | None = Field(
         default=None,

@@ -78,7 +78,7 @@ class Cnn14Network:
     Args:
         state: a checked CNN14 state dict (`fa_assets.panns.checkpoint.load_state_dict`).
         device: a torch device name.
-        trunk_dtype: type of the convolutional trunk; the front end and the head are always float32.
+        trunk_dtype: type of the convolutional trunk; the front end is always float32, the head float64.
     """
 
     def __init__(self, state: dict[str, torch.Tensor], device: str, trunk_dtype: torch.dtype = torch.float32) -> None:
