@@ -1,0 +1,75 @@
+"""With the real daemon and code server, nobody pressing anything: a clip comes into the folder, and new metrics appear."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from fa_assets.catalog.ledger import Ledger, LedgerEntry
+from fa_assets.settings import Settings
+from fa_assets_tests.automation.test_conditions import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
+from fa_assets_tests.end_to_end.ui_server import Webserver, serving, wait_for
+from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.small_dataset import N_CLIPS
+
+FRESHNESS = """
+query($path: [String!]!) {
+  assetNodeOrError(assetKey: {path: $path}) {
+    ... on AssetNode {
+      freshnessStatusInfo { freshnessStatus }
+      internalFreshnessPolicy { ... on TimeWindowFreshnessPolicy { failWindowSeconds warnWindowSeconds } }
+    }
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def settings(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A copy of the finished run; the sensors look every second."""
+    return finished.copy(tmp_path_factory.mktemp("daemon")).model_copy(update={"observe_every_s": 1})
+
+
+@pytest.fixture(scope="module")
+def webserver(settings: Settings) -> Iterator[Webserver]:
+    with serving(settings, settings.storage_root / "ui.log") as server:
+        yield server
+
+
+def test_a_new_clip_becomes_new_metrics_by_itself(webserver: Webserver, settings: Settings) -> None:
+    ledger = Ledger(settings.storage_root / "ledger")
+    before = set(ledger.ids())
+    add_clip(settings)
+
+    def new() -> dict[tuple[str, str | None], LedgerEntry]:
+        entries = [entry for entry in ledger.entries() if entry.id not in before]
+        made = {(entry.asset, entry.partition): entry for entry in entries}
+        assert len(made) == len(entries), "nothing is made twice"
+        return made
+
+    for wave in (INTAKE, EMBEDDINGS, PREDICTIONS, METRICS):
+        wait_for(f"new {sorted({asset for asset, _ in wave})}", lambda wave=wave: wave <= new().keys())  # type: ignore[misc]
+    made = new()
+    assert ("cnn14_checkpoint", None) not in made
+    assert made["curated_clips", None].metadata["rows"] == N_CLIPS + 1
+    counts = Counter[str]()
+    for part in EMBEDDINGS:
+        facts = made[part].metadata
+        counts.update({what: int(str(facts[what])) for what in ("crops_computed", "crops_reused")})
+    # The schemes share the centre crop; one clip is over 10 s and has five distinct crops.
+    assert counts == {"crops_computed": 1, "crops_reused": 2 * N_CLIPS + 4 + 1}
+    read = {(one.asset, one.partition): one.source_id for one in made["mc5_metrics", None].inputs}
+    assert {read["mc5_oof_predictions", fold] for fold in "01234"} == {
+        made["mc5_oof_predictions", fold].id for fold in "01234"
+    }
+
+
+def test_the_daemon_evaluates_the_freshness_of_metrics(webserver: Webserver) -> None:
+    def status(asset: str) -> str | None:
+        node = webserver.ask(FRESHNESS, path=[asset])["assetNodeOrError"]
+        return None if node["freshnessStatusInfo"] is None else str(node["freshnessStatusInfo"]["freshnessStatus"])
+
+    wait_for("the metrics count as fresh", lambda: status("mc5_metrics") == "HEALTHY")
+    policy = webserver.ask(FRESHNESS, path=["mc5_metrics"])["assetNodeOrError"]["internalFreshnessPolicy"]
+    day = 24 * 3600
+    assert (policy["failWindowSeconds"], policy["warnWindowSeconds"]) == (30 * day, 15 * day)
+    assert status("mc5_embeddings") is None
