@@ -24,6 +24,7 @@ from fa_assets.assets.source import CURATED_RECORDINGS
 from fa_assets.automation.jobs import EVERYTHING
 from fa_assets.automation.observation import look_at_recordings
 from fa_assets.definitions import build_definitions
+from fa_assets.engines.cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.partitions import FOLD_NAMES
 from fa_assets.resources.dataset import DatasetFolder
@@ -75,9 +76,11 @@ def prepare_environment(settings: Settings) -> None:
     """Make this process and its children see these settings and this instance, and initialise the instance once.
 
     Raises:
-        UserError: the storage cannot be written to.
+        UserError: the storage cannot be written to, or Ray was asked for and is not installed.
     """
     try:
+        if settings.engine == "ray":
+            require_ray()
         require_writable(settings.local_root)
         require_reachable(settings.storage_root)
         home = dagster_home(settings)

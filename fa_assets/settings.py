@@ -69,6 +69,32 @@ class Settings(BaseSettings):
         le=4096,
         description="Crops per forward pass. Default: chosen by the encoder for the device.",
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="What computes embeddings: the run's own process, or a Ray cluster (pip install 'fa_assets[ray]').",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        description="The Ray cluster: auto (of which this machine is a node), HOST:PORT or ray://HOST:PORT. "
+        "Default: one of this machine alone, started and stopped by the run.",
+    )
+    ray_actor_gpus: float | None = Field(
+        default=None,
+        ge=0,
+        description="GPUs of each actor, that is each copy of the network. Default: 1 where the cluster has any, else 0.",
+    )
+    ray_actor_cpus: float | None = Field(
+        default=None, gt=0, description="CPUs of each actor. Default: 1 beside a GPU, else 0.75."
+    )
+    ray_decode_cpus: float | None = Field(
+        default=None, gt=0, description="CPUs of each task that decodes. Default: 1 beside GPUs, else 0.25."
+    )
+    ray_min_actors: int = Field(default=1, ge=1, description="Actors at the start, and at least.")
+    ray_max_actors: int | None = Field(
+        default=None,
+        ge=1,
+        description="Actors at most. Default: as many as the cluster's GPUs, or CPUs, have room for.",
+    )
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )

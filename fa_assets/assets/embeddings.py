@@ -14,13 +14,13 @@ from fa_assets.assets.model import Weights
 from fa_assets.audio.crops import CropScheme
 from fa_assets.dataset.kaggle import KaggleDataset, clip_paths
 from fa_assets.errors import UserError
-from fa_assets.panns.embed_clips import Clip, embed_clips
-from fa_assets.panns.threads import usable_cpus
+from fa_assets.panns.embed_clips import Clip, embed_clips_on
 from fa_assets.partitions import ALL_IN_ONE_RUN, FOLDS
 from fa_assets.progress import ProgressCallback
 from fa_assets.recipe import Recipe
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
+from fa_assets.resources.engine import check_engine, open_engine
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import N_FOLDS, Settings
@@ -57,7 +57,7 @@ def embeddings_asset(
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
-            encoder.check_device()
+            check_engine(settings, encoder)
             clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
             parts = {str(fold): own for fold, own in clips.items()}
             embed_partitions(context, work, scheme, settings, encoder, progress, parts, _labels(work))
@@ -90,43 +90,43 @@ def embed_partitions(
     from fa_assets.plots.embeddings import projection, throughput
 
     weights = Weights.read(work)
-    network = encoder.lazy(weights.path, weights.sha1)
     store = EmbeddingStore(work.root, encoder_fingerprint(weights.sha1, settings.precision))
-    for part in sorted(context.partition_keys):
-        own = clips[part]
-        watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))
-        with work.phase("embed"):
-            result = embed_clips(own, scheme, store, network, threads=usable_cpus(), progress=watch)
-        context.log.info(
-            f"{part_name} {part}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
-        )
-        table = pa.table([[clip.fname for clip in own], embedding_column(result.vectors)], schema=schema)
-        crops = result.crops_computed + result.crops_reused
-        with work.phase("draw"):
-            drawn = pictures(
-                context.log,
-                {
-                    "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
-                    "projection": partial(projection, result.vectors, [labels[clip.fname] for clip in own]),
-                },
+    with open_engine(settings, encoder, weights.path, weights.sha1) as engine:
+        for part in sorted(context.partition_keys):
+            own = clips[part]
+            watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))
+            with work.phase("embed"):
+                result = embed_clips_on(engine, own, scheme, store, progress=watch)
+            context.log.info(
+                f"{part_name} {part}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
             )
-        work.write(
-            table,
-            partition=part,
-            data_version=work.version_from_inputs(),
-            facts={
-                "clips": len(own),
-                "crops_computed": result.crops_computed,
-                "crops_reused": result.crops_reused,
-                "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
-                "clips_per_second": round(len(own) / result.seconds, 2) if result.crops_computed else None,
-                "weights_trained": weights.trained,
-                "encoder_fingerprint": store.fingerprint,
-            },
-            details={"encoder_fingerprint": store.fingerprint},
-            display=drawn,
-            environment=network.environment,
-        )
+            table = pa.table([[clip.fname for clip in own], embedding_column(result.vectors)], schema=schema)
+            crops = result.crops_computed + result.crops_reused
+            with work.phase("draw"):
+                drawn = pictures(
+                    context.log,
+                    {
+                        "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
+                        "projection": partial(projection, result.vectors, [labels[clip.fname] for clip in own]),
+                    },
+                )
+            work.write(
+                table,
+                partition=part,
+                data_version=work.version_from_inputs(),
+                facts={
+                    "clips": len(own),
+                    "crops_computed": result.crops_computed,
+                    "crops_reused": result.crops_reused,
+                    "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
+                    "clips_per_second": round(len(own) / result.seconds, 2) if result.crops_computed else None,
+                    "weights_trained": weights.trained,
+                    "encoder_fingerprint": store.fingerprint,
+                },
+                details={"encoder_fingerprint": store.fingerprint},
+                display=drawn,
+                environment=engine.environment,
+            )
 
 
 def clips_of(table: pa.Table, folder: Path) -> list[Clip]:

@@ -34,6 +34,7 @@ from fa_assets.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, SHARDS
 from fa_assets.recipe import Recipe
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
+from fa_assets.resources.engine import check_engine
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import Settings
@@ -136,7 +137,7 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
-            encoder.check_device()
+            check_engine(settings, encoder)
             table = work.read("test_clips").table
             clips = clips_of(table, KaggleDataset(Path(dataset.folder)).test_folder)
             labels = dict(

@@ -25,6 +25,9 @@ from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
 
+NOTHING_COMPUTED = "none: every crop was in the store"
+"""The device of a materialization that computed nothing."""
+
 _CLIPS_AT_ONCE = 1024
 """Clips whose crops are held in memory at once: 42 MB of embeddings where each has five crops."""
 
@@ -59,6 +62,29 @@ class Clip:
         return resampled_length(self.frames, self.sample_rate)
 
 
+Work = tuple[Clip, list[CropKey]]
+"""A clip and those of its crops that are to be computed."""
+
+
+class Engine(Protocol):
+    """What computes crops and puts them into the store: this process (`LocalEngine`), or many on several machines."""
+
+    def compute(
+        self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
+    ) -> list[str]:
+        """Compute and store the crops.
+
+        Args:
+            work: the longest crops first, each content once.
+            store: where they go, a batch at a time, so that what is finished is never lost.
+            finished: called with the crops of each batch once they are stored.
+
+        Returns:
+            the clips that cannot be embedded as they are, one line each: name and reason.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ClipEmbeddings:
     """The embeddings of some clips under one scheme, and what they cost.
@@ -81,14 +107,30 @@ def embed_clips(
     threads: int = 2,
     progress: ProgressCallback = no_progress,
 ) -> ClipEmbeddings:
+    """As `embed_clips_on`, in this process.
+
+    Args:
+        encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
+        threads: how many clips are decoded at once.
+    """
+    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, progress=progress)
+
+
+def embed_clips_on(
+    engine: Engine,
+    clips: Sequence[Clip],
+    scheme: CropScheme,
+    store: EmbeddingStore,
+    *,
+    progress: ProgressCallback = no_progress,
+) -> ClipEmbeddings:
     """Embed every clip: the weighted mean over the scheme's crops.
 
     Args:
+        engine: computes what the store lacks.
         clips: none gives no vectors.
         scheme: where the crops lie.
         store: where the crops' embeddings are kept, of the same encoder.
-        encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
-        threads: how many clips are decoded at once.
         progress: called with (clips done, clips in all).
 
     Raises:
@@ -108,7 +150,7 @@ def embed_clips(
     computed: set[CropKey] = set()
     missing = store.missing(key for crops in crops_of for key, _ in crops)
     for _ in range(_ATTEMPTS):
-        _compute(clips, missing, store, encoder, threads, progress)
+        _compute(engine, clips, missing, store, progress)
         computed.update(missing)
         vectors, missing = _weighted_means(crops_of, store)
         if not missing:
@@ -119,12 +161,35 @@ def embed_clips(
     )
 
 
+class LocalEngine:
+    """Embeds in this process: threads decode ahead of the network.
+
+    Args:
+        encoder: gives the encoder; only called when there is work.
+        threads: how many clips are decoded at once.
+    """
+
+    def __init__(self, encoder: Callable[[], Encoder], threads: int) -> None:
+        self._encoder = encoder
+        self._threads = threads
+
+    def compute(
+        self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
+    ) -> list[str]:
+        """See `Engine`."""
+        network = self._encoder()
+        bad: list[str] = []
+        for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
+            store.append(keys, network.embed(batch, lengths))
+            finished(keys)
+        return bad
+
+
 def _compute(
+    engine: Engine,
     clips: Sequence[Clip],
     missing: Sequence[CropKey],
     store: EmbeddingStore,
-    encoder: Callable[[], Encoder],
-    threads: int,
     progress: ProgressCallback,
 ) -> None:
     """Put the missing crops of the clips into the store."""
@@ -137,21 +202,22 @@ def _compute(
     progress(n_done, len(clips))
     if not missing:
         return
-    network = encoder()
-    bad: list[str] = []
     first_of = {clip.sha256: clip for clip in reversed(clips)}
     # Crops of equal length share a batch without padding, so clips go in order of length, the longest first.
     work = sorted(
         ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
         key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
     )
-    for keys, batch, lengths in _batches(work, network.batch_size, threads, bad):
-        store.append(keys, network.embed(batch, lengths))
+
+    def finished(keys: Sequence[CropKey]) -> None:
+        nonlocal n_done
         for key in keys:
             to_come[key.clip_sha256] -= 1
             if to_come[key.clip_sha256] == 0:
                 n_done += clips_of[key.clip_sha256]
         progress(n_done, len(clips))
+
+    bad = engine.compute(work, store, finished)
     if bad:
         raise BadInputError(
             "Clips that cannot be embedded as they are now; the others are stored. Mend them and materialize "
@@ -182,7 +248,7 @@ def _weighted_means(
 
 
 def _batches(
-    work: Sequence[tuple[Clip, list[CropKey]]], batch_size: int, threads: int, bad: list[str]
+    work: Sequence[Work], batch_size: int, threads: int, bad: list[str]
 ) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
     """Batches of crops across clips: keys, (n, CROP_SAMPLES) float32 and content lengths; bad clips go into `bad`."""
     keys: list[CropKey] = []
@@ -205,15 +271,13 @@ def _batches(
         yield keys, np.stack(crops), lengths
 
 
-def _decode_ahead(
-    work: Sequence[tuple[Clip, list[CropKey]]], threads: int
-) -> Iterator[tuple[tuple[Clip, list[CropKey]], "Future[np.ndarray]"]]:
+def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
     """Decode in threads, in order, at most a few clips ahead of whoever takes them."""
-    waiting: deque[tuple[tuple[Clip, list[CropKey]], Future[np.ndarray]]] = deque()
+    waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         try:
             for item in work:
-                waiting.append((item, pool.submit(_decode, *item)))
+                waiting.append((item, pool.submit(decode_crops, *item)))
                 if len(waiting) > 2 * threads:
                     yield waiting.popleft()
             while waiting:
@@ -223,8 +287,12 @@ def _decode_ahead(
                 future.cancel()
 
 
-def _decode(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
-    """The crops that are asked for: (len(keys), CROP_SAMPLES) float32."""
+def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+    """The crops of a clip that are asked for: (len(keys), CROP_SAMPLES) float32.
+
+    Raises:
+        BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
+    """
     if not clip.path.is_file():
         raise BadClipError("no such file")
     if digest_file(clip.path).sha256 != clip.sha256:

@@ -50,6 +50,7 @@ class EmbeddingStore:
     """The rows of one encoder; an object is used by one thread."""
 
     def __init__(self, root: StoragePath, fingerprint: str) -> None:
+        self.root = root
         self.fingerprint = fingerprint
         self.folder = root / _FOLDER / fingerprint
         self._index = _Index.empty()

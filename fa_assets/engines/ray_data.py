@@ -1,0 +1,302 @@
+"""Embedding on Ray: batches of clips are decoded by tasks and embedded by a pool of actors, on as many nodes as there are.
+
+The driver plans the batches of a fold, Ray Data streams them through the nodes, and the actors append to the embedding store.
+So a batch is the unit of everything: of work, of progress, and of what is lost when a process or a node dies. Ray runs a batch
+again that was lost; one that comes to nothing however often it is run is looked into, a clip at a time, because a clip that
+kills the process that decodes it can only be told from a dying node by trying it alone.
+"""
+
+import logging
+import pickle
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+
+from fa_assets.engines.cluster import connected, require_ray
+from fa_assets.engines.workers import Decode, Embedded, Embedder, EncoderRecipe, batch_row, decode_batch, try_to_decode
+from fa_assets.errors import UserError
+from fa_assets.panns.embed_clips import NOTHING_COMPUTED, Encoder, Work, decode_crops
+from fa_assets.panns.encoder import BATCH_SIZES
+from fa_assets.recipe import Scalar
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+
+log = logging.getLogger(__name__)
+
+_PASSES = 3
+"""How often the batches that came to nothing are tried again, when no clip turns out to be at fault."""
+_RETRIES = 1
+"""How often Ray runs a batch again whose process died."""
+_DEATHS = 2
+"""How many processes a clip must kill, alone, before it is called the cause."""
+_MOST_CROPS = 256
+"""Crops of a batch at most: 330 MB on their way from a decoder to an actor."""
+_MOST_BLOCKS = 10_000
+"""Tasks of a pass at most; with more batches than that, a task has several."""
+_CPU_SHARE = {"actor": 0.75, "decode": 0.25}
+"""Without GPUs: the parts of one CPU, so that each CPU has a decoder and an actor; decoding takes far less of it."""
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """What the engine asks of a cluster; None is chosen by what the cluster has.
+
+    Attributes:
+        address: see `connected`.
+        actor_gpus, actor_cpus: of each actor, that is of each copy of the network.
+        decode_cpus: of each decoding task.
+        min_actors, max_actors: the bounds of the pool, which grows and shrinks between them.
+    """
+
+    address: str | None = None
+    actor_gpus: float | None = None
+    actor_cpus: float | None = None
+    decode_cpus: float | None = None
+    min_actors: int = 1
+    max_actors: int | None = None
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What of the cluster is used: see `RayOptions`."""
+
+    actor_gpus: float
+    actor_cpus: float
+    decode_cpus: float
+    min_actors: int
+    max_actors: int
+
+
+class RayEngine:
+    """An `Engine` on a Ray cluster, which is connected to (or started) when there is work, and let go with the context.
+
+    Args:
+        encoder: makes the encoder in an actor.
+        options: what to ask of the cluster.
+        device: "auto", "cpu" or "cuda": whether actors want a GPU where nothing is said.
+        batch_size: crops of a batch; by default as the encoder's.
+        decode: decodes a clip in a task.
+
+    Raises:
+        UserError: Ray is not installed.
+    """
+
+    def __init__(
+        self,
+        encoder: Callable[[], Encoder],
+        options: RayOptions,
+        *,
+        device: str = "auto",
+        batch_size: int | None = None,
+        decode: Decode = decode_crops,
+    ) -> None:
+        require_ray()
+        self._encoder = encoder
+        self._options = options
+        self._device = device
+        self._batch_size = batch_size
+        self._decode = decode
+        self._open = ExitStack()
+        self._share: _Share | None = None
+        self._seen: list[Embedded] = []
+
+    def __enter__(self) -> "RayEngine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        self._share = None
+
+    @property
+    def environment(self) -> dict[str, Scalar]:
+        """What it computed on, for the ledger; says so when everything was reused and nothing computed."""
+        if not self._seen:
+            return {"engine": "ray", "device": NOTHING_COMPUTED}
+        devices, workers = self.devices, self.workers
+        return {
+            "engine": "ray",
+            "ray": metadata.version("ray"),
+            "device": ", ".join(sorted({device for device, _ in devices})),
+            "device_name": ", ".join(name for _, name in devices),
+            "nodes": ", ".join(sorted({node for node, _ in workers})),
+            "actors": len(workers),
+        }
+
+    @property
+    def workers(self) -> dict[tuple[str, int], int]:
+        """The batches that each actor has stored so far, by its node and its process."""
+        counts: dict[tuple[str, int], int] = {}
+        for one in self._seen:
+            counts[one.node, one.worker] = counts.get((one.node, one.worker), 0) + 1
+        return counts
+
+    @property
+    def devices(self) -> list[tuple[str, str]]:
+        """The devices that computed, each once: kind and name."""
+        return sorted({(one.device, one.device_name or "") for one in self._seen if one.device})
+
+    def compute(
+        self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
+    ) -> list[str]:
+        """See `Engine`.
+
+        Raises:
+            UserError: no cluster answers, or batches come to nothing for another reason than a clip.
+            Exception: what a worker raised, e.g. because the storage is full.
+        """
+        share = self._connect()
+        if isinstance(store.root, Path):
+            store.root.mkdir(parents=True, exist_ok=True)
+        size = self._batch_size or BATCH_SIZES["cuda" if share.actor_gpus else "cpu"]
+        pending = dict(enumerate(plan_batches(work, min(size, _MOST_CROPS))))
+        bad: list[str] = []
+        for _ in range(_PASSES):
+            for done in self._run(pending, store, share):
+                pending.pop(done.number, None)
+                bad += done.bad
+                if done.keys:
+                    self._seen.append(done)
+                    finished(done.keys)
+            if not pending:
+                return bad
+            deadly = self._deadly_clips(chain.from_iterable(pending.values()), share)
+            bad += [f"{clip}: the process that decodes it dies ({how})" for clip, how in deadly.items()]
+            pending = {
+                number: left
+                for number, parts in pending.items()
+                if (left := [part for part in parts if part[0].fname not in deadly])
+            }
+            if not pending:
+                return bad
+        names = [clip.fname for parts in pending.values() for clip, _ in parts]
+        raise UserError(
+            f"{len(names)} clips could not be embedded on Ray: {_PASSES} times the processes or nodes that had them died, and "
+            f"decoding them is not the cause. The first is {names[0]}. Ray's logs have the reason; often it is memory: set "
+            "FA_RAY_MAX_ACTORS or FA_BATCH_SIZE lower. What was finished is kept."
+        )
+
+    def _connect(self) -> _Share:
+        if self._share is not None:
+            return self._share
+        self._open.enter_context(connected(self._options.address))
+        import ray
+
+        resources = ray.cluster_resources()
+        self._share = share_of(self._options, self._device, resources.get("CPU", 0.0), resources.get("GPU", 0.0))
+        hosts = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+        if isinstance(self._encoder, EncoderRecipe) and hosts != {socket.gethostname()}:
+            self._encoder = replace(self._encoder, content=ray.put(self._encoder.checkpoint.read_bytes()))
+        log.info("Ray with nodes on %s: %s", ", ".join(sorted(hosts)), self._share)
+        return self._share
+
+    def _run(self, batches: dict[int, list[Work]], store: EmbeddingStore, share: _Share) -> Iterator[Embedded]:
+        """Stream batches through the cluster; those whose processes died too often are missing from what it gives."""
+        import ray
+
+        _quiet()
+        rows = [batch_row(number, parts) for number, parts in batches.items()]
+        most = min(share.max_actors, len(rows))
+        with (
+            warnings.catch_warnings()
+        ):  # retries are set in a way that Ray 2.64 gives up; pyproject.toml stays below it
+            warnings.simplefilter("ignore", DeprecationWarning)
+            dataset = (
+                ray.data.from_items(rows, override_num_blocks=min(len(rows), _MOST_BLOCKS))
+                .map_batches(
+                    partial(decode_batch, decode=self._decode),
+                    batch_size=1,
+                    batch_format="pyarrow",
+                    num_cpus=share.decode_cpus,
+                    max_retries=_RETRIES,
+                )
+                .map_batches(
+                    Embedder,
+                    fn_constructor_args=(str(store.root), store.fingerprint, self._encoder),
+                    batch_size=1,
+                    batch_format="pyarrow",
+                    compute=ray.data.ActorPoolStrategy(min_size=min(share.min_actors, most), max_size=most),
+                    num_cpus=share.actor_cpus,
+                    num_gpus=share.actor_gpus,
+                    max_restarts=-1,
+                    max_task_retries=_RETRIES,
+                )
+            )
+        for rows_done in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in rows_done["embedded"]:
+                done: Embedded = pickle.loads(row.as_py())
+                if done.error is not None:
+                    raise done.error
+                yield done
+
+    def _deadly_clips(self, parts: Iterator[Work], share: _Share) -> dict[str, str]:
+        """Of the clips, those whose decoding kills a process each time it is tried alone, and how."""
+        import ray
+
+        decode_alone = ray.remote(num_cpus=share.decode_cpus, max_retries=0)(try_to_decode)
+        suspects = {clip.fname: (clip, keys) for clip, keys in parts}
+        deadly: dict[str, str] = {}
+        for _ in range(_DEATHS):
+            tries = {name: decode_alone.remote(part, self._decode) for name, part in suspects.items()}
+            deadly = {}
+            for name, result in tries.items():
+                try:
+                    ray.get(result)
+                except ray.exceptions.RayError as error:
+                    deadly[name] = type(error).__name__
+            suspects = {name: suspects[name] for name in deadly}
+        return deadly
+
+
+def plan_batches(work: Sequence[Work], size: int) -> list[list[Work]]:
+    """Clips in batches of up to `size` crops, in order; a clip is in one batch unless it has more crops than that."""
+    batches: list[list[Work]] = []
+    room = 0
+    for clip, keys in work:
+        for start in range(0, len(keys), size):
+            some = keys[start : start + size]
+            if len(some) > room:
+                batches.append([])
+                room = size
+            batches[-1].append((clip, some))
+            room -= len(some)
+    return batches
+
+
+def share_of(options: RayOptions, device: str, cpus: float, gpus: float) -> _Share:
+    """What to use of a cluster with so many CPUs and GPUs.
+
+    Raises:
+        UserError: the cluster has not what one actor and one decoder need.
+    """
+    on_gpu = gpus > 0 and device != "cpu"
+    actor_gpus = options.actor_gpus if options.actor_gpus is not None else float(on_gpu or device == "cuda")
+    actor_cpus = options.actor_cpus or (1.0 if actor_gpus else _CPU_SHARE["actor"])
+    decode_cpus = options.decode_cpus or (1.0 if actor_gpus else _CPU_SHARE["decode"])
+    if actor_gpus > gpus or actor_cpus + decode_cpus > cpus:
+        raise UserError(
+            f"The Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and an actor and a decoder need "
+            f"{actor_cpus + decode_cpus:g} and {actor_gpus:g}: add nodes, or set FA_RAY_ACTOR_CPUS, FA_RAY_ACTOR_GPUS, "
+            "FA_RAY_DECODE_CPUS or FA_DEVICE=cpu."
+        )
+    fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
+    most = options.max_actors or max(1, fit)
+    return _Share(actor_gpus, actor_cpus, decode_cpus, min(options.min_actors, most), most)
+
+
+def _quiet() -> None:
+    """Ray Data's own bars and log are not shown: the run's log has its progress; and it goes on without batches that die."""
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = -1
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)

@@ -1,0 +1,53 @@
+"""A run of the assets with FA_ENGINE=ray and no address: a Ray of its own, the values of the local engine, the real network."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from fa_assets.catalog.ledger import Ledger
+from fa_assets.runner import run
+from fa_assets.storage.embedding_store import embedding_matrix
+from fa_assets.storage.values import ValueStore
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+
+
+def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_made(
+    needs_ray: None, finished: FinishedRun, tmp_path: Path
+) -> None:
+    import ray
+
+    before = servers()
+    settings = finished.settings.model_copy(
+        update={"storage": tmp_path / "storage", "engine": "ray", "ray_max_actors": 1}
+    )
+    watched: list[tuple[str, int, int]] = []
+    with environment_of(settings):
+        outcome = run(
+            settings,
+            select="+center_embeddings",
+            watcher=lambda task, unit, done, total: watched.append((task, done, total)),
+        )
+    assert outcome.failures == ()
+    for fold in map(str, range(5)):
+        ours, theirs = (
+            embedding_matrix(ValueStore(one.storage_root).read("center_embeddings", fold).table["embedding"])
+            for one in (settings, finished.settings)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-6 * np.abs(theirs).max())
+    entries = [
+        entry for entry in Ledger(settings.storage_root / "ledger").entries() if entry.asset == "center_embeddings"
+    ]
+    assert [entry.environment["engine"] for entry in entries] == ["ray"] * 5
+    assert {entry.environment["device"] for entry in entries} == {"cpu"}
+    assert all(entry.environment["device_name"] and entry.environment["nodes"] for entry in entries)
+    assert [done for task, done, total in watched if done == total and task.startswith("center_embeddings")]
+    assert not ray.is_initialized()
+    assert servers() == before, "the run's own Ray ended with it"
+
+
+def servers() -> set[str]:
+    """The Ray servers that this process started and that still run."""
+    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "gcs_server"], capture_output=True, text=True)
+    return set(found.stdout.split())
