@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: screenshots demo test bench fuzz lint format ui fsdkaggle2019 install lock clean
+.PHONY: screenshots demo test bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)
 
@@ -13,6 +13,11 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	touch $@
+
+# Ray and Postgres as well, and their tests.
+install-cluster: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check \
+	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,postgres]'
 
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
@@ -56,6 +61,9 @@ lock:
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
 	(echo "# What 'make install' installs: pip takes this file as constraints. Made anew by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
+	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,postgres]'
+	(echo "# What 'make install-cluster' installs beyond requirements.lock. Made anew by 'make lock'."; \
+	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock
 
 clean:
