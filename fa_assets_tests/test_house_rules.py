@@ -16,9 +16,11 @@ import fa_assets
 
 PACKAGE = Path(fa_assets.__file__).parent
 CHECKOUT = PACKAGE.parent
-PLAIN_ROOMS = ("audio", "panns", "evaluation", "catalog", "demo", "storage", "dataset", "corpora", "plots", "report")
+PLAIN_ROOMS = (
+    *("audio", "panns", "engines", "evaluation", "catalog", "demo", "storage", "dataset", "corpora", "plots", "report"),
+)
 ABOVE = ("assets", "resources", "checks", "automation", "definitions", "partitions", "runner", "staleness", "cli")
-HEAVY = ("torch", "librosa", "sklearn", "panns_inference", "scipy", "matplotlib")
+HEAVY = ("torch", "librosa", "sklearn", "panns_inference", "scipy", "matplotlib", "ray")
 
 
 def imported_modules(path: Path) -> set[str]:
