@@ -5,10 +5,9 @@ two entries for one file, no entries that overlap (the trick of small bombs), no
 allows and the disk has room for. While writing, the declared sizes and checksums are held to. A file takes its name when it
 is whole; an entry whose file is there with its size and checksum is not written again, so a stopped unpacking goes on.
 
-An archive split by ``zip -s`` (.z01, .z02, ..., .zip) is read in place, as one.
+An archive split by ``zip -s`` (.z01, .z02, ..., .zip) is read in place, as one: see `split_archive`.
 """
 
-import io
 import shutil
 import stat
 import struct
@@ -19,11 +18,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from fa_assets.corpora.split_archive import Joined, end_as_one_file, file_of
 from fa_assets.errors import BadInputError
 from fa_assets.progress import ProgressCallback, no_progress
 
 _CHUNK_BYTES = 1 << 20
-_END_RECORD = "<4s4H2LH"
 _LOCAL_HEADER_BYTES = 30
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -188,75 +187,11 @@ def _opened(files: Sequence[Path]) -> Iterator[zipfile.ZipFile]:
         if len(files) == 1:
             yield stack.enter_context(zipfile.ZipFile(files[0]))
             return
-        joined = stack.enter_context(_Joined(files))
+        joined = stack.enter_context(Joined(files))
+        end_as_one_file(joined)
         archive = stack.enter_context(zipfile.ZipFile(joined))
-        _count_from_the_first_file(archive, joined)
+        for entry in archive.infolist():
+            entry.header_offset += joined.start_of(file_of(entry), entry.filename)
+            if hasattr(entry, "_end_offset"):  # from those offsets; `_overlapping` looks for the same
+                entry._end_offset = None
         yield archive
-
-
-def _count_from_the_first_file(archive: zipfile.ZipFile, joined: "_Joined") -> None:
-    """Make offsets, which a split archive counts from the start of the file they point into, count from the first.
-
-    See PKWARE's APPNOTE.TXT, 4.3.16 (the end record) and 8.5 (split archives).
-    """
-    joined.seek(-struct.calcsize(_END_RECORD) - len(archive.comment), io.SEEK_END)
-    record = struct.unpack(_END_RECORD, joined.read(struct.calcsize(_END_RECORD)))
-    directory_file, directory_offset = record[2], record[6]
-    if directory_file >= len(joined.starts):
-        raise zipfile.BadZipFile(f"it has {directory_file + 1} files or more, {len(joined.starts)} are here")
-    if archive.start_dir != joined.starts[directory_file] + directory_offset:
-        raise zipfile.BadZipFile("its files do not follow each other")
-    # zipfile took the distance between the directory's offset and its place for something put before the archive.
-    shift = archive.start_dir - directory_offset
-    for entry in archive.infolist():
-        if entry.volume >= len(joined.starts):
-            raise zipfile.BadZipFile(f"{entry.filename} lies in file {entry.volume + 1}")
-        entry.header_offset += joined.starts[entry.volume] - shift
-        if hasattr(entry, "_end_offset"):  # from those offsets; `_overlapping` looks for the same
-            entry._end_offset = None
-
-
-class _Joined(io.RawIOBase):
-    """Several files read as one; `starts` is where each begins."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = [file.open("rb") for file in files]
-        sizes = [file.stat().st_size for file in files]
-        self.starts = [sum(sizes[:number]) for number in range(len(sizes))]
-        self._size = sum(sizes)
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError("a position before the start")
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        left = self._size - self._position if size < 0 else min(size, self._size - self._position)
-        pieces = []
-        while left > 0:
-            number = max(index for index, start in enumerate(self.starts) if start <= self._position)
-            self._files[number].seek(self._position - self.starts[number])
-            piece = self._files[number].read(left)
-            if not piece:
-                break
-            pieces.append(piece)
-            self._position += len(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
-        super().close()

@@ -35,27 +35,47 @@ def zipped(members: Mapping[str, bytes | str]) -> bytes:
     return buffer.getvalue()
 
 
-def split(archive: bytes, pieces: int) -> list[bytes]:
-    """A zip archive split as ``zip -s`` does it: a marker first, and offsets counted within each file."""
-    body = b"PK\x07\x08" + archive
-    step = -(-len(body) // pieces)
-    files = [body[start : start + step] for start in range(0, len(body), step)]
-    end = len(body) - 22
-    size, offset = struct.unpack("<2L", body[end + 12 : end + 20])
-    directory = bytearray(body[offset + 4 : offset + 4 + size])
-    at = 0
+def split(archive: bytes, pieces: int, *, zip64: bool = False) -> list[bytes]:
+    """A zip archive split as ``zip -s`` does it: a marker first, and offsets counted within each file.
+
+    With `zip64` offsets and file numbers of the entries are in zip64 extra fields, those of the directory in a zip64 record.
+    """
+    marker = b"PK\x07\x08"
+    size, start = struct.unpack("<2L", archive[-10:-2])
+    body, directory = marker + archive[:start], archive[start : start + size]
+    heads, at = [], 0
     while at < size:
-        name, extra, comment = struct.unpack("<3H", directory[at + 28 : at + 34])
-        (header,) = struct.unpack("<L", directory[at + 42 : at + 46])
-        directory[at + 34 : at + 36] = struct.pack("<H", (header + 4) // step)
-        directory[at + 42 : at + 46] = struct.pack("<L", (header + 4) % step)
-        at += 46 + name + extra + comment
-    start = offset + 4
-    record = bytearray(body[end:])
-    record[4:8] = struct.pack("<2H", end // step, start // step)
-    record[16:20] = struct.pack("<L", start % step)
-    fixed = body[:start] + bytes(directory) + bytes(record)
-    return [fixed[at : at + len(file)] for at, file in zip(range(0, len(body), step), files, strict=True)]
+        lengths = struct.unpack("<3H", directory[at + 28 : at + 34])
+        heads.append(directory[at : at + 46 + sum(lengths)])
+        at += 46 + sum(lengths)
+    extra_bytes = 16 if zip64 else 0
+    ends = len(body) + size + extra_bytes * len(heads)
+    total = ends + (56 + 20 if zip64 else 0) + 22
+    step = -(-total // pieces)
+    for head in heads:
+        name, extra = struct.unpack("<2H", head[28:32])
+        where = struct.unpack("<L", head[42:46])[0] + len(marker)
+        file, offset = where // step, where % step
+        if not zip64:
+            body += head[:34] + struct.pack("<H", file) + head[36:42] + struct.pack("<L", offset) + head[46:]
+            continue
+        field = struct.pack("<2HQL", 1, 12, offset, file)
+        body += (
+            head[:30] + struct.pack("<H", extra + extra_bytes) + head[32:34] + b"\xff\xff" + head[36:42] + b"\xff" * 4
+        )
+        body += head[46 : 46 + name] + field + head[46 + name :]
+    first = len(marker) + start
+    n, size = len(heads), ends - first
+    if zip64:
+        body += struct.pack(
+            "<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, ends // step, first // step, n, n, size, first % step
+        )
+        body += struct.pack("<4sLQL", b"PK\x06\x07", ends // step, ends % step, pieces)
+        body += struct.pack("<4s4H2LH", b"PK\x05\x06", *(0xFFFF,) * 4, *(0xFFFFFFFF,) * 2, 0)
+    else:
+        record = (ends // step, first // step, n, n, size, first % step, 0)
+        body += struct.pack("<4s4H2LH", b"PK\x05\x06", *record)
+    return [body[at : at + step] for at in range(0, len(body), step)]
 
 
 def fsdkaggle2019() -> dict[str, bytes]:

@@ -124,10 +124,12 @@ def test_what_is_no_archive(tmp_path, target, content: bytes) -> None:
         unpack([as_file(tmp_path, content)], target, everything)
 
 
-@pytest.mark.parametrize("pieces", [1, 2, 5, 6])
-def test_a_split_archive_reads_as_the_whole(tmp_path, target, pieces: int) -> None:
+@pytest.mark.parametrize("zip64", [False, True])
+@pytest.mark.parametrize("pieces", [2, 5, 6, 40])
+def test_a_split_archive_reads_as_the_whole(tmp_path, target, pieces: int, zip64: bool) -> None:
     members = {f"a/{number}.wav": wav(number) for number in range(9)}
-    files = [as_file(tmp_path, piece, f"{n}") for n, piece in enumerate(split(zipped(members), pieces))]
+    split_up = split(zipped(members), pieces, zip64=zip64)
+    files = [as_file(tmp_path, piece, f"{n}") for n, piece in enumerate(split_up)]
     assert len(files) == pieces
     assert unpack(files, target, everything) == 9
     for name, content in members.items():
@@ -135,13 +137,15 @@ def test_a_split_archive_reads_as_the_whole(tmp_path, target, pieces: int) -> No
 
 
 @pytest.mark.skipif(shutil.which("zip") is None, reason="Info-ZIP's zip is not installed")
-def test_an_archive_that_info_zip_split(tmp_path, target) -> None:
+@pytest.mark.parametrize("options", [[], ["-fz"]], ids=["plain", "zip64"])
+def test_an_archive_that_info_zip_split(tmp_path, target, options: list[str]) -> None:
     for number in range(12):
         (tmp_path / f"{number}.wav").write_bytes(wav(number, seconds=0.3))
-    command = ["zip", "-q", "-s", "64k", "x.zip", *(f"{number}.wav" for number in range(12))]
+    command = ["zip", "-q", *options, "-s", "64k", "x.zip", *(f"{number}.wav" for number in range(12))]
     subprocess.run(command, cwd=tmp_path, check=True)
     files = [*sorted(tmp_path.glob("x.z0*")), tmp_path / "x.zip"]
     assert len(files) > 3
+    assert (b"PK\x06\x06" in files[-1].read_bytes()) == bool(options)  # the zip64 record
     with pytest.raises((zipfile.BadZipFile, OSError)):
         zipfile.ZipFile(files[-1]).extractall(tmp_path / "plain")
     assert unpack(files, target, everything) == 12
@@ -149,8 +153,21 @@ def test_an_archive_that_info_zip_split(tmp_path, target) -> None:
         assert (target / f"{number}.wav").read_bytes() == wav(number, seconds=0.3)
 
 
-def test_a_missing_piece_is_noticed(tmp_path, target) -> None:
-    pieces = split(zipped({f"a/{number}.wav": wav(number) for number in range(9)}), 4)
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_split_archive_of_more_than_4_gib(tmp_path, target, zip64: bool) -> None:
+    """The first file ends in a hole of 5 GB, within an entry that is not unpacked."""
+    members = {"a/1.wav": wav(1), "left out": wav(2, seconds=3.0), "a/3.wav": wav(3)}
+    files = [as_file(tmp_path, piece, f"{n}") for n, piece in enumerate(split(zipped(members), 2, zip64=zip64))]
+    with files[0].open("r+b") as first:
+        first.truncate(5 << 30)
+    assert unpack(files, target, lambda member: member if member.endswith(".wav") else None) == 2
+    assert (target / "a" / "1.wav").read_bytes() == wav(1)
+    assert (target / "a" / "3.wav").read_bytes() == wav(3)
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_missing_piece_is_noticed(tmp_path, target, zip64: bool) -> None:
+    pieces = split(zipped({f"a/{number}.wav": wav(number) for number in range(9)}), 4, zip64=zip64)
     files = [as_file(tmp_path, piece, f"{n}") for n, piece in enumerate(pieces)]
     with pytest.raises(ArchiveError, match="zip -s 0"):
         unpack([files[0], *files[2:]], target, everything)
