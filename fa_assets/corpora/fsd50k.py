@@ -4,17 +4,11 @@ Labels are propagated upwards in the AudioSet ontology, as published. Folds are 
 and val), so they are made; clips of one uploader may then lie in different folds.
 """
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
 
 from fa_assets.corpora.interface import Archive, Corpus, LabelledClip, Layout, read_table
-
-_FOLDERS = {
-    "FSD50K.dev_audio": "train_curated",
-    "FSD50K.eval_audio": "test",
-    "FSD50K.ground_truth": "meta",
-    "FSD50K.metadata": "meta",
-    "FSD50K.doc": "doc",
-}
 
 
 class Fsd50k(Corpus):
@@ -33,6 +27,13 @@ class Fsd50k(Corpus):
     )
     zenodo_record = "4060432"
     needed = frozenset({"meta"})
+    folders: ClassVar[Mapping[str, str]] = {
+        "FSD50K.dev_audio": "train_curated",
+        "FSD50K.eval_audio": "test",
+        "FSD50K.ground_truth": "meta",
+        "FSD50K.metadata": "meta",
+        "FSD50K.doc": "doc",
+    }
     archives = (
         Archive("meta", ("FSD50K.ground_truth.zip",)),
         Archive("meta", ("FSD50K.metadata.zip",)),
@@ -40,12 +41,6 @@ class Fsd50k(Corpus):
         Archive("dev", (*(f"FSD50K.dev_audio.z{number:02}" for number in range(1, 6)), "FSD50K.dev_audio.zip")),
         Archive("eval", ("FSD50K.eval_audio.z01", "FSD50K.eval_audio.zip")),
     )
-
-    def place(self, member: str) -> str | None:
-        """Clips to develop on into train_curated/, those to evaluate on into test/, tables into meta/, texts into doc/."""
-        path = PurePosixPath(member)
-        folder = _FOLDERS.get(path.parent.name)
-        return None if folder is None else f"{folder}/{path.name}"
 
     def layout(self, folder: Path, parts: frozenset[str], *, kaggle_order: bool = True) -> Layout:
         """Classes as in vocabulary.csv; the test set is the evaluation set, when its clips are there."""

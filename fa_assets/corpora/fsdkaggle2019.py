@@ -4,16 +4,11 @@ The post-competition CSVs hold the same clips and labels as Kaggle's, in another
 order, so by default the rows are sorted by fname, as Kaggle's are.
 """
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
 
 from fa_assets.corpora.interface import Archive, Corpus, LabelledClip, Layout, read_table
-
-_FOLDERS = {
-    "FSDKaggle2019.audio_train_curated": "train_curated",
-    "FSDKaggle2019.audio_test": "test",
-    "FSDKaggle2019.meta": "meta",
-    "FSDKaggle2019.doc": "doc",
-}
 
 
 class FsdKaggle2019(Corpus):
@@ -32,18 +27,18 @@ class FsdKaggle2019(Corpus):
     )
     zenodo_record = "3612637"
     needed = frozenset({"meta"})
+    folders: ClassVar[Mapping[str, str]] = {
+        "FSDKaggle2019.audio_train_curated": "train_curated",
+        "FSDKaggle2019.audio_test": "test",
+        "FSDKaggle2019.meta": "meta",
+        "FSDKaggle2019.doc": "doc",
+    }
     archives = (
         Archive("meta", ("FSDKaggle2019.meta.zip",)),
         Archive("meta", ("FSDKaggle2019.doc.zip",)),
         Archive("curated", ("FSDKaggle2019.audio_train_curated.zip",)),
         Archive("test", ("FSDKaggle2019.audio_test.zip",)),
     )
-
-    def place(self, member: str) -> str | None:
-        """A clip into train_curated/ or test/, tables into meta/, texts into doc/."""
-        path = PurePosixPath(member)
-        folder = _FOLDERS.get(path.parent.name)
-        return None if folder is None else f"{folder}/{path.name}"
 
     def layout(self, folder: Path, parts: frozenset[str], *, kaggle_order: bool = True) -> Layout:
         """Classes as in vocabulary.csv; folds are not defined; the test set when its clips are there."""

@@ -5,9 +5,9 @@ The work that all share (download, checks, unpacking, writing the Kaggle layout)
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fa_assets.errors import BadInputError
@@ -60,7 +60,7 @@ class Layout:
 
 
 class Corpus(ABC):
-    """A published corpus. A subclass is a page of facts and two methods."""
+    """A published corpus. A subclass is a page of facts and a method or two."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -71,15 +71,22 @@ class Corpus(ABC):
     zenodo_record: ClassVar[str | None] = None
     needed: ClassVar[frozenset[str]] = frozenset()
     """Parts that the tables are made from: always fetched."""
+    folders: ClassVar[Mapping[str, str]] = {}
+    """Where the files of a folder in an archive go, by the folder's name: train_curated, test, meta, doc."""
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts there are, in the order of the archives."""
         return tuple(dict.fromkeys(archive.part for archive in self.archives))
 
-    @abstractmethod
     def place(self, member: str) -> str | None:
-        """Where a member of an archive goes, as a path in the dataset folder; None for what is not needed."""
+        """Where a member of an archive goes, as a path in the dataset folder; None for what is not needed.
+
+        As `folders` says; a corpus of another shape says it itself.
+        """
+        path = PurePosixPath(member)
+        folder = self.folders.get(path.parent.name)
+        return None if folder is None else f"{folder}/{path.name}"
 
     @abstractmethod
     def layout(self, folder: Path, parts: frozenset[str], *, kaggle_order: bool = True) -> Layout:
