@@ -16,7 +16,7 @@ from fa_assets.assets.experiments import experiments_asset
 from fa_assets.assets.export import notebook_artifacts_asset
 from fa_assets.assets.model import model_assets
 from fa_assets.assets.report import report_asset
-from fa_assets.assets.source import curated_recordings
+from fa_assets.assets.source import curated_recordings, test_recordings
 from fa_assets.assets.submission import (
     final_classifier_asset,
     submission_asset,
@@ -44,6 +44,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
     (cnn14_checkpoint,) = model_assets(settings)
     assets: list[dg.AssetsDefinition] = [
         curated_recordings,
+        test_recordings,
         class_vocabulary,
         curated_clips,
         folds,

@@ -20,7 +20,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.events import RunFailureReason
 from filelock import FileLock
 
-from fa_assets.assets.source import CURATED_RECORDINGS
+from fa_assets.assets.source import versions_of
 from fa_assets.automation.jobs import EVERYTHING
 from fa_assets.automation.observation import look_at_recordings
 from fa_assets.definitions import build_definitions
@@ -158,7 +158,7 @@ def plan(
     force: bool = False,
 ) -> list[Stale]:
     """What a run would make, upstream first; the dataset folder is observed on the way."""
-    version = observe(instance, settings)
+    versions = observe(instance, settings)
     graph = definitions.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
     chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
@@ -173,7 +173,7 @@ def plan(
             for fold in parts_of(graph, key)
         ]
     else:
-        candidates = find_stale(graph, instance, ValueStore(settings.storage_root), {CURATED_RECORDINGS: version})
+        candidates = find_stale(graph, instance, ValueStore(settings.storage_root), versions)
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 
@@ -217,16 +217,16 @@ def _consecutive(folds: Sequence[str]) -> set[str]:
     return set(folds)
 
 
-def observe(instance: dg.DagsterInstance, settings: Settings) -> str:
-    """The data version of the dataset folder as it is now; Dagster is told when it is a new one."""
+def observe(instance: dg.DagsterInstance, settings: Settings) -> dict[str, str]:
+    """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new."""
     look = look_at_recordings(
         instance,
         DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
         Recorder.of(settings),
     )
-    if look.observation is not None:
-        instance.report_runless_asset_event(look.observation)
-    return look.state.data_version
+    for observation in look.observations:
+        instance.report_runless_asset_event(observation)
+    return versions_of(look.state)
 
 
 def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:

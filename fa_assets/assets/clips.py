@@ -217,5 +217,5 @@ def _observed(work: Materialization, recorder: Recorder, dataset: DatasetFolder)
     source = dataset.open()
     with work.phase("observe"):
         state = scan_recordings(source, recorder.recordings_memory)
-    work.note_input(curated_recordings.key.to_user_string(), state.data_version)
+    work.note_input(curated_recordings.key.to_user_string(), state.curated.data_version)
     return source

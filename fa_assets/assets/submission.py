@@ -16,7 +16,7 @@ from fa_assets.assets import tables
 from fa_assets.assets.display import records
 from fa_assets.assets.embeddings import GPU_POOL, clips_of, embed_partitions
 from fa_assets.assets.evaluation import fingerprint_of, stack_by_clip
-from fa_assets.assets.source import curated_recordings
+from fa_assets.assets.source import test_recordings
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.catalog.environment import library_versions
 from fa_assets.dataset.clips import inspect_clips
@@ -53,9 +53,7 @@ def test_clips_asset(class_vocabulary: dg.AssetsDefinition) -> dg.AssetsDefiniti
     """The asset `test_clips`."""
     recipe = Recipe("1")
 
-    @dg.asset(
-        group_name=_GROUP, deps=[curated_recordings, class_vocabulary], code_version=str(recipe), kinds={"parquet"}
-    )
+    @dg.asset(group_name=_GROUP, deps=[test_recordings, class_vocabulary], code_version=str(recipe), kinds={"parquet"})
     def test_clips(
         context: dg.AssetExecutionContext,
         recorder: Recorder,
@@ -69,7 +67,7 @@ def test_clips_asset(class_vocabulary: dg.AssetsDefinition) -> dg.AssetsDefiniti
             source = dataset.open()
             with work.phase("observe"):
                 state = scan_recordings(source, recorder.recordings_memory)
-            work.note_input(curated_recordings.key.to_user_string(), state.data_version)
+            work.note_input(test_recordings.key.to_user_string(), state.test.data_version)
             classes = work.read("class_vocabulary").table["class_name"].to_pylist()
             test = read_submission_clips(source, classes)
             infos = []

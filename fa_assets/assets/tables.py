@@ -174,10 +174,20 @@ LABEL_AUDIT = pa.schema(
 
 TEST_CLIPS = pa.schema(
     [
-        _column("fname", pa.string(), "file name in test/, in the order of sample_submission.csv"),
-        _column("labels", pa.list_(pa.string()), "from test.csv, null where not known"),
-        _column("usage", pa.string(), "from test.csv: Public or Private, empty where there is none"),
-        *(CLIPS.field(name) for name in ("sample_rate", "channels", "frames", "seconds", "sha256")),
+        _column(
+            "fname", pa.string(), "file name in test/, in the order of sample_submission.csv", "test_recordings.fname"
+        ),
+        _column("labels", pa.list_(pa.string()), "from test.csv, null where not known", "test_recordings.labels"),
+        _column(
+            "usage",
+            pa.string(),
+            "from test.csv: Public or Private, empty where there is none",
+            "test_recordings.usage",
+        ),
+        *(
+            _column(name, CLIPS.field(name).type, CLIPS.field(name).metadata[b"doc"].decode(), "test_recordings.audio")
+            for name in ("sample_rate", "channels", "frames", "seconds", "sha256")
+        ),
     ]
 )
 

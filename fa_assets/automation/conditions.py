@@ -14,7 +14,7 @@ import dagster as dg
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.asset_graph_view.entity_subset import EntitySubset
 
-from fa_assets.assets.source import CURATED_RECORDINGS
+from fa_assets.assets.source import CURATED_RECORDINGS, TEST_RECORDINGS
 from fa_assets.automation.observation import known_version
 from fa_assets.staleness import Stale, find_stale
 from fa_assets.storage.values import ValueStore
@@ -53,10 +53,13 @@ class NotCurrent(dg.AutomationCondition[dg.AssetKey]):
         """What is stale of the asset."""
         view = context.asset_graph_view
         if view not in _STALE:
-            observed = known_version(view.instance)
-            sources = {} if observed is None else {CURATED_RECORDINGS: observed}
+            observed = {name: known_version(view.instance, name) for name in (CURATED_RECORDINGS, TEST_RECORDINGS)}
+            sources = {name: version for name, version in observed.items() if version is not None}
             found = find_stale(view.asset_graph, view.instance, self._values, sources)
-            _STALE[view] = [*found, *([] if observed else [Stale(CURATED_RECORDINGS, None, "not observed yet")])]
+            _STALE[view] = [
+                *found,
+                *(Stale(name, None, "not observed yet") for name in observed if name not in sources),
+            ]
         return [one for one in _STALE[view] if one.asset == context.key.to_user_string()]
 
     def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:

@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._utils.schedules import is_valid_cron_string
 
-from fa_assets.assets.source import CURATED_RECORDINGS
+from fa_assets.assets.source import versions_of
 from fa_assets.automation.jobs import CHECKPOINT_INTACT, everything
 from fa_assets.automation.observation import look_at_recordings
 from fa_assets.dataset.recordings import ScanUnfinishedError
@@ -43,9 +43,9 @@ def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
         graph = context.repository_def.asset_graph
         try:
             look = look_at_recordings(context.instance, dataset, recorder, limit_s=_SCAN_LIMIT_S)
-            if look.observation is not None:
-                context.instance.report_runless_asset_event(look.observation)
-            stale = find_stale(graph, context.instance, recorder.values, {CURATED_RECORDINGS: look.state.data_version})
+            for observation in look.observations:
+                context.instance.report_runless_asset_event(observation)
+            stale = find_stale(graph, context.instance, recorder.values, versions_of(look.state))
         except (ScanUnfinishedError, UserError, OSError) as error:
             context.log.error(f"The dataset cannot be used as it is now, nothing is refreshed: {error}")
             stale = []

@@ -8,6 +8,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from dagster._record import copy
 
+from fa_assets.assets.source import versions_of
 from fa_assets.automation.failures import notify, write_failure
 from fa_assets.automation.observation import look_at_recordings
 from fa_assets.dataset.recordings import ScanUnfinishedError
@@ -44,7 +45,7 @@ def _recordings_sensor(settings: Settings, status: dg.DefaultSensorStatus) -> dg
         minimum_interval_seconds=settings.observe_every_s,
         default_status=status,
         description="Looks at the dataset folder: names, sizes and times, then the bytes of what changed. Reports an "
-        "observation of curated_recordings when something did.",
+        "observation of curated_recordings or test_recordings when something did.",
     )
     def recordings_changed(
         context: dg.SensorEvaluationContext, dataset: DatasetFolder, recorder: Recorder
@@ -55,10 +56,11 @@ def _recordings_sensor(settings: Settings, status: dg.DefaultSensorStatus) -> dg
             return dg.SkipReason(f"{unfinished}; the next tick goes on.")
         except (UserError, OSError) as error:
             return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
-        if look.observation is None:
-            return dg.SkipReason(f"{look.news}: {look.state.clips_present} clips, {look.state.data_version}")
+        versions = " ".join(versions_of(look.state).values())
+        if not look.observations:
+            return dg.SkipReason(f"{look.news}: {look.state.curated.clips_present} clips, {versions}")
         context.log.info(look.news)
-        return SensorResult(asset_events=[look.observation], cursor=look.state.data_version)
+        return SensorResult(asset_events=list(look.observations), cursor=versions)
 
     return recordings_changed
 

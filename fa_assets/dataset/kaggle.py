@@ -58,14 +58,6 @@ class KaggleDataset:
     def test_csv(self) -> Path:
         return self.root / "test.csv"
 
-    def tables(self) -> list[Path]:
-        """The CSV files that are there."""
-        return [
-            path
-            for path in (self.labels_csv, self.sample_submission_csv, self.folds_csv, self.test_csv)
-            if path.is_file()
-        ]
-
 
 @dataclass(frozen=True)
 class LabelledClips:
@@ -259,11 +251,29 @@ def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
     return paths
 
 
-def tables_digest(dataset: KaggleDataset) -> str:
-    """A sha256 over the names and bytes of the dataset's CSV files."""
+def curated_tables_digest(dataset: KaggleDataset) -> str:
+    """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
+    sample_submission.csv, whose rows are the test set's)."""
+    classes = dataset.sample_submission_csv
+    header = next((line for line in classes.open("rb") if line.strip()), b"") if classes.is_file() else None
+    return _digest_of(
+        [
+            *((path.name, path.read_bytes()) for path in (dataset.labels_csv, dataset.folds_csv) if path.is_file()),
+            *([] if header is None else [(classes.name, header.strip())]),
+        ]
+    )
+
+
+def test_tables_digest(dataset: KaggleDataset) -> str:
+    """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
+    tables = (dataset.sample_submission_csv, dataset.test_csv)
+    return _digest_of([(path.name, path.read_bytes()) for path in tables if path.is_file()])
+
+
+def _digest_of(contents: Sequence[tuple[str, bytes]]) -> str:
     digest = hashlib.sha256()
-    for path in dataset.tables():
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for name, content in contents:
+        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()
 
 

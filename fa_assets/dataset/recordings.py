@@ -1,4 +1,7 @@
-"""The state of a dataset folder as one data version: its CSV files, the bytes of every clip they name, and the test clips.
+"""The state of a dataset folder as two data versions: of the curated clips with their labels, and of the test clips.
+
+Each stands for the bytes of its clips and for what the CSV files say of them, so a change in `test/` is none of the curated
+clips.
 
 Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that looking again costs a `stat` per clip.
 A look may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
@@ -7,25 +10,25 @@ A look may be given a time limit: what it hashed until then is remembered, and t
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.dataset.kaggle import (
     KaggleDataset,
-    LabelledClips,
+    curated_tables_digest,
     locate_clip,
     read_labels,
     submission_files,
-    tables_digest,
+    test_tables_digest,
 )
 from fa_assets.storage.atomic import digest_file, replacing
 
 
 @dataclass(frozen=True)
 class RecordingsState:
-    """What lies in a dataset folder: its data version, how many clips its CSV names, how many of them are there.
+    """What lies there of one set of clips: its data version, how many clips belong to it, how many of them are there.
 
     `clips` has for each clip that is there a short digest of its bytes and its labels.
     """
@@ -35,6 +38,14 @@ class RecordingsState:
     clips_present: int
     bytes_present: int
     clips: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """The curated clips, as the label CSV names them, and the test clips, as they lie in `test/`."""
+
+    curated: RecordingsState
+    test: RecordingsState
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class ScanUnfinishedError(Exception):
         super().__init__(f"{hashed} of {clips} clips hashed so far")
 
 
-def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | None = None) -> RecordingsState:
+def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | None = None) -> DatasetState:
     """Hash what is new or changed and give the state of the folder.
 
     Args:
@@ -68,41 +79,23 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     """
     stop_at = None if limit_s is None else time.monotonic() + limit_s
     labelled = read_labels(dataset)
+    curated = {
+        fname: _Watched(dataset.clips_folder, fname, labels)
+        for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
+    }
+    test = {f"/test/{fname}": _Watched(dataset.test_folder, fname) for fname in submission_files(dataset)}
     known = _remembered(memory)
-    seen: dict[str, list[str | int]] = {}
-    clips: dict[str, str] = {}
-    version = hashlib.sha256(tables_digest(dataset).encode())
-    size = 0
-    labels_of = dict(zip(labelled.fnames, labelled.labels, strict=True))
-    watched = list(_watched(dataset, labelled))
-    for fname, folder, name in watched:
-        labels = labels_of.get(fname, ())
-        try:
-            path = locate_clip(folder, name)
-        except BadClipError as error:
-            version.update(f"{fname}\0{error}\0".encode())
-            continue
-        if not path.is_file():
-            version.update(f"{fname}\0missing\0".encode())
-            continue
-        stat = path.stat()
-        key: list[str | int] = [str(path), stat.st_size, stat.st_mtime_ns]
-        remembered = known.get(fname, [])
-        if remembered[:3] == key:
-            sha256 = str(remembered[3])
-        else:
-            sha256 = digest_file(path).sha256
-            if stop_at is not None and time.monotonic() > stop_at:
-                _remember({**known, **seen, fname: [*key, sha256]}, memory)
-                raise ScanUnfinishedError(len(seen) + 1, len(watched))
-        seen[fname] = [*key, sha256]
-        clips[fname] = hashlib.sha256("\0".join([sha256, *labels]).encode()).hexdigest()[:12]
-        size += stat.st_size
-        version.update(f"{fname}\0{sha256}\0".encode())
-    if seen != known:
+    found: dict[str, _Found | str] = {}
+    for name, one in {**curated, **test}.items():
+        found[name] = _look_at(one, known.get(name, []))
+        if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
+            hashed = _seen(found)
+            _remember({**known, **hashed}, memory)
+            raise ScanUnfinishedError(len(hashed), len(curated) + len(test))
+    if (seen := _seen(found)) != known:
         _remember(seen, memory)
-    return RecordingsState(
-        version.hexdigest()[:16], len(labelled.fnames), sum(name in seen for name in labelled.fnames), size, clips
+    return DatasetState(
+        _state(curated_tables_digest(dataset), curated, found), _state(test_tables_digest(dataset), test, found)
     )
 
 
@@ -115,15 +108,64 @@ def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Chang
     )
 
 
-def _watched(dataset: KaggleDataset, labelled: LabelledClips) -> Iterator[tuple[str, Path, str]]:
-    """Every file that counts: the clips that the CSV names, and what lies in `test/` under a name that no clip has.
+@dataclass(frozen=True)
+class _Watched:
+    """A file that counts: its folder, its name there, and the labels it has."""
 
-    Each as the name it is known by, its folder (resolved) and its name there.
-    """
-    folder = dataset.clips_folder.resolve()
-    yield from ((fname, folder, fname) for fname in labelled.fnames)
-    folder = dataset.test_folder.resolve()
-    yield from ((f"/test/{fname}", folder, fname) for fname in submission_files(dataset))
+    folder: Path
+    name: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file that is there: its path, size, time and sha256; and whether it had to be read."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    sha256: str
+    is_new: bool
+
+
+def _look_at(watched: _Watched, remembered: list[str | int]) -> _Found | str:
+    """The file, or in a word why there is none."""
+    try:
+        path = locate_clip(watched.folder.resolve(), watched.name)
+    except BadClipError as error:
+        return str(error)
+    if not path.is_file():
+        return "missing"
+    stat = path.stat()
+    is_new = remembered[:3] != [str(path), stat.st_size, stat.st_mtime_ns]
+    sha256 = digest_file(path).sha256 if is_new else str(remembered[3])
+    return _Found(str(path), stat.st_size, stat.st_mtime_ns, sha256, is_new)
+
+
+def _is_new(found: _Found | str) -> bool:
+    return isinstance(found, _Found) and found.is_new
+
+
+def _seen(found: Mapping[str, _Found | str]) -> dict[str, list[str | int]]:
+    """What is remembered of the files that are there."""
+    return {
+        name: [one.path, one.size_bytes, one.mtime_ns, one.sha256]
+        for name, one in found.items()
+        if isinstance(one, _Found)
+    }
+
+
+def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Found | str]) -> RecordingsState:
+    version = hashlib.sha256(tables.encode())
+    clips: dict[str, str] = {}
+    size = 0
+    for name, clip in watched.items():
+        one = found[name]
+        if isinstance(one, _Found):
+            clips[name] = hashlib.sha256("\0".join([one.sha256, *clip.labels]).encode()).hexdigest()[:12]
+            size += one.size_bytes
+        version.update(f"{name}\0{one.sha256 if isinstance(one, _Found) else one}\0".encode())
+    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips)
 
 
 def _remembered(memory: Path) -> dict[str, list[str | int]]:

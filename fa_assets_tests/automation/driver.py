@@ -34,8 +34,8 @@ class Daemon:
             DatasetFolder(folder=str(self.settings.dataset)),
             Recorder.of(self.settings),
         )
-        if look.observation is not None:
-            self.instance.report_runless_asset_event(look.observation)
+        for observation in look.observations:
+            self.instance.report_runless_asset_event(observation)
         return look.news
 
     def tick(self) -> list[dg.RunRequest]:

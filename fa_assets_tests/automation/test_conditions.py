@@ -10,7 +10,7 @@ from fa_assets.runner import plan, run
 from fa_assets.settings import Settings
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.automation.driver import Daemon, Requested, parts_of
-from fa_assets_tests.small_dataset import make_clip
+from fa_assets_tests.small_dataset import TEST_FNAMES, make_clip
 
 FOLDS = tuple("01234")
 
@@ -23,7 +23,7 @@ def folded(*assets: str) -> Requested:
     return {(asset, fold) for asset in assets for fold in FOLDS}
 
 
-INTAKE = whole("class_vocabulary", "curated_clips", "folds", "test_clips")
+INTAKE = whole("class_vocabulary", "curated_clips", "folds")
 EMBEDDINGS = folded("mc5_embeddings", "center_embeddings")
 PREDICTIONS = folded("mc5_oof_predictions", "center_oof_predictions")
 METRICS = whole("mc5_metrics", "center_metrics")
@@ -70,7 +70,7 @@ def test_a_fresh_instance_makes_everything_once_it_has_seen_the_folder(settings:
         (before_it_was_seen,) = daemon.tick()
         assert before_it_was_seen.asset_selection == [dg.AssetKey("cnn14_checkpoint")]
         daemon.run(before_it_was_seen)
-        assert daemon.observe() == "24 clips"
+        assert daemon.observe() == f"24 clips; {len(TEST_FNAMES)} test clips"
         made = set().union(*daemon.until_quiet())
         assert made >= INTAKE | EMBEDDINGS | PREDICTIONS | METRICS
         assert plan(build_definitions(settings), instance, settings) == []
@@ -87,8 +87,17 @@ def test_other_settings_remake_what_uses_them_and_no_more(settings: Settings, in
 def test_a_change_that_comes_to_nothing_ends_at_the_intake(daemon: Daemon, settings: Settings) -> None:
     labels = settings.dataset / "train_curated.csv"
     labels.write_text(labels.read_text() + "\n")
-    assert daemon.observe() == "the CSV files changed, no clip did"
+    assert daemon.observe() == "clips: the CSV files changed, no clip did"
     assert daemon.until_quiet() == [INTAKE]
+
+
+def test_a_change_in_the_test_set_remakes_the_test_stage_alone(daemon: Daemon, settings: Settings) -> None:
+    make_clip(settings.dataset / "test" / TEST_FNAMES[0], ("Tone",), index=300)
+    assert daemon.observe() == "test clips: 0 added, 1 changed, 0 removed"
+    waves = daemon.until_quiet()
+    assert waves[0] == {("test_clips", None)}
+    made = {asset for wave in waves for asset, _ in wave}
+    assert made == {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
 
 
 def test_a_lost_fold_is_made_again_alone(daemon: Daemon, settings: Settings) -> None:

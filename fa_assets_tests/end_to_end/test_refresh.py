@@ -110,6 +110,16 @@ def test_a_changed_clip_costs_that_clip_and_a_removed_one_nothing(settings: Sett
     assert ValueStore(settings.storage_root).read("curated_clips").table.num_rows == N_CLIPS - 1
 
 
+def test_a_change_in_the_test_set_is_none_of_the_curated_clips(settings: Settings) -> None:
+    make_clip(settings.dataset / "test" / TEST_FNAMES[0], ("Tone",), index=300)
+    outcome = run(settings)
+    assert outcome.failures == ()
+    assert assets_of(outcome) == {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
+    (computed,) = {int(one["crops_computed"]) for one in facts_of("test_mc5_embeddings", range(1))}  # type: ignore[call-overload]
+    assert computed == 1
+    assert run(settings).run_id is None
+
+
 def test_everything_again_reads_the_store_loads_no_weights_and_gives_the_same_bits(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
