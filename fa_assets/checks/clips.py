@@ -70,14 +70,10 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
 
     @dg.asset_check(asset=folds, description="Every class has a positive in at least two folds, so each can be learnt.")
     def classes_in_folds(recorder: Recorder) -> dg.AssetCheckResult:
-        classes, truth, fold_of = _truth_and_folds(recorder)
-        thin = thin_classes(classes, truth, fold_of, folds_needed=2)
-        return _warning(
-            "classes",
-            ["class", "positives", "folds"],
-            thin,
-            bad=f"{len(thin)} classes have their positives in fewer than two folds and are never learnt and judged at once: "
-            "add clips of them.",
+        return _thin_classes_warning(
+            recorder,
+            folds_needed=2,
+            bad="have their positives in fewer than two folds and are never learnt and judged at once: add clips of them.",
             good="every class can be learnt",
         )
 
@@ -86,14 +82,11 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         description=f"Every class has at least {N_FOLDS} positives and one in every fold, so each fold judges it.",
     )
     def positives_in_every_fold(recorder: Recorder) -> dg.AssetCheckResult:
-        classes, truth, fold_of = _truth_and_folds(recorder)
-        thin = thin_classes(classes, truth, fold_of, folds_needed=N_FOLDS)
-        return _warning(
-            "classes",
-            ["class", "positives", "folds"],
-            thin,
-            bad=f"{len(thin)} classes are missing from some folds, most often because they have fewer than {N_FOLDS} "
-            "positives: their scores rest on the other folds. Add clips of them, or read those scores with care.",
+        return _thin_classes_warning(
+            recorder,
+            folds_needed=N_FOLDS,
+            bad=f"are missing from some folds, most often because they have fewer than {N_FOLDS} positives: their scores rest "
+            "on the other folds. Add clips of them, or read those scores with care.",
             good="every class is in every fold",
         )
 
@@ -238,6 +231,12 @@ def _truth_and_folds(recorder: Recorder) -> tuple[list[str], np.ndarray, np.ndar
     classes = recorder.values.read("class_vocabulary").table["class_name"].to_pylist()
     labels = recorder.values.read("curated_clips").table["labels"].to_pylist()
     return classes, multi_hot(labels, classes), np.asarray(recorder.values.read("folds").table["fold"])
+
+
+def _thin_classes_warning(recorder: Recorder, *, folds_needed: int, bad: str, good: str) -> dg.AssetCheckResult:
+    """Warns of classes with positives in fewer folds than needed."""
+    thin = thin_classes(*_truth_and_folds(recorder), folds_needed=folds_needed)
+    return _warning("classes", ["class", "positives", "folds"], thin, bad=f"{len(thin)} classes {bad}", good=good)
 
 
 def _warning(

@@ -1,9 +1,14 @@
 """The nightly refresh: when it runs, and what it asks for."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.definitions.freshness_evaluator import FRESHNESS_EVALUATORS_BY_POLICY_TYPE
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.test_utils import freeze_time
 
 from fa_assets.definitions import build_definitions
 from fa_assets.errors import UserError
@@ -77,6 +82,18 @@ def test_every_asset_has_its_condition_and_every_metric_its_freshness() -> None:
         assert graph.get(key).automation_condition is not None, key
         is_metric = key.to_user_string().endswith("_metrics")
         assert (graph.get(key).freshness_policy is not None) == is_metric, key
+
+
+@pytest.mark.parametrize(
+    ("days", "state"), [(1, FreshnessState.PASS), (20, FreshnessState.WARN), (31, FreshnessState.FAIL)]
+)
+def test_metrics_grow_old_as_the_daemon_judges_them(
+    settings: Settings, instance: dg.DagsterInstance, days: int, state: FreshnessState
+) -> None:
+    node = build_definitions(settings).resolve_asset_graph().get(dg.AssetKey("mc5_metrics"))
+    evaluator = FRESHNESS_EVALUATORS_BY_POLICY_TYPE[type(node.freshness_policy_or_from_metadata)]()
+    with freeze_time(datetime.now(UTC) + timedelta(days=days)):
+        assert asyncio.run(evaluator.evaluate_freshness(LoadingContextForTest(instance), node)) is state
 
 
 def test_there_is_a_job_for_every_stage() -> None:
