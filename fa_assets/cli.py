@@ -78,7 +78,11 @@ def demo_command(**options: Any) -> None:
 
 @main.command("fetch")
 @click.argument("corpus", type=click.Choice(["fsdkaggle2019", "esc50", "fsd50k"]))
-@click.option("--parts", metavar="PART,...", help="Only these parts, e.g. curated,meta.  [default: all]")
+@click.option(
+    "--parts",
+    metavar="PART,...",
+    help="Only these parts: meta, curated, test of fsdkaggle2019; meta, dev, eval of fsd50k; esc50 is one.  [default: all]",
+)
 @click.option("--to", metavar="DIR", help="The dataset folder.  [default: data/CORPUS]")
 @click.option(
     "--kaggle-order/--own-order",

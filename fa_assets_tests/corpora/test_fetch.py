@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from fa_assets.cli import main
 from fa_assets.corpora import ALL
 from fa_assets.corpora.fetch import Fetched, fetch
 from fa_assets.corpora.layout import write_layout
@@ -223,3 +225,10 @@ def test_every_corpus_shows_where_it_is_from_and_what_to_cite(name: str) -> None
     assert corpus.page.startswith("https://") and "CC" in corpus.licence and corpus.citation
     module = Path(__file__).parents[2] / "fa_assets" / "corpora" / f"{name}.py"
     assert len(module.read_text().splitlines()) < 100
+
+
+def test_the_command_names_the_parts() -> None:
+    said = " ".join(CliRunner().invoke(main, ["fetch", "--help"]).output.split())
+    for corpus in ALL.values():
+        if len(corpus.parts) > 1:
+            assert f"{', '.join(corpus.parts)} of {corpus.name}" in said
