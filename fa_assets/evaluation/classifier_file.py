@@ -76,7 +76,9 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
             model = OneVsRest(**{name: arrays[name] for name in names})
             origin = ClassifierOrigin(**about)
     except FileNotFoundError:
-        raise UserError(f"There is no classifier {path}: materialize it first (`fa-assets run`), or say where it is (--storage DIR).") from None
+        raise UserError(
+            f"There is no classifier {path}: materialize it first (`fa-assets run`), or say where it is (--storage DIR)."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): materialize it again.") from error
     if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
