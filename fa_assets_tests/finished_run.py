@@ -29,14 +29,15 @@ class FinishedRun:
 
 
 @contextmanager
-def environment_of(settings: Settings) -> Iterator[None]:
-    """This process sees these settings, their own Dagster instance, and nothing of the kind from outside."""
+def environment_of(settings: Settings, home: str = "") -> Iterator[None]:
+    """This process sees these settings, the Dagster instance of `home` or their own, and nothing from outside."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("FA_", "DAGSTER_")) and name != "FA_SHARED_DATA":
                 patch.delenv(name)
         for name in (*settings.as_environment(), "DAGSTER_HOME"):
             patch.setenv(name, "")  # so that what prepare_environment sets goes away with the patch
+        patch.setenv("DAGSTER_HOME", home)
         prepare_environment(settings)
         yield
 

@@ -1,0 +1,83 @@
+"""One Dagster instance in a real Postgres, values in an object store: ten runs at once lose no event and meet no lock."""
+
+import importlib.util
+import os
+from collections import Counter
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from fa_assets.catalog.ledger import Ledger
+from fa_assets.runner import run
+from fa_assets.settings import Settings
+from fa_assets_tests.end_to_end.postgres import HOW_TO_INSTALL, postgres_programs, postgres_server
+from fa_assets_tests.finished_run import environment_of
+from fa_assets_tests.object_store import ObjectStore
+from fa_assets_tests.small_dataset import make_small_dataset
+
+N_RUNS = 10
+ASSETS = {"class_vocabulary", "curated_clips", "folds"}
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    missing = []
+    programs = postgres_programs()
+    if programs is None:
+        missing.append(HOW_TO_INSTALL)
+    if importlib.util.find_spec("dagster_postgres") is None:
+        missing.append("dagster-postgres is not installed: make install-cluster")
+    if missing:
+        (pytest.fail if os.environ.get("FA_REQUIRE_CLUSTER") else pytest.skip)("; ".join(missing))
+    assert programs is not None
+    with postgres_server(programs) as url:
+        yield url
+
+
+def run_once(settings: Settings, home: str) -> tuple[str | None, tuple[str, ...]]:
+    """One run in this process; its id and what failed."""
+    with environment_of(settings, home):
+        outcome = run(settings, select="+folds", force=True)
+    return outcome.run_id, outcome.failures
+
+
+def test_ten_runs_at_once_over_one_instance_lose_no_event(postgres: str, s3: ObjectStore, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    configuration = {
+        "telemetry": {"enabled": False},
+        "storage": {"postgres": {"postgres_url": postgres}},
+    }
+    (home / "dagster.yaml").write_text(yaml.safe_dump(configuration))
+    make_small_dataset(tmp_path / "dataset")
+    every = [
+        Settings(dataset=tmp_path / "dataset", storage=s3.new_location(), local=tmp_path / f"machine{number}")
+        for number in range(N_RUNS)
+    ]
+    processes = get_context("forkserver")
+    processes.set_forkserver_preload(["fa_assets.runner", "dagster_postgres", "s3fs"])
+    with processes.Pool(N_RUNS, maxtasksperchild=1) as pool:
+        outcomes = pool.starmap(run_once, [(settings, str(home)) for settings in every], chunksize=1)
+    assert [failures for _, failures in outcomes] == [()] * N_RUNS
+    with environment_of(every[0], str(home)), dg.DagsterInstance.get() as instance:
+        assert {run.run_id for run in instance.get_runs()} == {run_id for run_id, _ in outcomes}
+        logs = [
+            Counter(str(one.dagster_event_type) for one in instance.all_logs(run_id))
+            for run_id, _ in outcomes
+            if run_id
+        ]
+        statuses = {run.status for run in instance.get_runs()}
+    assert statuses == {dg.DagsterRunStatus.SUCCESS}
+    assert len(logs) == N_RUNS
+    kinds = dg.DagsterEventType
+    for settings, log in zip(every, logs, strict=True):
+        entries = list(Ledger(settings.storage_root / "ledger").entries())
+        assert {entry.asset for entry in entries} == ASSETS
+        assert log[str(kinds.ASSET_MATERIALIZATION)] == len(entries) == len(ASSETS)
+        assert log[str(kinds.STEP_START)] == log[str(kinds.STEP_SUCCESS)] >= len(ASSETS)
+        assert log[str(kinds.RUN_START)] == log[str(kinds.RUN_SUCCESS)] == 1
+    assert logs == [logs[0]] * N_RUNS, "every run logged the same events"
