@@ -26,7 +26,7 @@ from fa_assets.assets.submission import (
 )
 from fa_assets.assets.words import with_words
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.automation.jobs import everything, stage_jobs, verify_checkpoint
+from fa_assets.automation.jobs import catalog_snapshot, everything, stage_jobs, verify_checkpoint
 from fa_assets.automation.policies import with_policies
 from fa_assets.automation.schedules import nightly_schedule
 from fa_assets.automation.sensors import refresh_sensors
@@ -117,7 +117,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             settings,
         ),
         asset_checks=asset_checks,
-        jobs=[everything, *stage_jobs, verify_checkpoint],
+        jobs=[everything, *stage_jobs, verify_checkpoint, catalog_snapshot],
         sensors=refresh_sensors(settings),
         schedules=[nightly_schedule(settings)],
         executor=dg.in_process_executor,

@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+from fa_assets.errors import UserError
+from fa_assets.resources.recorder import Recorder
+
 EVERYTHING = "everything"
 CHECKPOINT_INTACT = dg.AssetCheckKey(dg.AssetKey("cnn14_checkpoint"), "checkpoint_intact")
 
@@ -31,3 +34,35 @@ verify_checkpoint = dg.define_asset_job(
     description="Reads the weights file again and compares its size and sha1 with what was recorded. When it was damaged or "
     "replaced, the weights are stale, and all that was made from them.",
 )
+
+
+@dg.op(
+    pool="catalog",
+    description="Adds to the catalog what the ledger has and it lacks, and writes catalog-snapshot.duckdb beside it.",
+)
+def bring_catalog_up_to_date(context: dg.OpExecutionContext, recorder: Recorder) -> None:
+    """Waits for whoever has the catalog open, up to a minute; the snapshot takes the place of an earlier one.
+
+    Raises:
+        dagster.Failure: the catalog was open elsewhere all the time, or cannot be read or written.
+    """
+    catalog = recorder.catalog
+    snapshot = catalog.path.with_name("catalog-snapshot.duckdb")
+    try:
+        added = catalog.sync(timeout_s=60)
+        total = catalog.snapshot(snapshot)
+    except UserError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    context.log.info(f"{added} materializations added; {total} in {snapshot}")
+    context.add_output_metadata(
+        {"added": added, "materializations": total, "snapshot": dg.MetadataValue.path(snapshot)}
+    )
+
+
+@dg.job(
+    description="Brings the catalog up to date after somebody had it open, and writes a copy of it for dashboards, which they "
+    "may hold open.",
+    executor_def=dg.in_process_executor,
+)
+def catalog_snapshot() -> None:
+    bring_catalog_up_to_date()
