@@ -57,3 +57,14 @@ def test_the_loop_over_rows_is_the_metric() -> None:
     truth = np.array([[True, False, True], [False, False, True]])
     scores = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
     assert evaluation.lwlrap_by_rows(truth, scores) == pytest.approx((1 + 2 / 3 + 1) / 3)
+
+
+def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: Path) -> None:
+    from benchmarks.embed import lwlraps
+    from fa_assets.panns.encoder import Cnn14Encoder
+
+    write_clips(tmp_path / "train_curated", 20, [0.1, 0.6])
+    rows = [f"{number:05}.wav,{'long' if number % 2 else 'short'}" for number in range(20)]
+    (tmp_path / "train_curated.csv").write_text("\n".join(["fname,labels", *rows]))
+    found = lwlraps(tmp_path, {"fp32": Cnn14Encoder(demo_checkpoint, device="cpu")})
+    assert found == {"embed.lwlrap_fp32": 1.0, "embed.lwlrap_fp32_converged": 1.0}  # length alone tells them apart
