@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fa_assets.errors import UserError
 from fa_assets.panns.threads import usable_cpus
@@ -38,7 +39,7 @@ def connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    own = {"include_dashboard": False, "num_cpus": usable_cpus()} if address is None else {}
+    own: dict[str, Any] = {"include_dashboard": False, "num_cpus": usable_cpus()} if address is None else {}
     try:
         _require_answer(address)
         with _handlers_kept():
