@@ -14,10 +14,10 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
-# Ray and Postgres as well, and their tests.
+# Ray, Postgres and Kubernetes as well, what judges the files of deploy/, and the tests of all this.
 install-cluster: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
-	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,postgres]'
+	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,postgres,kubernetes,deploy]'
 
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
@@ -61,7 +61,7 @@ lock:
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
 	(echo "# What 'make install' installs: pip takes this file as constraints. Made anew by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
-	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,postgres]'
+	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,postgres,kubernetes,deploy]'
 	(echo "# What 'make install-cluster' installs beyond requirements.lock. Made anew by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock

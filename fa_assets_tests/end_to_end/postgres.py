@@ -1,5 +1,6 @@
 """A Postgres server of a test's own, started by an unprivileged user, reached through a socket in a folder of its own."""
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -8,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 HOW_TO_INSTALL = "Postgres is not installed: apt-get install postgresql"
 
@@ -18,6 +21,20 @@ def postgres_programs() -> Path | None:
     if on_path:
         return Path(on_path).parent
     return next((one.parent for one in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
+
+
+def require_postgres() -> Path:
+    """The folder of the server's programs; where it or the extra is missing, the test is skipped, or fails where it may not."""
+    missing = []
+    programs = postgres_programs()
+    if programs is None:
+        missing.append(HOW_TO_INSTALL)
+    if importlib.util.find_spec("dagster_postgres") is None:
+        missing.append("dagster-postgres is not installed: make install-cluster")
+    if missing:
+        (pytest.fail if os.environ.get("FA_REQUIRE_CLUSTER") else pytest.skip)("; ".join(missing))
+    assert programs is not None
+    return programs
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """One Dagster instance in a real Postgres, values in an object store: ten runs at once lose no event and meet no lock."""
 
-import importlib.util
-import os
 from collections import Counter
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -14,7 +12,7 @@ import yaml
 from fa_assets.catalog.ledger import Ledger
 from fa_assets.runner import run
 from fa_assets.settings import Settings
-from fa_assets_tests.end_to_end.postgres import HOW_TO_INSTALL, postgres_programs, postgres_server
+from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
 from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.small_dataset import make_small_dataset
@@ -25,16 +23,7 @@ ASSETS = {"class_vocabulary", "curated_clips", "folds"}
 
 @pytest.fixture
 def postgres() -> Iterator[str]:
-    missing = []
-    programs = postgres_programs()
-    if programs is None:
-        missing.append(HOW_TO_INSTALL)
-    if importlib.util.find_spec("dagster_postgres") is None:
-        missing.append("dagster-postgres is not installed: make install-cluster")
-    if missing:
-        (pytest.fail if os.environ.get("FA_REQUIRE_CLUSTER") else pytest.skip)("; ".join(missing))
-    assert programs is not None
-    with postgres_server(programs) as url:
+    with postgres_server(require_postgres()) as url:
         yield url
 
 
