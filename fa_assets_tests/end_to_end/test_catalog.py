@@ -121,7 +121,10 @@ def test_diff_says_what_differs_and_nothing_else(finished: FinishedRun, tmp_path
     assert set(by_kind["data"]) == {"mc5_metrics", *(f"mc5_oof_predictions[{fold}]" for fold in range(5))}
     assert "mc5" in by_kind["lwlrap"]
     assert by_kind["asset"]["comparison"] == ("made", None)
-    assert set(by_kind) == {"setting", "data", "lwlrap", "asset"}
+    assert {name: now for name, (_, now) in by_kind["input"].items()} == {
+        "test_recordings": None
+    }  # of the test stage alone
+    assert set(by_kind) == {"setting", "input", "data", "lwlrap", "asset"}
 
     first, second = found["a"]["run_id"], found["b"]["run_id"]
     plain = fa_assets("diff", first[:12], second, settings=settings).stdout
