@@ -105,7 +105,7 @@ def embed_on(network: object, settings: Settings, monkeypatch: pytest.MonkeyPatc
     shutil.rmtree(settings.storage_root / "embedding_store")
     encoder = Cnn14Encoder(Path(settings.checkpoint_source), device="cpu")
     monkeypatch.setattr(encoder, "_network", network)
-    monkeypatch.setattr("fa_assets.resources.encoder._load", lambda *_: encoder)
+    monkeypatch.setattr("fa_assets.resources.encoder.load_encoder", lambda *_: encoder)
     return run(settings, select="center_embeddings", folds=["0"], force=True)
 
 
