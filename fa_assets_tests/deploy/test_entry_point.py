@@ -39,7 +39,8 @@ def end(process: subprocess.Popen[str]) -> None:
 def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     """The entry point with a command, as a container has it: all that it started ends with it."""
     process = subprocess.Popen(
-        ["sh", ENTRY_POINT, *command],
+        # As in a container, whatever signals the tests' own process has come to ignore.
+        ["env", "--default-signal", "sh", ENTRY_POINT, *command],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
