@@ -79,11 +79,12 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     """
     stop_at = None if limit_s is None else time.monotonic() + limit_s
     labelled = read_labels(dataset)
+    clips_folder, test_folder = dataset.clips_folder.resolve(), dataset.test_folder.resolve()
     curated = {
-        fname: _Watched(dataset.clips_folder, fname, labels)
+        fname: _Watched(clips_folder, fname, labels)
         for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
     }
-    test = {f"/test/{fname}": _Watched(dataset.test_folder, fname) for fname in submission_files(dataset)}
+    test = {f"/test/{fname}": _Watched(test_folder, fname) for fname in submission_files(dataset)}
     known = _remembered(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
@@ -110,7 +111,7 @@ def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Chang
 
 @dataclass(frozen=True)
 class _Watched:
-    """A file that counts: its folder, its name there, and the labels it has."""
+    """A file that counts: its folder, resolved, its name there, and the labels it has."""
 
     folder: Path
     name: str
@@ -131,7 +132,7 @@ class _Found:
 def _look_at(watched: _Watched, remembered: list[str | int]) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
-        path = locate_clip(watched.folder.resolve(), watched.name)
+        path = locate_clip(watched.folder, watched.name)
     except BadClipError as error:
         return str(error)
     if not path.is_file():
