@@ -1,14 +1,13 @@
 """With the real daemon and code server, nobody pressing anything: a clip comes into the folder, and new metrics appear."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from fa_assets.catalog.ledger import Ledger, LedgerEntry
 from fa_assets.settings import Settings
 from fa_assets_tests.automation.test_conditions import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
-from fa_assets_tests.end_to_end.ui_server import Webserver, serving, wait_for
+from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.small_dataset import N_CLIPS
 
@@ -27,12 +26,6 @@ query($path: [String!]!) {
 def settings(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A copy of the finished run; the sensors look every second."""
     return finished.copy(tmp_path_factory.mktemp("daemon")).model_copy(update={"observe_every_s": 1})
-
-
-@pytest.fixture(scope="module")
-def webserver(settings: Settings) -> Iterator[Webserver]:
-    with serving(settings, settings.storage_root / "ui.log") as server:
-        yield server
 
 
 def test_a_new_clip_becomes_new_metrics_by_itself(webserver: Webserver, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ import pytest
 from fa_assets.catalog.ledger import LedgerEntry
 from fa_assets.runner import run
 from fa_assets.settings import Settings
-from fa_assets_tests.end_to_end.ui_server import Webserver, serving, wait_for
+from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
 LAUNCH = """
@@ -30,12 +29,6 @@ mutation($id: String!) {
 def settings(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A copy of the finished run; crops go through the network one by one, so that a run can be caught at it."""
     return finished.copy(tmp_path_factory.mktemp("ui")).model_copy(update={"batch_size": 1})
-
-
-@pytest.fixture(scope="module")
-def webserver(settings: Settings) -> Iterator[Webserver]:
-    with serving(settings, settings.storage_root / "ui.log") as server:
-        yield server
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel's table of sockets is not there")
