@@ -31,7 +31,7 @@ def predictions_asset(
     scheme: str, settings: Settings, upstream: list[dg.AssetsDefinition], embeddings: dg.AssetsDefinition
 ) -> dg.AssetsDefinition:
     """The asset `<scheme>_oof_predictions`; `upstream` are class_vocabulary, curated_clips and folds."""
-    recipe = Recipe("2", {"C": settings.regularization_c, "max_iter": settings.max_iter})
+    recipe = Recipe("3", {"C": settings.regularization_c, "max_iter": settings.max_iter})
     name = f"{scheme}_oof_predictions"
 
     @dg.asset(

@@ -1,7 +1,8 @@
 """L-BFGS for hundreds of functions of one shape at once, each on the path that scipy's L-BFGS-B takes alone.
 
-What `lockstep` does with scipy's own minimizers and a thread for each, this does with arrays: one product evaluates all
-functions, and all directions come from two passes over the stored steps. The steps are those of J. Nocedal and S. Wright,
+A logistic regression per class spends its time in products of one matrix with one vector. Here all minimizations go side
+by side: one call evaluates all functions (for which one product with a matrix serves all classes), and all directions come
+from two passes over the stored steps. The steps are those of J. Nocedal and S. Wright,
 "Numerical Optimization", algorithm 7.4, in terms of the inner products of what is stored (W. Chen, Z. Wang, J. Zhou,
 "Large-scale L-BFGS using MapReduce", 2014); lengths, line search and stopping rules are those of L-BFGS-B 3.0 without bounds.
 
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fa_assets.evaluation.line_search import CURVATURE, SUFFICIENT_DECREASE, LineSearch
-from fa_assets.evaluation.lockstep import LossesAndGradients
+
+LossesAndGradients = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""``(which int (k,), points float64 (k, m)) -> (losses (k,), gradients (k, m))``; row i belongs to problem which[i]."""
 
 _PAIRS = 10
 _EPSILON = np.finfo(float).eps
@@ -37,6 +40,23 @@ class Stopping:
     iterations: int
     least_gain: float = 64 * _EPSILON
     largest: Callable[[np.ndarray], np.ndarray] = lambda gradients: np.abs(gradients).max(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Minima:
+    """What came of k minimizations.
+
+    Attributes:
+        points: float64 (k, m), where each ended.
+        iterations: int64 (k,), steps taken.
+        evaluations: int64 (k,), of loss and gradient, the first included: iterations + 1 where every first step was taken.
+        converged: bool (k,), False where the iterations or the line search ended it.
+    """
+
+    points: np.ndarray
+    iterations: np.ndarray
+    evaluations: np.ndarray
+    converged: np.ndarray
 
 
 class _State:
@@ -67,32 +87,38 @@ class _State:
         self.step[rows], self.trials[rows], self.searches[rows] = 1.0, 0, None
 
 
-def minimize_batch(evaluate: LossesAndGradients, starts: np.ndarray, stopping: Stopping) -> np.ndarray:
+def minimize_batch(evaluate: LossesAndGradients, starts: np.ndarray, stopping: Stopping) -> Minima:
     """Minimize k functions of m variables.
 
     Args:
         evaluate: gives loss and gradient of some of the functions, at one point each.
         starts: float64 (k, m), where each begins.
 
-    Returns:
-        float64 (k, m), where each ended.
+    Raises:
+        Whatever the evaluation raises.
     """
-    found = starts.copy()
     everything = np.arange(len(starts))
+    if not len(starts):
+        return Minima(starts.copy(), everything, everything, np.zeros(0, dtype=bool))
     losses, gradients = evaluate(everything, starts)
+    converged = stopping.largest(gradients) <= stopping.tolerance
+    found = Minima(starts.copy(), np.zeros_like(everything), np.ones_like(everything), converged)
     state = _State(everything, starts.copy(), losses, gradients)
-    state.done = stopping.largest(gradients) <= stopping.tolerance
+    state.done = converged.copy()
     while not state.done.all():
         if state.done.mean() > 0.2:
             state.keep(~state.done)
         running = np.flatnonzero(~state.done)
         points = state.x[running] + state.step[running, None] * state.direction[running]
         losses, gradients = evaluate(state.which[running], points)
+        found.evaluations[state.which[running]] += 1
         taken = _search(state, running, losses, np.einsum("km,km->k", gradients, state.direction[running]))
         rows = running[taken]
         if rows.size:
-            _move(state, rows, points[taken], losses[taken], gradients[taken], stopping)
-            found[state.which[rows]] = state.x[rows]
+            converged = _move(state, rows, points[taken], losses[taken], gradients[taken], stopping)
+            which = state.which[rows]
+            found.points[which], found.iterations[which] = state.x[rows], state.iteration[rows]
+            found.converged[which] = converged
             onward = rows[~state.done[rows]]
             if onward.size:
                 _turn(state, onward)
@@ -122,8 +148,8 @@ def _search(state: _State, rows: np.ndarray, losses: np.ndarray, slopes: np.ndar
 
 def _move(
     state: _State, rows: np.ndarray, points: np.ndarray, losses: np.ndarray, gradients: np.ndarray, stopping: Stopping
-) -> None:
-    """Go to the points, remember the way, and see who is done."""
+) -> np.ndarray:
+    """Go to the points, remember the way, and see who is done; which of them have converged, bool."""
     steps, changes = points - state.x[rows], gradients - state.gradient[rows]
     curvature = np.einsum("km,km->k", steps, changes)
     gain = state.loss[rows] - losses
@@ -132,16 +158,17 @@ def _move(
     state.x[rows], state.loss[rows], state.gradient[rows] = points, losses, gradients
     state.iteration[rows] += 1
     state.trials[rows], state.searches[rows] = 0, None
-    state.done[rows] = (
-        (stopping.largest(gradients) <= stopping.tolerance[state.which[rows]])
-        | (gain <= stopping.least_gain * scale)
-        | (state.iteration[rows] >= stopping.iterations)
+    at_the_end = (stopping.largest(gradients) <= stopping.tolerance[state.which[rows]]) | (
+        gain <= stopping.least_gain * scale
     )
+    out_of_iterations = state.iteration[rows] >= stopping.iterations
+    state.done[rows] = at_the_end | out_of_iterations
     kept = rows[useful]
     slot = np.where(state.stored[kept] == 0, 0, (state.newest[kept] + 1) % _PAIRS)
     state.newest[kept] = slot
     state.stored[kept] = np.minimum(state.stored[kept] + 1, _PAIRS)
     state.pairs[kept, slot], state.pairs[kept, _PAIRS + slot] = steps[useful], changes[useful]
+    return at_the_end & ~out_of_iterations  # in this order, as scipy asks
 
 
 def _turn(state: _State, rows: np.ndarray) -> None:

@@ -2,12 +2,12 @@
 
 The model is that of ``OneVsRestClassifier(make_pipeline(StandardScaler(), LogisticRegression(solver="lbfgs", C=2.0,
 max_iter=1000)))``, with two things done once that scikit-learn does for every class: the scaler is fitted once, and
-every round of the L-BFGS-B solves evaluates all classes by one pair of matrix products (see `lockstep`).
+all classes are solved side by side, each evaluation by one pair of matrix products (see `batched_lbfgs`).
 
 Products of matrices round otherwise than scikit-learn's products with vectors, on every processor in another way, and a
 solve can magnify that: each rejected step of a line search makes the next step from a difference of two nearly equal
 losses, and a path with several of them ends where rounding takes it. (scikit-learn's own predictions then move by up to
-0.15 with the order of the rows.) So the answer of the lockstep is accepted only for straight paths, one evaluation per
+0.15 with the order of the rows.) So the answer of the common solve is accepted only for straight paths, one evaluation per
 iteration, and only on large problems, where rounding averages out; every other class is scikit-learn's to solve.
 Compared with scikit-learn under OpenBLAS's AVX2 and AVX-512 kernels, 541 straight paths on 3 million values or more
 moved no probability by more than 1.3e-5 and no iteration count; on fewer values even straight ones moved some by 1.2e-4.
@@ -19,27 +19,22 @@ objective, dtypes, starting point and options are those of `_logistic_regression
 
 import logging
 import warnings
-from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fa_assets.errors import BadInputError
-from fa_assets.evaluation.lockstep import LossesAndGradients, minimize_in_lockstep
+from fa_assets.evaluation.batched_lbfgs import LossesAndGradients, Minima, Stopping, minimize_batch
 from fa_assets.panns.threads import usable_cpus
 from fa_assets.progress import ProgressCallback, no_progress
-
-if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
 
 logger = logging.getLogger(__name__)
 
 _CLASSES_AT_ONCE = 128
 """Classes solved side by side: beyond this the shared product gains nothing, and memory (0.4 MB a class) is bounded."""
 
-_LOCKSTEP_FROM = 2048 * 2048
+_TOGETHER_FROM = 2048 * 2048
 """Training values from which classes are solved side by side. Below, the matrix stays in a processor's cache, a product
 with one vector costs no more than its share of a product with many, and scikit-learn itself is as fast and exact."""
 
@@ -143,20 +138,19 @@ def fit_one_vs_rest(
     progress(done := n_classes - int(trained.sum()), n_classes)
     alone = 0
     to_train = np.flatnonzero(trained)
-    lockstep = scaled.size >= _LOCKSTEP_FROM
+    together = scaled.size >= _TOGETHER_FROM
     with threadpool_limits(1 if scaled.size < _SMALL else _blas_threads(), user_api="blas"):
         for start in range(0, len(to_train), _CLASSES_AT_ONCE):
             group = to_train[start : start + _CLASSES_AT_ONCE]
-            results: Sequence[OptimizeResult | None] = (
-                _solve_in_lockstep(scaled, Y[:, group], C, max_iter) if lockstep else [None] * len(group)
-            )
-            for index, result in zip(group, results, strict=True):
-                if result is not None and result.nfev == result.nit + 1:
-                    solution = result.x, result.nit, result.status == 0
-                else:
-                    solution = _solve_alone(scaled, Y[:, index], C, max_iter)
-                    alone += 1
-                weights[index], iterations[index], converged[index] = solution
+            winding = np.ones(len(group), dtype=bool)
+            if together:
+                found = _solve_together(scaled, Y[:, group], C, max_iter)
+                winding = found.evaluations != found.iterations + 1
+                weights[group], iterations[group], converged[group] = found.points, found.iterations, found.converged
+                progress(done := done + int((~winding).sum()), n_classes)
+            for index in group[winding]:
+                weights[index], iterations[index], converged[index] = _solve_alone(scaled, Y[:, index], C, max_iter)
+                alone += 1
                 progress(done := done + 1, n_classes)
     logger.info("fitted %d of %d classes, %d of them one by one", len(to_train), n_classes, alone)
     return OneVsRest(
@@ -178,15 +172,15 @@ def _blas_threads() -> int:
     return min([usable_cpus(), *(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")])
 
 
-def _solve_in_lockstep(X: np.ndarray, Y: np.ndarray, C: float, max_iter: int) -> "list[OptimizeResult]":
+def _solve_together(X: np.ndarray, Y: np.ndarray, C: float, max_iter: int) -> Minima:
     """All classes of Y (n, k) side by side, as `LogisticRegression` would start and stop each."""
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        return minimize_in_lockstep(
-            _logistic_losses(X, Y, penalty=1.0 / (C * len(Y)), pool=pool),
-            np.zeros((Y.shape[1], X.shape[1] + 1)),
-            # gtol is LogisticRegression's tol=1e-4.
-            {"maxiter": max_iter, "maxls": 50, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps},
-        )
+    from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
+
+    stopping = Stopping(np.full(Y.shape[1], 1e-4), max_iter)  # LogisticRegression's tol
+    # The evaluation shares its work in blocks among threads, each with a product of its own.
+    with ThreadPoolExecutor(usable_cpus()) as pool, threadpool_limits(1, user_api="blas"):
+        losses = _logistic_losses(X, Y, penalty=1.0 / (C * len(Y)), pool=pool)
+        return minimize_batch(losses, np.zeros((Y.shape[1], X.shape[1] + 1)), stopping)
 
 
 def _logistic_losses(X: np.ndarray, Y: np.ndarray, penalty: float, pool: Executor) -> LossesAndGradients:

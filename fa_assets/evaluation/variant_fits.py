@@ -14,8 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from fa_assets.evaluation.batched_lbfgs import Stopping, minimize_batch
-from fa_assets.evaluation.lockstep import LossesAndGradients
+from fa_assets.evaluation.batched_lbfgs import LossesAndGradients, Stopping, minimize_batch
 
 _VALUES_AT_ONCE = 1 << 20
 """Numbers in the points of one batch; its memory is thirty times as much, in double precision."""
@@ -92,7 +91,7 @@ def solve(space: Space, Y: np.ndarray, objectives: Sequence[Objective], max_iter
         tolerance = np.array([objectives[one].tolerance for one in of_objective[some].tolist()])
         evaluate = _losses(space.rows, Y, objectives, of_class[some], of_objective[some])
         stopping = Stopping(tolerance, max_iter, largest=partial(_largest, space, tolerance.max()))
-        points[some] = minimize_batch(evaluate, points[some], stopping)
+        points[some] = minimize_batch(evaluate, points[some], stopping).points
     if space.basis is not None:
         points = np.hstack([points[:, :-1] @ space.basis.T, points[:, -1:]])
     return [points[of_objective == one] for one in range(len(objectives))]

@@ -17,7 +17,7 @@ from fa_assets.evaluation import one_vs_rest
 from fa_assets.evaluation.one_vs_rest import OneVsRest, fit_one_vs_rest, probabilities_from_logits
 
 ALWAYS, NEVER = 0, 10**18
-"""Training values from which the lockstep is used."""
+"""Training values from which classes are solved together."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -78,7 +78,7 @@ def test_equals_scikit_learn(rows: int, columns: int, classes: int, noise: float
     np.testing.assert_array_equal(model.positives, Y[train].sum(axis=0))
 
 
-def test_large_problems_are_solved_in_lockstep_and_equal_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_problems_are_solved_together_and_equal_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = embeddings_like(4200, 1024, 12, noise=2.0)
     reference = scikit_learn(X, Y)
     monkeypatch.setattr(one_vs_rest, "_solve_alone", None)
@@ -88,34 +88,34 @@ def test_large_problems_are_solved_in_lockstep_and_equal_scikit_learn(monkeypatc
     assert model.converged.all()
 
 
-def test_lockstep_takes_scikit_learns_path() -> None:
+def test_the_common_solve_takes_scikit_learns_paths() -> None:
     """In double precision rounding is too small to matter, so every path can be compared, the winding ones too."""
     X, Y = embeddings_like(150, 300, 7, noise=0.5)
     X = StandardScaler().fit_transform(X.astype(np.float64))
     reference = [LogisticRegression(C=2.0, max_iter=1000).fit(X, y) for y in Y.T]
-    results = one_vs_rest._solve_in_lockstep(X, Y, C=2.0, max_iter=1000)
-    assert any(result.nfev > result.nit + 1 for result in results)
-    for result, model in zip(results, reference, strict=True):
-        np.testing.assert_allclose(result.x, [*model.coef_[0], *model.intercept_], rtol=0, atol=1e-8)
-        assert result.nit == model.n_iter_[0]
+    found = one_vs_rest._solve_together(X, Y, C=2.0, max_iter=1000)
+    assert (found.evaluations > found.iterations + 1).any()
+    solutions = [[*model.coef_[0], *model.intercept_] for model in reference]
+    np.testing.assert_allclose(found.points, solutions, rtol=0, atol=1e-8)
+    assert found.iterations.tolist() == [model.n_iter_[0] for model in reference]
 
 
 def test_winding_paths_are_left_to_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every class of these data takes a step back somewhere, so the answer is scikit-learn's own, to the bit."""
     X, Y = embeddings_like(320, 2048, 4, noise=0.3)
     alone = fit_one_vs_rest(X, Y)
-    monkeypatch.setattr(one_vs_rest, "_LOCKSTEP_FROM", ALWAYS)
+    monkeypatch.setattr(one_vs_rest, "_TOGETHER_FROM", ALWAYS)
     model = fit_one_vs_rest(X, Y)
     np.testing.assert_array_equal(model.coef, alone.coef)
     np.testing.assert_array_equal(model.coef, [pipeline[-1].coef_[0] for pipeline in scikit_learn(X, Y).estimators_])
 
 
-@pytest.mark.parametrize("lockstep_from", [ALWAYS, NEVER], ids=["in lockstep", "one by one"])
+@pytest.mark.parametrize("together_from", [ALWAYS, NEVER], ids=["together", "one by one"])
 def test_running_out_of_iterations_is_reported_not_warned_of(
-    lockstep_from: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    together_from: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     X, Y = embeddings_like(120, 40, 4)
-    monkeypatch.setattr(one_vs_rest, "_LOCKSTEP_FROM", lockstep_from)
+    monkeypatch.setattr(one_vs_rest, "_TOGETHER_FROM", together_from)
     model = fit_one_vs_rest(X, Y, max_iter=3)
     assert not model.converged.any()
     assert model.iterations.tolist() == [3] * 4
@@ -202,7 +202,7 @@ def test_many_classes_are_solved_in_groups(monkeypatch: pytest.MonkeyPatch) -> N
     X = X.astype(np.float64)
     seen: list[tuple[int, int]] = []
     whole = fit_one_vs_rest(X, Y)
-    monkeypatch.setattr(one_vs_rest, "_LOCKSTEP_FROM", ALWAYS)
+    monkeypatch.setattr(one_vs_rest, "_TOGETHER_FROM", ALWAYS)
     monkeypatch.setattr(one_vs_rest, "_CLASSES_AT_ONCE", 3)
     grouped = fit_one_vs_rest(X, Y, progress=lambda done, total: seen.append((done, total)))
     np.testing.assert_allclose(grouped.logits(X), whole.logits(X), rtol=0, atol=1e-8)
