@@ -31,6 +31,9 @@ from fa_assets.progress import ProgressCallback, no_progress
 
 logger = logging.getLogger(__name__)
 
+TOLERANCE = 1e-4
+"""scikit-learn's default."""
+
 _CLASSES_AT_ONCE = 128
 """Classes solved side by side: beyond this the shared product gains nothing, and memory (0.4 MB a class) is bounded."""
 
@@ -100,7 +103,13 @@ def probabilities_from_logits(logits: np.ndarray) -> np.ndarray:
 
 
 def fit_one_vs_rest(
-    X: np.ndarray, Y: np.ndarray, *, C: float = 2.0, max_iter: int = 1000, progress: ProgressCallback = no_progress
+    X: np.ndarray,
+    Y: np.ndarray,
+    *,
+    C: float = 2.0,
+    max_iter: int = 1000,
+    tolerance: float = TOLERANCE,
+    progress: ProgressCallback = no_progress,
 ) -> OneVsRest:
     """Fit the scaler and one logistic regression per class.
 
@@ -109,6 +118,7 @@ def fit_one_vs_rest(
         Y: bool (n, number of classes).
         C: inverse strength of the L2 penalty, which leaves the intercept free.
         max_iter: the most iterations per class.
+        tolerance: largest component of the gradient at which a class is done.
         progress: told the number of classes finished.
 
     Raises:
@@ -144,12 +154,14 @@ def fit_one_vs_rest(
             group = to_train[start : start + _CLASSES_AT_ONCE]
             winding = np.ones(len(group), dtype=bool)
             if together:
-                found = _solve_together(scaled, Y[:, group], C, max_iter)
+                found = _solve_together(scaled, Y[:, group], C, max_iter, tolerance)
                 winding = found.evaluations != found.iterations + 1
                 weights[group], iterations[group], converged[group] = found.points, found.iterations, found.converged
                 progress(done := done + int((~winding).sum()), n_classes)
             for index in group[winding]:
-                weights[index], iterations[index], converged[index] = _solve_alone(scaled, Y[:, index], C, max_iter)
+                weights[index], iterations[index], converged[index] = _solve_alone(
+                    scaled, Y[:, index], C, max_iter, tolerance
+                )
                 alone += 1
                 progress(done := done + 1, n_classes)
     logger.info("fitted %d of %d classes, %d of them one by one", len(to_train), n_classes, alone)
@@ -172,11 +184,11 @@ def _blas_threads() -> int:
     return min([usable_cpus(), *(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")])
 
 
-def _solve_together(X: np.ndarray, Y: np.ndarray, C: float, max_iter: int) -> Minima:
+def _solve_together(X: np.ndarray, Y: np.ndarray, C: float, max_iter: int, tolerance: float = TOLERANCE) -> Minima:
     """All classes of Y (n, k) side by side, as `LogisticRegression` would start and stop each."""
     from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
-    stopping = Stopping(np.full(Y.shape[1], 1e-4), max_iter)  # LogisticRegression's tol
+    stopping = Stopping(np.full(Y.shape[1], tolerance), max_iter)
     # The evaluation shares its work in blocks among threads, each with a product of its own.
     with ThreadPoolExecutor(usable_cpus()) as pool, threadpool_limits(1, user_api="blas"):
         losses = _logistic_losses(X, Y, penalty=1.0 / (C * len(Y)), pool=pool)
@@ -200,14 +212,9 @@ def _logistic_losses(X: np.ndarray, Y: np.ndarray, penalty: float, pool: Executo
         slopes = np.empty((len(which), n_rows))
 
         def losses_of(rows: slice) -> np.ndarray:
-            sign = signs[rows, which]
-            # In terms of the margin by which a row is wrong, loss = log(1 + exp(margin)), written so as not to overflow.
-            margins = X[rows] @ coef
-            margins += intercept
-            margins *= sign
-            decay = np.exp(-np.abs(margins))
-            slopes[:, rows] = (np.where(margins >= 0, 1, decay) / (1 + decay) * sign / n_rows).T
-            return (np.maximum(margins, 0) + np.log1p(decay)).sum(axis=0, dtype=np.float64)
+            losses, own = losses_and_slopes(X[rows], signs[rows, which], coef, intercept, n_rows)
+            slopes[:, rows] = own.T
+            return losses
 
         def add_gradients_of(columns: slice) -> None:
             gradients[:, columns] += slopes @ X_double[:, columns]
@@ -221,16 +228,41 @@ def _logistic_losses(X: np.ndarray, Y: np.ndarray, penalty: float, pool: Executo
     return evaluate
 
 
+def losses_and_slopes(
+    X: np.ndarray, signs: np.ndarray, coef: np.ndarray, intercept: np.ndarray, n_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logistic losses of k classes on some of the rows.
+
+    Args:
+        X: (n, d), standardised; everything is computed in its dtype.
+        signs: (n, k), -1 where a row carries the class, else 1.
+        coef, intercept: (d, k) and (k,).
+        n_rows: how many there are in all.
+
+    Returns:
+        The sum of each class's losses, float64 (k,), and the slope of the mean loss in each logit, (n, k).
+    """
+    # In terms of the margin by which a row is wrong, loss = log(1 + exp(margin)), written so as not to overflow.
+    margins = X @ coef
+    margins += intercept
+    margins *= signs
+    decay = np.exp(-np.abs(margins))
+    slopes = np.where(margins >= 0, 1, decay) / (1 + decay) * signs / n_rows
+    return (np.maximum(margins, 0) + np.log1p(decay)).sum(axis=0, dtype=np.float64), slopes
+
+
 def _blocks(size: int) -> list[slice]:
     return [slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK)]
 
 
-def _solve_alone(X: np.ndarray, y: np.ndarray, C: float, max_iter: int) -> tuple[np.ndarray, int, bool]:
+def _solve_alone(
+    X: np.ndarray, y: np.ndarray, C: float, max_iter: int, tolerance: float
+) -> tuple[np.ndarray, int, bool]:
     """scikit-learn's own fit of one class: coefficients and intercept (d + 1,), iterations, converged."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(solver="lbfgs", C=C, max_iter=max_iter)
+    model = LogisticRegression(solver="lbfgs", C=C, max_iter=max_iter, tol=tolerance)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ConvergenceWarning)
