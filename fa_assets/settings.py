@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         default=2.0, gt=0, description="Inverse regularisation strength C of the logistic regressions."
     )
     max_iter: int = Field(default=1000, ge=1, description="Iteration limit of each logistic regression (L-BFGS).")
+    fit_in_memory_gb: float = Field(
+        default=1.0,
+        ge=0,
+        description="Gigabytes of embeddings above which the logistic regressions read them from a file at every step, instead "
+        "of holding four times as much in memory.",
+    )
 
     folds: Literal["sticky", "fresh"] = Field(
         default="sticky",

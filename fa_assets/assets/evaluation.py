@@ -1,7 +1,8 @@
 """Out-of-fold predictions and label-ranking metrics of one crop scheme."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import dagster as dg
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from fa_assets.assets import tables
 from fa_assets.assets.display import pictures, records
+from fa_assets.assets.features import TrainingClips, TrainingSet, recipe_settings, training_set
 from fa_assets.catalog.environment import library_versions
 from fa_assets.catalog.ledger import MetricRow
 from fa_assets.errors import UserError
@@ -17,6 +19,7 @@ from fa_assets.evaluation.classifier_file import ClassifierOrigin, StoredClassif
 from fa_assets.evaluation.confusion import most_confused
 from fa_assets.evaluation.lwlrap import lwlrap_sums
 from fa_assets.evaluation.metric_table import rows_of, total_of
+from fa_assets.evaluation.one_vs_rest import OneVsRest, probabilities_from_logits
 from fa_assets.evaluation.prediction_table import Predictions, predictions_of
 from fa_assets.evaluation.reliability import reliability
 from fa_assets.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS, all_folds_of
@@ -24,14 +27,17 @@ from fa_assets.recipe import Recipe
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import N_FOLDS, Settings
-from fa_assets.storage.embedding_store import embedding_matrix
+from fa_assets.storage.values import TableStream
+
+_CLIPS_AT_ONCE, _ROWS_AT_ONCE = 4096, 1 << 20
+"""Clips, and rows of the table, that are predicted and written at a time: 0.2 GB of memory."""
 
 
 def predictions_asset(
     scheme: str, settings: Settings, upstream: list[dg.AssetsDefinition], embeddings: dg.AssetsDefinition
 ) -> dg.AssetsDefinition:
     """The asset `<scheme>_oof_predictions`; `upstream` are class_vocabulary, curated_clips and folds."""
-    recipe = Recipe("3", {"C": settings.regularization_c, "max_iter": settings.max_iter})
+    recipe = Recipe("3", recipe_settings(settings))
     name = f"{scheme}_oof_predictions"
 
     @dg.asset(
@@ -50,29 +56,19 @@ def predictions_asset(
     def oof_predictions(
         context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
     ) -> dg.MaterializeResult:
-        from fa_assets.evaluation.labels import multi_hot
-        from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest, probabilities_from_logits
-
-        with recorder.materialization(context, recipe) as work:
-            classes = work.read("class_vocabulary").table["class_name"].to_pylist()
-            clips = work.read("curated_clips").table
-            fold_of = np.asarray(work.read("folds").table["fold"])
-            fnames = np.array(clips["fname"].to_pylist(), dtype=object)
-            truth = multi_hot(clips["labels"].to_pylist(), classes)
-            features = stack_by_clip(work, f"{scheme}_embeddings", fnames, fold_of)
+        with recorder.materialization(context, recipe) as work, ExitStack() as stack:
+            clips = TrainingClips.read(work)
+            classes = clips.classes
+            features = stack.enter_context(
+                training_set(work, context.log, f"{scheme}_embeddings", clips, settings, recorder.local_root)
+            )
             fingerprint = fingerprint_of(work, f"{scheme}_embeddings")
             for fold in sorted(context.partition_keys):
-                held_out = fold_of == int(fold)
+                held_out = clips.fold_of == int(fold)
                 with work.phase("fit"):
-                    model = fit_one_vs_rest(
-                        features[~held_out],
-                        truth[~held_out],
-                        C=settings.regularization_c,
-                        max_iter=settings.max_iter,
-                        progress=progress.track(context.log, f"{name}, fold {fold}", "classes"),
+                    model = features.fit(
+                        int(fold), settings, progress.track(context.log, f"{name}, fold {fold}", "classes")
                     )
-                with work.phase("predict"):
-                    logits = model.logits(features[held_out])
                 untrained = [name for name, trained in zip(classes, model.trained, strict=True) if not trained]
                 unconverged = [
                     name
@@ -104,10 +100,12 @@ def predictions_asset(
                     settings=recipe.settings,
                     versions=library_versions(),
                 )
-                save_classifier(file, StoredClassifier(model, tuple(classes), origin))
+                save_classifier(file, StoredClassifier(model, classes, origin))
                 work.write(
-                    _prediction_table(
-                        fnames[held_out], classes, truth[held_out], logits, probabilities_from_logits(logits)
+                    TableStream(
+                        tables.PREDICTIONS,
+                        int(held_out.sum()) * len(classes),
+                        _prediction_tables(work, features, int(fold), model, clips),
                     ),
                     partition=fold,
                     data_version=version,
@@ -118,6 +116,7 @@ def predictions_asset(
                         "iterations_max": int(model.iterations.max()),
                         "classes_not_converged": len(unconverged),
                         "classes_untrained": len(untrained),
+                        "fit": features.way,
                     },
                     display={"classifiers": records(columns, per_class)},
                     details={"classifiers": [dict(zip(columns, row, strict=True)) for row in per_class]},
@@ -199,33 +198,16 @@ def read_predictions(work: Materialization, scheme: str) -> Predictions:
     return predictions_of({int(fold): work.read(asset, fold).table for fold in FOLD_NAMES}, asset)
 
 
-def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
-    """A fold-partitioned embeddings asset as one (clips, 2048) float32 array, in the order of the clips.
-
-    Raises:
-        UserError: a fold's embeddings are of other clips than the folds say now.
-    """
-    stacked: np.ndarray | None = None
-    for fold in range(N_FOLDS):
-        table = work.read(asset, str(fold)).table
-        rows = np.flatnonzero(fold_of == fold)
-        if table["fname"].to_pylist() != list(fnames[rows]):
-            raise UserError(f"{asset}, fold {fold}, was made for other clips or folds: materialize it again.")
-        vectors = embedding_matrix(table["embedding"])
-        if stacked is None:
-            stacked = np.empty((len(fnames), vectors.shape[1]), np.float32)
-        stacked[rows] = vectors
-    assert stacked is not None
-    return stacked
-
-
 def fingerprint_of(work: Materialization, asset: str, partitions: Sequence[str] = FOLD_NAMES) -> str:
     """The fingerprint of the encoder that made all partitions of an embeddings asset, which are read as inputs.
 
     Raises:
         UserError: they were made by different encoders.
     """
-    found = {work.read(asset, one).header.details.get("encoder_fingerprint") for one in partitions}
+    found = set()
+    for one in partitions:
+        with work.scan(asset, one) as scan:
+            found.add(scan.header.details.get("encoder_fingerprint"))
     if len(found) != 1 or None in found:
         raise UserError(
             f"{asset} was made by different encoders, or by an older fa_assets: materialize all of it again."
@@ -233,15 +215,26 @@ def fingerprint_of(work: Materialization, asset: str, partitions: Sequence[str] 
     return str(found.pop())
 
 
-def _prediction_table(
-    fnames: Sequence[str], classes: Sequence[str], truth: np.ndarray, logits: np.ndarray, probabilities: np.ndarray
-) -> pa.Table:
-    repeated = pa.array(np.repeat(np.asarray(fnames, dtype=object), len(classes)), pa.string())
-    names = pa.array(np.tile(np.asarray(classes, dtype=object), len(fnames)), pa.string())
-    return pa.table(
-        [repeated, names, pa.array(truth.reshape(-1)), logits.reshape(-1), probabilities.reshape(-1)],
-        schema=tables.PREDICTIONS,
-    )
+def _prediction_tables(
+    work: Materialization, features: TrainingSet, fold: int, model: OneVsRest, clips: TrainingClips
+) -> Iterator[pa.Table]:
+    """The predictions of a fold's clips, in tables of about a million rows."""
+    names = np.array(clips.classes, dtype=object)
+    blocks = features.of_fold(fold, max(1, min(_CLIPS_AT_ONCE, _ROWS_AT_ONCE // len(names))))
+    for rows, embeddings in blocks:
+        with work.phase("predict"):
+            logits = model.logits(embeddings)
+            probabilities = probabilities_from_logits(logits)
+        yield pa.table(
+            [
+                pa.array(np.repeat(clips.fnames[rows], len(names)), pa.string()),
+                pa.array(np.tile(names, len(rows)), pa.string()),
+                pa.array(clips.truth[rows].reshape(-1)),
+                logits.reshape(-1),
+                probabilities.reshape(-1),
+            ],
+            schema=tables.PREDICTIONS,
+        )
 
 
 def or_none(value: float) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.assets import tables
-from fa_assets.assets.evaluation import stack_by_clip
+from fa_assets.assets.features import stack_by_clip
 from fa_assets.assets.model import Weights
 from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.audio.decode import SAMPLE_RATE

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from fa_assets.assets import tables
 from fa_assets.assets.comparison import RESAMPLES, SEED
-from fa_assets.assets.evaluation import read_predictions, stack_by_clip
+from fa_assets.assets.evaluation import read_predictions
+from fa_assets.assets.features import stack_by_clip
 from fa_assets.assets.model import Weights
 from fa_assets.audio.decode import BadClipError
 from fa_assets.catalog.ledger import Ledger

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from fa_assets.assets import tables
 from fa_assets.assets.display import records
 from fa_assets.assets.embeddings import GPU_POOL, clips_of, embed_partitions
-from fa_assets.assets.evaluation import fingerprint_of, stack_by_clip
+from fa_assets.assets.evaluation import fingerprint_of
+from fa_assets.assets.features import TrainingClips, recipe_settings, training_set
 from fa_assets.assets.source import test_recordings
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.catalog.environment import library_versions
@@ -154,7 +155,7 @@ def final_classifier_asset(
     settings: Settings, upstream: list[dg.AssetsDefinition | dg.AssetDep]
 ) -> dg.AssetsDefinition:
     """The asset `final_classifier`; `upstream` is everything it reads."""
-    recipe = Recipe("1", {"C": settings.regularization_c, "max_iter": settings.max_iter})
+    recipe = Recipe("1", recipe_settings(settings))
 
     @dg.asset(group_name=_GROUP, deps=upstream, code_version=str(recipe), kinds={"scikitlearn", "numpy"})
     def final_classifier(
@@ -163,21 +164,15 @@ def final_classifier_asset(
         """The classifier that is used: fitted on mc5_embeddings of all curated clips, with the settings of the out-of-fold
         models. The value has a row per class; the model itself, with its scaler, is `<storage>/classifiers/final.npz`
         (plain arrays), which `fa-assets predict` reads."""
-        from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest
-
         with recorder.materialization(context, recipe) as work:
-            classes = work.read("class_vocabulary").table["class_name"].to_pylist()
-            clips = work.read("curated_clips").table
-            fnames = np.array(clips["fname"].to_pylist(), dtype=object)
-            features = stack_by_clip(work, f"{SCHEME}_embeddings", fnames, np.asarray(work.read("folds").table["fold"]))
-            with work.phase("fit"):
-                model = fit_one_vs_rest(
-                    features,
-                    multi_hot(clips["labels"].to_pylist(), classes),
-                    C=settings.regularization_c,
-                    max_iter=settings.max_iter,
-                    progress=progress.track(context.log, "final_classifier", "classes"),
-                )
+            clips = TrainingClips.read(work)
+            with (
+                training_set(
+                    work, context.log, f"{SCHEME}_embeddings", clips, settings, recorder.local_root
+                ) as features,
+                work.phase("fit"),
+            ):
+                model = features.fit(None, settings, progress.track(context.log, "final_classifier", "classes"))
             origin = ClassifierOrigin(
                 asset=work.asset,
                 partition=None,
@@ -188,10 +183,10 @@ def final_classifier_asset(
                 versions=library_versions(),
             )
             file = work.root / "classifiers" / "final.npz"
-            save_classifier(file, StoredClassifier(model, tuple(classes), origin))
+            save_classifier(file, StoredClassifier(model, clips.classes, origin))
             table = pa.table(
                 [
-                    classes,
+                    clips.classes,
                     model.positives,
                     model.iterations,
                     model.converged,
@@ -205,9 +200,10 @@ def final_classifier_asset(
                 table,
                 data_version=origin.data_version,
                 facts={
-                    "clips": len(fnames),
+                    "clips": len(clips.fnames),
                     "classes_not_converged": int((model.trained & ~model.converged).sum()),
                     "classes_untrained": int((~model.trained).sum()),
+                    "fit": features.way,
                     "encoder_fingerprint": origin.encoder_fingerprint,
                 },
                 extra_files=[file],

@@ -38,12 +38,12 @@ def predictions_of(tables: Mapping[int, pa.Table], asset: str) -> Predictions:
     classes: tuple[str, ...] = ()
     parts: list[tuple[np.ndarray, ...]] = []
     for number, table in sorted(tables.items()):
-        own = tuple(dict.fromkeys(table["class_name"].to_pylist()))
+        own = tuple(table["class_name"].unique().to_pylist())
         if parts and own != classes:
             raise UserError(f"{asset}, fold {number}, has other classes: materialize all folds again.")
         classes = own
         matrices = [np.asarray(table[name]).reshape(-1, len(own)) for name in ("truth", "logit", "probability")]
-        fnames = table["fname"].to_numpy()[:: max(1, len(own))]
+        fnames = table["fname"].take(np.arange(0, table.num_rows, max(1, len(own)))).to_numpy()
         parts.append((fnames, np.full(len(fnames), number), *matrices))
     fnames, fold, truth, logits, probabilities = (np.concatenate(one) for one in zip(*parts, strict=True))
     return Predictions(fnames, fold, classes, truth.astype(bool), logits, probabilities)

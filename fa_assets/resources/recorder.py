@@ -26,7 +26,7 @@ from fa_assets.settings import Settings
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.roots import StoragePath, open_root, relative_name
 from fa_assets.storage.trouble import remote_trouble, storage_trouble
-from fa_assets.storage.values import Value, ValueHeader, ValueStore, table_digest
+from fa_assets.storage.values import Scan, TableStream, Value, ValueHeader, ValueStore, table_digest
 
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
@@ -115,15 +115,19 @@ class Materialization:
         self._started_at = datetime.now(UTC)
         self._started = time.perf_counter()
         self._timings: dict[str, float] = {}
+        self._within = 0.0
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a part of the work; it is recorded with the next write."""
-        started = time.perf_counter()
+        """Time a part of the work, without the phases inside it; it is recorded with the next write."""
+        started, before = time.perf_counter(), self._within
+        self._within = 0.0
         try:
             yield
         finally:
-            self._timings[name] = self._timings.get(name, 0.0) + time.perf_counter() - started
+            spent = time.perf_counter() - started
+            self._timings[name] = self._timings.get(name, 0.0) + spent - self._within
+            self._within = before + spent
 
     def read(self, asset: str, partition: str | None = None) -> Value:
         """A stored value; the data version that was read, and which materialization had made it, are recorded."""
@@ -131,6 +135,13 @@ class Materialization:
             value = self._values.read(asset, partition)
         self.note_input(asset, value.header.data_version, partition, value.header.materialization_id)
         return value
+
+    @contextmanager
+    def scan(self, asset: str, partition: str | None = None) -> Iterator[Scan]:
+        """As `read`, of a value that is not held in memory as a whole."""
+        with self._values.scan(asset, partition) as scan:
+            self.note_input(asset, scan.header.data_version, partition, scan.header.materialization_id)
+            yield scan
 
     def note_input(
         self, asset: str, data_version: str, partition: str | None = None, source_id: str | None = None
@@ -154,7 +165,7 @@ class Materialization:
 
     def write(
         self,
-        table: pa.Table,
+        table: pa.Table | TableStream,
         *,
         data_version: str,
         partition: str | None = None,
@@ -168,7 +179,7 @@ class Materialization:
         """Store a value, and record it in the ledger.
 
         Args:
-            table: the value.
+            table: the value; the parts of a stream may be made while they are written.
             data_version: by `version_from_inputs` or `version_from_content`.
             partition: the fold, for a partitioned asset.
             facts: figures for the ledger, the catalog and the UI.

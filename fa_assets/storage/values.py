@@ -11,7 +11,8 @@ whole (`atomic.replacing`); the partition folders are hive-style, so DuckDB and 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,6 +61,24 @@ class Value:
     header: ValueHeader
 
 
+@dataclass(frozen=True)
+class TableStream:
+    """A table that is written part by part, so that it need not be held: its schema, and the tables it consists of."""
+
+    schema: pa.Schema
+    num_rows: int
+    parts: Iterable[pa.Table]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A stored table that is read part by part; the parts can be gone through once."""
+
+    header: ValueHeader
+    num_rows: int
+    parts: Iterator[pa.Table]
+
+
 class MissingValueError(UserError):
     """A value that was asked for has not been materialized yet."""
 
@@ -77,12 +96,19 @@ class ValueStore:
             folder /= f"{'shard' if asset.startswith('test_') else 'fold'}={partition}"
         return folder / f"{asset}.parquet"
 
-    def write(self, table: pa.Table, header: ValueHeader) -> StoragePath:
+    def write(self, table: pa.Table | TableStream, header: ValueHeader) -> StoragePath:
         """Store a table with its header, replacing what was there; return the file's path."""
         path = self.path(header.asset, header.partition)
-        metadata = {**(table.schema.metadata or {}), _HEADER_KEY: header.to_json().encode()}
+        schema = table.schema.with_metadata({**(table.schema.metadata or {}), _HEADER_KEY: header.to_json().encode()})
+        parts = [table] if isinstance(table, pa.Table) else table.parts
+        rows = 0
         with replacing(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+            with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+                for part in parts:
+                    writer.write_table(part)
+                    rows += part.num_rows
+            if rows != table.num_rows:
+                raise ValueError(f"{header.asset}: {rows} rows instead of {table.num_rows}")
         return path
 
     def read(self, asset: str, partition: str | None = None) -> Value:
@@ -93,20 +119,32 @@ class ValueStore:
             UserError: the file is damaged.
         """
         path = self.path(asset, partition)
-        try:
+        with _explained(path, asset, partition), path.open("rb") as file:
             # Through an open file: given a path, pyarrow would add the hive folder's `fold` as a column.
-            with path.open("rb") as file:
-                table = pq.read_table(file)
-        except FileNotFoundError:
-            where = asset if partition is None else f"{asset}, fold {partition}"
-            raise MissingValueError(
-                f"{where} has not been materialized yet (no {path}): materialize it first."
-            ) from None
-        except (pa.ArrowInvalid, OSError) as error:
-            if not _is_damage(error):
-                raise
-            raise UserError(f"{path} is damaged ({error}): materialize {asset} again.") from error
+            table = pq.read_table(file)
         return Value(table, self._header(path, table.schema))
+
+    @contextmanager
+    def scan(self, asset: str, partition: str | None = None, *, rows_at_once: int = 1024) -> Iterator[Scan]:
+        """Read a value in tables of at most `rows_at_once` rows; no more of it is in memory at a time than a few of them.
+
+        Raises:
+            MissingValueError: it is not there.
+            UserError: the file is damaged; found out while its parts are gone through, perhaps.
+        """
+        path = self.path(asset, partition)
+        with ExitStack() as stack:
+            with _explained(path, asset, partition):
+                file = stack.enter_context(path.open("rb"))
+                # Buffered and not read ahead, or the columns of a whole row group would be in memory.
+                parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+
+            def parts() -> Iterator[pa.Table]:
+                with _explained(path, asset, partition):
+                    for batch in parquet.iter_batches(rows_at_once):
+                        yield pa.Table.from_batches([batch])
+
+            yield Scan(self._header(path, parquet.schema_arrow), parquet.metadata.num_rows, parts())
 
     def header(self, asset: str, partition: str | None = None) -> ValueHeader | None:
         """The header of a stored value, without reading its table; None when it is not there or damaged."""
@@ -127,6 +165,20 @@ class ValueStore:
         if text is None:
             raise UserError(f"{path} carries no fa_assets header: it was not written by fa_assets. Move it away.")
         return ValueHeader.from_json(text)
+
+
+@contextmanager
+def _explained(path: StoragePath, asset: str, partition: str | None) -> Iterator[None]:
+    """Say what a file that cannot be read means."""
+    try:
+        yield
+    except FileNotFoundError:
+        where = asset if partition is None else f"{asset}, fold {partition}"
+        raise MissingValueError(f"{where} has not been materialized yet (no {path}): materialize it first.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        if not _is_damage(error):
+            raise
+        raise UserError(f"{path} is damaged ({error}): materialize {asset} again.") from error
 
 
 def _is_damage(error: Exception) -> bool:

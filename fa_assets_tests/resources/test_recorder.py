@@ -1,6 +1,7 @@
 """What a run records: everything, exactly what was read, and in the ledger before Dagster is told."""
 
 import multiprocessing
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.recipe import Recipe
 from fa_assets.resources.recorder import Recorder
 from fa_assets.storage.atomic import digest_file
-from fa_assets.storage.values import ValueHeader, ValueStore
+from fa_assets.storage.values import TableStream, ValueHeader, ValueStore
 from fa_assets_tests.catalog.made_up import dump
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
@@ -69,6 +70,33 @@ def test_the_ledger_has_what_was_read_and_not_what_is_latest(tmp_path: Path, ins
     (file,) = entry.files
     digest = digest_file(tmp_path / file.path)
     assert (file.size_bytes, file.sha256) == (digest.size_bytes, digest.sha256)
+
+
+def test_a_stream_is_made_while_it_is_written_and_each_is_timed_by_itself(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    put(ValueStore(tmp_path), "v1", "first")
+
+    @dg.asset
+    def streamed(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work, work.scan("upstream") as scan:
+
+            def parts() -> Iterator[pa.Table]:
+                for part in scan.parts:
+                    with work.phase("think"):
+                        time.sleep(0.5)
+                    yield part
+
+            work.write(TableStream(TABLE.schema, scan.num_rows, parts()), data_version="v1")
+        return work.result()
+
+    assert materialize(streamed, tmp_path, instance).success
+    assert ValueStore(tmp_path).read("streamed").table.equals(TABLE)
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert entry.metadata["rows"] == len(TABLE)
+    assert entry.inputs == (InputVersion("upstream", None, "v1", "first"),)
+    assert entry.timings["think"] >= 0.5
+    assert sum(entry.timings.values()) <= (entry.finished_at - entry.started_at).total_seconds()
 
 
 def test_the_ledger_is_written_before_dagster_is_told(

@@ -1,0 +1,115 @@
+"""Above FA_FIT_IN_MEMORY_GB the classifiers are fitted out of core: the same predictions, and it is recorded."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fa_assets.assets import features
+from fa_assets.assets.features import IN_MEMORY, OUT_OF_CORE, recipe_settings
+from fa_assets.catalog.ledger import Ledger, LedgerEntry
+from fa_assets.evaluation.classifier_file import load_classifier
+from fa_assets.runner import run
+from fa_assets.settings import Settings
+from fa_assets.storage.values import ValueStore
+from fa_assets.summary import read_summary
+from fa_assets_tests.assets.test_values_of_a_run import FOLDS, predictions_of
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.storage.test_row_file import open_files
+
+SELECTION = "mc5_oof_predictions,mc5_metrics,final_classifier"
+
+
+@pytest.fixture(scope="module")
+def fitted(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Settings]:
+    """Two copies of the finished run whose classifiers are fitted again, to the optimum, in memory and out of core.
+
+    At the default tolerance the paths of so few clips end as rounding has it (see `one_vs_rest`).
+    """
+    found = {}
+    for way, limit in ((IN_MEMORY, 1.0), (OUT_OF_CORE, 0.0)):
+        copy = finished.copy(tmp_path_factory.mktemp("fitted"))
+        found[way] = copy.model_copy(update={"fit_in_memory_gb": limit})
+        with environment_of(found[way]), pytest.MonkeyPatch.context() as patch:
+            for fit in (features.fit_one_vs_rest, features.fit_out_of_core):
+                patch.setattr(features, fit.__name__, partial(fit, tolerance=1e-7))
+            outcome = run(found[way], select=SELECTION, force=True)
+        assert outcome.failures == ()
+        assert {one.asset for one in outcome.planned} == set(SELECTION.split(","))
+    return found
+
+
+@pytest.fixture
+def out_of_core(fitted: dict[str, Settings]) -> Settings:
+    return fitted[OUT_OF_CORE]
+
+
+def newest(settings: Settings, asset: str, partition: str | None = None) -> LedgerEntry:
+    entries = Ledger(settings.storage_root / "ledger").entries()
+    return max(
+        (one for one in entries if (one.asset, one.partition) == (asset, partition)), key=lambda one: one.finished_at
+    )
+
+
+def test_predictions_and_metrics_are_those_in_memory(fitted: dict[str, Settings]) -> None:
+    in_memory, on_disk = (ValueStore(one.storage_root) for one in fitted.values())
+    for column in ("probability", "truth"):
+        np.testing.assert_allclose(
+            predictions_of(on_disk, "mc5", column), predictions_of(in_memory, "mc5", column), rtol=0, atol=1e-3
+        )
+    for fold in FOLDS:
+        tables = [store.read("mc5_oof_predictions", fold).table for store in (in_memory, on_disk)]
+        assert tables[0].select(["fname", "class_name"]).equals(tables[1].select(["fname", "class_name"]))
+    wanted, found = (read_summary(one.storage_root).results["mc5"] for one in fitted.values())
+    assert found.overall == pytest.approx(wanted.overall, abs=1e-12)
+    np.testing.assert_allclose(found.per_fold, wanted.per_fold, rtol=0, atol=1e-12)
+
+
+def test_the_final_classifier_is_that_in_memory(fitted: dict[str, Settings]) -> None:
+    wanted, found = (load_classifier(one.storage_root / "classifiers" / "final.npz") for one in fitted.values())
+    assert found.classes == wanted.classes
+    np.testing.assert_allclose(found.model.coef, wanted.model.coef, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(found.model.positives, wanted.model.positives)
+
+
+def test_which_way_was_taken_is_recorded(fitted: dict[str, Settings]) -> None:
+    for asset, partition in (("mc5_oof_predictions", "3"), ("final_classifier", None)):
+        in_memory, on_disk = (newest(one, asset, partition) for one in fitted.values())
+        assert (in_memory.metadata["fit"], on_disk.metadata["fit"]) == (IN_MEMORY, OUT_OF_CORE)
+        assert "fit_in_memory_gb" not in in_memory.settings
+        assert on_disk.settings["fit_in_memory_gb"] == 0.0
+        assert in_memory.inputs == on_disk.inputs
+        assert set(in_memory.timings) == set(on_disk.timings) >= {"fit", "write"}
+
+
+def test_only_a_limit_that_was_set_is_part_of_the_recipe() -> None:
+    assert recipe_settings(Settings()) == {"C": 2.0, "max_iter": 1000}
+    assert recipe_settings(Settings(fit_in_memory_gb=8)) == {"C": 2.0, "max_iter": 1000, "fit_in_memory_gb": 8.0}
+
+
+def test_after_a_failure_nothing_is_left_on_the_disk(out_of_core: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+
+    def failing(*_: object, **__: object) -> None:
+        seen.append(open_files(out_of_core.storage_root))
+        raise RuntimeError("in the middle of the fit")
+
+    before = {path.name for path in out_of_core.storage_root.iterdir()}
+    monkeypatch.setattr(features, "fit_out_of_core", failing)
+    with environment_of(out_of_core):
+        outcome = run(out_of_core, select="final_classifier", force=True)
+    assert any("in the middle of the fit" in line for line in outcome.failures)
+    assert any("(deleted)" in file for file in seen[0])
+    assert not any("(deleted)" in file for file in open_files(out_of_core.storage_root))
+    assert {path.name for path in out_of_core.storage_root.iterdir()} == before
+
+
+def test_embeddings_of_other_clips_are_refused(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path).model_copy(update={"fit_in_memory_gb": 0.0})
+    store = ValueStore(settings.storage_root)
+    value = store.read("mc5_embeddings", "2")
+    store.write(value.table.slice(1), value.header)
+    with environment_of(settings):
+        outcome = run(settings, select="final_classifier")
+    assert any("mc5_embeddings, fold 2, was made for other clips" in line for line in outcome.failures)
