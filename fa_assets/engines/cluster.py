@@ -7,14 +7,20 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from fa_assets.errors import UserError
 from fa_assets.panns.threads import usable_cpus
 
+if TYPE_CHECKING:
+    import psutil
+
 _OURS = "local"
 _ANSWER_S = 20.0
+_END_S = 5.0
+_SERVERS = {"gcs_server", "raylet"}
 
 
 def require_ray() -> None:
@@ -40,20 +46,44 @@ def connected(address: str | None) -> Iterator[None]:
     import ray
 
     own: dict[str, Any] = {"include_dashboard": False, "num_cpus": usable_cpus()} if address is None else {}
+    others = _servers()
     try:
-        _require_answer(address)
-        with _handlers_kept():
-            ray.init(address=address or _OURS, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        place = "here" if address is None else f"at FA_RAY_ADDRESS={address}"
-        raise UserError(
-            f"Ray cannot be used {place} ({_first_line(error)}). See that the cluster runs and this machine reaches it, "
-            "or leave FA_RAY_ADDRESS out for a Ray of this machine alone."
-        ) from error
-    try:
+        try:
+            _require_answer(address)
+            with _signals_in_order(held=address is None):
+                ray.init(address=address or _OURS, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise _trouble(address, error) from error
         yield
     finally:
-        ray.shutdown()
+        try:
+            ray.shutdown()
+        finally:
+            _end(_servers() - others)
+
+
+def _servers() -> "set[psutil.Process]":
+    """The Ray servers that are children of this process."""
+    import psutil  # Ray has it with it, and puts it on the path
+
+    running = psutil.process_iter(["ppid", "name"])
+    return {one for one in running if one.info["ppid"] == os.getpid() and one.info["name"] in _SERVERS}
+
+
+def _end(servers: "set[psutil.Process]") -> None:
+    """End servers and all that they started: Ray knows nothing of a node whose start was interrupted."""
+    import psutil
+
+    families = list(servers)
+    for server in servers:
+        with suppress(psutil.NoSuchProcess):
+            families += server.children(recursive=True)
+            server.terminate()
+    _, left = psutil.wait_procs(families, timeout=_END_S)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=_END_S)
 
 
 def _require_answer(address: str | None) -> None:
@@ -64,17 +94,50 @@ def _require_answer(address: str | None) -> None:
 
 
 @contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Ray puts in a SIGTERM handler that exits at once; a run that is told to stop is to end as it always does."""
+def _signals_in_order(held: bool) -> Iterator[None]:
+    """SIGINT and SIGTERM do as before, in spite of Ray, whose own SIGTERM handler exits at once.
+
+    Args:
+        held: the first one waits until the context ends. What a handler raises while Ray forks its servers can be lost, with
+            a lock that then nobody frees.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    import ray
+
+    before: dict[int, Any] = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    received: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    set_by_ray = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
     try:
+        if held:
+            for number in before:
+                signal.signal(number, hold)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        ray._private.utils.set_sigterm_handler = set_by_ray
+        restore()
+        for number in received[:1]:
+            signal.raise_signal(number)
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _trouble(address: str | None, error: Exception) -> UserError:
+    """Why there is no Ray, and what can be done."""
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    if address is None:
+        return UserError(f"Ray cannot be started here ({said}). FA_ENGINE=local does without it.")
+    return UserError(
+        f"Ray cannot be used at FA_RAY_ADDRESS={address} ({said}). See that the cluster runs, that it can be reached and, "
+        "where the cluster wants a token, that RAY_AUTH_MODE=token is set here and the token is known; or leave FA_RAY_ADDRESS "
+        "out for a Ray of this machine alone."
+    )
