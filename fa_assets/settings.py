@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     )
     ray_address: str | None = Field(
         default=None,
-        description="The Ray cluster: auto (of which this machine is a node), HOST:PORT or ray://HOST:PORT. "
+        description="The Ray cluster that this machine is a node of: auto, or HOST:PORT. "
         "Default: one of this machine alone, started and stopped by the run.",
     )
     ray_actor_gpus: float | None = Field(
@@ -160,6 +160,16 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
         return name
+
+    @field_validator("ray_address")
+    @classmethod
+    def _no_ray_client(cls, address: str | None) -> str | None:
+        if (address or "").startswith("ray://"):
+            raise ValueError(
+                "Ray Data does not stream through Ray's client; make this machine a node of the cluster, with "
+                "`ray start --address=HOST:6379 --num-cpus=0 --num-gpus=0`, and set auto"
+            )
+        return address
 
     @field_validator("dataset", "local")
     @classmethod

@@ -34,8 +34,8 @@ def connected(address: str | None) -> Iterator[None]:
     """This process is a driver of a Ray cluster.
 
     Args:
-        address: ``auto`` (the cluster this machine is a node of), ``HOST:PORT`` or ``ray://HOST:PORT``; None starts a
-            cluster of this machine alone, which ends with the context.
+        address: ``auto`` or ``HOST:PORT``, of a cluster that this machine is a node of; None starts a cluster of this
+            machine alone, which ends with the context.
 
     Raises:
         UserError: Ray is not installed, or no cluster answers.
@@ -88,7 +88,7 @@ def _end(servers: "set[psutil.Process]") -> None:
 
 def _require_answer(address: str | None) -> None:
     """Raise an OSError where nothing listens at HOST:PORT: Ray itself would wait for minutes."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, _, port = (address or "").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
 
