@@ -137,6 +137,14 @@ def decode_batch(rows: pa.Table, decode: Decode) -> pa.Table:
     )
 
 
+def samples_of(rows: pa.Table) -> np.ndarray:
+    """The samples in a row of `decode_batch`, where they lie: as Arrow's scalar they would be copied."""
+    (chunk,) = [chunk for chunk in rows["samples"].chunks if len(chunk)]
+    _, offsets, data = chunk.buffers()
+    first, last = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + 2]
+    return np.frombuffer(data, np.uint8)[first:last].view(np.float32)
+
+
 def try_to_decode(part: Work, decode: Decode) -> None:
     """Decode one clip and forget it: it shows whether the process survives that."""
     decode_batch(pa.Table.from_pylist([batch_row(0, [part])]), decode)
@@ -155,6 +163,7 @@ class Embedder:
         self._store = EmbeddingStore(self._root, fingerprint)
         self._make = encoder
         self._encoder: Encoder | None = None
+        self._crops = np.empty((0, CROP_SAMPLES), np.float32)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """A row of `decode_batch` -> a row with an `Embedded`."""
@@ -162,7 +171,7 @@ class Embedder:
         error = decoded.error
         if error is None and decoded.keys:
             try:
-                self._embed(decoded, rows["samples"][0].as_buffer())
+                self._embed(decoded, samples_of(rows))
             except Exception as caught:
                 error = _portable(caught)
         done = Embedded(
@@ -177,7 +186,7 @@ class Embedder:
         )
         return pa.table({"embedded": pa.array([pickle.dumps(done)], pa.binary())})
 
-    def _embed(self, decoded: Decoded, samples: pa.Buffer) -> None:
+    def _embed(self, decoded: Decoded, samples: np.ndarray) -> None:
         if isinstance(self._root, Path) and not self._root.is_dir():
             raise UserError(
                 f"Node {socket.gethostname()} does not see the storage folder {self._root}: share it with every node under the "
@@ -185,12 +194,19 @@ class Embedder:
             )
         if self._encoder is None:
             self._encoder = self._make()
-        crops = np.zeros((len(decoded.keys), CROP_SAMPLES), np.float32)
-        flat = np.frombuffer(samples, np.float32)
-        ends = np.cumsum(decoded.lengths)
-        for crop, length, end in zip(crops, decoded.lengths, ends, strict=True):
-            crop[:length] = flat[end - length : end]
+        crops = self._padded(samples, decoded.lengths)
         self._store.append(decoded.keys, self._encoder.embed(crops, decoded.lengths))
+
+    def _padded(self, flat: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        """The crops out of a row of samples, (n, CROP_SAMPLES) float32, in memory that the next batch takes again: fresh pages
+        from the kernel take longer than the copy."""
+        if len(self._crops) < len(lengths):
+            self._crops = np.empty((len(lengths), CROP_SAMPLES), np.float32)
+        crops = self._crops[: len(lengths)]
+        for crop, length, end in zip(crops, lengths, np.cumsum(lengths), strict=True):
+            crop[:length] = flat[end - length : end]
+            crop[length:] = 0
+        return crops
 
 
 def node_name() -> str:

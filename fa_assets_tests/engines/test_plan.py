@@ -1,11 +1,15 @@
 """How work is cut into batches and what is asked of a cluster; nothing here needs Ray."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from fa_assets.engines.cluster import require_ray
 from fa_assets.engines.ray_data import RayOptions, plan_batches, share_of
+from fa_assets.engines.workers import batch_row, decode_batch, samples_of
 from fa_assets.errors import UserError
 from fa_assets.panns.embed_clips import Clip
 from fa_assets.runner import prepare_environment
@@ -62,6 +66,23 @@ def test_the_pool_is_as_large_as_the_cluster_has_room_for(
 def test_a_cluster_that_has_too_little_is_said(device: str, cpus: float, gpus: float) -> None:
     with pytest.raises(UserError, match=rf"has {cpus:g} CPUs and {gpus:g} GPUs, and an actor and a decoder need"):
         share_of(RayOptions(), device, cpus, gpus)
+
+
+def test_samples_travel_as_they_are_without_their_padding_and_are_not_copied() -> None:
+    def ramp(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+        crops = np.zeros((len(keys), 320_000), np.float32)
+        crops[:, : clip.n_samples] = np.arange(clip.n_samples) + int(clip.fname)
+        return crops
+
+    clips = [Clip(str(i), Path(str(i)), str(i), 32_000, 5 + i) for i in range(3)]
+    rows = [batch_row(i, [(clip, [CropKey(clip.sha256, 0, 320_000)])]) for i, clip in enumerate(clips)]
+    tables = [decode_batch(pa.Table.from_pylist([row]), ramp) for row in rows]
+    for table, clip in zip(tables, clips, strict=True):
+        np.testing.assert_array_equal(samples_of(table), np.arange(clip.n_samples) + int(clip.fname))
+    together = pa.concat_tables(tables).combine_chunks()
+    second = samples_of(together.slice(1, 1))
+    np.testing.assert_array_equal(second, np.arange(6) + 1)
+    assert second.ctypes.data == together["samples"].chunk(0).buffers()[2].address + 5 * 4
 
 
 def test_without_the_extra_the_setting_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
