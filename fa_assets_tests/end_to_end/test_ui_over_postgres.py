@@ -1,0 +1,189 @@
+"""The deployment without its containers: code location, webserver and daemon with the compose file's commands and
+`deploy/dagster.yaml`, over a real Postgres. Runs that are launched in the UI are queued, keep to the pools and end well."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from fa_assets.catalog.ledger import Ledger
+from fa_assets.settings import Settings
+from fa_assets_tests.deploy.files import DEPLOY, load
+from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
+from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
+from fa_assets_tests.finished_run import FinishedRun
+
+SERVICES = load("docker-compose.yaml")["services"]
+LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId status } } ... on PythonError { message }
+  }
+}"""
+HEALTH = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+TICKS = """
+query($repository: RepositorySelector!) {
+  sensorsOrError(repositorySelector: $repository) {
+    ... on Sensors { results { name sensorState { ticks(limit: 5) { status error { message } } } } }
+  }
+}"""
+REPOSITORY = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
+ALL_FOLDS = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "4"}
+FIRST_ASSETS = ["class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint", "center_embeddings", "mc5_embeddings"]
+IN_GPU_POOL = {"center_embeddings", "mc5_embeddings", "test_mc5_embeddings"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is up: the UI, the environment of every process, and the settings of the code location."""
+
+    ui: Webserver
+    environment: dict[str, str]
+    settings: Settings
+
+
+def command_of(service: str, changed: Mapping[str, str]) -> list[str]:
+    """A service's command as in the compose file, with other words for what only containers have."""
+    words = SERVICES[service]["command"]
+    assert set(changed) <= set(words)
+    return [changed.get(word, word) for word in words]
+
+
+@contextmanager
+def running(environment: dict[str, str], log: Path, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, until the context ends; then all that it started ends too."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    programs = require_postgres()
+    folder = tmp_path_factory.mktemp("deployed")
+    settings = finished.settings.model_copy(
+        update={"storage": folder / "storage", "local": folder / "local", "automation": "stopped"}
+    )
+    code, page = free_port(), free_port()
+    shutil.copy(DEPLOY / "dagster.yaml", folder)
+    workspace = load("workspace.yaml")
+    workspace["load_from"][0]["grpc_server"].update(host="127.0.0.1", port=int(code))
+    (folder / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+    of_container = {
+        "0.0.0.0": "127.0.0.1",
+        "3000": page,
+        "/opt/dagster/workspace.yaml": str(folder / "workspace.yaml"),
+        "--host=0.0.0.0": "--host=127.0.0.1",
+        "--port=4000": f"--port={code}",
+    }
+
+    with ExitStack() as stack:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
+        environment = {
+            **clean,
+            **settings.as_environment(),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DAGSTER_HOME": str(folder),
+            "DAGSTER_POSTGRES_URL": stack.enter_context(postgres_server(programs)),
+        }
+        subprocess.run(SERVICES["pools"]["command"], env=environment, check=True)
+
+        def start(service: str) -> subprocess.Popen[bytes]:
+            words = SERVICES[service]["command"]
+            command = command_of(service, {word: of_container[word] for word in words if word in of_container})
+            return stack.enter_context(running(environment, folder / f"{service}.log", command))
+
+        def answers(process: subprocess.Popen[bytes], *check: str) -> bool:
+            assert process.poll() is None, process.args
+            return subprocess.run(check, env=environment, capture_output=True).returncode == 0
+
+        served = start("code-location")
+        wait_for("the code is served", lambda: answers(served, "dagster", "api", "grpc-health-check", "--port", code))
+        start("daemon")
+        server, ui = start("webserver"), Webserver(int(page))
+        look = f"import urllib.request as r; r.urlopen('{ui.url}/server_info')"
+        wait_for("the webserver answers", lambda: answers(server, sys.executable, "-c", look))
+        yield Deployment(ui, environment, settings)
+
+
+def launch(deployment: Deployment, assets: list[str] | None = None) -> str:
+    """Launch the job `everything`, or these assets of it, for all folds in one run; the run's id."""
+    selector = {**REPOSITORY, "jobName": "everything"}
+    if assets is not None:
+        selector["assetSelection"] = [{"path": [asset]} for asset in assets]
+    tags = [{"key": key, "value": value} for key, value in ALL_FOLDS.items()]
+    params = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
+    answer = deployment.ui.ask(LAUNCH, params=params)["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    assert answer["run"]["status"] == "QUEUED", "it is the daemon that starts it"
+    return str(answer["run"]["runId"])
+
+
+def test_runs_of_the_ui_are_queued_keep_to_the_pools_and_end_well(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [launch(deployment), launch(deployment, FIRST_ASSETS)]
+    ended = {"SUCCESS", "FAILURE", "CANCELED"}
+    wait_for("both runs end", lambda: {deployment.ui.status(run) for run in runs} <= ended)
+
+    for name in ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL"):
+        monkeypatch.setenv(name, deployment.environment[name])
+    spans: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with dg.DagsterInstance.get() as instance:
+        assert {run: instance.get_run_by_id(run).status.value for run in runs} == dict.fromkeys(runs, "SUCCESS")  # type: ignore[union-attr]
+        for run in runs:
+            for entry in instance.all_logs(
+                run, of_type={dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
+            ):
+                if entry.step_key in IN_GPU_POOL:
+                    spans[run, str(entry.step_key)].append(entry.timestamp)
+        assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
+    assert {step for run, step in spans if run == runs[0]} == IN_GPU_POOL
+    assert len(spans) == len(IN_GPU_POOL) + 2
+    in_order = sorted(tuple(span) for span in spans.values())
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(in_order)), "one at a time"
+    made = Ledger(deployment.settings.storage_root / "ledger").entries()
+    assert {"comparison", "report", "mc5_metrics"} <= {entry.asset for entry in made if entry.run_id == runs[0]}
+
+
+def test_the_daemon_is_healthy_and_its_sensors_tick(deployment: Deployment) -> None:
+    def healthy() -> bool:
+        statuses = deployment.ui.ask(HEALTH)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return all(one["healthy"] for one in statuses if one["required"]) and len(statuses) > 4
+
+    def ticks() -> dict[str, list[str]]:
+        sensors = deployment.ui.ask(TICKS, repository=REPOSITORY)["sensorsOrError"]["results"]
+        assert [tick["error"] for one in sensors for tick in one["sensorState"]["ticks"] if tick["error"]] == []
+        return {one["name"]: [tick["status"] for tick in one["sensorState"]["ticks"]] for one in sensors}
+
+    wait_for("every daemon is healthy", healthy)
+    wait_for("a sensor has ticked", lambda: "SKIPPED" in ticks()["say_what_failed"])
+    check = SERVICES["daemon"]["healthcheck"]["test"][1:]
+    said = subprocess.run(check, env=deployment.environment, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
