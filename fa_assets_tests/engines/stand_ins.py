@@ -16,7 +16,7 @@ from fa_assets.storage.embedding_store import CropKey
 class SumEncoder:
     """Embeds a crop as (sum, absolute sum, content length), in no less than `seconds` a batch; its own factory.
 
-    `notes` gets a line for each time one is made, with the process's number.
+    `notes` gets a line for each time one is made: the process's number, and the GPUs that it may see.
     """
 
     notes: Path
@@ -27,7 +27,7 @@ class SumEncoder:
 
     def __call__(self) -> "SumEncoder":
         with self.notes.open("a") as notes:
-            notes.write(f"{os.getpid()}\n")
+            notes.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
         return self
 
     def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:

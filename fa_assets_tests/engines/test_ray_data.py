@@ -80,7 +80,7 @@ def test_an_actor_killed_half_way_costs_its_batch(
 
     def kill_one(done: int, total: int) -> None:
         if done and not killed:
-            killed.append(int((tmp_path / "loads").read_text().splitlines()[0]))
+            killed.append(int((tmp_path / "loads").read_text().split()[0]))
             os.kill(killed[0], signal.SIGKILL)
 
     with engine_on(cluster, tmp_path, seconds=0.5) as engine:
