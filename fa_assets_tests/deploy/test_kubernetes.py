@@ -103,8 +103,11 @@ def test_dagster_takes_the_additional_configuration() -> None:
 def test_retention_is_that_of_the_instance() -> None:
     expected = load("dagster.yaml")["retention"]
     assert {kind: VALUES["retention"][kind]["purgeAfterDays"] for kind in expected} == {
-        kind: expected[kind]["purge_after_days"] for kind in expected
+        kind: {**expected[kind]["purge_after_days"], "started": -1} for kind in expected
     }
+    for kind in expected:
+        given = {"retention": {kind: {"purge_after_days": VALUES["retention"][kind]["purgeAfterDays"]}}}
+        assert process_config(dagster_instance_config_schema(), given).success
 
 
 def test_ray_is_the_locked_one_and_the_runs_find_it() -> None:
