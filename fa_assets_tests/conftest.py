@@ -1,5 +1,6 @@
 """What tests of several rooms share."""
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextvars import Context
@@ -42,6 +43,16 @@ def shared_data() -> Path:
     if not folder:
         pytest.skip("FA_SHARED_DATA is not set: no real recordings to test with")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def needs_ray() -> None:
+    """Skips, or fails where FA_REQUIRE_CLUSTER is set, when Ray is not installed."""
+    if importlib.util.find_spec("ray") is not None:
+        return
+    if os.environ.get("FA_REQUIRE_CLUSTER"):
+        pytest.fail("Ray is not installed, and FA_REQUIRE_CLUSTER is set")
+    pytest.skip("Ray is not installed: make install-cluster")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """A Ray cluster of two nodes on this machine, with one CPU each."""
 
-import importlib.util
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,15 +7,6 @@ import pytest
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
-
-
-@pytest.fixture(scope="session")
-def needs_ray() -> None:
-    if importlib.util.find_spec("ray") is not None:
-        return
-    if os.environ.get("FA_REQUIRE_CLUSTER"):
-        pytest.fail("Ray is not installed, and FA_REQUIRE_CLUSTER is set")
-    pytest.skip("Ray is not installed: make install-cluster")
 
 
 @pytest.fixture(scope="session")
