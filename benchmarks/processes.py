@@ -54,7 +54,7 @@ def measure_memory(checkpoint: Path, counts: list[int], long_s: float) -> Result
     return {**found, f"memory.peak_mb_recordings_of_{long_s:.0f}_s": peak_mb(checkpoint, [long_s], 2)}
 
 
-def _own_peak_mb() -> float:
+def own_peak_mb() -> float:
     """Peak resident memory of this process. Linux's `ru_maxrss` also has that of the process which started it."""
     status = Path("/proc/self/status")
     if status.exists():
@@ -71,7 +71,7 @@ def _embed(folder: Path, checkpoint: Path) -> None:
     from fa_assets.panns.encoder import Cnn14Encoder
 
     ours(clips_of(sorted(folder.iterdir())), Cnn14Encoder(checkpoint, device="cpu"))
-    print(json.dumps({"peak_mb": _own_peak_mb()}))
+    print(json.dumps({"peak_mb": own_peak_mb()}))
 
 
 if __name__ == "__main__":

@@ -204,10 +204,7 @@ def fingerprint_of(work: Materialization, asset: str, partitions: Sequence[str] 
     Raises:
         UserError: they were made by different encoders.
     """
-    found = set()
-    for one in partitions:
-        with work.scan(asset, one) as scan:
-            found.add(scan.header.details.get("encoder_fingerprint"))
+    found = {work.header(asset, one).details.get("encoder_fingerprint") for one in partitions}
     if len(found) != 1 or None in found:
         raise UserError(
             f"{asset} was made by different encoders, or by an older fa_assets: materialize all of it again."

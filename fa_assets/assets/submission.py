@@ -42,7 +42,7 @@ from fa_assets.settings import Settings
 from fa_assets.storage.atomic import replacing
 from fa_assets.storage.embedding_store import embedding_matrix
 from fa_assets.storage.roots import StoragePath
-from fa_assets.storage.values import Value
+from fa_assets.storage.values import ValueHeader
 
 SCHEME = "mc5"
 FINAL, FOLD_MEAN = "final", "fold_mean"
@@ -232,20 +232,20 @@ def submission_asset(settings: Settings, upstream: list[dg.AssetsDefinition | dg
             fingerprint = fingerprint_of(work, f"test_{SCHEME}_embeddings")
             folder = work.root / "classifiers"
 
-            def probabilities(file: StoragePath, value: Value) -> np.ndarray:
+            def probabilities(file: StoragePath, header: ValueHeader) -> np.ndarray:
                 stored = load_classifier(file)
                 own = (stored.origin.data_version, stored.classes, stored.origin.encoder_fingerprint)
-                if own != (value.header.data_version, classes, fingerprint):
-                    raise UserError(f"{file} is not that of {value.header.asset} as it is now: materialize that again.")
+                if own != (header.data_version, classes, fingerprint):
+                    raise UserError(f"{file} is not that of {header.asset} as it is now: materialize that again.")
                 return stored.model.probabilities(features)
 
             with work.phase("predict"):
                 by_model = {
-                    FINAL: probabilities(folder / "final.npz", work.read("final_classifier")),
+                    FINAL: probabilities(folder / "final.npz", work.header("final_classifier")),
                     FOLD_MEAN: np.mean(
                         [
                             probabilities(
-                                folder / f"{SCHEME}_fold_{fold}.npz", work.read(f"{SCHEME}_oof_predictions", fold)
+                                folder / f"{SCHEME}_fold_{fold}.npz", work.header(f"{SCHEME}_oof_predictions", fold)
                             )
                             for fold in FOLD_NAMES
                         ],

@@ -36,8 +36,8 @@ def evaluation_checks(
     def classifiers_fitted(context: dg.AssetCheckExecutionContext, recorder: Recorder) -> dg.AssetCheckResult:
         problems: dict[str, list[str]] = {}
         for fold in sorted(context.op_execution_context.partition_keys):
-            header = recorder.values.read(asset, fold).header
-            problems[fold] = classifier_problems(header.details["classifiers"])
+            with recorder.values.scan(asset, fold) as scan:
+                problems[fold] = classifier_problems(scan.header.details["classifiers"])
         return verdict_by_fold(
             problems,
             good="all fitted",
@@ -54,13 +54,14 @@ def evaluation_checks(
     def predictions_complete(recorder: Recorder) -> dg.AssetCheckResult:
         expected = recorder.values.read("folds").table["fname"].to_pylist()
         n_classes = recorder.values.read("class_vocabulary").table.num_rows
-        seen: dict[str, int] = {}
+        seen: Counter[str] = Counter()
         not_finite = 0
         for fold in FOLD_NAMES:
-            table = recorder.values.read(f"{scheme}_oof_predictions", fold).table
-            for fname in table["fname"].to_pylist():
-                seen[fname] = seen.get(fname, 0) + 1
-            not_finite += int((~np.isfinite(np.asarray(table["logit"]))).sum())
+            with recorder.values.scan(f"{scheme}_oof_predictions", fold, rows_at_once=1 << 18) as scan:
+                for part in scan.parts:
+                    counts = part["fname"].value_counts()
+                    seen.update(dict(zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)))
+                    not_finite += int((~np.isfinite(np.asarray(part["logit"]))).sum())
         wrong = [fname for fname in sorted(seen.keys() | set(expected)) if seen.get(fname, 0) != n_classes]
         passed = not wrong and not not_finite and len(set(expected)) == len(expected)
         return dg.AssetCheckResult(

@@ -143,6 +143,11 @@ class Materialization:
             self.note_input(asset, scan.header.data_version, partition, scan.header.materialization_id)
             yield scan
 
+    def header(self, asset: str, partition: str | None = None) -> ValueHeader:
+        """As `read`, of a value whose table is not looked at."""
+        with self.scan(asset, partition) as scan:
+            return scan.header
+
     def note_input(
         self, asset: str, data_version: str, partition: str | None = None, source_id: str | None = None
     ) -> None:
