@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         default=1.0,
         ge=0,
         description="Gigabytes of embeddings above which the logistic regressions read them from a file at every step, instead "
-        "of holding four times as much in memory.",
+        "of holding five times as much in memory.",
     )
 
     folds: Literal["sticky", "fresh"] = Field(
