@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 10.0
 """How long a person's command waits for another process that has the catalog open."""
 
+_ROWS_AT_ONCE = 1 << 19
+"""Of a value, that are copied at a time."""
+
 RUN_PATIENCE_S = 2.0
 """How long a run waits for it, in all its steps and processes together."""
 
@@ -273,7 +276,8 @@ class Catalog:
     ) -> None:
         """Replace the rows of one value by those of its newest entry whose file is on disk."""
         where = " and ".join(["true", *(f"{name} = ?" for name in current.constants)])
-        connection.execute(f"delete from {current.name} where {where}", list(current.constants.values()))
+        delete = f"delete from {current.name} where {where}"
+        connection.execute(delete, list(current.constants.values()))
         files = connection.execute(
             "select m.id, f.path, f.sha256 from materializations m join files f on f.materialization_id = m.id "
             "where f.position = 0 and m.asset = ? and m.partition is not distinct from ? order by m.id desc",
@@ -286,14 +290,16 @@ class Catalog:
         }
         for id, path, sha256 in files:
             if digests.get(path) == sha256:
+                constants = {**current.constants, "materialization_id": id}
                 try:
-                    table = pq.read_table(pa.BufferReader(contents[path])).select(current.columns)
+                    for batch in pq.ParquetFile(pa.BufferReader(contents[path])).iter_batches(_ROWS_AT_ONCE):
+                        table = pa.Table.from_batches([batch]).select(current.columns)
+                        for name, value in constants.items():
+                            table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
+                        _insert(connection, current.name, table)
                 except (pa.ArrowException, KeyError) as error:
                     log.warning("%s is not in the catalog's %s: %s", path, current.name, error)
-                    return
-                for name, value in {**current.constants, "materialization_id": id}.items():
-                    table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
-                _insert(connection, current.name, table)
+                    connection.execute(delete, list(current.constants.values()))
                 return
 
 
