@@ -125,6 +125,9 @@ def measure(checkpoint: Path, ten_s: Sequence[Clip], short: Sequence[Clip], fold
         short: clips as those that the scaling is measured with.
         small: few turns: to see that it works.
     """
+    import torch
+
+    torch.set_num_threads(1)
     encoder = Cnn14Encoder(checkpoint, device="cpu")
     batch, turns = (2, 1) if small else (32, 4)
     by_length = embedding(encoder, batch, turns)
