@@ -81,7 +81,7 @@ def fit(rows: int, classes: int, way: str) -> dict[str, float]:
         cpu = spent(lambda: fit_out_of_core(file, truth, max_iter=5, progress=lambda done, _: told.append(done)))
         added = own_peak_mb() - before
         scaling = spent(lambda: fit_out_of_core(file, np.zeros((rows, 1), bool)))
-        parts = [slice(start, start + 500) for start in range(0, rows, 500)]
+        parts = [slice(start, min(start + 500, rows)) for start in range(0, rows, 500)]
         reading = spent(lambda: [scaler.transform(file.read(part)) for part in parts])
     passes = len(told) - 2
     return {

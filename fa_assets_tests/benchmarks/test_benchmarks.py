@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmark
-from benchmarks import evaluation
+from benchmarks import evaluation, out_of_core
 from benchmarks.processes import write_clips
 
 
@@ -68,3 +68,16 @@ def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: 
     (tmp_path / "train_curated.csv").write_text("\n".join(["fname,labels", *rows]))
     found = lwlraps(tmp_path, {"fp32": Cnn14Encoder(demo_checkpoint, device="cpu")})
     assert found == {"embed.lwlrap_fp32": 1.0, "embed.lwlrap_fp32_converged": 1.0}  # length alone tells them apart
+
+
+@pytest.mark.parametrize("way", [out_of_core.OUT_OF_CORE, out_of_core.IN_MEMORY])
+def test_fits_out_of_core_and_in_memory_are_measured(way: str) -> None:
+    found = out_of_core.fit(1200, 3, way)
+    assert found["cpu"] > 0 and found["added_mb"] >= 0
+    if way == out_of_core.OUT_OF_CORE:
+        assert found["passes"] >= 6 and found["per_pass"] * found["passes"] < found["cpu"]
+
+
+def test_the_asset_is_measured_on_made_up_values() -> None:
+    found = out_of_core.materialize(50, 3, out_of_core.OUT_OF_CORE)
+    assert 0 <= found["added_mb"] <= found["added_with_catalog_mb"]

@@ -184,6 +184,43 @@ def test_a_value_with_other_columns_is_left_out_with_a_warning(
     assert rows(storage, "select count(*) from clips") == [(4,)]
 
 
+def test_values_are_copied_some_rows_at_a_time(storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write_clips()
+    storage.catalog.sync()
+    whole = dump(storage.catalog)
+    monkeypatch.setattr(database, "_ROWS_AT_ONCE", 3)
+    inserted: list[int] = []
+    insert = database._insert
+
+    def seen(connection: duckdb.DuckDBPyConnection, table: str, part: pa.Table) -> None:
+        if table == "clips":
+            inserted.append(part.num_rows)
+        insert(connection, table, part)
+
+    monkeypatch.setattr(database, "_insert", seen)
+    storage.catalog.rebuild()
+    assert dump(storage.catalog) == whole
+    assert inserted == [3, 1]
+
+
+def test_of_a_value_that_cannot_be_read_to_its_end_no_row_is_left(
+    storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "_ROWS_AT_ONCE", 3)
+    insert = database._insert
+
+    def failing(connection: duckdb.DuckDBPyConnection, table: str, part: pa.Table) -> None:
+        if table == "clips" and part.num_rows == 1:
+            raise pa.ArrowInvalid("a damaged page")
+        insert(connection, table, part)
+
+    monkeypatch.setattr(database, "_insert", failing)
+    storage.write_clips()
+    assert storage.catalog.sync() == 1
+    assert "is not in the catalog's clips: a damaged page" in caplog.text
+    assert rows(storage, "from clips") == []
+
+
 @pytest.mark.parametrize("content", [b"PAR1 not ours", None])
 def test_embeddings_that_cannot_be_read_keep_nothing_else_out(
     content: bytes | None, storage: MadeUpStorage, caplog: pytest.LogCaptureFixture
