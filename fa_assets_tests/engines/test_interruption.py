@@ -25,7 +25,7 @@ AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}
 @pytest.fixture
 def settings(needs_ray: None, finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
     """A copy of the finished run without its embeddings; on Ray, crops are embedded one by one."""
-    copy = finished.copy(tmp_path).model_copy(update={"batch_size": 1, "engine": "ray"})
+    copy = finished.copy(tmp_path).model_copy(update={"batch_size": 1, "engine": "ray", "ray_max_actors": 1})
     shutil.rmtree(copy.storage_root / "embedding_store")
     with environment_of(copy):
         yield copy
