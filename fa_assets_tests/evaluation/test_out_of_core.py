@@ -132,6 +132,7 @@ def test_many_classes_are_solved_in_groups_and_every_pass_is_told(
     together = fit(tmp_path, X, Y, tolerance=1e-6)
     monkeypatch.setattr(out_of_core, "_GROUP_BYTES", 3 * 8 * 60 * 41)
     seen: list[tuple[int, int]] = []
+    caplog.clear()  # of the first fit, where something before this test has switched the log on
     with caplog.at_level(logging.INFO, "fa_assets"):
         grouped = fit(tmp_path, X, Y, tolerance=1e-6, progress=lambda done, total: seen.append((done, total)))
     np.testing.assert_allclose(grouped.probabilities(X), together.probabilities(X), rtol=0, atol=1e-3)
