@@ -3,12 +3,11 @@
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.timing import DisagreementError, Result
+from benchmarks.timing import DisagreementError, Result, chosen_parts, machine
 
 PARTS = ("embed", "oof", "lwlrap", "startup", "memory", "growth")
 
@@ -27,12 +26,10 @@ def main() -> int:
     parser.add_argument("--folds", type=int, default=1, help="folds of `oof` that are measured (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="tiny sizes: to see that it works, not how fast")
     options = parser.parse_args()
-    parts = options.only.split(",")
-    if unknown := set(parts) - set(PARTS):
-        parser.error(f"unknown parts {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    parts = chosen_parts(parser, options.only, PARTS)
 
     results: dict[str, float | str] = json.loads(options.json.read_text()) if options.json.is_file() else {}
-    results |= _machine()
+    results |= machine()
     with tempfile.TemporaryDirectory() as folder:
         dataset, checkpoint = _inputs(options.dataset, options.checkpoint, Path(folder), set(parts))
         for part in parts:
@@ -94,21 +91,6 @@ def _inputs(dataset: Path | None, checkpoint: Path | None, folder: Path, parts: 
         if parts & {"embed", "memory", "growth"}:
             make_demo_checkpoint(checkpoint)
     return dataset, checkpoint
-
-
-def _machine() -> dict[str, float | str]:
-    import torch
-
-    from fa_assets.panns.encoder import _processor_name
-    from fa_assets.panns.threads import usable_cpus
-
-    return {
-        "machine.processor": _processor_name(),
-        "machine.cpus": float(usable_cpus()),
-        "machine.load": os.getloadavg()[0],
-        "machine.python": platform.python_version(),
-        "machine.torch": torch.__version__,
-    }
 
 
 if __name__ == "__main__":

@@ -22,12 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import costs
-from benchmarks.__main__ import _machine
 from benchmarks.costs import Results, number, numbers
 from benchmarks.made_clips import audioset_like, demo_clips, pieces
 from benchmarks.scale_run import Outcome, Run, run
 from benchmarks.simulation import Assumed, Measured, Spread, embedding_stage, most_clips_per_second, on_cpus
-from benchmarks.timing import DisagreementError, middle, require
+from benchmarks.timing import DisagreementError, chosen_parts, machine, middle, require
 from fa_assets.demo.weights import make_demo_checkpoint
 from fa_assets.panns.embed_clips import Clip
 
@@ -72,9 +71,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.small:
         options.turns, options.short, options.mixed, options.clips = 1, 6, 0, 4
-    parts = options.only.split(",")
-    if unknown := set(parts) - set(PARTS):
-        parser.error(f"unknown parts {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    parts = chosen_parts(parser, options.only, PARTS)
     results: Results = json.loads(options.json.read_text()) if options.json.is_file() else {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         for part in parts:
@@ -98,8 +95,8 @@ def main() -> int:
 def measure(part: str, options: argparse.Namespace, folder: Path, results: Results) -> Results:
     if part == "simulation":
         return simulation(results)
-    machine: Results = {f"{part}.{key}": value for key, value in _machine().items()}
-    machine |= {f"{part}.machine.ray": metadata.version("ray"), f"{part}.turns": float(options.turns)}
+    about: Results = {f"{part}.{key}": value for key, value in machine().items()}
+    about |= {f"{part}.machine.ray": metadata.version("ray"), f"{part}.turns": float(options.turns)}
     checkpoint = folder.parent / "demo-cnn14.pth"
     make_demo_checkpoint(checkpoint)
     source = demo_clips(folder / "demo", 80)
@@ -116,7 +113,7 @@ def measure(part: str, options: argparse.Namespace, folder: Path, results: Resul
         ten_s = audioset_like(source, folder / "ten_s", 3 if options.small else 64)
         short = pieces(source, folder / "short", 3 if options.small else 200, *SHORT_S)
         found = costs.measure(checkpoint, ten_s, short, folder, options.small)
-    return machine | found | {f"{part}.machine.load_after": os.getloadavg()[0]}
+    return about | found | {f"{part}.machine.load_after": os.getloadavg()[0]}
 
 
 def overhead(name: str, clips: list[Clip], options: argparse.Namespace, checkpoint: Path, folder: Path) -> Results:

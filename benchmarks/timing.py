@@ -1,7 +1,10 @@
 """How times are taken: reference and ours in turns, in one process, and compared by the median of the turns' ratios."""
 
+import argparse
+import os
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, TypeVar
 
@@ -35,3 +38,27 @@ def middle(values: list[float]) -> float:
 def require(agrees: bool, what: str) -> None:
     if not agrees:
         raise DisagreementError(what)
+
+
+def machine() -> dict[str, float | str]:
+    """What was measured on, by the keys of the results."""
+    import torch
+
+    from fa_assets.panns.encoder import _processor_name
+    from fa_assets.panns.threads import usable_cpus
+
+    return {
+        "machine.processor": _processor_name(),
+        "machine.cpus": float(usable_cpus()),
+        "machine.load": os.getloadavg()[0],
+        "machine.python": platform.python_version(),
+        "machine.torch": torch.__version__,
+    }
+
+
+def chosen_parts(parser: argparse.ArgumentParser, text: str, known: Sequence[str]) -> list[str]:
+    """The parts that `--only` names; the parser ends the program where one is not known."""
+    parts = text.split(",")
+    if unknown := set(parts) - set(known):
+        parser.error(f"unknown parts {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return parts

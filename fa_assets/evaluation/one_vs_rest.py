@@ -21,6 +21,7 @@ import logging
 import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from fa_assets.errors import BadInputError
 from fa_assets.evaluation.batched_lbfgs import LossesAndGradients, Minima, Stopping, minimize_batch
 from fa_assets.panns.threads import usable_cpus
 from fa_assets.progress import ProgressCallback, no_progress
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,8 @@ _CLASSES_AT_ONCE = 128
 _TOGETHER_FROM = 2048 * 2048
 """Training values from which classes are solved side by side. Below, the matrix stays in a processor's cache, a product
 with one vector costs no more than its share of a product with many, and scikit-learn itself is as fast and exact."""
+
+NO_ROWS = "there are no rows to fit a classifier on; check that the other folds hold clips"
 
 _BLOCK = 512
 """Rows, and columns, of a product that one thread computes at a time: small enough to share, large enough to be fast."""
@@ -130,7 +136,7 @@ def fit_one_vs_rest(
             f"X must be float32 or float64 (n, d) and Y bool (n, C), not {X.dtype} {X.shape} and {Y.dtype} {Y.shape}"
         )
     if not len(X):
-        raise BadInputError("there are no rows to fit a classifier on; check that the other folds hold clips")
+        raise BadInputError(NO_ROWS)
     _require_finite(X)
 
     from sklearn.preprocessing import StandardScaler
@@ -165,6 +171,18 @@ def fit_one_vs_rest(
                 alone += 1
                 progress(done := done + 1, n_classes)
     logger.info("fitted %d of %d classes, %d of them one by one", len(to_train), n_classes, alone)
+    return assembled(scaler, weights, iterations, converged, trained, positives)
+
+
+def assembled(
+    scaler: "StandardScaler",
+    weights: np.ndarray,
+    iterations: np.ndarray,
+    converged: np.ndarray,
+    trained: np.ndarray,
+    positives: np.ndarray,
+) -> OneVsRest:
+    """The classifier of a fitted scaler and of weights (C, d + 1), each class's coefficients followed by its intercept."""
     return OneVsRest(
         mean=np.asarray(scaler.mean_, dtype=np.float64),
         scale=np.asarray(scaler.scale_, dtype=np.float64),
@@ -219,10 +237,10 @@ def _logistic_losses(X: np.ndarray, Y: np.ndarray, penalty: float, pool: Executo
         def add_gradients_of(columns: slice) -> None:
             gradients[:, columns] += slopes @ X_double[:, columns]
 
-        losses = sum(pool.map(losses_of, _blocks(n_rows))) / n_rows
+        losses = sum(pool.map(losses_of, spans(0, n_rows, _BLOCK))) / n_rows
         gradients = penalty * points
         gradients[:, -1] = slopes.sum(axis=1)
-        list(pool.map(add_gradients_of, _blocks(n_features)))
+        list(pool.map(add_gradients_of, spans(0, n_features, _BLOCK)))
         return losses + 0.5 * penalty * np.square(points[:, :-1]).sum(axis=1), gradients
 
     return evaluate
@@ -251,8 +269,9 @@ def losses_and_slopes(
     return (np.maximum(margins, 0) + np.log1p(decay)).sum(axis=0, dtype=np.float64), slopes
 
 
-def _blocks(size: int) -> list[slice]:
-    return [slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK)]
+def spans(start: int, stop: int, size: int) -> list[slice]:
+    """What lies between `start` and `stop`, in slices of `size` and a last one of what is left."""
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 
 
 def _solve_alone(

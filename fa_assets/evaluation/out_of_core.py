@@ -21,7 +21,14 @@ import numpy as np
 
 from fa_assets.errors import BadInputError
 from fa_assets.evaluation.batched_lbfgs import Minima, Stopping, minimize_batch
-from fa_assets.evaluation.one_vs_rest import TOLERANCE, OneVsRest, losses_and_slopes
+from fa_assets.evaluation.one_vs_rest import (
+    NO_ROWS,
+    TOLERANCE,
+    OneVsRest,
+    assembled,
+    losses_and_slopes,
+    spans,
+)
 from fa_assets.panns.threads import usable_cpus
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.storage.row_file import RowFile
@@ -76,9 +83,9 @@ def fit_out_of_core(
     if Y.ndim != 2 or len(Y) != X.rows or Y.dtype != bool or not 0 <= held_out.start <= held_out.stop <= X.rows:
         raise ValueError(f"{X.rows} rows without {held_out} do not go with Y, {Y.dtype} {Y.shape}")
     block_rows = max(_PART, min(_MOST_BLOCK_ROWS, _BLOCK_VALUES // X.width))
-    blocks = [*_spans(0, held_out.start, block_rows), *_spans(held_out.stop, X.rows, block_rows)]
+    blocks = [*spans(0, held_out.start, block_rows), *spans(held_out.stop, X.rows, block_rows)]
     if not blocks:
-        raise BadInputError("there are no rows to fit a classifier on; check that the other folds hold clips")
+        raise BadInputError(NO_ROWS)
     from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
     n_rows, n_classes = X.rows - (held_out.stop - held_out.start), Y.shape[1]
@@ -105,16 +112,7 @@ def fit_out_of_core(
             winding += int((found.evaluations != found.iterations + 1).sum())
     progress(n_classes, n_classes)
     logger.info("fitted %d of %d classes out of core, %d on winding paths", len(to_train), n_classes, winding)
-    return OneVsRest(
-        mean=np.asarray(scaler.mean_, np.float64),
-        scale=np.asarray(scaler.scale_, np.float64),
-        coef=weights[:, :-1],
-        intercept=weights[:, -1],
-        iterations=iterations,
-        converged=converged,
-        trained=trained,
-        positives=positives,
-    )
+    return assembled(scaler, weights, iterations, converged, trained, positives)
 
 
 class _Objective:
@@ -149,11 +147,11 @@ class _Objective:
         gradients[:, -1] = 0.0
         tiles = [
             (classes, columns)
-            for classes in _spans(0, len(which), _CLASSES_IN_A_PART)
-            for columns in _spans(0, self._X.width, _PART)
+            for classes in spans(0, len(which), _CLASSES_IN_A_PART)
+            for columns in spans(0, self._X.width, _PART)
         ]
         for block in self._blocks:
-            parts = _spans(block.start, block.stop, _PART)
+            parts = spans(block.start, block.stop, _PART)
             take = partial(self._take, block.start, self.classes[which], coef, intercept)
             losses += sum(self._pool.map(take, parts))
             add = partial(self._add_gradients, block.stop - block.start, gradients)
@@ -204,10 +202,6 @@ def _fit_scaler(X: RowFile, blocks: list[slice]) -> "StandardScaler":
 
     scaler = StandardScaler(copy=False)
     for block in blocks:
-        for rows in _spans(block.start, block.stop, _PART):
+        for rows in spans(block.start, block.stop, _PART):
             scaler.partial_fit(X.read(rows))
     return scaler
-
-
-def _spans(start: int, stop: int, size: int) -> list[slice]:
-    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
