@@ -35,7 +35,7 @@ from fa_assets.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, SHARDS
 from fa_assets.recipe import Recipe
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
-from fa_assets.resources.engine import check_engine
+from fa_assets.resources.engine import RayCluster, check_engine
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import Settings
@@ -133,6 +133,7 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
         recorder: Recorder,
         dataset: DatasetFolder,
         encoder: EncoderSettings,
+        cluster: RayCluster,
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
@@ -144,7 +145,17 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
             )
             shards = {name: clips[int(name) :: len(FOLD_NAMES)] for name in FOLD_NAMES}
             embed_partitions(
-                context, work, scheme, settings, encoder, progress, shards, labels, tables.TEST_EMBEDDINGS, "shard"
+                context,
+                work,
+                scheme,
+                settings,
+                encoder,
+                cluster,
+                progress,
+                shards,
+                labels,
+                tables.TEST_EMBEDDINGS,
+                "shard",
             )
         return work.result(tables.column_schema(tables.TEST_EMBEDDINGS), tables.column_lineage(tables.TEST_EMBEDDINGS))
 

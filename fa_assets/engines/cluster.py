@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,36 @@ def require_ray() -> None:
     """Raise a UserError that names the extra where Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
         raise UserError("FA_ENGINE=ray needs Ray: pip install 'fa_assets[ray]', or use FA_ENGINE=local.")
+
+
+class Session:
+    """A Ray that is connected to, or started, when it is first asked for, and let go when this is closed; then it can be opened
+    again.
+
+    Args:
+        address: see `connected`.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._open: ExitStack | None = None
+
+    def open(self) -> None:
+        """Be connected.
+
+        Raises:
+            UserError: see `connected`.
+        """
+        if self._open is None:
+            stack = ExitStack()
+            stack.enter_context(connected(self._address))
+            self._open = stack
+
+    def close(self) -> None:
+        """Be not; what still runs there on behalf of this process ends."""
+        stack, self._open = self._open, None
+        if stack is not None:
+            stack.close()
 
 
 @contextmanager

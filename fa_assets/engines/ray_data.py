@@ -10,16 +10,16 @@ import logging
 import pickle
 import socket
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
-from fa_assets.engines.cluster import connected, require_ray
+from fa_assets.engines.cluster import Session, require_ray
+from fa_assets.engines.stream import Results, Stream
 from fa_assets.engines.workers import Decode, Embedded, Embedder, EncoderRecipe, batch_row, decode_batch, try_to_decode
 from fa_assets.errors import UserError
 from fa_assets.panns.embed_clips import NOTHING_COMPUTED, Encoder, Work, decode_crops
@@ -37,8 +37,13 @@ _DEATHS = 2
 """How many processes a clip must kill, alone, before it is called the cause."""
 _MOST_CROPS = 256
 """Crops of a batch at most: 330 MB on their way from a decoder to an actor."""
+_CROPS_AHEAD = 500_000
+"""Crops of the parts that go through the cluster in one stream, if it is more than one part: the driver keeps what it knows of
+them, some 200 MB."""
 _MOST_BLOCKS = 10_000
 """Tasks of a pass at most; with more batches than that, a task has several."""
+_Batches = dict[int, list[Work]]
+"""Batches of clips and their crops, by number."""
 _CPU_SHARE = {"actor": 0.75, "decode": 0.25}
 """Without GPUs: the parts of one CPU, so that each CPU has a decoder and an actor; decoding takes far less of it."""
 
@@ -74,7 +79,8 @@ class _Share:
 
 
 class RayEngine:
-    """An `Engine` on a Ray cluster, which is connected to (or started) when there is work, and let go with the context.
+    """An `Engine` on a Ray cluster. Parts that were announced go through it as one stream: the actors, with the network in
+    them, are there for all of them, and go on while the driver writes a part.
 
     Args:
         encoder: makes the encoder in an actor.
@@ -82,6 +88,8 @@ class RayEngine:
         device: "auto", "cpu" or "cuda": whether actors want a GPU where nothing is said.
         batch_size: crops of a batch; by default as the encoder's.
         decode: decodes a clip in a task.
+        session: is opened when there is work and left open with the context, unless by an error; without one, the engine has
+            one of its own.
 
     Raises:
         UserError: Ray is not installed.
@@ -95,6 +103,7 @@ class RayEngine:
         device: str = "auto",
         batch_size: int | None = None,
         decode: Decode = decode_crops,
+        session: Session | None = None,
     ) -> None:
         require_ray()
         self._encoder = encoder
@@ -102,8 +111,13 @@ class RayEngine:
         self._device = device
         self._batch_size = batch_size
         self._decode = decode
-        self._open = ExitStack()
+        self._session = session or Session(options.address)
+        self._keeps_session = session is not None
         self._share: _Share | None = None
+        self._numbers = count()
+        self._announced: list[list[Work]] = []
+        self._ahead: list[_Batches] = []
+        self._stream = Stream()
         self._seen: list[Embedded] = []
 
     def __enter__(self) -> "RayEngine":
@@ -112,7 +126,9 @@ class RayEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.close()
+        self._stream.close()
+        if kind is not None or not self._keeps_session:
+            self._session.close()
         self._share = None
 
     @property
@@ -143,6 +159,18 @@ class RayEngine:
         """The devices that computed, each once: kind and name."""
         return sorted({(one.device, one.device_name or "") for one in self._seen if one.device})
 
+    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+        """See `Engine`."""
+        taken: list[list[Work]] = []
+        crops = 0
+        for work in parts:
+            crops += sum(len(keys) for _, keys in work)
+            if taken and crops > _CROPS_AHEAD:
+                break
+            taken.append(work)
+        self._announced = [work for work in taken if work]
+        return len(taken)
+
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
     ) -> list[str]:
@@ -155,16 +183,25 @@ class RayEngine:
         share = self._connect()
         if isinstance(store.root, Path):
             store.root.mkdir(parents=True, exist_ok=True)
-        size = self._batch_size or BATCH_SIZES["cuda" if share.actor_gpus else "cpu"]
-        pending = dict(enumerate(plan_batches(work, min(size, _MOST_CROPS))))
+        wanted = {key for _, keys in work for key in keys}
+        pending = self._begun(wanted, store, share)
+        if pending is None:
+            pending = self._planned(work, share)
+            self._stream.send(self._run(pending, store, share))
         bad: list[str] = []
-        for _ in range(_PASSES):
-            for done in self._run(pending, store, share):
-                pending.pop(done.number, None)
+        for attempt in range(_PASSES):
+            if attempt:
+                self._stream.send(self._run(pending, store, share))
+            for done in self._stream.take(list(pending)):
+                if done.error is not None:
+                    raise done.error
+                del pending[done.number]
                 bad += done.bad
                 if done.keys:
                     self._seen.append(done)
-                    finished(done.keys)
+                    finished([key for key in done.keys if key in wanted])
+            if not self._ahead:
+                self._stream.wait()
             if not pending:
                 return bad
             deadly = self._deadly_clips(chain.from_iterable(pending.values()), share)
@@ -186,7 +223,7 @@ class RayEngine:
     def _connect(self) -> _Share:
         if self._share is not None:
             return self._share
-        self._open.enter_context(connected(self._options.address))
+        self._session.open()
         import ray
 
         resources = ray.cluster_resources()
@@ -197,7 +234,24 @@ class RayEngine:
         log.info("Ray with nodes on %s: %s", ", ".join(sorted(hosts)), self._share)
         return self._share
 
-    def _run(self, batches: dict[int, list[Work]], store: EmbeddingStore, share: _Share) -> Iterator[Embedded]:
+    def _planned(self, work: Sequence[Work], share: _Share) -> _Batches:
+        """The batches of some work, each with a number of its own."""
+        size = self._batch_size or BATCH_SIZES["cuda" if share.actor_gpus else "cpu"]
+        return {next(self._numbers): parts for parts in plan_batches(work, min(size, _MOST_CROPS))}
+
+    def _begun(self, wanted: set[CropKey], store: EmbeddingStore, share: _Share) -> _Batches | None:
+        """The batches, under way, of the announced part that has all of these crops; None where there is none."""
+        if self._announced:
+            self._ahead = [self._planned(work, share) for work in self._announced]
+            self._announced = []
+            self._stream.send(self._run(dict(chain.from_iterable(part.items() for part in self._ahead)), store, share))
+        for place, part in enumerate(self._ahead):
+            if wanted <= {key for parts in part.values() for _, keys in parts for key in keys}:
+                self._ahead = self._ahead[place + 1 :]
+                return part
+        return None
+
+    def _run(self, batches: _Batches, store: EmbeddingStore, share: _Share) -> Results:
         """Stream batches through the cluster; those whose processes died too often are missing from what it gives."""
         import ray
 
@@ -231,10 +285,7 @@ class RayEngine:
             )
         for rows_done in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for row in rows_done["embedded"]:
-                done: Embedded = pickle.loads(row.as_py())
-                if done.error is not None:
-                    raise done.error
-                yield done
+                yield pickle.loads(row.as_py())
 
     def _deadly_clips(self, parts: Iterator[Work], share: _Share) -> dict[str, str]:
         """Of the clips, those whose decoding kills a process each time it is tried alone, and how."""

@@ -9,7 +9,7 @@ never stored under the name of other content.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,12 @@ Work = tuple[Clip, list[CropKey]]
 class Engine(Protocol):
     """What computes crops and puts them into the store: this process (`LocalEngine`), or many on several machines."""
 
+    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+        """Say what the next calls of `compute` will ask for, each once, in this order: an engine that works ahead need not stop
+        between them. It takes as many parts as it wants, and returns how many; those must be all asked for before more are
+        announced."""
+        ...
+
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
     ) -> list[str]:
@@ -90,6 +96,7 @@ class ClipEmbeddings:
     """The embeddings of some clips under one scheme, and what they cost.
 
     `vectors` is (clips, d) float32, in the order of the clips; `crops_computed` and `crops_reused` count distinct crops.
+    `seconds` is the time until the vectors were there, less of it where an engine had begun with the clips before.
     """
 
     vectors: np.ndarray
@@ -139,13 +146,7 @@ def embed_clips_on(
     started = time.perf_counter()
     if not clips:
         return ClipEmbeddings(np.empty((0, EMBEDDING_SIZE), np.float32), 0, 0, 0.0)
-    crops_of = [
-        [
-            (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)
-            for crop in distinct_crops(clip.n_samples, scheme)
-        ]
-        for clip in clips
-    ]
+    crops_of = _crops_of(clips, scheme)
     distinct = {key for crops in crops_of for key, _ in crops}
     computed: set[CropKey] = set()
     missing = store.missing(key for crops in crops_of for key, _ in crops)
@@ -161,6 +162,47 @@ def embed_clips_on(
     )
 
 
+def announce_parts(engine: Engine, parts: Sequence[Sequence[Clip]], scheme: CropScheme, store: EmbeddingStore) -> int:
+    """Tell the engine what the store lacks of the clips that are about to be embedded, part by part, by `embed_clips_on`.
+
+    Returns:
+        how many parts it took; see `Engine.announce`.
+    """
+
+    def planned() -> Iterator[list[Work]]:
+        before: set[CropKey] = set()
+        for clips in parts:
+            keys = {key for crops in _crops_of(clips, scheme) for key, _ in crops} - before
+            before |= keys
+            yield _work_of(clips, store.missing(keys))
+
+    return engine.announce(planned(), store)
+
+
+def _crops_of(clips: Sequence[Clip], scheme: CropScheme) -> list[list[tuple[CropKey, float]]]:
+    """The distinct crops of each clip, and their weights."""
+    return [
+        [
+            (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)
+            for crop in distinct_crops(clip.n_samples, scheme)
+        ]
+        for clip in clips
+    ]
+
+
+def _work_of(clips: Sequence[Clip], missing: Sequence[CropKey]) -> list[Work]:
+    """The missing crops of the clips, each content once. Crops of equal length share a batch without padding, so clips go in
+    order of length, the longest first."""
+    missing_of: dict[str, list[CropKey]] = {}
+    for key in missing:
+        missing_of.setdefault(key.clip_sha256, []).append(key)
+    first_of = {clip.sha256: clip for clip in reversed(clips)}
+    return sorted(
+        ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
+        key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
+    )
+
+
 class LocalEngine:
     """Embeds in this process: threads decode ahead of the network.
 
@@ -172,6 +214,10 @@ class LocalEngine:
     def __init__(self, encoder: Callable[[], Encoder], threads: int) -> None:
         self._encoder = encoder
         self._threads = threads
+
+    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+        """See `Engine`; it does not work ahead."""
+        return 0
 
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
@@ -194,20 +240,12 @@ def _compute(
 ) -> None:
     """Put the missing crops of the clips into the store."""
     clips_of = Counter(clip.sha256 for clip in clips)
-    missing_of: dict[str, list[CropKey]] = {}
-    for key in missing:
-        missing_of.setdefault(key.clip_sha256, []).append(key)
-    to_come = {sha256: len(keys) for sha256, keys in missing_of.items()}
+    work = _work_of(clips, missing)
+    to_come = {clip.sha256: len(keys) for clip, keys in work}
     n_done = sum(n for sha256, n in clips_of.items() if sha256 not in to_come)
     progress(n_done, len(clips))
     if not missing:
         return
-    first_of = {clip.sha256: clip for clip in reversed(clips)}
-    # Crops of equal length share a batch without padding, so clips go in order of length, the longest first.
-    work = sorted(
-        ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
-        key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
-    )
 
     def finished(keys: Sequence[CropKey]) -> None:
         nonlocal n_done

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.engines.cluster import Session
 from fa_assets.engines.ray_data import RayEngine, RayOptions
 from fa_assets.engines.workers import Decode, EncoderRecipe
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.panns.embed_clips import Clip, decode_crops, embed_clips, embed_clips_on
+from fa_assets.panns.embed_clips import Clip, announce_parts, decode_crops, embed_clips, embed_clips_on
 from fa_assets.storage.embedding_store import EmbeddingStore
 from fa_assets_tests.engines.stand_ins import SumEncoder, decode_but_die_of_poison
 from fa_assets_tests.panns.test_embed_clips import make_clip
@@ -71,6 +72,53 @@ def test_both_nodes_work_each_actor_loads_once_and_the_values_are_the_local_ones
     assert engine.environment["engine"] == "ray"
     assert engine.environment["actors"] == 2
     assert str(engine.environment["nodes"]).count("(") == 2
+
+
+def test_announced_parts_go_through_one_pool_of_actors_and_a_deadly_clip_of_one_costs_the_others_nothing(
+    cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
+) -> None:
+    poisoned = [replace(clip, fname=f"poison-{clip.fname}") if i == 13 else clip for i, clip in enumerate(clips)]
+    parts = [[], poisoned[:6], poisoned[6:12], poisoned[12:]]
+    with (
+        pytest.raises(BadInputError) as caught,
+        engine_on(cluster, tmp_path, seconds=0.1, decode=decode_but_die_of_poison) as engine,
+    ):
+        assert announce_parts(engine, parts, MC5, store) == len(parts)
+        vectors = [embed_clips_on(engine, part, MC5, store).vectors for part in parts[:3]]
+        np.testing.assert_array_equal(np.concatenate(vectors[1:]), expected[:12])
+        assert len((tmp_path / "loads").read_text().splitlines()) == 2, "one pool for all parts"
+        embed_clips_on(engine, parts[3], MC5, store)
+    assert [line.split(":")[0] for line in caught.value.offenders] == ["poison-13.wav"]
+    rest = [i for i in range(N_CLIPS) if i != 13]
+    again = embed_clips(
+        [clips[i] for i in rest], MC5, EmbeddingStore(store.root, "encoder"), SumEncoder(tmp_path / "n")
+    )
+    assert again.crops_computed == 0
+    np.testing.assert_array_equal(again.vectors, expected[rest])
+
+
+def test_a_session_is_left_open_by_an_engine_that_ends_well_and_closed_by_one_that_fails(
+    cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, tmp_path: Path
+) -> None:
+    import ray
+
+    session = Session(cluster.address)
+    options = RayOptions(max_actors=1)
+    try:
+        with RayEngine(SumEncoder(tmp_path / "loads"), options, batch_size=4, session=session) as engine:
+            embed_clips_on(engine, clips[:2], MC5, store)
+        assert ray.is_initialized()
+        failing = RayEngine(SumEncoder(tmp_path / "no" / "folder"), options, batch_size=4, session=session)
+        with pytest.raises(FileNotFoundError), failing as engine:
+            announce_parts(engine, [clips[2:6], clips[6:]], MC5, store)
+            embed_clips_on(engine, clips[2:6], MC5, store)
+        assert not ray.is_initialized()
+        with RayEngine(SumEncoder(tmp_path / "loads"), options, batch_size=4, session=session) as engine:
+            embed_clips_on(engine, clips[2:4], MC5, store)
+        assert ray.is_initialized()
+    finally:
+        session.close()
+    assert not ray.is_initialized()
 
 
 def test_an_actor_killed_half_way_costs_its_batch(
