@@ -17,7 +17,7 @@ from fa_assets.storage.embedding_store import embedding_matrix
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
-EMBEDDINGS = ("center_embeddings", "mc5_embeddings")
+EMBEDDINGS = ("center_embeddings", "test_mc5_embeddings")
 
 
 def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_made(
@@ -43,7 +43,7 @@ def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_m
     with environment_of(settings):
         outcome = run(
             settings,
-            select="+center_embeddings,mc5_embeddings",
+            select="+center_embeddings,+test_mc5_embeddings",
             folds=["0"],
             watcher=lambda task, unit, done, total: watched.append((task, done, total)),
         )
