@@ -172,8 +172,8 @@ def announce_parts(engine: Engine, parts: Sequence[Sequence[Clip]], scheme: Crop
     def planned() -> Iterator[list[Work]]:
         before: set[CropKey] = set()
         for clips in parts:
-            keys = {key for crops in _crops_of(clips, scheme) for key, _ in crops} - before
-            before |= keys
+            keys = [key for crops in _crops_of(clips, scheme) for key, _ in crops if key not in before]
+            before.update(keys)
             yield _work_of(clips, store.missing(keys))
 
     return engine.announce(planned(), store)
