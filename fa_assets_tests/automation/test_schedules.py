@@ -18,13 +18,13 @@ from fa_assets_tests.automation.test_conditions import add_clip
 
 def tonight(settings: Settings, instance: dg.DagsterInstance) -> dg.RunRequest:
     repository = build_definitions(settings).get_repository_def()
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=datetime.now(UTC),
         repository_def=repository,
         resources=repository.get_top_level_resources(),
-    )
-    data = repository.get_schedule_def("nightly_refresh").evaluate_tick(context)
+    ) as context:
+        data = repository.get_schedule_def("nightly_refresh").evaluate_tick(context)
     (request,) = data.run_requests or ()
     return request
 
