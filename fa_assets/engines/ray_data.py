@@ -159,7 +159,7 @@ class RayEngine:
         """The devices that computed, each once: kind and name."""
         return sorted({(one.device, one.device_name or "") for one in self._seen if one.device})
 
-    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+    def announce(self, parts: Iterable[list[Work]]) -> int:
         """See `Engine`."""
         taken: list[list[Work]] = []
         crops = 0
@@ -184,10 +184,7 @@ class RayEngine:
         if isinstance(store.root, Path):
             store.root.mkdir(parents=True, exist_ok=True)
         wanted = {key for _, keys in work for key in keys}
-        pending = self._begun(wanted, store, share)
-        if pending is None:
-            pending = self._planned(work, share)
-            self._stream.send(self._run(pending, store, share))
+        pending = self._sent(work, wanted, store, share)
         bad: list[str] = []
         for attempt in range(_PASSES):
             if attempt:
@@ -239,8 +236,8 @@ class RayEngine:
         size = self._batch_size or BATCH_SIZES["cuda" if share.actor_gpus else "cpu"]
         return {next(self._numbers): parts for parts in plan_batches(work, min(size, _MOST_CROPS))}
 
-    def _begun(self, wanted: set[CropKey], store: EmbeddingStore, share: _Share) -> _Batches | None:
-        """The batches, under way, of the announced part that has all of these crops; None where there is none."""
+    def _sent(self, work: Sequence[Work], wanted: set[CropKey], store: EmbeddingStore, share: _Share) -> _Batches:
+        """The batches of the work, under way: those of the announced part that has all of its crops, or its own."""
         if self._announced:
             self._ahead = [self._planned(work, share) for work in self._announced]
             self._announced = []
@@ -249,7 +246,9 @@ class RayEngine:
             if wanted <= {key for parts in part.values() for _, keys in parts for key in keys}:
                 self._ahead = self._ahead[place + 1 :]
                 return part
-        return None
+        own = self._planned(work, share)
+        self._stream.send(self._run(own, store, share))
+        return own
 
     def _run(self, batches: _Batches, store: EmbeddingStore, share: _Share) -> Results:
         """Stream batches through the cluster; those whose processes died too often are missing from what it gives."""

@@ -69,7 +69,7 @@ Work = tuple[Clip, list[CropKey]]
 class Engine(Protocol):
     """What computes crops and puts them into the store: this process (`LocalEngine`), or many on several machines."""
 
-    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+    def announce(self, parts: Iterable[list[Work]]) -> int:
         """Say what the next calls of `compute` will ask for, each once, in this order: an engine that works ahead need not stop
         between them. It takes as many parts as it wants, and returns how many; those must be all asked for before more are
         announced."""
@@ -176,7 +176,7 @@ def announce_parts(engine: Engine, parts: Sequence[Sequence[Clip]], scheme: Crop
             before.update(keys)
             yield _work_of(clips, store.missing(keys))
 
-    return engine.announce(planned(), store)
+    return engine.announce(planned())
 
 
 def _crops_of(clips: Sequence[Clip], scheme: CropScheme) -> list[list[tuple[CropKey, float]]]:
@@ -215,7 +215,7 @@ class LocalEngine:
         self._encoder = encoder
         self._threads = threads
 
-    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+    def announce(self, parts: Iterable[list[Work]]) -> int:
         """See `Engine`; it does not work ahead."""
         return 0
 

@@ -143,7 +143,7 @@ class Listener(LocalEngine):
         self._wanted = wanted
         self.heard: list[list[Work]] = []
 
-    def announce(self, parts: Iterable[list[Work]], store: EmbeddingStore) -> int:
+    def announce(self, parts: Iterable[list[Work]]) -> int:
         self.heard = list(islice(parts, self._wanted))
         return len(self.heard)
 
