@@ -117,12 +117,30 @@ def rays_own(folder: Path, clip: Clip, batch: int, few: int, many: int) -> tuple
     return driver / (many - few), (total - driver) / (many - few)
 
 
-def measure(checkpoint: Path, ten_s: Sequence[Clip], short: Sequence[Clip], folder: Path, small: bool) -> Results:
+def rays_idle(folder: Path, clip: Clip, workers: int, seconds: float) -> float:
+    """CPUs that all processes of a run use while its actors sleep, the driver's included: the difference of two runs of some
+    batches, with and without the sleep.
+
+    Args:
+        workers: actors, one for each node, as the scaling is measured.
+        seconds: how long an actor sleeps for each of its four batches.
+    """
+    clips = fakes(clip, 4 * workers)
+    awake, asleep = (
+        run(Run(workers, clips, None, folder, nodes=True, batch_size=1, asleep=some)) for some in (0.0, seconds)
+    )
+    return max(0.0, asleep.cpu_seconds - awake.cpu_seconds) / (asleep.seconds - awake.seconds)
+
+
+def measure(
+    checkpoint: Path, ten_s: Sequence[Clip], short: Sequence[Clip], folder: Path, workers: Sequence[int], small: bool
+) -> Results:
     """All of it.
 
     Args:
         ten_s: clips of 10 s, as AudioSet's.
         short: clips as those that the scaling is measured with.
+        workers: counts of workers that it is measured with.
         small: few turns: to see that it works.
     """
     import torch
@@ -149,6 +167,8 @@ def measure(checkpoint: Path, ten_s: Sequence[Clip], short: Sequence[Clip], fold
         driver, others = rays_own(folder, short[0], size, few, many)
         found[f"costs.ray_driver_batch_{size}"] = max(0.0, driver - size * number(found, "costs.driver_clip"))
         found[f"costs.ray_others_batch_{size}"] = max(0.0, others - spread.mean)
+    for count in workers:
+        found[f"costs.ray_idle_{count}"] = rays_idle(folder, short[0], count, 1.0 if small else 15.0)
     return found
 
 

@@ -1,6 +1,6 @@
 """The embedding stage on Ray beside this process, over several workers, and simulated on a cluster of GPUs.
 
-    python -m benchmarks.scale                                   everything, about 40 minutes on two quiet cores
+    python -m benchmarks.scale                                   everything, about three hours on two quiet cores
     python -m benchmarks.scale --only overhead --turns 1         a part
     python -m benchmarks.scale --only scaling --workers 1,2,4,8 --address auto --folder /shared    on a cluster
     python -m benchmarks.scale_report                            the plot and the tables of docs/scale.md
@@ -30,7 +30,9 @@ from benchmarks.timing import DisagreementError, chosen_parts, machine, middle, 
 from fa_assets.demo.weights import make_demo_checkpoint
 from fa_assets.panns.embed_clips import Clip
 
-PARTS = ("overhead", "scaling", "costs", "simulation")
+ON_CPUS = {"overhead": 1, "spare": 2, "mixed": 2}
+"""The parts that compare Ray on one worker with this process: the CPUs that everything of a run is bound to."""
+PARTS = (*ON_CPUS, "scaling", "costs", "simulation")
 TOLERANCE = 1e-6
 """Of the largest value: how far embeddings may be apart that were computed on other engines."""
 SHORT_S = (0.5, 3.0)
@@ -61,10 +63,14 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: %(default)s)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/scale.json"), help="what is there is added to")
     parser.add_argument("--turns", type=int, default=3, help="of what is compared (default: %(default)s)")
-    parser.add_argument("--short", type=int, default=2000, help="short clips of `overhead` (default: %(default)s)")
-    parser.add_argument("--mixed", type=int, default=150, help="clips of the demo's mix there (default: %(default)s)")
+    parser.add_argument(
+        "--short", type=int, default=2000, help="clips of `overhead`, `spare` and `mixed` (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mixed", type=int, default=150, help="clips of the demo's mix in `overhead` (default: %(default)s)"
+    )
     parser.add_argument("--clips", type=int, default=800, help="short clips of `scaling` (default: %(default)s)")
-    parser.add_argument("--workers", default="1,2", help="worker counts of `scaling` (default: %(default)s)")
+    parser.add_argument("--workers", default="1,2", help="worker counts of `scaling`, `costs` (default: %(default)s)")
     parser.add_argument("--address", help="of a cluster that runs; by default one is made, of a node for each worker")
     parser.add_argument("--folder", type=Path, help="where to work; with --address one that all nodes see")
     parser.add_argument("--small", action="store_true", help="tiny sizes: to see that it works, not how fast")
@@ -100,48 +106,51 @@ def measure(part: str, options: argparse.Namespace, folder: Path, results: Resul
     checkpoint = folder.parent / "demo-cnn14.pth"
     make_demo_checkpoint(checkpoint)
     source = demo_clips(folder / "demo", 80)
-    if part == "overhead":
-        found = overhead(
-            "short", pieces(source, folder / "short", options.short, *SHORT_S), options, checkpoint, folder
-        )
-        if options.mixed:
-            mixed = demo_clips(folder / "mixed", options.mixed, seed=7)
-            found |= overhead("mixed", mixed, options, checkpoint, folder)
+    if part in ON_CPUS:
+        found = {}
+        if part != "mixed":
+            short = pieces(source, folder / "short", options.short, *SHORT_S)
+            found |= overhead(f"{part}.short", short, options, checkpoint, folder, ON_CPUS[part])
+        if part != "spare" and options.mixed:
+            mixed = demo_clips(folder / "mixed", options.mixed if part == "overhead" else options.short, seed=7)
+            found |= overhead(f"{part}.mixed", mixed, options, checkpoint, folder, ON_CPUS[part])
     elif part == "scaling":
         found = scaling(pieces(source, folder / "short", options.clips, *SHORT_S), options, checkpoint, folder)
     else:
         ten_s = audioset_like(source, folder / "ten_s", 3 if options.small else 64)
         short = pieces(source, folder / "short", 3 if options.small else 200, *SHORT_S)
-        found = costs.measure(checkpoint, ten_s, short, folder, options.small)
+        found = costs.measure(checkpoint, ten_s, short, folder, worker_counts(options), options.small)
     return about | found | {f"{part}.machine.load_after": os.getloadavg()[0]}
 
 
-def overhead(name: str, clips: list[Clip], options: argparse.Namespace, checkpoint: Path, folder: Path) -> Results:
-    """Ray with one worker against this process, everything on one CPU; what the shortest clip takes is the start."""
+def overhead(
+    key: str, clips: list[Clip], options: argparse.Namespace, checkpoint: Path, folder: Path, cpus: int
+) -> Results:
+    """Ray with one worker against this process, everything on so many CPUs; what the shortest clip takes is the start."""
     shortest = [min(clips, key=lambda clip: clip.n_samples)]
     runs: dict[str, list[Outcome]] = {"local": [], "ray": [], "local start": [], "ray start": []}
     for turn in range(options.turns):
         for workers, engine in ((0, "local"), (1, "ray")):
-            runs[f"{engine} start"].append(run(Run(workers, shortest, checkpoint, folder)))
-            runs[engine].append(run(Run(workers, clips, checkpoint, folder)))
+            runs[f"{engine} start"].append(run(Run(workers, shortest, checkpoint, folder, cpus=cpus)))
+            runs[engine].append(run(Run(workers, clips, checkpoint, folder, cpus=cpus)))
             print(f"  turn {turn}, {engine}: {runs[engine][-1].seconds:.1f} s", file=sys.stderr)
     require_agreement(runs["local"] + runs["ray"])
-    found: Results = {f"overhead.{name}.clips": float(len(clips))}
-    found[f"overhead.{name}.seconds_of_sound"] = float(sum(clip.n_samples for clip in clips) / 32_000)
+    found: Results = {f"{key}.clips": float(len(clips))}
+    found[f"{key}.seconds_of_sound"] = float(sum(clip.n_samples for clip in clips) / 32_000)
     for measure in ("seconds", "cpu_seconds"):
-        took = {key: np.array([getattr(outcome, measure) for outcome in some]) for key, some in runs.items()}
+        took = {what: np.array([getattr(outcome, measure) for outcome in some]) for what, some in runs.items()}
         rest = {engine: took[engine] - took[f"{engine} start"] for engine in ("local", "ray")}
-        for key, values in took.items():
-            found[f"overhead.{name}.{key.replace(' ', '_')}_{measure}"] = middle(list(values))
-        found[f"overhead.{name}.ratio_{measure}"] = middle(list(took["ray"] / took["local"]))
-        found[f"overhead.{name}.ratio_without_start_{measure}"] = middle(list(rest["ray"] / rest["local"]))
+        for what, values in took.items():
+            found[f"{key}.{what.replace(' ', '_')}_{measure}"] = middle(list(values))
+        found[f"{key}.ratio_{measure}"] = middle(list(took["ray"] / took["local"]))
+        found[f"{key}.ratio_without_start_{measure}"] = middle(list(rest["ray"] / rest["local"]))
     return found
 
 
 def scaling(clips: list[Clip], options: argparse.Namespace, checkpoint: Path, folder: Path) -> Results:
     """The same clips over more workers, and as many for each worker; the start, what the shortest clip takes, left out."""
     shortest = [min(clips, key=lambda clip: clip.n_samples)]
-    counts = sorted({int(count) for count in options.workers.split(",")})
+    counts = worker_counts(options)
     share = len(clips) // counts[-1]
     jobs = sorted({(count, size) for count in counts for size in (len(clips), share * count)})
     seconds: dict[tuple[int, int], list[float]] = {job: [] for job in jobs}
@@ -170,6 +179,10 @@ def scaling(clips: list[Clip], options: argparse.Namespace, checkpoint: Path, fo
         found[f"scaling.weak.{count}.efficiency"] = middle(list(alone_weak / weak))
     found["scaling.lengths_s"] = [clip.n_samples / 32_000 for clip in clips]
     return found
+
+
+def worker_counts(options: argparse.Namespace) -> list[int]:
+    return sorted({int(count) for count in options.workers.split(",")})
 
 
 def require_agreement(outcomes: list[Outcome]) -> None:
@@ -210,7 +223,10 @@ def _simulated(key: str, cluster: Assumed, measured: Measured) -> Results:
 
 
 def predictions(results: Results) -> Results:
-    """Seconds that the simulation gives for the measured runs of `scaling`, from the measured costs alone."""
+    """Seconds that the simulation gives for the measured runs of `scaling`, from the measured costs alone.
+
+    What Ray's processes use while they wait is taken from each CPU all the time.
+    """
     lengths, counts = numbers(results, "scaling.lengths_s"), numbers(results, "scaling.workers")
     short = costs.measured(results, batch=32)
     decode = Spread(numbers(results, "costs.decode_short_clip.quantiles")).mean
@@ -218,6 +234,9 @@ def predictions(results: Results) -> Results:
     embed = [number(results, f"costs.embed_crop_of_{length:g}_s") for length in costs.LENGTHS_S]
     found: Results = {}
     for count in map(int, counts):
+        if f"costs.ray_idle_{count}" not in results:
+            continue
+        left = 1 - number(results, f"costs.ray_idle_{count}") / count
         for kind, size in (("strong", len(lengths)), ("weak", share * count)):
             batches = []
             for first in range(0, size, 32):
@@ -225,7 +244,7 @@ def predictions(results: Results) -> Results:
                 actor = float(np.interp(some, costs.LENGTHS_S, embed).sum()) + short.append_batch.mean
                 actor += short.copy_clip * sum(some) / 10
                 batches.append((short.driver_batch, len(some) * decode + short.node_batch, actor))
-            predicted = on_cpus(count, batches, size * short.driver_clip)
+            predicted = on_cpus(count, batches, size * short.driver_clip) / left
             actual = number(results, f"scaling.{kind}.{count}.seconds")
             found[f"simulation.predicted.{kind}.{count}.seconds"] = predicted
             found[f"simulation.predicted.{kind}.{count}.over_measured"] = predicted / actual

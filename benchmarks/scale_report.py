@@ -30,16 +30,22 @@ def table(header: str, rows: Sequence[Sequence[str]]) -> str:
 
 def overhead(found: Results) -> str:
     rows = []
-    for name, words in (("short", "clips of 0.5 to 3 s"), ("mixed", "the demo's mix, 0.3 to 25 s")):
-        key = f"overhead.{name}"
+    for key, cpus, words in (
+        ("overhead.short", "one", "clips of 0.5 to 3 s"),
+        ("overhead.mixed", "one", "the demo's mix, 0.3 to 25 s"),
+        ("spare.short", "two", "clips of 0.5 to 3 s"),
+        ("mixed.mixed", "two", "the demo's mix, 0.3 to 25 s"),
+    ):
         if f"{key}.clips" not in found:
             continue
         for measure, said in (("seconds", "wall clock"), ("cpu_seconds", "CPU, all processes")):
             times = [number(found, f"{key}.{run}_{measure}") for run in ("local", "ray", "local_start", "ray_start")]
             rest, whole = (number(found, f"{key}.{ratio}_{measure}") for ratio in ("ratio_without_start", "ratio"))
             clips = f"{number(found, f'{key}.clips'):,.0f} {words}"
-            rows.append([clips, said, *(f"{time:.1f} s" for time in times), f"{rest - 1:+.1%}", f"{whole - 1:+.1%}"])
-    return table("clips | measure | local | Ray | start, local | start, Ray | overhead after the start | with it", rows)
+            seconds = [f"{time:.1f} s" for time in times]
+            rows.append([clips, cpus, said, *seconds, f"{rest - 1:+.1%}", f"{whole - 1:+.1%}"])
+    columns = "clips | CPUs | measure | local | Ray | start, local | start, Ray | overhead after the start | with it"
+    return table(columns, rows)
 
 
 def scaling(found: Results) -> str:
@@ -88,6 +94,15 @@ def measured_costs(found: Results) -> str:
         ["the driver, a batch of 64 on its way", ms("ray_driver_batch_64"), "`ray_driver_batch_64`"],
         ["Ray's other processes, the same", ms("ray_others_batch_64"), "`ray_others_batch_64`"],
         ["the driver, a clip before and after", ms("driver_clip"), "`driver_clip`"],
+        *(
+            [
+                f"all of Ray while {name.removeprefix('costs.ray_idle_')} actors sleep",
+                f"{number(found, name):.1%} of a CPU",
+                f"`{name}`",
+            ]
+            for name in sorted(found)
+            if name.startswith("costs.ray_idle_")
+        ),
         [
             "bytes of a clip's file",
             f"{number(found, 'costs.file_bytes_10_s_clip') / 1e6:.2f} MB",
@@ -129,15 +144,16 @@ def what_if(found: Results) -> str:
 
 def machine(found: Results) -> str:
     parts = [part for part in PARTS if f"{part}.machine.load" in found]
-    loads = ", ".join(
-        f"{part} {number(found, f'{part}.machine.load'):.1f} before and {number(found, f'{part}.machine.load_after'):.1f} after"
+    loads = "; ".join(
+        f"{part} {number(found, f'{part}.turns'):g}, {number(found, f'{part}.machine.load'):.1f} and "
+        f"{number(found, f'{part}.machine.load_after'):.1f}"
         for part in parts
     )
     first = parts[0]
     return (
         f"Measured on {number(found, f'{first}.machine.cpus'):g} CPUs ({found[f'{first}.machine.processor']}), Python "
-        f"{found[f'{first}.machine.python']}, torch {found[f'{first}.machine.torch']}, Ray {found[f'{first}.machine.ray']}; "
-        f"{number(found, f'{first}.turns'):g} turns. Load average: {loads}."
+        f"{found[f'{first}.machine.python']}, torch {found[f'{first}.machine.torch']}, Ray {found[f'{first}.machine.ray']}. "
+        f"Turns, and the load average before and after: {loads}."
     )
 
 

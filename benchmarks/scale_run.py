@@ -1,8 +1,8 @@
 """One embedding of some clips into an empty store, in a process of its own, by this process or on Ray.
 
 `python -m benchmarks.scale_run REQUEST` takes a pickled `Run` from a file and prints a JSON object. On Linux everything that
-computes is bound to as many CPUs as there are workers: a worker is one CPU, with all that decodes, embeds, stores and
-plans on it, so that one worker is not helped by a CPU that is counted to nobody.
+computes is bound to as many CPUs as there are workers, unless more are asked for: a worker is one CPU, with all that decodes,
+embeds, stores and plans on it, so that one worker is not helped by a CPU that is counted to nobody.
 """
 
 import hashlib
@@ -37,11 +37,13 @@ class Run:
         workers: actors on Ray, one for each node of one CPU; 0 is this process with one thread.
         clips: what is embedded, under the scheme mc5.
         checkpoint: the weights; none for `NoEncoder` and `no_decode`, which leave what Ray itself costs.
+        asleep: seconds that `NoEncoder` sleeps for each batch.
         folder: the store is made in it; where `address` is given, one that all nodes see.
         address: of a cluster that runs; None makes one of this machine.
         nodes: the one that is made has a node for each worker and is there before the time is taken; else it is what the engine
             starts by itself, for one worker.
         batch_size: crops of a batch; by default as on a CPU.
+        cpus: how many the run is bound to; None is one for each worker.
     """
 
     workers: int
@@ -51,6 +53,8 @@ class Run:
     address: str | None = None
     nodes: bool = False
     batch_size: int | None = None
+    cpus: int | None = None
+    asleep: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class NoEncoder:
-    """Embeds nothing, in no time; its own factory."""
+    """Embeds nothing, in no time or asleep for some seconds a batch; its own factory."""
 
     batch_size: int = 32
+    seconds: float = 0.0
 
     def __call__(self) -> "NoEncoder":
         return self
 
     def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
+        time.sleep(self.seconds)
         return np.zeros((len(crops), 2048), np.float32)
 
 
@@ -112,7 +118,7 @@ def _engine(what: Run, sha1: str, address: str | None) -> Iterator[Engine]:
     if not what.workers:
         yield LocalEngine(lambda: load_encoder(what.checkpoint, sha1, "cpu", "fp32", None), threads=1)
         return
-    encoder: Encoder | EncoderRecipe = NoEncoder()
+    encoder: Encoder | EncoderRecipe = NoEncoder(seconds=what.asleep)
     decode: Decode = no_decode
     if what.checkpoint:
         encoder = EncoderRecipe(what.checkpoint, sha1, "cpu", "fp32", None, encoder_fingerprint(sha1, "fp32"))
@@ -129,8 +135,8 @@ def _cluster(what: Run) -> Iterator[str | None]:
         yield what.address
         return
     count = max(1, what.workers)
-    cpus = _bindable(count)
-    _bind(cpus[:count])
+    cpus = _bindable(what.cpus or count)
+    _bind(cpus[: what.cpus or count])
     if not what.nodes:
         yield None
         return
@@ -152,7 +158,7 @@ def _bindable(count: int) -> list[int]:
     """The CPUs to bind to; none where that cannot be done."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     if len(cpus) < count:
-        print(f"{count} workers and {len(cpus)} CPUs to bind them to: nothing is bound", file=sys.stderr)
+        print(f"{count} CPUs are to be bound to, and there are {len(cpus)}: nothing is bound", file=sys.stderr)
         return []
     return cpus
 

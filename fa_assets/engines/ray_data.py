@@ -69,13 +69,14 @@ class RayOptions:
 
 @dataclass(frozen=True)
 class _Share:
-    """What of the cluster is used: see `RayOptions`."""
+    """What of the cluster is used, see `RayOptions`; and how many tasks decode at once, None for as many as it has room for."""
 
     actor_gpus: float
     actor_cpus: float
     decode_cpus: float
     min_actors: int
     max_actors: int
+    decoders: int | None
 
 
 class RayEngine:
@@ -257,6 +258,8 @@ class RayEngine:
         _quiet()
         rows = [batch_row(number, parts) for number, parts in batches.items()]
         most = min(share.max_actors, len(rows))
+        # Ray Data warns of more tasks at once than there are batches.
+        decoders = None if share.decoders is None else min(share.decoders, len(rows))
         with (
             warnings.catch_warnings()
         ):  # retries are set in a way that Ray 2.64 gives up; pyproject.toml stays below it
@@ -267,6 +270,7 @@ class RayEngine:
                     partial(decode_batch, decode=self._decode),
                     batch_size=1,
                     batch_format="pyarrow",
+                    compute=ray.data.TaskPoolStrategy(size=decoders),
                     num_cpus=share.decode_cpus,
                     max_retries=_RETRIES,
                 )
@@ -338,7 +342,9 @@ def share_of(options: RayOptions, device: str, cpus: float, gpus: float) -> _Sha
         )
     fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
     most = options.max_actors or max(1, fit)
-    return _Share(actor_gpus, actor_cpus, decode_cpus, min(options.min_actors, most), most)
+    # On CPUs one decoder is more than an actor can follow, and each one more is a process that imports everything.
+    decoders = None if actor_gpus or options.decode_cpus else most
+    return _Share(actor_gpus, actor_cpus, decode_cpus, min(options.min_actors, most), most, decoders)
 
 
 def _quiet() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import scale
+from benchmarks import costs, scale
 from benchmarks.costs import Results
 from benchmarks.cpu_time import run_and_watch
 from benchmarks.scale_report import TABLES, draw, filled
@@ -56,14 +56,38 @@ def test_ratios_are_medians_and_none_is_given_where_embeddings_differ(
 
     monkeypatch.setattr(scale, "run", pretended)
     clips, options = [Clip(str(i), tmp_path, str(i), 32_000, 64_000) for i in range(4)], Namespace(turns=3)
-    found = scale.overhead("short", clips, options, tmp_path, tmp_path)
+    found = scale.overhead("overhead.short", clips, options, tmp_path, tmp_path, cpus=1)
     assert found["overhead.short.seconds_of_sound"] == 8.0
     assert found["overhead.short.ratio_without_start_seconds"] == pytest.approx(1.1)
     assert found["overhead.short.ratio_seconds"] == pytest.approx(14 / 11)
     assert found["overhead.short.ray_start_cpu_seconds"] == 6.0
     off, seconds = 1e-5, iter([1.0] * 12)
     with pytest.raises(DisagreementError, match="differ by 1"):
-        scale.overhead("short", clips, options, tmp_path, tmp_path)
+        scale.overhead("overhead.short", clips, options, tmp_path, tmp_path, cpus=1)
+
+
+def test_what_ray_uses_while_it_waits_is_the_cpu_time_that_sleeping_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pretended(what: Run) -> Outcome:
+        assert (what.workers, len(what.clips), what.checkpoint, what.nodes) == (2, 8, None, True)
+        slept = 4 * what.asleep
+        return Outcome(20 + slept, 30 + 0.25 * slept, 3.0, np.empty(0))
+
+    monkeypatch.setattr(costs, "run", pretended)
+    clip = Clip("0", tmp_path, "0", 32_000, 64_000)
+    assert costs.rays_idle(tmp_path, clip, workers=2, seconds=15.0) == pytest.approx(0.25)
+
+
+def test_what_ray_uses_while_it_waits_is_taken_from_each_cpu_of_the_simulated_runs(found: Results) -> None:
+    alone = scale.predictions(found | {"costs.ray_idle_1": 0.0, "costs.ray_idle_2": 0.0})
+    beside = scale.predictions(found | {"costs.ray_idle_1": 0.2, "costs.ray_idle_2": 0.2})
+    for kind in ("strong", "weak"):
+        key = f"simulation.predicted.{kind}"
+        assert beside[f"{key}.1.seconds"] == pytest.approx(alone[f"{key}.1.seconds"] / 0.8)
+        assert beside[f"{key}.2.seconds"] == pytest.approx(alone[f"{key}.2.seconds"] / 0.9)
+    unknown = {name: value for name, value in found.items() if not name.startswith("costs.ray_idle")}
+    assert scale.predictions(unknown) == {}
 
 
 def test_the_results_that_are_kept_give_the_simulation_and_the_tables_that_are_kept(

@@ -44,21 +44,21 @@ def test_clips_stay_whole_in_batches_of_eight_unless_they_are_larger(
 
 
 @pytest.mark.parametrize(
-    ("options", "device", "cpus", "gpus", "actors", "gpus_each"),
+    ("options", "device", "cpus", "gpus", "actors", "gpus_each", "decoders"),
     [
-        (RayOptions(), "auto", 8, 0, 8, 0),
-        (RayOptions(), "auto", 16, 4, 4, 1),
-        (RayOptions(), "cpu", 16, 4, 16, 0),
-        (RayOptions(actor_gpus=0.5), "cuda", 16, 4, 8, 0.5),
-        (RayOptions(actor_cpus=3, decode_cpus=1), "auto", 8, 0, 2, 0),
-        (RayOptions(max_actors=3, min_actors=5), "auto", 8, 0, 3, 0),
+        (RayOptions(), "auto", 8, 0, 8, 0, 8),
+        (RayOptions(), "auto", 16, 4, 4, 1, None),
+        (RayOptions(), "cpu", 16, 4, 16, 0, 16),
+        (RayOptions(actor_gpus=0.5), "cuda", 16, 4, 8, 0.5, None),
+        (RayOptions(actor_cpus=3, decode_cpus=1), "auto", 8, 0, 2, 0, None),
+        (RayOptions(max_actors=3, min_actors=5), "auto", 8, 0, 3, 0, 3),
     ],
 )
 def test_the_pool_is_as_large_as_the_cluster_has_room_for(
-    options: RayOptions, device: str, cpus: float, gpus: float, actors: int, gpus_each: float
+    options: RayOptions, device: str, cpus: float, gpus: float, actors: int, gpus_each: float, decoders: int | None
 ) -> None:
     share = share_of(options, device, cpus, gpus)
-    assert (share.max_actors, share.actor_gpus) == (actors, gpus_each)
+    assert (share.max_actors, share.actor_gpus, share.decoders) == (actors, gpus_each, decoders)
     assert share.min_actors <= share.max_actors
 
 
