@@ -32,9 +32,9 @@ def overhead(found: Results) -> str:
     rows = []
     for key, cpus, words in (
         ("overhead.short", "one", "clips of 0.5 to 3 s"),
-        ("overhead.mixed", "one", "the demo's mix, 0.3 to 25 s"),
+        ("overhead.mixed", "one", "of the demo's mix, 0.3 to 25 s"),
         ("spare.short", "two", "clips of 0.5 to 3 s"),
-        ("mixed.mixed", "two", "the demo's mix, 0.3 to 25 s"),
+        ("mixed.mixed", "two", "of the demo's mix, 0.3 to 25 s"),
     ):
         if f"{key}.clips" not in found:
             continue
@@ -96,7 +96,7 @@ def measured_costs(found: Results) -> str:
         ["the driver, a clip before and after", ms("driver_clip"), "`driver_clip`"],
         *(
             [
-                f"all of Ray while {name.removeprefix('costs.ray_idle_')} actors sleep",
+                f"all of Ray while its actors sleep, workers: {name.removeprefix('costs.ray_idle_')}",
                 f"{number(found, name):.1%} of a CPU",
                 f"`{name}`",
             ]
