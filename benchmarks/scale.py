@@ -107,13 +107,18 @@ def measure(part: str, options: argparse.Namespace, folder: Path, results: Resul
     make_demo_checkpoint(checkpoint)
     source = demo_clips(folder / "demo", 80)
     if part in ON_CPUS:
-        found = {}
-        if part != "mixed":
-            short = pieces(source, folder / "short", options.short, *SHORT_S)
-            found |= overhead(f"{part}.short", short, options, checkpoint, folder, ON_CPUS[part])
-        if part != "spare" and options.mixed:
-            mixed = demo_clips(folder / "mixed", options.mixed if part == "overhead" else options.short, seed=7)
-            found |= overhead(f"{part}.mixed", mixed, options, checkpoint, folder, ON_CPUS[part])
+        found, cpus = {}, ON_CPUS[part]
+        short_clips, mixed_clips = {
+            "overhead": (options.short, options.mixed),
+            "spare": (options.short, 0),
+            "mixed": (0, options.short),
+        }[part]
+        if short_clips:
+            short = pieces(source, folder / "short", short_clips, *SHORT_S)
+            found |= overhead(f"{part}.short", short, options, checkpoint, folder, cpus)
+        if mixed_clips:
+            mixed = demo_clips(folder / "mixed", mixed_clips, seed=7)
+            found |= overhead(f"{part}.mixed", mixed, options, checkpoint, folder, cpus)
     elif part == "scaling":
         found = scaling(pieces(source, folder / "short", options.clips, *SHORT_S), options, checkpoint, folder)
     else:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import costs
 from benchmarks.costs import Results, number, numbers
-from benchmarks.scale import GPUS, PARTS, RATES, WHAT_IF
+from benchmarks.scale import GPUS, ON_CPUS, PARTS, RATES, WHAT_IF
 from benchmarks.simulation import Spread, what_is_assumed
 
 HERE = Path(__file__).parent
@@ -30,20 +31,17 @@ def table(header: str, rows: Sequence[Sequence[str]]) -> str:
 
 def overhead(found: Results) -> str:
     rows = []
-    for key, cpus, words in (
-        ("overhead.short", "one", "clips of 0.5 to 3 s"),
-        ("overhead.mixed", "one", "of the demo's mix, 0.3 to 25 s"),
-        ("spare.short", "two", "clips of 0.5 to 3 s"),
-        ("mixed.mixed", "two", "of the demo's mix, 0.3 to 25 s"),
-    ):
+    kinds = {"short": "clips of 0.5 to 3 s", "mixed": "of the demo's mix, 0.3 to 25 s"}
+    for part, kind in product(ON_CPUS, kinds):
+        key = f"{part}.{kind}"
         if f"{key}.clips" not in found:
             continue
         for measure, said in (("seconds", "wall clock"), ("cpu_seconds", "CPU, all processes")):
             times = [number(found, f"{key}.{run}_{measure}") for run in ("local", "ray", "local_start", "ray_start")]
             rest, whole = (number(found, f"{key}.{ratio}_{measure}") for ratio in ("ratio_without_start", "ratio"))
-            clips = f"{number(found, f'{key}.clips'):,.0f} {words}"
+            clips = f"{number(found, f'{key}.clips'):,.0f} {kinds[kind]}"
             seconds = [f"{time:.1f} s" for time in times]
-            rows.append([clips, cpus, said, *seconds, f"{rest - 1:+.1%}", f"{whole - 1:+.1%}"])
+            rows.append([clips, str(ON_CPUS[part]), said, *seconds, f"{rest - 1:+.1%}", f"{whole - 1:+.1%}"])
     columns = "clips | CPUs | measure | local | Ray | start, local | start, Ray | overhead after the start | with it"
     return table(columns, rows)
 

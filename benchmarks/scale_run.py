@@ -135,8 +135,9 @@ def _cluster(what: Run) -> Iterator[str | None]:
         yield what.address
         return
     count = max(1, what.workers)
-    cpus = _bindable(what.cpus or count)
-    _bind(cpus[: what.cpus or count])
+    bound = what.cpus or count
+    cpus = _bindable(bound)
+    _bind(cpus[:bound])
     if not what.nodes:
         yield None
         return
