@@ -21,7 +21,8 @@ import numpy as np
 
 from benchmarks.cpu_time import run_and_watch
 from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
-from fa_assets.engines.ray_data import RayEngine, RayOptions
+from fa_assets.engines.ray_data import RayEngine
+from fa_assets.engines.share import RayOptions
 from fa_assets.engines.workers import Decode, EncoderRecipe
 from fa_assets.panns.embed_clips import Clip, Encoder, Engine, LocalEngine, decode_crops, embed_clips_on
 from fa_assets.panns.encoder import encoder_fingerprint

@@ -75,7 +75,8 @@ class Settings(BaseSettings):
     )
     ray_address: str | None = Field(
         default=None,
-        description="The Ray cluster that this machine is a node of: auto, or HOST:PORT. "
+        description="The Ray cluster that this machine is a node of: auto, or HOST:PORT; or any cluster, through Ray's client: "
+        "ray://HOST:10001. "
         "Default: one of this machine alone, started and stopped by the run.",
     )
     ray_actor_gpus: float | None = Field(
@@ -160,16 +161,6 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
         return name
-
-    @field_validator("ray_address")
-    @classmethod
-    def _no_ray_client(cls, address: str | None) -> str | None:
-        if (address or "").startswith("ray://"):
-            raise ValueError(
-                "Ray Data does not stream through Ray's client; make this machine a node of the cluster, with "
-                "`ray start --address=HOST:6379 --num-cpus=0 --num-gpus=0`, and set auto"
-            )
-        return address
 
     @field_validator("dataset", "local")
     @classmethod

@@ -3,7 +3,6 @@
 import ast
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import fa_assets
+from fa_assets_tests.ports import free_port
 
 PACKAGE = Path(fa_assets.__file__).parent
 CHECKOUT = PACKAGE.parent
@@ -76,9 +76,7 @@ def test_dg_loads_the_definitions_without_warnings_of_ours(
 def test_the_webserver_serves_the_workspace_without_warnings(
     dagster_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = tmp_path / "log"
     webserver = Path(sys.executable).with_name("dagster-webserver")
     with log.open("w") as output:

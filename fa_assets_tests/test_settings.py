@@ -53,12 +53,6 @@ def test_values_that_do_not_fit_are_all_named(monkeypatch: pytest.MonkeyPatch) -
     assert "FA_BATCH_SIZE='many'" in str(caught.value)
 
 
-def test_an_address_of_rays_client_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FA_RAY_ADDRESS", "ray://head:10001")
-    with pytest.raises(UserError, match=r"FA_RAY_ADDRESS='ray://head:10001': .*ray start --address=HOST:6379"):
-        load_settings()
-
-
 @pytest.mark.parametrize(
     ("source", "shown"),
     [

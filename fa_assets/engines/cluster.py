@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _OURS = "local"
 _ANSWER_S = 20.0
 _END_S = 5.0
+_TRIES = 3
 _SERVERS = {"gcs_server", "raylet"}
 _UNWATCHED = {"enable_metrics_collection": False, "task_events_report_interval_ms": 0, "enable_timeline": False}
 """Metrics and the history of tasks are for a dashboard, which a Ray of ours has not: without them its dozen processes take a
@@ -67,8 +68,8 @@ def connected(address: str | None) -> Iterator[None]:
     """This process is a driver of a Ray cluster.
 
     Args:
-        address: ``auto`` or ``HOST:PORT``, of a cluster that this machine is a node of; None starts a cluster of this
-            machine alone, which ends with the context.
+        address: ``auto`` or ``HOST:PORT``, of a cluster that this machine is a node of; ``ray://HOST:PORT``, of any cluster
+            that runs Ray's client server; None starts a cluster of this machine alone, which ends with the context.
 
     Raises:
         UserError: Ray is not installed, or no cluster answers.
@@ -86,7 +87,7 @@ def connected(address: str | None) -> Iterator[None]:
         try:
             _require_answer(address)
             with _signals_in_order(held=address is None):
-                ray.init(address=address or _OURS, log_to_driver=False, logging_level=logging.ERROR, **own)
+                _init(address or _OURS, own)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise _trouble(address, error) from error
         yield
@@ -95,6 +96,21 @@ def connected(address: str | None) -> Iterator[None]:
             ray.shutdown()
         finally:
             _end(_servers() - others)
+
+
+def _init(address: str, own: dict[str, Any]) -> None:
+    """Connect or start, more than once where the client's server does not get its process for us started: it forks with threads
+    in gRPC, and that ends badly now and then (Ray's issue 63202)."""
+    import ray
+
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except ConnectionAbortedError:
+            if not left:
+                raise
+        else:
+            return
 
 
 def _servers() -> "set[psutil.Process]":
@@ -122,8 +138,8 @@ def _end(servers: "set[psutil.Process]") -> None:
 
 
 def _require_answer(address: str | None) -> None:
-    """Raise an OSError where nothing listens at HOST:PORT: Ray itself would wait for minutes."""
-    host, _, port = (address or "").rpartition(":")
+    """Raise an OSError where nothing listens at [ray://]HOST:PORT: Ray itself would wait for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
 
@@ -168,7 +184,8 @@ def _signals_in_order(held: bool) -> Iterator[None]:
 
 def _trouble(address: str | None, error: Exception) -> UserError:
     """Why there is no Ray, and what can be done."""
-    said = next(iter(str(error).splitlines()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = " ".join(dict.fromkeys((lines[0], lines[-1])))
     if address is None:
         return UserError(f"Ray cannot be started here ({said}). FA_ENGINE=local does without it.")
     return UserError(

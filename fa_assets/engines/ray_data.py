@@ -7,20 +7,20 @@ kills the process that decodes it can only be told from a dying node by trying i
 """
 
 import logging
-import pickle
 import socket
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from importlib import metadata
 from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
+from fa_assets.engines.client import is_client, run_on_head
 from fa_assets.engines.cluster import Session, require_ray
+from fa_assets.engines.pipeline import Batches, Pipeline
+from fa_assets.engines.share import RayOptions, Share, share_of
 from fa_assets.engines.stream import Results, Stream
-from fa_assets.engines.workers import Decode, Embedded, Embedder, EncoderRecipe, batch_row, decode_batch, try_to_decode
+from fa_assets.engines.workers import Decode, Embedded, EncoderRecipe, try_to_decode
 from fa_assets.errors import UserError
 from fa_assets.panns.embed_clips import NOTHING_COMPUTED, Encoder, Work, decode_crops
 from fa_assets.panns.encoder import BATCH_SIZES
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 _PASSES = 3
 """How often the batches that came to nothing are tried again, when no clip turns out to be at fault."""
-_RETRIES = 1
-"""How often Ray runs a batch again whose process died."""
 _DEATHS = 2
 """How many processes a clip must kill, alone, before it is called the cause."""
 _MOST_CROPS = 256
@@ -40,43 +38,6 @@ _MOST_CROPS = 256
 _CROPS_AHEAD = 500_000
 """Crops of the parts that go through the cluster in one stream, if it is more than one part: the driver keeps what it knows of
 them, some 200 MB."""
-_MOST_BLOCKS = 10_000
-"""Tasks of a pass at most; with more batches than that, a task has several."""
-_Batches = dict[int, list[Work]]
-"""Batches of clips and their crops, by number."""
-_CPU_SHARE = {"actor": 0.75, "decode": 0.25}
-"""Without GPUs: the parts of one CPU, so that each CPU has a decoder and an actor; decoding takes far less of it."""
-
-
-@dataclass(frozen=True)
-class RayOptions:
-    """What the engine asks of a cluster; None is chosen by what the cluster has.
-
-    Attributes:
-        address: see `connected`.
-        actor_gpus, actor_cpus: of each actor, that is of each copy of the network.
-        decode_cpus: of each decoding task.
-        min_actors, max_actors: the bounds of the pool, which grows and shrinks between them.
-    """
-
-    address: str | None = None
-    actor_gpus: float | None = None
-    actor_cpus: float | None = None
-    decode_cpus: float | None = None
-    min_actors: int = 1
-    max_actors: int | None = None
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What of the cluster is used, see `RayOptions`; and how many tasks decode at once, None for as many as it has room for."""
-
-    actor_gpus: float
-    actor_cpus: float
-    decode_cpus: float
-    min_actors: int
-    max_actors: int
-    decoders: int | None
 
 
 class RayEngine:
@@ -114,10 +75,10 @@ class RayEngine:
         self._decode = decode
         self._session = session or Session(options.address)
         self._keeps_session = session is not None
-        self._share: _Share | None = None
+        self._share: Share | None = None
         self._numbers = count()
         self._announced: list[list[Work]] = []
-        self._ahead: list[_Batches] = []
+        self._ahead: list[Batches] = []
         self._stream = Stream()
         self._seen: list[Embedded] = []
 
@@ -218,7 +179,7 @@ class RayEngine:
             "FA_RAY_MAX_ACTORS or FA_BATCH_SIZE lower. What was finished is kept."
         )
 
-    def _connect(self) -> _Share:
+    def _connect(self) -> Share:
         if self._share is not None:
             return self._share
         self._session.open()
@@ -232,12 +193,12 @@ class RayEngine:
         log.info("Ray with nodes on %s: %s", ", ".join(sorted(hosts)), self._share)
         return self._share
 
-    def _planned(self, work: Sequence[Work], share: _Share) -> _Batches:
+    def _planned(self, work: Sequence[Work], share: Share) -> Batches:
         """The batches of some work, each with a number of its own."""
         size = self._batch_size or BATCH_SIZES["cuda" if share.actor_gpus else "cpu"]
         return {next(self._numbers): parts for parts in plan_batches(work, min(size, _MOST_CROPS))}
 
-    def _sent(self, work: Sequence[Work], wanted: set[CropKey], store: EmbeddingStore, share: _Share) -> _Batches:
+    def _sent(self, work: Sequence[Work], wanted: set[CropKey], store: EmbeddingStore, share: Share) -> Batches:
         """The batches of the work, under way: those of the announced part that has all of its crops, or its own."""
         if self._announced:
             self._ahead = [self._planned(work, share) for work in self._announced]
@@ -251,46 +212,11 @@ class RayEngine:
         self._stream.send(self._run(own, store, share))
         return own
 
-    def _run(self, batches: _Batches, store: EmbeddingStore, share: _Share) -> Results:
-        """Stream batches through the cluster; those whose processes died too often are missing from what it gives."""
-        import ray
+    def _run(self, batches: Batches, store: EmbeddingStore, share: Share) -> Results:
+        pipeline = Pipeline(str(store.root), store.fingerprint, self._encoder, self._decode, share)
+        return run_on_head(pipeline, batches) if is_client() else pipeline.run(batches)
 
-        _quiet()
-        rows = [batch_row(number, parts) for number, parts in batches.items()]
-        most = min(share.max_actors, len(rows))
-        # Ray Data warns of more tasks at once than there are batches.
-        decoders = None if share.decoders is None else min(share.decoders, len(rows))
-        with (
-            warnings.catch_warnings()
-        ):  # retries are set in a way that Ray 2.64 gives up; pyproject.toml stays below it
-            warnings.simplefilter("ignore", DeprecationWarning)
-            dataset = (
-                ray.data.from_items(rows, override_num_blocks=min(len(rows), _MOST_BLOCKS))
-                .map_batches(
-                    partial(decode_batch, decode=self._decode),
-                    batch_size=1,
-                    batch_format="pyarrow",
-                    compute=ray.data.TaskPoolStrategy(size=decoders),
-                    num_cpus=share.decode_cpus,
-                    max_retries=_RETRIES,
-                )
-                .map_batches(
-                    Embedder,
-                    fn_constructor_args=(str(store.root), store.fingerprint, self._encoder),
-                    batch_size=1,
-                    batch_format="pyarrow",
-                    compute=ray.data.ActorPoolStrategy(min_size=min(share.min_actors, most), max_size=most),
-                    num_cpus=share.actor_cpus,
-                    num_gpus=share.actor_gpus,
-                    max_restarts=-1,
-                    max_task_retries=_RETRIES,
-                )
-            )
-        for rows_done in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for row in rows_done["embedded"]:
-                yield pickle.loads(row.as_py())
-
-    def _deadly_clips(self, parts: Iterator[Work], share: _Share) -> dict[str, str]:
+    def _deadly_clips(self, parts: Iterator[Work], share: Share) -> dict[str, str]:
         """Of the clips, those whose decoding kills a process each time it is tried alone, and how."""
         import ray
 
@@ -322,37 +248,3 @@ def plan_batches(work: Sequence[Work], size: int) -> list[list[Work]]:
             batches[-1].append((clip, some))
             room -= len(some)
     return batches
-
-
-def share_of(options: RayOptions, device: str, cpus: float, gpus: float) -> _Share:
-    """What to use of a cluster with so many CPUs and GPUs.
-
-    Raises:
-        UserError: the cluster has not what one actor and one decoder need.
-    """
-    on_gpu = gpus > 0 and device != "cpu"
-    actor_gpus = options.actor_gpus if options.actor_gpus is not None else float(on_gpu or device == "cuda")
-    actor_cpus = options.actor_cpus or (1.0 if actor_gpus else _CPU_SHARE["actor"])
-    decode_cpus = options.decode_cpus or (1.0 if actor_gpus else _CPU_SHARE["decode"])
-    if actor_gpus > gpus or actor_cpus + decode_cpus > cpus:
-        raise UserError(
-            f"The Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and an actor and a decoder need "
-            f"{actor_cpus + decode_cpus:g} and {actor_gpus:g}: add nodes, or set FA_RAY_ACTOR_CPUS, FA_RAY_ACTOR_GPUS, "
-            "FA_RAY_DECODE_CPUS or FA_DEVICE=cpu."
-        )
-    fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
-    most = options.max_actors or max(1, fit)
-    # On CPUs one decoder is more than an actor can follow, and each one more is a process that imports everything.
-    decoders = None if actor_gpus or options.decode_cpus else most
-    return _Share(actor_gpus, actor_cpus, decode_cpus, min(options.min_actors, most), most, decoders)
-
-
-def _quiet() -> None:
-    """Ray Data's own bars and log are not shown: the run's log has its progress; and it goes on without batches that die."""
-    import ray
-
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.max_errored_blocks = -1
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)

@@ -75,7 +75,8 @@ def open_engine(
     if settings.engine == "local":
         yield _Local(encoder.lazy(checkpoint, sha1))
         return
-    from fa_assets.engines.ray_data import RayEngine, RayOptions
+    from fa_assets.engines.ray_data import RayEngine
+    from fa_assets.engines.share import RayOptions
     from fa_assets.engines.workers import EncoderRecipe
     from fa_assets.panns.encoder import encoder_fingerprint
 

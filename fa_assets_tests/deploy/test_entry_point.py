@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fa_assets_tests.deploy.files import DEPLOY, load, need_module
+from fa_assets_tests.ports import free_port
 
 ENTRY_POINT = DEPLOY / "entry_point.sh"
 LOOK = (
@@ -68,9 +68,7 @@ def head() -> Iterator[dict[str, str]]:
     need_module("ray")
     # Sockets want a short path.
     folder = Path(tempfile.mkdtemp(prefix="fa-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

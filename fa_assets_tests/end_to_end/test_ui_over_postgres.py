@@ -4,7 +4,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections import defaultdict
@@ -24,6 +23,7 @@ from fa_assets_tests.deploy.files import DEPLOY, load
 from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
 from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
 from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.ports import free_port
 
 SERVICES = load("docker-compose.yaml")["services"]
 LAUNCH = """
@@ -77,12 +77,6 @@ def running(environment: dict[str, str], log: Path, command: list[str]) -> Itera
         process.wait(10)
 
 
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     programs = require_postgres()
@@ -90,7 +84,7 @@ def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) 
     settings = finished.settings.model_copy(
         update={"storage": folder / "storage", "local": folder / "local", "automation": "stopped"}
     )
-    code, page = free_port(), free_port()
+    code, page = str(free_port()), str(free_port())
     shutil.copy(DEPLOY / "dagster.yaml", folder)
     workspace = load("workspace.yaml")
     workspace["load_from"][0]["grpc_server"].update(host="127.0.0.1", port=int(code))

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fa_assets.settings import Settings
+from fa_assets_tests.ports import free_port
 
 PATIENCE_S = 180.0
 """How long anything may take on a busy machine before a test gives up."""
@@ -61,9 +61,7 @@ def wait_for(what: str, condition: Callable[[], bool]) -> None:
 @contextmanager
 def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
     """`fa-assets ui`, as `make ui` starts it: webserver and daemon, over the instance in the storage folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
     with log.open("w") as output:
         process = subprocess.Popen(

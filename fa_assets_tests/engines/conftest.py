@@ -1,9 +1,18 @@
-"""A Ray cluster of two nodes on this machine, with one CPU each."""
+"""A Ray cluster of two nodes on this machine, with one CPU each, whose head runs Ray's client server; and clips for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+from fa_assets.audio.crops import SCHEMES
+from fa_assets.panns.embed_clips import Clip, embed_clips
+from fa_assets.storage.embedding_store import EmbeddingStore
+from fa_assets_tests.engines.stand_ins import SumEncoder
+from fa_assets_tests.panns.test_embed_clips import make_clip
+from fa_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
@@ -13,6 +22,7 @@ if TYPE_CHECKING:
 def cluster(needs_ray: None) -> Iterator["Cluster"]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "false")  # see docs/cluster.md
         from ray.cluster_utils import Cluster
 
         # A dead node is noticed after 1 s instead of 15.
@@ -22,6 +32,7 @@ def cluster(needs_ray: None) -> Iterator["Cluster"]:
             "include_dashboard": False,
             "object_store_memory": 200_000_000,
             "_system_config": watch,
+            "ray_client_server_port": free_port(),
         }
         cluster = Cluster(initialize_head=True, head_node_args=node)
         try:
@@ -29,3 +40,28 @@ def cluster(needs_ray: None) -> Iterator["Cluster"]:
             yield cluster
         finally:
             cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def client_address(cluster: "Cluster") -> str:
+    """Of the cluster, for those who are no node of it."""
+    return f"ray://127.0.0.1:{cluster.head_node._ray_params.ray_client_server_port}"
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    folder = tmp_path_factory.mktemp("clips")
+    return [make_clip(folder, f"{i}.wav", 0.5 + i / 10 if i % 6 else 11, i) for i in range(24)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddingStore:
+    return EmbeddingStore(tmp_path / "storage", "encoder")
+
+
+@pytest.fixture
+def expected(clips: list[Clip], tmp_path: Path) -> np.ndarray:
+    """The local engine's values of the clips, from `SumEncoder`."""
+    return embed_clips(
+        clips, SCHEMES["mc5"], EmbeddingStore(tmp_path / "local", "encoder"), SumEncoder(tmp_path / "notes")
+    ).vectors

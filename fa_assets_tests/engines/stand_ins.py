@@ -1,13 +1,18 @@
-"""An encoder and decoders that workers of a Ray cluster can make: small, and with the faults that a test asks for."""
+"""An encoder and decoders that workers of a Ray cluster can make: small, and with the faults that a test asks for; and an
+engine with them."""
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fa_assets.engines.ray_data import RayEngine
+from fa_assets.engines.share import RayOptions
+from fa_assets.engines.workers import Decode
 from fa_assets.panns.embed_clips import Clip, decode_crops
 from fa_assets.storage.embedding_store import CropKey
 
@@ -40,3 +45,11 @@ def decode_but_die_of_poison(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
     if clip.fname.startswith("poison"):
         os.abort()
     return decode_crops(clip, keys)
+
+
+@contextmanager
+def engine_at(address: str, folder: Path, seconds: float, decode: Decode = decode_crops) -> Iterator[RayEngine]:
+    """Two actors, batches of 4 crops; `folder`/loads is the encoders' `notes`."""
+    options = RayOptions(address=address, min_actors=2, max_actors=2)
+    with RayEngine(SumEncoder(folder / "loads", seconds), options, batch_size=4, decode=decode) as engine:
+        yield engine

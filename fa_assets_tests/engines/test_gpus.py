@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.engines.ray_data import RayEngine, RayOptions
+from fa_assets.engines.ray_data import RayEngine
+from fa_assets.engines.share import RayOptions
 from fa_assets.panns.embed_clips import embed_clips, embed_clips_on
 from fa_assets.storage.embedding_store import EmbeddingStore
 from fa_assets_tests.engines.stand_ins import SumEncoder

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from fa_assets.engines.cluster import require_ray
-from fa_assets.engines.ray_data import RayOptions, plan_batches, share_of
+from fa_assets.engines.ray_data import plan_batches
+from fa_assets.engines.share import RayOptions, share_of
 from fa_assets.engines.workers import batch_row, decode_batch, samples_of
 from fa_assets.errors import UserError
 from fa_assets.panns.embed_clips import Clip

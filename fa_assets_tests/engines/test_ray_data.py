@@ -2,8 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,51 +11,25 @@ import pytest
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.engines.cluster import Session
-from fa_assets.engines.ray_data import RayEngine, RayOptions
-from fa_assets.engines.workers import Decode, EncoderRecipe
+from fa_assets.engines.ray_data import RayEngine
+from fa_assets.engines.share import RayOptions
+from fa_assets.engines.workers import EncoderRecipe
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.panns.embed_clips import Clip, announce_parts, decode_crops, embed_clips, embed_clips_on
+from fa_assets.panns.embed_clips import Clip, announce_parts, embed_clips, embed_clips_on
 from fa_assets.storage.embedding_store import EmbeddingStore
-from fa_assets_tests.engines.stand_ins import SumEncoder, decode_but_die_of_poison
-from fa_assets_tests.panns.test_embed_clips import make_clip
+from fa_assets_tests.engines.stand_ins import SumEncoder, decode_but_die_of_poison, engine_at
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
 MC5 = SCHEMES["mc5"]
-N_CLIPS = 24
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    folder = tmp_path_factory.mktemp("clips")
-    return [make_clip(folder, f"{i}.wav", 0.5 + i / 10 if i % 6 else 11, i) for i in range(N_CLIPS)]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> EmbeddingStore:
-    return EmbeddingStore(tmp_path / "storage", "encoder")
-
-
-@pytest.fixture
-def expected(clips: list[Clip], tmp_path: Path) -> np.ndarray:
-    return embed_clips(
-        clips, MC5, EmbeddingStore(tmp_path / "local", "encoder"), SumEncoder(tmp_path / "notes")
-    ).vectors
-
-
-@contextmanager
-def engine_on(cluster: "Cluster", folder: Path, seconds: float, decode: Decode = decode_crops) -> Iterator[RayEngine]:
-    options = RayOptions(address=cluster.address, min_actors=2, max_actors=2)
-    with RayEngine(SumEncoder(folder / "loads", seconds), options, batch_size=4, decode=decode) as engine:
-        yield engine
 
 
 def test_both_nodes_work_each_actor_loads_once_and_the_values_are_the_local_ones(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int]] = []
-    with engine_on(cluster, tmp_path, seconds=0.3) as engine:
+    with engine_at(cluster.address, tmp_path, seconds=0.3) as engine:
         result = embed_clips_on(engine, clips, MC5, store, progress=lambda done, total: seen.append((done, total)))
         again = embed_clips_on(engine, clips, MC5, EmbeddingStore(store.root, "encoder"))
     np.testing.assert_array_equal(result.vectors, expected)
@@ -66,7 +38,7 @@ def test_both_nodes_work_each_actor_loads_once_and_the_values_are_the_local_ones
     assert len({node for node, _ in engine.workers}) == 2
     assert len((tmp_path / "loads").read_text().splitlines()) == len(engine.workers) == 2
     assert len(store.shards()) == sum(engine.workers.values())
-    assert (seen[0], seen[-1]) == ((0, N_CLIPS), (N_CLIPS, N_CLIPS))
+    assert (seen[0], seen[-1]) == ((0, len(clips)), (len(clips), len(clips)))
     assert seen == sorted(seen)
     assert len(seen) > 4
     assert engine.environment["engine"] == "ray"
@@ -81,7 +53,7 @@ def test_announced_parts_go_through_one_pool_of_actors_and_a_deadly_clip_of_one_
     parts = [[], poisoned[:6], poisoned[6:12], poisoned[12:]]
     with (
         pytest.raises(BadInputError) as caught,
-        engine_on(cluster, tmp_path, seconds=0.1, decode=decode_but_die_of_poison) as engine,
+        engine_at(cluster.address, tmp_path, seconds=0.1, decode=decode_but_die_of_poison) as engine,
     ):
         assert announce_parts(engine, parts, MC5, store) == len(parts)
         vectors = [embed_clips_on(engine, part, MC5, store).vectors for part in parts[:3]]
@@ -89,7 +61,7 @@ def test_announced_parts_go_through_one_pool_of_actors_and_a_deadly_clip_of_one_
         assert len((tmp_path / "loads").read_text().splitlines()) == 2, "one pool for all parts"
         embed_clips_on(engine, parts[3], MC5, store)
     assert [line.split(":")[0] for line in caught.value.offenders] == ["poison-13.wav"]
-    rest = [i for i in range(N_CLIPS) if i != 13]
+    rest = [i for i in range(len(clips)) if i != 13]
     again = embed_clips(
         [clips[i] for i in rest], MC5, EmbeddingStore(store.root, "encoder"), SumEncoder(tmp_path / "n")
     )
@@ -131,7 +103,7 @@ def test_an_actor_killed_half_way_costs_its_batch(
             killed.append(int((tmp_path / "loads").read_text().split()[0]))
             os.kill(killed[0], signal.SIGKILL)
 
-    with engine_on(cluster, tmp_path, seconds=0.5) as engine:
+    with engine_at(cluster.address, tmp_path, seconds=0.5) as engine:
         result = embed_clips_on(engine, clips, MC5, store, progress=kill_one)
     assert killed
     np.testing.assert_array_equal(result.vectors, expected)
@@ -150,12 +122,12 @@ def test_a_node_killed_half_way_costs_what_it_had_under_way(
             cluster.remove_node(doomed, allow_graceful=False)
 
     try:
-        with engine_on(cluster, tmp_path, seconds=0.5) as engine:
+        with engine_at(cluster.address, tmp_path, seconds=0.5) as engine:
             result = embed_clips_on(engine, clips, MC5, store, progress=kill_node)
     finally:
         cluster.add_node(num_cpus=1, object_store_memory=200_000_000)
     assert killed
-    assert killed[0] < N_CLIPS
+    assert killed[0] < len(clips)
     np.testing.assert_array_equal(result.vectors, expected)
 
 
@@ -166,14 +138,14 @@ def test_a_clip_that_kills_its_decoder_is_named_and_the_others_are_stored(
     missing = replace(clips[3], path=tmp_path / "gone.wav")
     poisoned[3] = missing
     with (
-        engine_on(cluster, tmp_path, seconds=0, decode=decode_but_die_of_poison) as engine,
+        engine_at(cluster.address, tmp_path, seconds=0, decode=decode_but_die_of_poison) as engine,
         pytest.raises(BadInputError) as caught,
     ):
         embed_clips_on(engine, poisoned, MC5, store)
     assert sorted(line.split(":")[0] for line in caught.value.offenders) == ["3.wav", "poison-7.wav"]
     assert "the process that decodes it dies" in str(caught.value)
     assert "no such file on node" in str(caught.value)
-    good = [i for i in range(N_CLIPS) if i not in (3, 7)]
+    good = [i for i in range(len(clips)) if i not in (3, 7)]
     rest = embed_clips([clips[i] for i in good], MC5, EmbeddingStore(store.root, "encoder"), SumEncoder(tmp_path / "n"))
     assert rest.crops_computed == 0
     np.testing.assert_array_equal(rest.vectors, expected[good])
