@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _DRIVERS = 3
 """How many drivers may die."""
+_CLOSE_S = 10.0
 _HEAD = {"node:__internal_head__": 0.001}
 """Which only the head has: a driver there dies with the cluster, not with one of its workers."""
 
@@ -62,12 +63,21 @@ def run_on_head(pipeline: Pipeline, batches: Batches) -> Results:
                 "from there."
             ) from error
         finally:
-            if is_client():  # else the driver ends with the connection
-                ray.kill(driver)
+            _end(driver)
     raise UserError(
         f"What drives the batches on the head of the Ray cluster died {_DRIVERS} times ({said}). See that this version of "
         "fa_assets is installed there, with Ray, and that the head has memory to spare. What was finished is kept."
     )
+
+
+def _end(driver: Any) -> None:
+    """End a driver and what it drives. It is asked first, since Ray Data keeps what a driver that is killed has claimed of the
+    cluster from the next one, for a while."""
+    import ray
+
+    if is_client():  # else it ends with the connection
+        ray.wait([driver.close.remote()], timeout=_CLOSE_S)
+        ray.kill(driver)
 
 
 class _Driver:
@@ -78,3 +88,6 @@ class _Driver:
 
     def next(self) -> "Embedded | None":
         return next(self._results, None)
+
+    def close(self) -> None:
+        self._results.close()

@@ -1,6 +1,7 @@
 """Batches through the nodes: decoded by tasks, embedded and stored by a pool of actors. Ray Data does it."""
 
 import logging
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,9 @@ _RETRIES = 1
 """How often Ray runs a batch again whose process died."""
 _MOST_BLOCKS = 10_000
 """Tasks of a pass at most; with more batches than that, a task has several."""
+_CLAIM_S = 30
+"""How long Ray Data keeps from others what a driver has claimed that does not claim it again, as it does every 10 s while it
+lives. With Ray's 180 a run that follows one that was killed is held up for so long."""
 
 Batches = dict[int, list[Work]]
 """Batches of clips and their crops, by number."""
@@ -43,6 +47,9 @@ class Pipeline:
         missing from what it gives."""
         import ray
 
+        os.environ.setdefault(
+            "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", str(_CLAIM_S)
+        )  # read when ray.data is imported
         _quiet()
         share = self.share
         rows = [batch_row(number, parts) for number, parts in batches.items()]

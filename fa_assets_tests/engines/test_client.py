@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,8 @@ class _Doomed:
 
     def next(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 def test_a_clip_that_kills_its_decoder_is_named_and_the_others_are_stored(
     client_address: str, clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
@@ -140,6 +143,21 @@ def test_a_server_that_fails_to_start_a_process_for_us_is_asked_again(
     with engine_at(client_address, tmp_path, seconds=0) as engine:
         embed_clips_on(engine, clips[:2], MC5, store)
     assert tries == [client_address] * 3
+
+
+def test_what_a_run_that_fails_had_claimed_of_the_cluster_is_free_for_the_next(
+    client_address: str, clips: list[Clip], store: EmbeddingStore, tmp_path: Path
+) -> None:
+    def fail(done: int, total: int) -> None:
+        if done:
+            raise KeyError("a defect")
+
+    times: list[float] = []
+    with pytest.raises(KeyError), engine_at(client_address, tmp_path, seconds=0.3) as engine:
+        embed_clips_on(engine, clips, MC5, store, progress=fail)
+    with engine_at(client_address, tmp_path, seconds=0.3) as engine:
+        embed_clips_on(engine, clips, MC5, store, progress=lambda done, total: times.append(time.monotonic()))
+    assert times[-1] - times[1] < 12, "3 s, or 25 where Ray Data lets one batch in at a time"
 
 
 def test_an_address_where_no_client_server_answers_is_named(
