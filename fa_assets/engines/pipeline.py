@@ -47,9 +47,8 @@ class Pipeline:
         missing from what it gives."""
         import ray
 
-        os.environ.setdefault(
-            "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", str(_CLAIM_S)
-        )  # read when ray.data is imported
+        # Read when ray.data is imported, which is now.
+        os.environ.setdefault("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", str(_CLAIM_S))
         _quiet()
         share = self.share
         rows = [batch_row(number, parts) for number, parts in batches.items()]
