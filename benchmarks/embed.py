@@ -50,11 +50,11 @@ def ours(clips: list[Clip], encoder: Cnn14Encoder) -> np.ndarray:
 
 
 def measure(
-    dataset: Path, checkpoint: Path, clips_per_round: int, rounds: int, device: str, trunk: tuple[int, int]
+    dataset: Path, checkpoint: Path, clips_per_round: int, rounds: int, device: str, trunk: tuple[int, int, int]
 ) -> Result:
     """Rounds of reference, fp32 and bf16 on the same clips; the first call of each network is not counted.
 
-    `trunk`: crops at a time and turns for the trunk's share of the matrix-product rate.
+    `trunk`: crops at a time, turns, and the matrices' side for the trunk's share of the matrix-product rate.
     """
     import librosa
 
@@ -131,14 +131,14 @@ def lwlraps(dataset: Path, encoders: Mapping[str, Cnn14Encoder]) -> Result:
     return result
 
 
-def trunk_share(encoder: Cnn14Encoder, crops: int, turns: int) -> float:
+def trunk_share(encoder: Cnn14Encoder, crops: int, turns: int, side: int) -> float:
     """The rate at which full crops pass the trunk, in operations of the direct convolution, as a share of the rate of a
-    product of two 2048 x 2048 matrices in the same precision. Above 1 where the trunk needs fewer operations."""
+    product of two square matrices in the same precision. Above 1 where the trunk needs fewer operations."""
     import torch
 
     network = encoder._network
     sound = 0.1 * torch.randn(crops, CROP_SAMPLES, device=network._device)
-    matrix = torch.randn(2048, 2048, device=network._device, dtype=network._dtype)
+    matrix = torch.randn(side, side, device=network._device, dtype=network._dtype)
 
     def shortest(work: Callable[[], object], times: int) -> float:
         def finished() -> None:
@@ -151,7 +151,7 @@ def trunk_share(encoder: Cnn14Encoder, crops: int, turns: int) -> float:
 
     shares = []
     for _ in range(turns):
-        rate = 2 * 2048**3 / shortest(lambda: matrix @ matrix, 3)
+        rate = 2 * side**3 / shortest(lambda: matrix @ matrix, 3)
         front_end = shortest(lambda: [network._normalised_log_mel(crop[None], 1001) for crop in sound], 1)
         trunk = shortest(lambda: network.embed(sound, [1001] * crops), 1) - front_end
         shares.append(crops * CROP_FLOP / trunk / rate)
