@@ -5,14 +5,12 @@ batch at a time, and each of them is some names and numbers.
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fa_assets.engines.pipeline import Batches, Pipeline
 from fa_assets.engines.stream import Results
+from fa_assets.engines.workers import Embedded
 from fa_assets.errors import UserError
-
-if TYPE_CHECKING:
-    from fa_assets.engines.workers import Embedded
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +84,7 @@ class _Driver:
     def __init__(self, pipeline: Pipeline, batches: Batches) -> None:
         self._results = pipeline.run(batches)
 
-    def next(self) -> "Embedded | None":
+    def next(self) -> Embedded | None:
         return next(self._results, None)
 
     def close(self) -> None:
