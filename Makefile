@@ -3,8 +3,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Percent of lines and branches that `make test` must reach.
+COVERED := 90
 
-.PHONY: screenshots demo test bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
+.PHONY: docs screenshots demo test test-fast test-slow bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)
 
@@ -22,8 +24,23 @@ install-cluster: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
 
+# WORKERS: test processes side by side. TEST: more for pytest, e.g. a folder, or '-k lwlrap'.
+WORKERS ?= auto
+SIDE_BY_SIDE = -m pytest -n $(WORKERS) --dist loadgroup
+
+# Everything but the heaviest, with the coverage of all processes.
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/coverage erase
+	$(BIN)/coverage run $(SIDE_BY_SIDE) -m 'not heavy' $(TEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --format=total --fail-under=$(COVERED)
+
+# No browser, daemon, cluster, process of its own, network at full size: to be run before each commit.
+test-fast: $(INSTALLED)
+	$(BIN)/python $(SIDE_BY_SIDE) -m 'not slow and not heavy' $(TEST)
+
+test-slow: $(INSTALLED)
+	$(BIN)/python $(SIDE_BY_SIDE) -m heavy $(TEST)
 
 # Speed and memory beside the reference; `make bench BENCH='--only embed --clips 8'` for a part (see benchmarks/README.md).
 bench: $(INSTALLED)
@@ -37,6 +54,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python docs/tables.py --check
+
+# The tables in README.md and docs/ that the code knows.
+docs: $(INSTALLED)
+	$(BIN)/python docs/tables.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     )
     nightly_cron: str = Field(default="0 3 * * *", description="When the nightly refresh runs, as a cron expression.")
     timezone: str = Field(default="UTC", description="Time zone of the nightly refresh, e.g. Europe/Berlin.")
+    pictures: Literal["on", "off"] = Field(
+        default="on", description="Whether assets and the report get pictures; drawing them takes some 5 s of a run."
+    )
     metrics_max_age_days: float = Field(
         default=30, gt=0, description="Days after which metrics show as overdue; after half of them, as a warning."
     )

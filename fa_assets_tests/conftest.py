@@ -1,39 +1,61 @@
-"""What tests of several rooms share."""
+"""What tests of several rooms share, and how they are run.
+
+Temporary files lie in memory where there is room for them, and each of several test processes uses its share of the CPUs.
+Both are set before anything else is imported.
+"""
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextvars import Context
 from pathlib import Path
 
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 6 * 2**30
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+for _library in ("OMP", "OPENBLAS", "MKL") if _WORKERS > 1 else ():
+    os.environ.setdefault(f"{_library}_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+
+# ruff: noqa: E402
 import pytest
 
-from fa_assets.demo.weights import make_demo_checkpoint
+from fa_assets.panns.checkpoint import NARROW
 from fa_assets.storage.roots import StoragePath, open_root
-from fa_assets_tests.finished_run import FinishedRun, make_finished_run
+from fa_assets_tests.finished_run import FinishedRun, checkpoint, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
 
+_SLOW = {"full_checkpoint", "webserver", "cluster", "postgres"}
+"""Fixtures that make a test slow."""
+_GROUPS = ("webserver", "cluster", "postgres", "s3")
+"""Fixtures that are expensive to make: the tests of one go to one process; of a webserver, those of one file."""
+
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    """Each test function runs in a context of its own.
-
-    An entered Dagster instance leaves its store of definitions' state in a context variable; one that is collected
-    without having been left puts the variable back to what it was before, which may be the store of an instance that is
-    long gone, in the middle of another test.
-    """
-    names = pyfuncitem._fixtureinfo.argnames
-    Context().run(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names})
-    return True
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow and what belongs together by the fixtures it uses."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & _SLOW:
+            item.add_marker(pytest.mark.slow)
+        for name in _GROUPS:
+            if name in fixtures and item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(str(item.path) if name == "webserver" else name))
 
 
 @pytest.fixture(scope="session")
-def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The generated CNN14 file of 327 MB, made once per test session."""
-    path = tmp_path_factory.mktemp("checkpoint") / "demo-cnn14.pth"
-    make_demo_checkpoint(path)
-    return path
+def demo_checkpoint() -> Path:
+    """Generated weights of a network eight times narrower than CNN14 (16 MB)."""
+    return checkpoint(NARROW)
+
+
+@pytest.fixture(scope="session")
+def full_checkpoint() -> Path:
+    """The generated CNN14 file of 327 MB."""
+    return checkpoint(1)
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +78,15 @@ def needs_ray() -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, demo_checkpoint: Path) -> FinishedRun:
-    """A small run of everything; tests read its storage and work on copies."""
-    return make_finished_run(tmp_path_factory.mktemp("finished"), demo_checkpoint)
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A small run of everything, without pictures; tests read its storage and work on copies."""
+    return make_finished_run(tmp_path_factory.mktemp("finished"), pictures=False)
+
+
+@pytest.fixture(scope="session")
+def illustrated(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """The same with pictures."""
+    return make_finished_run(tmp_path_factory.mktemp("illustrated"), pictures=True)
 
 
 @pytest.fixture

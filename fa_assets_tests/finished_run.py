@@ -1,17 +1,34 @@
-"""One small real run of everything, shared by all tests of what it made and of what happens next."""
+"""One small real run of everything, shared by all tests of what it made and of what happens next.
 
+It is made once for a state of the sources, whichever test process comes first, and kept in the folder of temporary files;
+each test process works on a copy of its own.
+"""
+
+import hashlib
 import os
+import pickle
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+import fa_assets
+from fa_assets.demo.weights import make_demo_checkpoint
+from fa_assets.panns.checkpoint import NARROW
+from fa_assets.resources.recorder import Recorder
 from fa_assets.runner import RunOutcome, prepare_environment, run
 from fa_assets.settings import Settings
 from fa_assets_tests.small_dataset import make_small_dataset
+
+_SOURCES = sorted(Path(fa_assets.__file__).parent.glob("**/*.*"))
+_OWN = [Path(__file__), Path(__file__).with_name("small_dataset.py")]
 
 
 @dataclass(frozen=True)
@@ -42,9 +59,69 @@ def environment_of(settings: Settings, home: str = "") -> Iterator[None]:
         yield
 
 
-def make_finished_run(folder: Path, checkpoint: Path) -> FinishedRun:
-    """Make the small dataset and run everything on it."""
-    make_small_dataset(folder / "dataset")
-    settings = Settings(dataset=folder / "dataset", storage=folder / "storage", checkpoint=str(checkpoint))
-    with environment_of(settings):
-        return FinishedRun(settings, run(settings))
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """What `make` makes at the path that it is given, from the cache where the sources are the same."""
+    made = _cache() / name
+    with FileLock(f"{made}.lock"):
+        if not made.exists():
+            unfinished = made.with_name(f"{name}.part")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(made)
+    return made
+
+
+def checkpoint(narrow: int) -> Path:
+    """Generated weights of CNN14 (1), or of a network `narrow` times narrower; that one's seed makes MC5 the better scheme."""
+
+    def make(folder: Path) -> None:
+        make_demo_checkpoint(folder / "demo-cnn14.pth", narrow=narrow, seed=14 if narrow == 1 else 15)
+
+    return made_once(f"checkpoint-{narrow}", make) / "demo-cnn14.pth"
+
+
+def make_finished_run(folder: Path, *, pictures: bool) -> FinishedRun:
+    """The small dataset in `folder`, and a run of everything on it."""
+
+    def make(unfinished: Path) -> None:
+        make_small_dataset(unfinished / "dataset")
+        settings = Settings(
+            dataset=unfinished / "dataset",
+            storage=unfinished / "storage",
+            checkpoint=str(checkpoint(NARROW)),
+            pictures="on" if pictures else "off",
+        )
+        with environment_of(settings):
+            outcome = run(settings)
+        assert not outcome.failures, outcome
+        (unfinished / "outcome").write_bytes(pickle.dumps(outcome))
+
+    made = made_once("finished-with-pictures" if pictures else "finished", make)
+    settings = Settings(
+        dataset=made / "dataset", storage=made / "storage", checkpoint=str(checkpoint(NARROW)), pictures="off"
+    )
+    outcome = pickle.loads((made / "outcome").read_bytes())
+    copy = FinishedRun(settings, outcome).copy(folder)
+    Recorder.of(copy).catalog.rebuild()  # its view of the embeddings names the folder
+    return FinishedRun(copy, outcome)
+
+
+@cache
+def _cache() -> Path:
+    """A folder for this state of the sources, the installed packages and Python; those of other states are removed when they
+    are a day old."""
+    digest = hashlib.sha256(os.__file__.encode())
+    for path in (*_SOURCES, *_OWN):
+        if path.suffix != ".pyc" and path.is_file():
+            digest.update(path.read_bytes())
+    for package in sorted(f"{one.name} {one.version}" for one in distributions()):
+        digest.update(package.encode())
+    root = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())) / f"fa_assets_tests-{os.getuid()}"
+    folder = root / digest.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    now = folder.stat().st_mtime
+    for other in root.iterdir():
+        if now - other.stat().st_mtime > 86_400:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder

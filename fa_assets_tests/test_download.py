@@ -52,6 +52,10 @@ def test_present_file_is_not_fetched_again_and_a_wrong_one_is(serve, tmp_path):
     assert target.read_bytes() == BODY and len(server.requests) == 1
 
 
+@pytest.mark.promise(
+    "A download that was cut off is resumed where the server confirms that it is the same file, else begun again.",
+    "download",
+)
 @pytest.mark.parametrize(
     ("rest", "resumes"),
     [
@@ -68,6 +72,7 @@ def test_cut_off_then_the_rest(serve, tmp_path, rest, resumes):
     assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
 
 
+@pytest.mark.promise("A stalled download is given up after a silence (30 s) and resumed.", "download")
 def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
     server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
     assert fetch(server.url, tmp_path).read_bytes() == BODY
@@ -80,6 +85,7 @@ def test_without_a_validator_nothing_is_resumed(serve, tmp_path):
     assert "Range" not in server.requests[1]
 
 
+@pytest.mark.promise("Another process resumes the download that a dead one left.", "download")
 def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
     with pytest.raises(DownloadError, match="3 times in a row"):
         fetch(serve(Answer(body=BODY, headers=ETAG, cut=1_500_000), Answer(status=503)).url, tmp_path)
@@ -91,6 +97,9 @@ def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
     assert server.requests[0]["Range"] == f"bytes={arrived}-"
 
 
+@pytest.mark.promise(
+    "404, 403, a wrong size and wrong bytes are refused at once with a message; no file has the final name.", "download"
+)
 @pytest.mark.parametrize(
     ("answer", "message", "requests"),
     [
@@ -116,6 +125,7 @@ def test_refused(serve, tmp_path, answer, message, requests):
     assert "weights.pth" not in leftovers(tmp_path)
 
 
+@pytest.mark.promise("A download is tried again after 429, 500, 502 and 503, with growing waits.", "download")
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_tried_again_after_what_may_pass(serve, tmp_path, status):
     server = serve(Answer(status=status), Answer(body=BODY))
@@ -123,6 +133,7 @@ def test_tried_again_after_what_may_pass(serve, tmp_path, status):
     assert len(server.requests) == 2
 
 
+@pytest.mark.promise("A server that says how long to wait is heeded, within bounds.", "download")
 @pytest.mark.parametrize(
     ("retry_after", "least", "most"),
     [("1", 1.0, 1.9), ("3600", 2.0, 3.0), ("-5", 0.0, 0.9), ("soon", 0.0, 0.9), ("date", 0.9, 2.2)],

@@ -53,6 +53,7 @@ def test_values_that_do_not_fit_are_all_named(monkeypatch: pytest.MonkeyPatch) -
     assert "FA_BATCH_SIZE='many'" in str(caught.value)
 
 
+@pytest.mark.promise("Secrets in a URL are not shown.", "input")
 @pytest.mark.parametrize(
     ("source", "shown"),
     [

@@ -58,7 +58,9 @@ def label_audit_asset(curated_clips: dg.AssetsDefinition, predictions: dg.Assets
             with replacing(file) as temporary:
                 temporary.write_text(text.getvalue(), encoding="utf-8")
             with work.phase("draw"):
-                drawn = pictures(context.log, {"doubts_per_class": partial(doubts_per_class, doubts)})
+                drawn = pictures(
+                    recorder.pictures, context.log, {"doubts_per_class": partial(doubts_per_class, doubts)}
+                )
             shown = [[row[name] for name in _SHOWN_COLUMNS] for row in rows[:SHOWN]]
             work.write(
                 table,

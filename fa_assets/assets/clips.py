@@ -111,6 +111,7 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 display={
                     **({"left_out": records(["fname", "reason"], left_out)} if left_out else {}),
                     **pictures(
+                        recorder.pictures,
                         context.log,
                         {
                             "durations": partial(durations, seconds),
@@ -168,7 +169,11 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                         ["class", *(f"fold {fold}" for fold in range(N_FOLDS))],
                         [[name, *map(int, balance[:, column])] for column, name in enumerate(classes)],
                     ),
-                    **pictures(context.log, {"label_balance": partial(fold_balance_picture, classes, balance)}),
+                    **pictures(
+                        recorder.pictures,
+                        context.log,
+                        {"label_balance": partial(fold_balance_picture, classes, balance)},
+                    ),
                 },
             )
         return work.result(tables.column_schema(tables.FOLDS), tables.column_lineage(tables.FOLDS))

@@ -66,6 +66,7 @@ def comparison_asset(
             ]
             with work.phase("draw"):
                 drawn = pictures(
+                    recorder.pictures,
                     context.log,
                     {
                         "gain": partial(plots.gain, gain),

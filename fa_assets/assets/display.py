@@ -31,15 +31,15 @@ def _short(value: object) -> object:
 
 
 def pictures(
-    log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]"
+    wanted: bool, log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]"
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """Pictures as the UI shows them, with a description for those who cannot see them, by the names of their metadata.
 
-    A painter that has nothing to draw gives None. One that fails costs its picture and a warning, never the run: what was
-    computed is worth more than its picture.
+    None are drawn where none are `wanted`. A painter that has nothing to draw gives None. One that fails costs its picture
+    and a warning, never the run: what was computed is worth more than its picture.
     """
     drawn = {}
-    for name, paint in painters.items():
+    for name, paint in painters.items() if wanted else ():
         try:
             picture = paint()
         except Exception as error:

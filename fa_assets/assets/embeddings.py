@@ -110,6 +110,7 @@ def embed_partitions(
             crops = result.crops_computed + result.crops_reused
             with work.phase("draw"):
                 drawn = pictures(
+                    settings.pictures == "on",
                     context.log,
                     {
                         "throughput": partial(throughput, watch.moments if result.crops_computed else ()),

@@ -165,6 +165,7 @@ def metrics_asset(scheme: str, predictions: dg.AssetsDefinition) -> dg.AssetsDef
             )
             with work.phase("draw"):
                 drawn = pictures(
+                    recorder.pictures,
                     context.log,
                     {
                         "lwlrap_per_class": partial(plots.per_class, classes, total),

@@ -59,6 +59,7 @@ def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.Assets
                 resamples=RESAMPLES,
                 seed=SEED,
                 experiments=work.read("experiments").table,
+                pictures=recorder.pictures,
             )
             with work.phase("draw"):
                 page = page_of(

@@ -44,7 +44,12 @@ def stft_kernels() -> tuple[np.ndarray, np.ndarray]:
     return real[:, None].astype(np.float32), imaginary[:, None].astype(np.float32)
 
 
-def state_shapes() -> dict[str, tuple[int, ...]]:
+def channels_of(narrow: int) -> tuple[int, ...]:
+    """`CHANNELS` of a network that is `narrow` times narrower, for tests; 1 is CNN14."""
+    return (1, *(channels // narrow for channels in CHANNELS[1:]))
+
+
+def state_shapes(channels: tuple[int, ...] = CHANNELS) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor in CNN14's state dict, in the published order."""
     shapes: dict[str, tuple[int, ...]] = {
         "spectrogram_extractor.stft.conv_real.weight": (FREQUENCY_BINS, 1, WINDOW_SAMPLES),
@@ -52,12 +57,12 @@ def state_shapes() -> dict[str, tuple[int, ...]]:
         "logmel_extractor.melW": (FREQUENCY_BINS, MEL_BINS),
         **_batch_norm("bn0", MEL_BINS),
     }
-    for block, (before, after) in enumerate(pairwise(CHANNELS), start=1):
+    for block, (before, after) in enumerate(pairwise(channels), start=1):
         name = f"conv_block{block}"
         shapes[f"{name}.conv1.weight"] = (after, before, 3, 3)
         shapes[f"{name}.conv2.weight"] = (after, after, 3, 3)
         shapes |= _batch_norm(f"{name}.bn1", after) | _batch_norm(f"{name}.bn2", after)
-    shapes["fc1.weight"] = (EMBEDDING_SIZE, CHANNELS[-1])
+    shapes["fc1.weight"] = (EMBEDDING_SIZE, channels[-1])
     shapes["fc1.bias"] = (EMBEDDING_SIZE,)
     shapes["fc_audioset.weight"] = (CLASSES, EMBEDDING_SIZE)
     shapes["fc_audioset.bias"] = (CLASSES,)

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 MARKER = "fa_assets"
 """Key beside "model" under which a generated file says what it is."""
+NARROW = 8
+"""How many times narrower than CNN14 a generated network for tests is; its file says so under `MARKER`."""
 _WAY_OUT = "Give a CNN14 file (`--checkpoint FILE`), `--checkpoint published` or `--checkpoint demo`."
 _DOWNLOAD_WAY_OUT = "Check the connection, or download it by hand and pass --checkpoint FILE."
 _SHOWN = 4
@@ -155,16 +157,18 @@ def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, 
     state = content.get("model") if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise CheckpointError(f'{path}: not in the published format, {{"model": state_dict}}. {_WAY_OUT}')
-    problems = _shape_problems(state) or _value_problems(state)
+    marker = content.get(MARKER, {})
+    marker = marker if isinstance(marker, Mapping) else {}
+    narrow = NARROW if marker.get("narrow") == NARROW else 1
+    problems = _shape_problems(state, narrow) or _value_problems(state)
     if problems:
         raise CheckpointError(f"{path}: not a CNN14 checkpoint: {'; '.join(problems)}. {_WAY_OUT}")
-    marker = content.get(MARKER, {})
-    return dict(state), marker if isinstance(marker, Mapping) else {}
+    return dict(state), marker
 
 
-def _shape_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
+def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int) -> list[str]:
     """Names and shapes that are not CNN14's, in words."""
-    expected = architecture.state_shapes()
+    expected = architecture.state_shapes(architecture.channels_of(narrow))
     shapes = {name: tuple(getattr(value, "shape", ("not a tensor",))) for name, value in state.items()}
     misshapen = [
         f"{name} {shapes[name]} instead of {shape}"

@@ -45,6 +45,7 @@ class Evaluated:
         mc5_metrics, center_metrics, audit: the tables of these names.
         resamples, seed: of the paired bootstrap, as in the comparison.
         experiments: the table of this name; a section only where it has rows.
+        pictures: whether there are any.
     """
 
     clips: pa.Table
@@ -62,6 +63,7 @@ class Evaluated:
     resamples: int
     seed: int
     experiments: pa.Table | None = None
+    pictures: bool = True
 
 
 def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[InputVersion], ledger: Ledger) -> Page:
@@ -104,6 +106,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
                 "Both on the same clips, folds and weights. The interval is a paired bootstrap over the clips: it says how far "
                 "the difference depends on which clips there are, not on the seed or the folds.",
                 pictures=_drawn(
+                    run.pictures,
                     lambda: comparison_plots.gain(gain),
                     lambda: comparison_plots.by_fold(result),
                     lambda: comparison_plots.by_class(result, classes),
@@ -129,6 +132,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
                 "Classes",
                 "LWLRAP (label-weighted label-ranking average precision) of the out-of-fold predictions of MC5.",
                 pictures=_drawn(
+                    run.pictures,
                     lambda: metric_plots.per_class(run.mc5.classes, mc5),
                     lambda: metric_plots.confused_pairs(pairs),
                     lambda: metric_plots.reliability_diagram(reliability(run.mc5.truth, run.mc5.probabilities)),
@@ -140,6 +144,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
             Section(
                 "Clips",
                 pictures=_drawn(
+                    run.pictures,
                     lambda: durations(seconds),
                     lambda: label_counts(run.clips["labels"].to_pylist()),
                     lambda: fold_balance_picture(
@@ -219,10 +224,10 @@ def _class_table(classes: Sequence[str], mc5: LwlrapSums, center: LwlrapSums) ->
     return Table("Per class, the worst first", ("class", "MC5", "centre", "positives"), rows)
 
 
-def _drawn(*painters: Callable[[], Picture | None]) -> list[Picture]:
-    """The pictures that can be drawn; one that cannot is a warning, not the end of the report."""
+def _drawn(wanted: bool, *painters: Callable[[], Picture | None]) -> list[Picture]:
+    """The pictures that are wanted and can be drawn; one that cannot is a warning, not the end of the report."""
     drawn = []
-    for paint in painters:
+    for paint in painters if wanted else ():
         try:
             picture = paint()
         except Exception as error:

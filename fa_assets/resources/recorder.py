@@ -41,16 +41,19 @@ class Recorder(dg.ConfigurableResource):
     """The storage root, and how values are read, written and recorded there.
 
     `local` is the folder of what has to lie on this machine (catalog, checkpoints); where the storage is a local folder,
-    that one by default.
+    that one by default. `pictures`: whether they are drawn.
     """
 
     storage: str
     local: str | None = None
+    pictures: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> "Recorder":
         """The recorder of a code location with these settings."""
-        return cls(storage=str(settings.storage_root), local=str(settings.local_root))
+        return cls(
+            storage=str(settings.storage_root), local=str(settings.local_root), pictures=settings.pictures == "on"
+        )
 
     @property
     def root(self) -> StoragePath:

@@ -11,7 +11,7 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(caplog: 
         raise ValueError("too many marks")
 
     painters = {"good": lambda: Picture("Good", "a [good] one", "<svg/>"), "bad": fail, "none": lambda: None}
-    shown = pictures(logging.getLogger("run"), painters)
+    shown = pictures(True, logging.getLogger("run"), painters)
     assert set(shown) == {"good"}
     assert shown["good"].value.startswith("![a (good) one](data:image/svg+xml;base64,")
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text

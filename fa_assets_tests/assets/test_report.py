@@ -17,24 +17,24 @@ from fa_assets_tests.small_dataset import CLASSES
 
 
 @pytest.fixture(scope="module")
-def page(finished: FinishedRun) -> Path:
-    (row,) = ValueStore(finished.settings.storage_root).read("report").table.to_pylist()
-    path = finished.settings.storage_root / row["path"]
-    assert path.name == f"{finished.outcome.run_id}.html"
+def page(illustrated: FinishedRun) -> Path:
+    (row,) = ValueStore(illustrated.settings.storage_root).read("report").table.to_pylist()
+    path = illustrated.settings.storage_root / row["path"]
+    assert path.name == f"{illustrated.outcome.run_id}.html"
     assert row["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     return path
 
 
-def test_the_report_has_the_figures_tables_settings_lineage_and_sounds(page: Path, finished: FinishedRun) -> None:
+def test_the_report_has_the_figures_tables_settings_lineage_and_sounds(page: Path, illustrated: FinishedRun) -> None:
     html = page.read_text()
-    results = read_summary(finished.settings.storage_root).results
+    results = read_summary(illustrated.settings.storage_root).results
     assert f"<b>{results['mc5'].overall:.4f}</b>LWLRAP, MC5" in html
     assert f"<b>{results['center'].overall:.4f}</b>LWLRAP, centre crop" in html
     assert "The weights are untrained" in html
     assert html.count('<img src="data:image/svg+xml;base64,') >= 9
-    for name in (*CLASSES, "on_bad_clip", "max_iter", "scikit-learn", "git_commit", finished.outcome.run_id):
+    for name in (*CLASSES, "on_bad_clip", "max_iter", "scikit-learn", "git_commit", illustrated.outcome.run_id):
         assert name in html, name
-    values = ValueStore(finished.settings.storage_root)
+    values = ValueStore(illustrated.settings.storage_root)
     for asset, fold in (("curated_clips", None), ("cnn14_checkpoint", None), ("mc5_embeddings", "3"), ("folds", None)):
         header = values.header(asset, fold)
         assert header is not None and header.data_version in html, asset
@@ -44,8 +44,8 @@ def test_the_report_has_the_figures_tables_settings_lineage_and_sounds(page: Pat
     assert not re.search(r'(?:src|href)="(?!data:|#)', html)
 
 
-def test_the_audit_is_the_same_in_the_csv_and_ranked(finished: FinishedRun) -> None:
-    storage = finished.settings.storage_root
+def test_the_audit_is_the_same_in_the_csv_and_ranked(illustrated: FinishedRun) -> None:
+    storage = illustrated.settings.storage_root
     rows = ValueStore(storage).read("label_audit").table.to_pylist()
     with (storage / "label_audit" / "label_audit.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
@@ -58,13 +58,13 @@ def test_the_audit_is_the_same_in_the_csv_and_ranked(finished: FinishedRun) -> N
         assert (row["class_name"] in row["labels"].split(",")) == (row["kind"] == "wrong label")
 
 
-def test_the_summary_names_the_report(page: Path, finished: FinishedRun) -> None:
-    assert read_summary(finished.settings.storage_root).report == page
+def test_the_summary_names_the_report(page: Path, illustrated: FinishedRun) -> None:
+    assert read_summary(illustrated.settings.storage_root).report == page
 
 
-def test_the_command_prints_where_the_newest_report_is(page: Path, finished: FinishedRun, tmp_path: Path) -> None:
+def test_the_command_prints_where_the_newest_report_is(page: Path, illustrated: FinishedRun, tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("fa-assets"), "report", "--storage"]
-    done = subprocess.run([*command, finished.settings.storage_root], capture_output=True, text=True)
+    done = subprocess.run([*command, illustrated.settings.storage_root], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, str(page))
     none = subprocess.run([*command, tmp_path], capture_output=True, text=True)
     assert none.returncode == 1

@@ -16,10 +16,10 @@ MATERIALIZED = sorted(key.to_user_string() for key in GRAPH.materializable_asset
 
 
 @pytest.fixture(scope="module")
-def metadata(finished: FinishedRun) -> dict[str, dict[str, dg.MetadataValue]]:
+def metadata(illustrated: FinishedRun) -> dict[str, dict[str, dg.MetadataValue]]:
     """What the newest materialization of each asset carries."""
     found = {}
-    with environment_of(finished.settings), dg.DagsterInstance.get() as instance:
+    with environment_of(illustrated.settings), dg.DagsterInstance.get() as instance:
         for asset in MATERIALIZED:
             event = instance.get_latest_materialization_event(dg.AssetKey(asset))
             assert event is not None and event.asset_materialization is not None, asset

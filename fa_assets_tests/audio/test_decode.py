@@ -260,6 +260,7 @@ def test_damaged_in_the_middle(tmp_path: Path) -> None:
         load_mono(path)
 
 
+@pytest.mark.promise("Rates from 100 Hz to 1 MHz are read: a header cannot ask for more memory than that.", "input")
 @pytest.mark.parametrize("rate", [1, 99, 1_000_001, 2**31 - 1])
 def test_a_rate_that_nothing_is_recorded_at(tmp_path: Path, rate: int) -> None:
     path = write_noise(tmp_path / "a.wav", 1_000, rate)
@@ -268,6 +269,7 @@ def test_a_rate_that_nothing_is_recorded_at(tmp_path: Path, rate: int) -> None:
             read(path)
 
 
+@pytest.mark.promise("Lengths up to 4 hours are read: a small file cannot ask for more memory than that.", "input")
 def test_a_small_file_that_unpacks_to_days(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.zeros(4_000_000, np.int16), 100)

@@ -261,6 +261,7 @@ def test_the_embeddings_view_is_empty_until_there_are_files(storage: MadeUpStora
         assert connection.execute("select count(*) from embeddings").fetchone() == (4,)
 
 
+@pytest.mark.promise("A catalog made anew from the ledger equals the one that grew with it, row for row.", "kept")
 def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -> None:
     storage.write_everything("run-1")
     storage.catalog.sync()
@@ -293,6 +294,7 @@ def test_a_rebuild_waits_for_writers_and_not_for_readers(storage: MadeUpStorage)
     assert rows(storage, "select count(*) from materializations") == [(2,)]
 
 
+@pytest.mark.promise("A deleted or damaged catalog is made anew from the ledger.", "kept")
 def test_a_deleted_or_damaged_catalog_is_made_anew(storage: MadeUpStorage) -> None:
     storage.write_everything()
     storage.catalog.sync()
@@ -368,6 +370,7 @@ def set_version(storage: MadeUpStorage, version: int) -> bytes:
     return storage.catalog.path.read_bytes()
 
 
+@pytest.mark.promise("A catalog that a newer version wrote is refused and not touched.", "kept")
 def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> None:
     storage.catalog.sync()
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
@@ -495,6 +498,7 @@ def materialize_and_sync(root: Path, process: int, count: int) -> None:
         storage.catalog.sync(timeout_s=60)
 
 
+@pytest.mark.promise("Processes that sync the catalog at once lose no row and meet no lock error.", "others")
 def test_processes_that_sync_at_once_lose_no_row_and_raise_no_lock_error(storage: MadeUpStorage) -> None:
     n_processes, count = 4, 4
     spawn = multiprocessing.get_context("spawn")
@@ -608,14 +612,6 @@ def test_everything_is_explained_inside_the_database(storage: MadeUpStorage) -> 
             where not internal and comment is null and table_name <> 'schema_version'
     """
     assert rows(storage, unexplained) == []
-
-
-def test_the_reference_in_the_docs_is_the_one_of_the_code() -> None:
-    text = (Path(fa_assets.__file__).parents[1] / "docs" / "catalog.md").read_text()
-    _, _, reference = text.partition("<!-- The rest is what `fa-assets catalog schema` prints. -->\n\n")
-    assert reference == schema.as_markdown()
-    named = [*schema.TABLES, *schema.VIEWS, *schema.MACROS]
-    assert [one.name for one in named if f"`{one.name}" not in reference] == []
 
 
 def test_a_sync_reads_what_is_new_and_each_value_once(storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch) -> None:

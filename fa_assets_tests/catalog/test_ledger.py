@@ -79,6 +79,7 @@ def test_ids_sort_by_time_and_never_repeat() -> None:
     )
 
 
+@pytest.mark.promise("A new id sorts behind all that the ledger has, also after the wall clock stepped back.", "others")
 def test_the_next_id_sorts_last_also_when_the_clock_stepped_back(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for id in ("20990101T000000000000Z-0123456789abcdef", "20260101T000000000000Z-0123456789abcdef"):
@@ -97,6 +98,7 @@ def test_an_entry_is_never_overwritten(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
+@pytest.mark.promise("A ledger file is whole or not there.", "kept")
 def test_a_failed_append_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         Ledger(tmp_path).append(an_entry(metadata={"not JSON": object()}))
@@ -111,6 +113,7 @@ def test_half_written_files_are_not_seen(tmp_path: Path) -> None:
     assert list(ledger.entries()) == [entry]
 
 
+@pytest.mark.promise("A damaged ledger file is named and hides no other.", "kept")
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b'{"schema_version": 1}', b'{"schema_version": 0, "inputs": []}', b"[1]", b"\xff\x00", None]
 )
@@ -129,6 +132,7 @@ def test_a_damaged_file_is_named_and_hides_no_other(
         ledger.read(bad)
 
 
+@pytest.mark.promise("A ledger file that a newer version wrote is refused by name.", "kept")
 def test_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     path = ledger.append(entry)
@@ -138,6 +142,7 @@ def test_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
             read()
 
 
+@pytest.mark.promise("A ledger file that an older version wrote is read, and stays as it is.", "kept")
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_an_entry_of_an_older_version_is_read_and_stays_as_it_is(version: int, tmp_path: Path) -> None:
     """The samples are entries that fa_assets wrote when that version was current."""
@@ -165,6 +170,7 @@ def append_many(folder: Path, count: int) -> None:
         Ledger(folder).append(an_entry())
 
 
+@pytest.mark.promise("Processes that append to the ledger at once lose no entry.", "others")
 def test_processes_append_at_once_without_losing_an_entry(tmp_path: Path) -> None:
     processes = [
         multiprocessing.get_context("spawn").Process(target=append_many, args=(tmp_path, 25)) for _ in range(4)

@@ -48,6 +48,7 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
     assert intake.bad == ()
 
 
+@pytest.mark.promise("Bad clips are all named at once.", "input")
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="6 of 7 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
@@ -95,6 +96,7 @@ def plant_links(dataset: KaggleDataset) -> None:
     (clips / "also").symlink_to("sub")
 
 
+@pytest.mark.promise("No link leads out of the folder of clips when it is inspected.", "input")
 def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     intake = inspect_clips(
@@ -104,6 +106,9 @@ def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> Non
     assert [clip.fname for clip in intake.clips] == ["also/inner.wav", "sub/inner.wav"]
 
 
+@pytest.mark.promise(
+    "No link leads out of the folder of clips when it is embedded, not even one that came after the intake.", "input"
+)
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     with pytest.raises(BadInputError, match="not read") as caught:
@@ -111,6 +116,9 @@ def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: Kaggl
     assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
 
 
+@pytest.mark.promise(
+    "The dataset folder and `train_curated` itself may be links: who makes a dataset puts them there.", "input"
+)
 def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: KaggleDataset, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -122,6 +130,7 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
         inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"))
 
 
+@pytest.mark.promise("A run that is stopped while it inspects clips does not wait for those that are left.", "stopped")
 def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
     dataset: KaggleDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

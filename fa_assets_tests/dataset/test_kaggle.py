@@ -46,6 +46,9 @@ def test_a_label_that_looks_like_a_missing_value_is_a_label(dataset: KaggleDatas
     assert read_labels(dataset).labels == (("NA",), ("None",))
 
 
+@pytest.mark.promise(
+    "Rows that cannot be used are all named at once, such as names that lead out of the folder of clips.", "input"
+)
 @pytest.mark.parametrize(
     ("text", "named"),
     [

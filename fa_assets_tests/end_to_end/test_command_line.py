@@ -75,6 +75,7 @@ def test_a_failed_asset_exits_with_1_and_names_the_offenders(finished: FinishedR
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.promise("Processes may make several folds at once.", "others")
 def test_several_folds_at_once_in_processes_of_their_own(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path)
     catalog = Recorder(storage=str(settings.storage_root)).catalog

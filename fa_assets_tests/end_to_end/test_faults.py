@@ -66,6 +66,11 @@ def fold_is_whole(settings: Settings, fold: str) -> bool:
     return value.header.materialization_id in ledger_ids(settings) and value.table.num_rows > 0
 
 
+@pytest.mark.promise(
+    "On a full disk a shard, a value or a ledger entry fails with the folder, the reason and the free space; what "
+    "was there stays, and the run goes on once there is room.",
+    "disk",
+)
 @pytest.mark.parametrize("folder", ["embedding_store", "values/mc5_embeddings", "ledger"])
 def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: str) -> None:
     """A shard, a value, a ledger entry: each on a disk of its own without room for it."""
@@ -88,6 +93,10 @@ def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: st
     assert fold_is_whole(settings, "1")
 
 
+@pytest.mark.promise(
+    "A disk that is full for everything, Dagster's own tables too, is named; the run goes on once there is room.",
+    "disk",
+)
 def test_a_disk_that_is_full_for_everything(finished: FinishedRun, tmp_path: Path) -> None:
     """Storage, catalog and Dagster's own tables on one disk that fills up."""
     disk = tmp_path / "disk"
@@ -134,6 +143,7 @@ def read_only(folder: Path) -> Iterator[str]:
         folder.chmod(0o755)
 
 
+@pytest.mark.promise("A read-only storage folder is named before any work.", "disk")
 def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path)
     with read_only(settings.storage_root) as reason:
@@ -145,6 +155,10 @@ def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedR
     assert "done in" not in said.stderr
 
 
+@pytest.mark.promise(
+    "Two runs of the same asset and fold both end well: the value is whole and one of the two, the ledger has both.",
+    "others",
+)
 def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings) -> None:
     before, ids = digests(settings.storage_root), ledger_ids(settings)
     shutil.rmtree(settings.storage_root / "embedding_store")
@@ -178,6 +192,11 @@ def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings) -> None
     assert {path for path in untouched if after[path] != before[path]} == set()
 
 
+@pytest.mark.promise(
+    "After the wall clock stepped back, the newest materialization is still the newest, and nothing ends before "
+    "it began.",
+    "others",
+)
 def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +221,7 @@ def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
     assert run(settings) == RunOutcome(None, (), (), ())
 
 
+@pytest.mark.promise("A run whose process was killed is marked as failed by the next command.", "kept")
 def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings) -> None:
     process = subprocess.Popen(
         [COMMAND, "run", "--force"],

@@ -83,6 +83,12 @@ def stop(settings: Settings, number: signal.Signals, begun: Callable[[], bool], 
     return said
 
 
+@pytest.mark.promise(
+    "SIGTERM and Ctrl-C stop `fa-assets run` within seconds while it embeds, fits, downloads or waits to retry: "
+    'exit status 130, earlier values as they were, the run marked as failed ("interrupted"), its places in the '
+    "pools free, the next run goes on.",
+    "stopped",
+)
 @pytest.mark.parametrize(
     ("doing", "number"),
     [
@@ -145,6 +151,7 @@ def crops_reused(settings: Settings) -> int:
     return total
 
 
+@pytest.mark.promise("In a run, weights over a line that refuses, stalls and breaks come whole.", "download")
 def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +174,7 @@ def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     assert Path(row["path"]).read_bytes() == weights
 
 
+@pytest.mark.promise("In a run, weights that cannot be had fail with a message and leave the old ones.", "download")
 @pytest.mark.parametrize(
     ("answer", "message"),
     [(Answer(status=404), "answers 404"), (Answer(body=b"not weights" * 99), "What .* serves cannot be used")],

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fa_assets.catalog.ledger import Ledger
 from fa_assets.runner import run
@@ -100,6 +101,10 @@ def settings_in(folder: Path, checkpoint: str | None) -> Settings:
     )
 
 
+@pytest.mark.promise(
+    "SIGKILL at any moment while embedding loses at most one batch; the next run goes on, with the same numbers.",
+    "kept",
+)
 def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends_with_the_same_numbers(
     finished: FinishedRun, tmp_path: Path
 ) -> None:

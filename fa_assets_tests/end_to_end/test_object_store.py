@@ -101,6 +101,7 @@ def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
     assert sum(int(str(entry.metadata["crops_computed"])) for entry in newest) == len(lost.keys)
 
 
+@pytest.mark.promise("An object store that cannot be used is named before any work.", "disk")
 @pytest.mark.parametrize(
     ("location", "message"),
     [
@@ -118,6 +119,7 @@ def test_an_object_store_that_cannot_be_used_is_said_before_any_work(
     assert "secret@" not in str(caught.value)
 
 
+@pytest.mark.promise("An object store that does not answer is named.", "disk")
 def test_an_object_store_that_does_not_answer_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ def test_a_changed_setting_makes_stale_what_uses_it(
         assert {one.asset for one in plan(build_definitions(changed), instance, changed)} == stale
 
 
+@pytest.mark.promise("A value that was lost is made again, with all that uses it.", "kept")
 def test_a_value_that_was_lost_is_made_again_with_all_that_uses_it(settings: Settings) -> None:
     lost = ValueStore(settings.storage_root).path("mc5_oof_predictions", "2")
     before = digest_file(lost)
@@ -210,6 +211,7 @@ def test_one_fold_can_be_made_alone(settings: Settings) -> None:
     assert changed <= {str(ValueStore(settings.storage_root).path("mc5_embeddings", "3"))}
 
 
+@pytest.mark.promise("Bad input is refused by name before anything expensive; earlier results stay.", "input")
 def test_bad_input_is_refused_by_name_and_leaves_earlier_results_as_they_were(settings: Settings) -> None:
     before = digests(settings)
     folder = settings.dataset / "train_curated"

@@ -49,6 +49,11 @@ def fetch_from(server: Server, settings: Settings, on_warning: Callable[[str], N
     return run(changed, select="cnn14_checkpoint", on_warning=on_warning)
 
 
+@pytest.mark.promise(
+    "When a server is down for longer than a download waits, its asset is tried again, twice, after half a minute "
+    "and a minute; the log says why.",
+    "download",
+)
 def test_a_server_that_is_down_longer_than_the_downloader_waits(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path
 ) -> None:
@@ -74,6 +79,7 @@ def test_a_server_that_stays_down_is_given_up_with_its_reason(settings: Settings
     assert told(outcome.run_id)[1] == retries.RETRIES
 
 
+@pytest.mark.promise("What a server refuses or serves wrong is not asked for again.", "download")
 @pytest.mark.parametrize(
     "answer", [Answer(status=404), Answer(body=b"not weights" * 99)], ids=["not found", "other bytes"]
 )

@@ -31,6 +31,7 @@ def settings(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) ->
     return finished.copy(tmp_path_factory.mktemp("ui")).model_copy(update={"batch_size": 1})
 
 
+@pytest.mark.promise("The UI listens on 127.0.0.1 alone.", "input")
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel's table of sockets is not there")
 def test_it_listens_on_this_machine_alone(webserver: Webserver) -> None:
     port = f"{urlsplit(webserver.url).port:04X}"
@@ -43,6 +44,11 @@ def test_it_listens_on_this_machine_alone(webserver: Webserver) -> None:
     assert listening == {f"0100007F:{port}"}  # 127.0.0.1, low byte first
 
 
+@pytest.mark.promise(
+    "A run terminated in the UI (real webserver and daemon) is CANCELED within seconds, its places in the pools "
+    "are free, the next run reuses its crops.",
+    "stopped",
+)
 def test_a_run_cancelled_in_the_ui_stops_and_the_next_one_goes_on(webserver: Webserver, settings: Settings) -> None:
     storage = settings.storage_root
     before = {path: path.read_bytes() for path in (storage / "values" / "center_embeddings").glob("**/*.parquet")}

@@ -43,6 +43,9 @@ def test_both_nodes_work_each_actor_loads_once_and_progress_comes_as_it_is_made(
     assert drivers() == []
 
 
+@pytest.mark.promise(
+    "Through Ray's client: what drives the batches on the head is, when killed, started again with what is left.", "ray"
+)
 def test_a_driver_killed_half_way_is_started_again_with_what_is_left(
     client_address: str,
     clips: list[Clip],

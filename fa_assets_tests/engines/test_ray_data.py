@@ -93,6 +93,9 @@ def test_a_session_is_left_open_by_an_engine_that_ends_well_and_closed_by_one_th
     assert not ray.is_initialized()
 
 
+@pytest.mark.promise(
+    "A killed actor costs its batch: it is started again, and the run finishes with the same values.", "ray"
+)
 def test_an_actor_killed_half_way_costs_its_batch(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
 ) -> None:
@@ -110,6 +113,7 @@ def test_an_actor_killed_half_way_costs_its_batch(
     assert len((tmp_path / "loads").read_text().splitlines()) >= 3, "the actor was started again"
 
 
+@pytest.mark.promise("A killed node costs what it had under way; the rest of the cluster finishes.", "ray")
 def test_a_node_killed_half_way_costs_what_it_had_under_way(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
 ) -> None:
@@ -131,6 +135,7 @@ def test_a_node_killed_half_way_costs_what_it_had_under_way(
     np.testing.assert_array_equal(result.vectors, expected)
 
 
+@pytest.mark.promise("A clip that kills the process that decodes it is named; every other clip is stored.", "ray")
 def test_a_clip_that_kills_its_decoder_is_named_and_the_others_are_stored(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
 ) -> None:
@@ -167,6 +172,7 @@ def test_what_an_actor_raises_the_driver_raises_and_a_node_takes_weights_it_lack
     assert store.shards() == []
 
 
+@pytest.mark.promise("An address where nothing answers is named within seconds.", "ray")
 def test_an_address_where_no_cluster_answers_is_named(
     needs_ray: None, clips: list[Clip], store: EmbeddingStore
 ) -> None:

@@ -27,6 +27,10 @@ for name in sorted(os.listdir(folder))[int(skip):]:
 """
 
 
+@pytest.mark.promise(
+    "Whatever the bytes, a clip is accepted or refused by name; an accepted one decodes to the length that was said.",
+    "input",
+)
 def test_mutated_audio_files_are_accepted_or_refused_by_name() -> None:
     figures = fuzz_sounds(SEED, range(2 * BATCH))
     assert figures.bad == []
@@ -42,6 +46,9 @@ def test_what_a_campaign_of_20000_found_stays_mended(index: int) -> None:
     assert (one.verdict, "header promises" in one.reason) == ("refused", True)
 
 
+@pytest.mark.promise(
+    "Whatever the tables, they are accepted or refused by name; what is accepted lies in the folder of clips.", "input"
+)
 def test_mutated_tables_are_accepted_or_refused_by_name() -> None:
     figures = fuzz_tables(SEED, range(200))
     assert figures.bad == []

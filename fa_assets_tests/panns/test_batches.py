@@ -54,6 +54,7 @@ def assert_same(got: np.ndarray, wanted: np.ndarray) -> None:
     assert (np.abs(got - wanted).max(axis=1) <= TOLERANCE * np.abs(wanted).max(axis=1)).all()
 
 
+@pytest.mark.promise("A crop's embedding is the same in a batch of any size, within 1e-6 of the largest value.", "kept")
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8, 32])
 def test_batches_of_any_size(
     encoder: Cnn14Encoder,
@@ -66,6 +67,7 @@ def test_batches_of_any_size(
     assert_same(encoder.embed(crops), alone)
 
 
+@pytest.mark.promise("A crop's embedding is the same beside crops of any length.", "kept")
 def test_the_longest_beside_the_shortest(
     encoder: Cnn14Encoder, crops: np.ndarray, alone: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +87,7 @@ def test_any_choice_and_order(encoder: Cnn14Encoder, crops: np.ndarray, alone: n
         assert_same(encoder.embed(crops[rows]), alone[rows])
 
 
+@pytest.mark.promise("A crop's embedding is the same with any number of threads.", "kept")
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.usefixtures("threads")
 def test_any_number_of_threads(encoder: Cnn14Encoder, crops: np.ndarray, alone: np.ndarray, count: int) -> None:

@@ -131,6 +131,7 @@ class Hostile:
         return os.mkdir, (str(self.marker),)
 
 
+@pytest.mark.promise("Nothing in a weights file is executed.", "download")
 @pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle"])
 def test_hostile_pickle_does_not_run(tmp_path, small_state, form):
     marker, path = tmp_path / "it-ran", tmp_path / "weights.pth"
@@ -168,6 +169,7 @@ def test_published_is_fetched_once_and_checked_each_time(serve, tmp_path, small_
     assert len(server.requests) == 2 and found.path.read_bytes() == body
 
 
+@pytest.mark.promise("Secrets in the URL of weights are not recorded.", "input")
 def test_url_is_fetched_once_and_its_secrets_are_not_recorded(serve, tmp_path, small_checkpoint):
     server = serve(Answer(body=small_checkpoint.read_bytes()))
     url = server.url.replace("http://", "http://me:secret@") + "?token=secret"

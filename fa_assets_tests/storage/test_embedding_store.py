@@ -117,6 +117,7 @@ def test_the_same_batch_twice_is_one_shard_and_other_numbers_for_a_key_are_given
         np.testing.assert_array_equal(given[0][key], given[1][key])
 
 
+@pytest.mark.promise("A damaged shard is set aside by name and computed again; the others serve.", "kept")
 @pytest.mark.parametrize("layout", ["new", "old"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_a_damaged_shard_is_set_aside_by_name_and_the_others_serve(
@@ -140,6 +141,7 @@ def test_a_damaged_shard_is_set_aside_by_name_and_the_others_serve(
     assert store.missing(keys) == []
 
 
+@pytest.mark.promise("No flipped bit in a shard gives a number.", "kept")
 @pytest.mark.parametrize("layout", ["new", "old"])
 def test_no_flipped_bit_ever_gives_a_wrong_number(tmp_path: Path, layout: str) -> None:
     keys, embeddings = rows(3, width=8)
@@ -195,6 +197,7 @@ def test_looking_up_keys_reads_no_embeddings(root: StoragePath) -> None:
         assert damaged_store.load(keys) == {}
 
 
+@pytest.mark.promise("Embeddings that an older version stored are used again.", "kept")
 def test_rows_of_the_older_layout_are_used_again(root: StoragePath) -> None:
     keys, embeddings = rows(5)
     store = EmbeddingStore(root, "f1")

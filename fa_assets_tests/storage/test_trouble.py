@@ -74,6 +74,11 @@ def files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.glob("**/*")) if path.is_file()}
 
 
+@pytest.mark.promise(
+    "On a full disk a shard, a value or a ledger entry fails with the folder, the reason and the free space; what "
+    "was there stays, and the run goes on once there is room.",
+    "disk",
+)
 @pytest.mark.parametrize("code", [BIG_SHARD, BIG_VALUE, BIG_ENTRY], ids=["shard", "value", "ledger entry"])
 def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, code: str) -> None:
     vector = np.ones((1, 2048), np.float32)
@@ -93,6 +98,7 @@ def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, 
     assert len(files(tmp_path)) == len(before) + (code is not BIG_VALUE)
 
 
+@pytest.mark.promise("A catalog that finds no room is behind, never damaged, and catches up.", "disk")
 def test_a_catalog_that_finds_no_room_is_behind_and_catches_up(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     ledger.append(an_entry())
@@ -149,6 +155,7 @@ def test_a_folder_is_made_and_tried_without_a_trace(tmp_path: Path) -> None:
     assert list((tmp_path / "new" / "folder").iterdir()) == []
 
 
+@pytest.mark.promise("A storage folder that belongs to another user is named.", "disk")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 def test_a_folder_of_another_user_is_named(tmp_path: Path) -> None:
     """A child without root's rights, since permissions do not bind root."""

@@ -59,6 +59,7 @@ def test_a_missing_value_says_what_to_do(root: StoragePath) -> None:
     assert ValueStore(root).header("folds") is None
 
 
+@pytest.mark.promise("A damaged value is named.", "kept")
 def test_a_damaged_value_is_reported_by_name(root: StoragePath) -> None:
     store = ValueStore(root)
     path = store.write(TABLE, header())
@@ -68,6 +69,7 @@ def test_a_damaged_value_is_reported_by_name(root: StoragePath) -> None:
     assert store.header("folds") is None
 
 
+@pytest.mark.promise("A file is whole or not there: written under a temporary name, flushed, moved into place.", "kept")
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "value"
     target.write_text("old")
