@@ -4,6 +4,7 @@ The options of a command are the settings; each only sets its environment variab
 it starts, so the UI and the command line see the same.
 """
 
+import io
 import logging
 import os
 import shlex
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -200,11 +201,9 @@ def _run(
 
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a batch system or `kill`: as by Ctrl-C
     prepare_environment(settings)
-    # Dagster redirects the process's streams into the run's log: the terminal is kept under a number of its own.
-    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w")
     from rich.console import Console
 
-    console = Console(file=terminal, highlight=False)
+    console = Console(file=_terminal(), highlight=False)
     console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
     with _progress(console) as (watcher, on_step):
         outcome = run(
@@ -224,6 +223,17 @@ def _run(
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _terminal() -> TextIO:
+    """Standard error under a number of its own: Dagster redirects the process's streams into the run's log.
+
+    Where it has no number, as when Python code calls the command and takes what it writes, it is not redirected either.
+    """
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w")
+    except io.UnsupportedOperation:
+        return sys.stderr
 
 
 def _ui_command(settings: Settings) -> str:

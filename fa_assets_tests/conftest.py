@@ -28,10 +28,10 @@ from fa_assets_tests.finished_run import FinishedRun, checkpoint, make_finished_
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
 
-_SLOW = {"full_checkpoint", "webserver", "cluster", "postgres"}
+_SLOW = {"full_checkpoint", "site", "cluster", "postgres"}
 """Fixtures that make a test slow."""
-_GROUPS = ("webserver", "cluster", "postgres", "s3")
-"""Fixtures that are expensive to make: the tests of one go to one process; of a webserver, those of one file."""
+_GROUPS = ("site", "cluster", "postgres", "s3")
+"""Fixtures that are expensive to make: the tests of one go to one process."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         for name in _GROUPS:
             if name in fixtures and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(str(item.path) if name == "webserver" else name))
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,17 @@
 
 import ast
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 import fa_assets
-from fa_assets_tests.ports import free_port
+from fa_assets.definitions import defs
 
 PACKAGE = Path(fa_assets.__file__).parent
 CHECKOUT = PACKAGE.parent
@@ -48,60 +48,28 @@ def test_plain_rooms_look_neither_at_dagster_nor_up(room: str) -> None:
     assert offenders == []
 
 
+@pytest.mark.slow
 def test_loading_the_definitions_imports_nothing_heavy() -> None:
     code = f"import sys, fa_assets.definitions; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.fixture
-def dagster_environment(tmp_path: Path) -> dict[str, str]:
+@pytest.mark.slow
+def test_dg_loads_the_definitions_without_warnings_of_ours(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(PACKAGE / "dagster.yaml", home)
-    return {**os.environ, "DAGSTER_HOME": str(home), "FA_STORAGE": str(tmp_path / "storage")}
-
-
-@pytest.mark.parametrize("command", [["check", "defs"], ["list", "defs"]])
-def test_dg_loads_the_definitions_without_warnings_of_ours(
-    command: list[str], dagster_environment: dict[str, str]
-) -> None:
     dg = Path(sys.executable).with_name("dg")
-    done = subprocess.run([dg, *command], cwd=CHECKOUT, capture_output=True, text=True, env=dagster_environment)
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "FA_STORAGE": str(tmp_path / "storage")}
+    done = subprocess.run([dg, "list", "defs"], cwd=CHECKOUT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "mc5_oof_predictions" in done.stdout or command[0] == "check"
+    assert "mc5_oof_predictions" in done.stdout
     assert "Warning" not in done.stdout + done.stderr
 
 
-def test_the_webserver_serves_the_workspace_without_warnings(
-    dagster_environment: dict[str, str], tmp_path: Path
-) -> None:
-    port = free_port()
-    log = tmp_path / "log"
-    webserver = Path(sys.executable).with_name("dagster-webserver")
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [webserver, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-            cwd=CHECKOUT,
-            stdout=output,
-            stderr=output,
-            env=dagster_environment,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        query = b'{"query": "{ assetNodes { assetKey { path } } }"}'
-        answer = b""
-        while not answer and time.monotonic() < deadline:
-            try:
-                request = urllib.request.Request(
-                    f"http://127.0.0.1:{port}/graphql", query, {"Content-Type": "application/json"}
-                )
-                answer = urllib.request.urlopen(request, timeout=30).read()
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.3)
-        assert b"notebook_artifacts" in answer, log.read_text()
-    finally:
-        server.terminate()
-        server.wait(20)
-    assert "Warning" not in log.read_text()
+def test_the_workspace_file_names_the_definitions() -> None:
+    (origin,) = location_origins_from_yaml_paths([str(CHECKOUT / "workspace.yaml")])
+    assert origin.location_name == "fa_assets"
+    target = origin.loadable_target_origin
+    assert pkgutil.resolve_name(f"{target.module_name}:{target.attribute}") is defs

@@ -10,7 +10,7 @@ import pytest
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.predict import Tagger
 from fa_assets.storage.values import ValueStore
-from fa_assets_tests.end_to_end.test_command_line import fa_assets
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
@@ -46,7 +46,7 @@ def test_files_are_tagged_as_in_the_submission(finished: FinishedRun) -> None:
 def test_the_command_line_gives_the_same_in_words_and_in_json(finished: FinishedRun) -> None:
     file = finished.settings.dataset / "test" / TEST_FNAMES[0]
     done = fa_assets("predict", str(file), "--json", settings=finished.settings)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["file"] == str(file)
     assert answer["classes"] == pytest.approx(submitted(finished)[TEST_FNAMES[0]], abs=1e-4)
@@ -54,7 +54,7 @@ def test_the_command_line_gives_the_same_in_words_and_in_json(finished: Finished
     words = fa_assets("predict", str(file), "--top", "1", settings=finished.settings).stdout
     assert words.splitlines() == [str(file), f"  {answer['classes'][best]:.4f}  {best}"]
     refused = fa_assets("predict", str(file.with_name("nothing.wav")), settings=finished.settings)
-    assert refused.returncode == 1 and "nothing.wav: no such file" in refused.stderr
+    assert refused.exit_code == 1 and "nothing.wav: no such file" in refused.stderr
 
 
 def test_every_file_that_cannot_be_read_is_named(finished: FinishedRun, tmp_path: Path) -> None:

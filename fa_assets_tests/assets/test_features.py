@@ -10,39 +10,37 @@ from fa_assets.assets import features
 from fa_assets.assets.features import IN_MEMORY, OUT_OF_CORE, recipe_settings
 from fa_assets.catalog.ledger import Ledger, LedgerEntry
 from fa_assets.evaluation.classifier_file import load_classifier
+from fa_assets.evaluation.lwlrap import lwlrap_sums
+from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest
+from fa_assets.evaluation.out_of_core import fit_out_of_core
 from fa_assets.runner import run
 from fa_assets.settings import Settings
 from fa_assets.storage.values import ValueStore
 from fa_assets.summary import read_summary
-from fa_assets_tests.assets.test_values_of_a_run import FOLDS, predictions_of
+from fa_assets_tests.assets.test_values_of_a_run import FOLDS, embeddings_of, folds_of, predictions_of, truth_of
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.small_dataset import CLASSES
 from fa_assets_tests.storage.test_row_file import open_files
+
+pytestmark = pytest.mark.xdist_group("features")
 
 SELECTION = "mc5_oof_predictions,mc5_metrics,final_classifier"
 
 
+TOLERANCE = 1e-7
+"""At the default tolerance the paths of so few clips end as rounding has it (see `one_vs_rest`)."""
+
+
 @pytest.fixture(scope="module")
-def fitted(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Settings]:
-    """Two copies of the finished run whose classifiers are fitted again, to the optimum, in memory and out of core.
-
-    At the default tolerance the paths of so few clips end as rounding has it (see `one_vs_rest`).
-    """
-    found = {}
-    for way, limit in ((IN_MEMORY, 1.0), (OUT_OF_CORE, 0.0)):
-        copy = finished.copy(tmp_path_factory.mktemp("fitted"))
-        found[way] = copy.model_copy(update={"fit_in_memory_gb": limit})
-        with environment_of(found[way]), pytest.MonkeyPatch.context() as patch:
-            for fit in (features.fit_one_vs_rest, features.fit_out_of_core):
-                patch.setattr(features, fit.__name__, partial(fit, tolerance=1e-7))
-            outcome = run(found[way], select=SELECTION, force=True)
-        assert outcome.failures == ()
-        assert {one.asset for one in outcome.planned} == set(SELECTION.split(","))
-    return found
-
-
-@pytest.fixture
-def out_of_core(fitted: dict[str, Settings]) -> Settings:
-    return fitted[OUT_OF_CORE]
+def out_of_core(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A copy of the finished run whose classifiers are fitted again, to the optimum, out of core."""
+    settings = finished.copy(tmp_path_factory.mktemp("fitted")).model_copy(update={"fit_in_memory_gb": 0.0})
+    with environment_of(settings), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "fit_out_of_core", partial(fit_out_of_core, tolerance=TOLERANCE))
+        outcome = run(settings, select=SELECTION, force=True)
+    assert outcome.failures == ()
+    assert {one.asset for one in outcome.planned} == set(SELECTION.split(","))
+    return settings
 
 
 def newest(settings: Settings, asset: str, partition: str | None = None) -> LedgerEntry:
@@ -52,30 +50,38 @@ def newest(settings: Settings, asset: str, partition: str | None = None) -> Ledg
     )
 
 
-def test_predictions_and_metrics_are_those_in_memory(fitted: dict[str, Settings]) -> None:
-    in_memory, on_disk = (ValueStore(one.storage_root) for one in fitted.values())
-    for column in ("probability", "truth"):
-        np.testing.assert_allclose(
-            predictions_of(on_disk, "mc5", column), predictions_of(in_memory, "mc5", column), rtol=0, atol=1e-3
-        )
+def test_predictions_and_metrics_are_those_in_memory(finished: FinishedRun, out_of_core: Settings) -> None:
+    before, store = (ValueStore(one.storage_root) for one in (finished.settings, out_of_core))
+    X, truth, folds = embeddings_of(store, "mc5"), truth_of(store), folds_of(store)
+    logits = np.empty(truth.shape)
+    for fold in range(5):
+        model = fit_one_vs_rest(X[folds != fold], truth[folds != fold], tolerance=TOLERANCE)
+        logits[folds == fold] = model.logits(X[folds == fold])
+    found = predictions_of(store, "mc5", "probability")
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), rtol=0, atol=1e-3)
+    np.testing.assert_array_equal(predictions_of(store, "mc5", "truth").astype(bool), truth)
     for fold in FOLDS:
-        tables = [store.read("mc5_oof_predictions", fold).table for store in (in_memory, on_disk)]
+        tables = [values.read("mc5_oof_predictions", fold).table for values in (before, store)]
         assert tables[0].select(["fname", "class_name"]).equals(tables[1].select(["fname", "class_name"]))
-    wanted, found = (read_summary(one.storage_root).results["mc5"] for one in fitted.values())
-    assert found.overall == pytest.approx(wanted.overall, abs=1e-12)
-    np.testing.assert_allclose(found.per_fold, wanted.per_fold, rtol=0, atol=1e-12)
+    told = read_summary(out_of_core.storage_root).results["mc5"]
+    assert told.overall == pytest.approx(lwlrap_sums(truth, logits).overall, abs=1e-12)
+    for fold in range(5):
+        wanted = lwlrap_sums(truth[folds == fold], logits[folds == fold]).overall
+        assert told.per_fold[fold] == pytest.approx(wanted, abs=1e-12)
 
 
-def test_the_final_classifier_is_that_in_memory(fitted: dict[str, Settings]) -> None:
-    wanted, found = (load_classifier(one.storage_root / "classifiers" / "final.npz") for one in fitted.values())
-    assert found.classes == wanted.classes
-    np.testing.assert_allclose(found.model.coef, wanted.model.coef, rtol=0, atol=1e-4)
-    np.testing.assert_array_equal(found.model.positives, wanted.model.positives)
+def test_the_final_classifier_is_that_in_memory(out_of_core: Settings) -> None:
+    store = ValueStore(out_of_core.storage_root)
+    found = load_classifier(out_of_core.storage_root / "classifiers" / "final.npz")
+    wanted = fit_one_vs_rest(embeddings_of(store, "mc5"), truth_of(store), tolerance=TOLERANCE)
+    assert found.classes == CLASSES
+    np.testing.assert_allclose(found.model.coef, wanted.coef, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(found.model.positives, wanted.positives)
 
 
-def test_which_way_was_taken_is_recorded(fitted: dict[str, Settings]) -> None:
+def test_which_way_was_taken_is_recorded(finished: FinishedRun, out_of_core: Settings) -> None:
     for asset, partition in (("mc5_oof_predictions", "3"), ("final_classifier", None)):
-        in_memory, on_disk = (newest(one, asset, partition) for one in fitted.values())
+        in_memory, on_disk = (newest(one, asset, partition) for one in (finished.settings, out_of_core))
         assert (in_memory.metadata["fit"], on_disk.metadata["fit"]) == (IN_MEMORY, OUT_OF_CORE)
         assert "fit_in_memory_gb" not in in_memory.settings
         assert on_disk.settings["fit_in_memory_gb"] == 0.0

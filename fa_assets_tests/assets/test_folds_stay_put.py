@@ -9,6 +9,8 @@ import pytest
 
 from fa_assets.catalog.ledger import Ledger
 from fa_assets.definitions import build_definitions
+from fa_assets.evaluation.folds import stratified_folds
+from fa_assets.evaluation.labels import multi_hot
 from fa_assets.runner import plan, run
 from fa_assets.settings import Settings
 from fa_assets.storage.values import ValueStore
@@ -40,12 +42,14 @@ def change(settings: Settings) -> None:
         csv.writer(file).writerows([header, ["new.wav", "Tone"], *reversed(rows)])
 
 
-def test_clips_keep_their_folds_also_when_renamed_and_the_ledger_says_what_was_continued(settings: Settings) -> None:
+def test_clips_keep_their_folds_also_when_renamed_until_fresh_ones_are_asked_for(settings: Settings) -> None:
     before = folds_of(settings)
-    header_before = ValueStore(settings.storage_root).header("folds")
+    values = ValueStore(settings.storage_root)
+    header_before = values.header("folds")
     change(settings)
     assert run(settings, select="+folds").failures == ()
-    after = folds_of(settings)
+    sticky = folds_of(settings)
+    after = dict(sticky)
     assert after.pop("renamed.wav") == before.pop("03.wav")
     assert after.pop("new.wav") in range(5)
     del before["08.wav"]
@@ -59,23 +63,13 @@ def test_clips_keep_their_folds_also_when_renamed_and_the_ledger_says_what_was_c
     with dg.DagsterInstance.get() as instance:  # having gone on from itself does not make it stale
         assert "folds" not in {one.asset for one in plan(build_definitions(settings), instance, settings)}
 
-
-def test_fresh_folds_are_those_of_seed_42_and_going_back_changes_nothing(settings: Settings) -> None:
-    from fa_assets.evaluation.folds import stratified_folds
-    from fa_assets.evaluation.labels import multi_hot
-
-    change(settings)
-    run(settings, select="+folds")
-    sticky = folds_of(settings)
-    fresh_settings = settings.model_copy(update={"folds": "fresh"})
-    run(fresh_settings, select="+folds")
-    values = ValueStore(settings.storage_root)
+    assert run(settings.model_copy(update={"folds": "fresh"}), select="+folds").failures == ()
     classes = values.read("class_vocabulary").table["class_name"].to_pylist()
-    expected = stratified_folds(multi_hot(values.read("curated_clips").table["labels"].to_pylist(), classes))
+    of_seed_42 = stratified_folds(multi_hot(values.read("curated_clips").table["labels"].to_pylist(), classes))
     fresh = folds_of(settings)
-    assert list(fresh.values()) == expected.tolist() != list(sticky.values())
+    assert list(fresh.values()) == of_seed_42.tolist() != list(sticky.values())
     version = values.read("folds").header.data_version
-    run(settings, select="+folds")
+    assert run(settings, select="+folds").failures == ()  # going back changes nothing
     assert folds_of(settings) == fresh
     assert values.read("folds").header.data_version == version
 

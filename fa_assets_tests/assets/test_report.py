@@ -3,8 +3,6 @@
 import csv
 import hashlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 
 from fa_assets.storage.values import ValueStore
 from fa_assets.summary import read_summary
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.small_dataset import CLASSES
 
@@ -63,9 +62,8 @@ def test_the_summary_names_the_report(page: Path, illustrated: FinishedRun) -> N
 
 
 def test_the_command_prints_where_the_newest_report_is(page: Path, illustrated: FinishedRun, tmp_path: Path) -> None:
-    command = [Path(sys.executable).with_name("fa-assets"), "report", "--storage"]
-    done = subprocess.run([*command, illustrated.settings.storage_root], capture_output=True, text=True)
-    assert (done.returncode, done.stdout.strip()) == (0, str(page))
-    none = subprocess.run([*command, tmp_path], capture_output=True, text=True)
-    assert none.returncode == 1
+    done = fa_assets("report", "--storage", str(illustrated.settings.storage_root))
+    assert (done.exit_code, done.stdout.strip()) == (0, str(page))
+    none = fa_assets("report", "--storage", str(tmp_path))
+    assert none.exit_code == 1
     assert "report has not been materialized yet" in none.stderr

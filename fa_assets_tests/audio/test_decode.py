@@ -288,3 +288,29 @@ def test_a_chunk_that_claims_to_end_beyond_every_file(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadClipError):
         inspect_clip(path)
+
+
+def test_levels_are_those_of_all_channels(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    left, right = np.full(1000, 0.5), np.full(1000, -0.25)
+    left[:30] = 1.0
+    soundfile.write(path, np.stack([left, right], axis=1), 32_000, "FLOAT")
+    info = inspect_clip(path)
+    expected_rms = np.sqrt((np.square(left).sum() + np.square(right).sum()) / 2000)
+    assert (info.peak, info.rms, info.clipped_share) == pytest.approx((1.0, expected_rms, 30 / 2000))
+
+
+@pytest.mark.parametrize("size", [5, 6])
+def test_a_chunk_of_odd_size_before_the_sound_is_padded(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(600), 32_000)
+    content = path.read_bytes()
+    at = content.index(b"data")
+    noise = b"LIST" + size.to_bytes(4, "little") + b"\x07" * (size + size % 2)
+    grown = content[:at] + noise + content[at:]
+    riff = grown[:4] + (len(grown) - 8).to_bytes(4, "little") + grown[8:]
+    path.write_bytes(riff)
+    assert inspect_clip(path).frames == 600
+    path.write_bytes(riff[:-100])
+    with pytest.raises(BadClipError, match="truncated"):
+        inspect_clip(path)

@@ -3,7 +3,6 @@
 import shutil
 
 import dagster as dg
-import pytest
 
 from fa_assets.definitions import build_definitions
 from fa_assets.runner import plan, run
@@ -27,6 +26,10 @@ INTAKE = whole("class_vocabulary", "curated_clips", "folds")
 EMBEDDINGS = folded("mc5_embeddings", "center_embeddings")
 PREDICTIONS = folded("mc5_oof_predictions", "center_oof_predictions")
 METRICS = whole("mc5_metrics", "center_metrics")
+
+
+def requested(requests: list[dg.RunRequest]) -> Requested:
+    return {part for request in requests for part in parts_of(request)}
 
 
 def add_clip(settings: Settings) -> None:
@@ -62,7 +65,7 @@ def test_a_new_clip_remakes_what_depends_on_it_in_order_with_one_run_for_five_fo
     assert plan(build_definitions(settings), daemon.instance, settings) == []
 
 
-def test_a_fresh_instance_makes_everything_once_it_has_seen_the_folder(settings: Settings) -> None:
+def test_a_fresh_instance_makes_everything_in_order_once_it_has_seen_the_folder(settings: Settings) -> None:
     for folder in ("values", "ledger", "dagster_home"):
         shutil.rmtree(settings.storage_root / folder)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -71,17 +74,26 @@ def test_a_fresh_instance_makes_everything_once_it_has_seen_the_folder(settings:
         assert before_it_was_seen.asset_selection == [dg.AssetKey("cnn14_checkpoint")]
         daemon.run(before_it_was_seen)
         assert daemon.observe() == f"24 clips; {len(TEST_FNAMES)} test clips"
-        made = set().union(*daemon.until_quiet())
-        assert made >= INTAKE | EMBEDDINGS | PREDICTIONS | METRICS
-        assert plan(build_definitions(settings), instance, settings) == []
+        first = daemon.tick()
+        assert requested(first) == INTAKE | whole("test_clips")
+        for request in first:
+            assert daemon.run(request).success
+        assert requested(daemon.tick()) == EMBEDDINGS | folded("test_mc5_embeddings")
 
 
-def test_other_settings_remake_what_uses_them_and_no_more(settings: Settings, instance: dg.DagsterInstance) -> None:
-    daemon = Daemon(settings.model_copy(update={"regularization_c": 1.0}), instance)
-    waves = daemon.until_quiet()
-    made = set().union(*waves)
-    assert made >= PREDICTIONS | METRICS
-    assert not made & (INTAKE | EMBEDDINGS)
+def test_other_settings_remake_what_uses_them_and_metrics_wait_for_all_folds(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    changed = settings.model_copy(update={"regularization_c": 1.0})
+    assert requested(Daemon(changed, instance).tick()) == PREDICTIONS | whole("final_classifier")
+    assert run(changed, select="mc5_oof_predictions", folds=["0", "1", "2", "3"]).failures == ()
+    daemon = Daemon(changed, instance)
+    rest = daemon.tick()
+    missing = {("mc5_oof_predictions", "4"), *folded("center_oof_predictions"), *whole("final_classifier")}
+    assert requested(rest) == missing
+    (last,) = [request for request in rest if ("mc5_oof_predictions", "4") in parts_of(request)]
+    assert daemon.run(last).success
+    assert requested(daemon.tick()) == whole("mc5_metrics", "label_audit", "notebook_artifacts")
 
 
 def test_a_change_that_comes_to_nothing_ends_at_the_intake(daemon: Daemon, settings: Settings) -> None:
@@ -94,24 +106,21 @@ def test_a_change_that_comes_to_nothing_ends_at_the_intake(daemon: Daemon, setti
 def test_a_change_in_the_test_set_remakes_the_test_stage_alone(daemon: Daemon, settings: Settings) -> None:
     make_clip(settings.dataset / "test" / TEST_FNAMES[0], ("Tone",), index=300)
     assert daemon.observe() == "test clips: 0 added, 1 changed, 0 removed"
+    stage = {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
+    definitions = build_definitions(settings)
+    assert {one.asset for one in plan(definitions, daemon.instance, settings)} == stage
     waves = daemon.until_quiet()
     assert waves[0] == {("test_clips", None)}
-    made = {asset for wave in waves for asset, _ in wave}
-    assert made == {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
+    assert {asset for wave in waves for asset, _ in wave} == stage
+    newest = daemon.instance.fetch_materializations(dg.AssetKey("test_mc5_embeddings"), limit=len(FOLDS)).records
+    embedded = [record.asset_materialization for record in newest if record.asset_materialization]
+    assert sum(int(str(one.metadata["crops_computed"].value)) for one in embedded) == 1
+    assert plan(definitions, daemon.instance, settings) == []
 
 
 def test_a_lost_fold_is_made_again_alone(daemon: Daemon, settings: Settings) -> None:
     ValueStore(settings.storage_root).path("mc5_oof_predictions", "2").unlink()
     assert daemon.until_quiet() == [{("mc5_oof_predictions", "2")}]
-
-
-def test_metrics_wait_for_all_folds(settings: Settings, instance: dg.DagsterInstance) -> None:
-    changed = settings.model_copy(update={"regularization_c": 1.0})
-    run(changed, select="mc5_oof_predictions,center_oof_predictions", folds=["0", "1", "2", "3"])
-    waves = Daemon(changed, instance).until_quiet()
-    assert waves[0] >= {("mc5_oof_predictions", "4"), ("center_oof_predictions", "4")}
-    assert not waves[0] & METRICS
-    assert waves[1] >= METRICS
 
 
 def test_what_failed_is_not_tried_again_until_something_changes(daemon: Daemon, settings: Settings) -> None:
@@ -124,30 +133,38 @@ def test_what_failed_is_not_tried_again_until_something_changes(daemon: Daemon, 
 
     make_clip(clip, ("Tone",), index=200)
     daemon.observe()
-    made = set().union(*daemon.until_quiet())
-    assert ("curated_clips", None) in made
-    assert plan(build_definitions(settings), daemon.instance, settings) == []
+    again = daemon.tick()
+    assert requested(again) == INTAKE
+    assert all(daemon.run(request).success for request in again)
+    assert requested(daemon.tick()) >= folded("mc5_embeddings")
 
 
-@pytest.mark.parametrize("damage", ["gone", "replaced"])
-def test_a_damaged_checkpoint_is_found_by_its_check_and_made_again(
-    daemon: Daemon, settings: Settings, damage: str
-) -> None:
+def test_a_damaged_checkpoint_is_found_by_its_check_and_made_again(daemon: Daemon, settings: Settings) -> None:
     ours = settings.storage_root / "weights.pth"
     shutil.copyfile(settings.checkpoint_source, ours)
     settings = settings.model_copy(update={"checkpoint": str(ours)})
     daemon = Daemon(settings, daemon.instance)
     assert daemon.until_quiet() == [whole("cnn14_checkpoint")]  # another path, the same weights
-    good = ours.read_bytes()
-    ours.unlink() if damage == "gone" else ours.write_bytes(good[:-1] + b"x")
+    ours.write_bytes(ours.read_bytes()[:-1] + b"x")
+    assert_found_damaged(daemon)
+    (again,) = daemon.tick()
+    assert parts_of(again) == whole("cnn14_checkpoint")
+    assert daemon.run(again).success
+    assert requested(daemon.tick()) >= EMBEDDINGS
+
+    ours.unlink()
+    assert_found_damaged(daemon)
+    (again,) = daemon.tick()
+    assert parts_of(again) == whole("cnn14_checkpoint")
+    assert not daemon.run(again).success
+    assert daemon.tick() == []
+
+
+def assert_found_damaged(daemon: Daemon) -> None:
+    """By the check that looks at the file."""
     verified = daemon.definitions.resolve_job_def("verify_checkpoint").execute_in_process(
         instance=daemon.instance, raise_on_error=False
     )
     (evaluation,) = verified.get_asset_check_evaluations()
     assert not evaluation.passed
     assert "Materialize cnn14_checkpoint again" in str(evaluation.description)
-    (again,) = daemon.tick()
-    assert parts_of(again) == whole("cnn14_checkpoint")
-    assert daemon.run(again).success == (damage == "replaced")
-    then = set().union(*(parts_of(request) for request in daemon.tick()))
-    assert (then >= EMBEDDINGS) if damage == "replaced" else not then

@@ -1,12 +1,12 @@
 """The catalog: equal to the ledger, whoever writes at once and whoever has it open."""
 
 import logging
-import multiprocessing
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
@@ -20,11 +20,26 @@ from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog, CatalogBusyError
 from fa_assets.catalog.ledger import InputVersion
 from fa_assets.errors import UserError
 from fa_assets_tests.catalog.made_up import METRICS, MadeUpStorage, an_entry, dump
+from fa_assets_tests.processes import prepared, run_at_once, start
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> MadeUpStorage:
     return MadeUpStorage(tmp_path / "storage")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> MadeUpStorage:
+    """For tests that only read: "run-1" and "run-2" of everything, of other seeds, and "run-3" of a few assets."""
+    storage = MadeUpStorage(tmp_path_factory.mktemp("runs") / "storage")
+    storage.catalog.sync()
+    storage.write_everything("run-1")
+    storage.write_everything("run-2", seed=7)
+    storage.write_predictions("center", 1, logit=2.0, run_id="run-3")
+    for sha1 in ("abc123", "ffffff"):
+        storage.write("cnn14_checkpoint", pa.table({"sha1": [sha1]}), run_id="run-3", data_version=sha1)
+    storage.catalog.sync()
+    return storage
 
 
 @contextmanager
@@ -40,6 +55,11 @@ def held_by_another_process(code: str, path: Path) -> Iterator[None]:
         yield
     finally:
         holder.communicate()
+
+
+def metrics_of(storage: MadeUpStorage, run_id: str) -> str:
+    ((id,),) = rows(storage, f"select id from materializations where asset = 'mc5_metrics' and run_id = '{run_id}'")
+    return str(id)
 
 
 def rows(storage: MadeUpStorage, sql: str) -> list[tuple[object, ...]]:
@@ -84,20 +104,17 @@ def test_sync_adds_what_is_new_and_only_that(storage: MadeUpStorage) -> None:
     assert dump(storage.catalog) == before
 
 
-def test_the_values_are_in_the_current_tables(storage: MadeUpStorage) -> None:
-    storage.write_everything()
-    storage.write_predictions("center", 1, logit=2.0)
-    storage.catalog.sync()
-    assert rows(storage, "select labels, seconds from clips where fname = 'gong.wav'") == [(["bell", "gong"], 1.0)]
-    assert rows(storage, "select fname, fold from folds order by fname") == [
+def test_the_values_are_in_the_current_tables(runs: MadeUpStorage) -> None:
+    assert rows(runs, "select labels, seconds from clips where fname = 'gong.wav'") == [(["bell", "gong"], 1.0)]
+    assert rows(runs, "select fname, fold from folds order by fname") == [
         ("bell.wav", 0), ("gong.wav", 1), ("hail.wav", 1), ("rain.wav", 0),
     ]  # fmt: skip
     assert rows(
-        storage,
+        runs,
         "select scheme, fold, count(*), sum(truth::int), min(logit) from predictions group by 1, 2 order by 1, 2",
     ) == [("center", 1, 8, 3, 2.0), ("mc5", 0, 8, 2, 0.0), ("mc5", 1, 8, 3, 0.0)]
     assert rows(
-        storage,
+        runs,
         "select scheme, fold, fname, embedding[1], len(embedding) from embeddings where fold = 1 order by fname",
     ) == [("mc5", 1, "gong.wav", 2.0, 2048), ("mc5", 1, "hail.wav", pytest.approx(0.1), 2048)]
 
@@ -278,6 +295,7 @@ def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -
     assert sorted(path.name for path in storage.root.glob("*catalog*")) == ["catalog.duckdb", "catalog.duckdb.lock"]
 
 
+@pytest.mark.slow
 def test_a_rebuild_waits_for_writers_and_not_for_readers(storage: MadeUpStorage) -> None:
     storage.write_clips()
     storage.catalog.sync()
@@ -310,6 +328,7 @@ def test_a_deleted_or_damaged_catalog_is_made_anew(storage: MadeUpStorage) -> No
     assert dump(storage.catalog) == before
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_beside_the_catalog_does_not_reach_the_new_one(storage: MadeUpStorage) -> None:
     storage.write_clips()
     storage.catalog.sync()
@@ -322,20 +341,24 @@ def test_what_a_killed_process_left_beside_the_catalog_does_not_reach_the_new_on
     assert dump(storage.catalog) == before
 
 
+def sync_for_ever(root: Path, ready: Connection) -> None:
+    storage = MadeUpStorage(root)
+    ready.send(True)
+    while True:
+        storage.write_everything()
+        storage.catalog.sync(timeout_s=60)
+
+
+@pytest.mark.slow
 def test_killed_syncs_are_made_up_for(storage: MadeUpStorage) -> None:
     """Real processes, killed at moments spread over a sync: the next sync gives what a rebuild gives."""
-    program = (
-        "import pathlib, sys; from fa_assets_tests.catalog.made_up import MadeUpStorage\n"
-        "storage = MadeUpStorage(pathlib.Path(sys.argv[1])); print('ready', flush=True)\n"
-        "while True: storage.write_everything(); storage.catalog.sync(timeout_s=60)"
-    )
     for delay in (0.05, 0.15, 0.25, 0.35, 0.45):
-        victim = subprocess.Popen([sys.executable, "-c", program, storage.root], stdout=subprocess.PIPE, text=True)
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == "ready\n"
+        ours, theirs = prepared().Pipe()
+        victim = start(sync_for_ever, storage.root, theirs)
+        assert ours.recv()
         time.sleep(delay)
         victim.kill()
-        victim.communicate()
+        victim.join()
         storage.catalog.sync()
     before = dump(storage.catalog)
     assert [row[0] for row in before["materializations"]] == storage.ledger.ids()
@@ -418,6 +441,7 @@ def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
     assert dump(storage.catalog) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hold", "what"),
     [
@@ -447,34 +471,30 @@ def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_lat
     assert rows(storage, "select distinct materialization_id from predictions") == [(written,)]
 
 
-def try_to_sync(root: Path, run_id: str, syncs: int, waits: "multiprocessing.Queue[tuple[float, float]]") -> None:
-    """Put how long the syncs were ready to wait in all, and the seconds they took."""
+def try_to_sync(root: Path, run_id: str, syncs: int, waits: Connection) -> None:
+    """Send how long each of the syncs was ready to wait."""
     catalog = MadeUpStorage(root).catalog
     patience: list[float] = []
     sync = catalog.sync
     catalog.sync = lambda timeout_s: (patience.append(timeout_s), sync(timeout_s))[1]  # type: ignore[method-assign]
-    started = time.monotonic()
     assert not any(catalog.try_sync(run_id) for _ in range(syncs))
-    waits.put((sum(patience), time.monotonic() - started))
+    waits.send(patience)
 
 
+@pytest.mark.slow
 def test_a_run_waits_once_in_all_its_processes(storage: MadeUpStorage) -> None:
     storage.write_clips()
     storage.catalog.sync()
-    spawn = multiprocessing.get_context("spawn")
-    waits: multiprocessing.Queue[tuple[float, float]] = spawn.Queue()
+    ours, theirs = prepared().Pipe()
     with held_by_another_process("held = duckdb.connect(path)", storage.catalog.path):
         for run_id in ("run-1", "run-1", "run-2"):
-            process = spawn.Process(target=try_to_sync, args=(storage.root, run_id, 20, waits))
-            process.start()
-            process.join()
-            assert process.exitcode == 0
-    found = [waits.get() for _ in range(3)]
-    assert [patience for patience, _ in found] == [RUN_PATIENCE_S, 0.0, RUN_PATIENCE_S]
-    # Were each attempt to wait, it would be 40 s; one that does not wait takes milliseconds.
-    assert all(seconds < 20 * RUN_PATIENCE_S for _, seconds in found)
+            run_at_once((try_to_sync, storage.root, run_id, 5, theirs))
+    first, second, other_run = (ours.recv() for _ in range(3))
+    assert first == other_run == [RUN_PATIENCE_S, 0.0, 0.0, 0.0, 0.0]
+    assert second == [0.0] * 5
 
 
+@pytest.mark.slow
 def test_a_sync_waits_for_a_reader_that_closes_soon(storage: MadeUpStorage) -> None:
     storage.catalog.sync()
     storage.write_clips()
@@ -498,18 +518,11 @@ def materialize_and_sync(root: Path, process: int, count: int) -> None:
         storage.catalog.sync(timeout_s=60)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Processes that sync the catalog at once lose no row and meet no lock error.", "others")
 def test_processes_that_sync_at_once_lose_no_row_and_raise_no_lock_error(storage: MadeUpStorage) -> None:
     n_processes, count = 4, 4
-    spawn = multiprocessing.get_context("spawn")
-    processes = [
-        spawn.Process(target=materialize_and_sync, args=(storage.root, number, count)) for number in range(n_processes)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * n_processes
+    run_at_once(*((materialize_and_sync, storage.root, number, count) for number in range(n_processes)))
     assert storage.catalog.sync() == 0
     assert rows(storage, "select run_id, count(*) from materializations group by 1 order by 1") == [
         (f"run-{number}", count) for number in range(n_processes)
@@ -537,6 +550,7 @@ def test_threads_may_read_and_sync_in_one_process(storage: MadeUpStorage) -> Non
 SNAPSHOT_HOLDERS = ["held = duckdb.connect(path)", "held = duckdb.connect(path, read_only=True)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hold", SNAPSHOT_HOLDERS)
 def test_a_snapshot_is_whole_and_current_whoever_has_the_catalog_open(
     hold: str, storage: MadeUpStorage, tmp_path: Path
@@ -553,6 +567,7 @@ def test_a_snapshot_is_whole_and_current_whoever_has_the_catalog_open(
     assert [path.name for path in target.parent.iterdir()] == ["copy.duckdb"]
 
 
+@pytest.mark.slow
 def test_a_snapshot_replaces_an_older_one_under_its_readers(storage: MadeUpStorage, tmp_path: Path) -> None:
     target = tmp_path / "copy.duckdb"
     storage.write_clips()
@@ -586,23 +601,18 @@ def test_a_query_before_there_is_a_catalog_says_what_to_do(storage: MadeUpStorag
 
 
 def test_queries_take_parameters_cannot_write_and_warn_of_nothing(
-    storage: MadeUpStorage, recwarn: pytest.WarningsRecorder
+    runs: MadeUpStorage, recwarn: pytest.WarningsRecorder
 ) -> None:
-    storage.write_everything()
-    storage.catalog.sync()
-    frame = storage.catalog.query("select fname, fold from folds where fold = $fold order by fname", {"fold": 1})
+    frame = runs.catalog.query("select fname, fold from folds where fold = $fold order by fname", {"fold": 1})
     assert frame.to_dict("list") == {"fname": ["gong.wav", "hail.wav"], "fold": [1, 1]}
-    assert len(storage.catalog.query("from materializations where asset = ?", ["folds"])) == 1
+    assert len(runs.catalog.query("from materializations where asset = ?", ["folds"])) == 2
     with pytest.raises(duckdb.Error, match="read-only"):
-        storage.catalog.query("delete from folds")
+        runs.catalog.query("delete from folds")
     assert [str(one.message) for one in recwarn] == []
-    assert storage.catalog.sync() == 0  # nothing was left open
+    assert runs.catalog.sync() == 0  # nothing was left open
 
 
-def test_everything_is_explained_inside_the_database(storage: MadeUpStorage) -> None:
-    storage.catalog.sync()
-    storage.write_everything()
-    storage.catalog.sync()
+def test_everything_is_explained_inside_the_database(runs: MadeUpStorage) -> None:
     unexplained = """
         select 'table', table_name from duckdb_tables() where comment is null
         union all select 'view', view_name from duckdb_views() where not internal and comment is null
@@ -611,7 +621,7 @@ def test_everything_is_explained_inside_the_database(storage: MadeUpStorage) -> 
         union all select 'column', table_name || '.' || column_name from duckdb_columns()
             where not internal and comment is null and table_name <> 'schema_version'
     """
-    assert rows(storage, unexplained) == []
+    assert rows(runs, unexplained) == []
 
 
 def test_a_sync_reads_what_is_new_and_each_value_once(storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -629,13 +639,12 @@ def test_a_sync_reads_what_is_new_and_each_value_once(storage: MadeUpStorage, mo
     assert [path.name.partition("_")[0] for path in entries] == [new]
 
 
-def test_lwlrap_is_the_quotient_of_the_sums(storage: MadeUpStorage) -> None:
-    id = storage.write_everything()
-    storage.catalog.sync()
+def test_lwlrap_is_the_quotient_of_the_sums(runs: MadeUpStorage) -> None:
+    id = metrics_of(runs, "run-1")
     found = {
         (scope, fold, name): (value, count)
         for scope, fold, name, value, count in rows(
-            storage,
+            runs,
             f"select scope, fold, class_name, lwlrap, count from lwlrap where scheme = 'mc5' and materialization_id = '{id}'",
         )
     }
@@ -651,15 +660,12 @@ def test_lwlrap_is_the_quotient_of_the_sums(storage: MadeUpStorage) -> None:
     }
 
 
-def test_lineage_goes_to_the_source_and_to_the_right_materializations(storage: MadeUpStorage) -> None:
-    first = storage.write_everything("run-1")
-    second = storage.write_everything("run-2", seed=7)
-    storage.catalog.sync()
-    for id, run_id in ((first, "run-1"), (second, "run-2")):
+def test_lineage_goes_to_the_source_and_to_the_right_materializations(runs: MadeUpStorage) -> None:
+    for run_id in ("run-1", "run-2"):
         upstream = rows(
-            storage,
+            runs,
             "select l.depth, l.asset, l.partition, m.run_id "
-            f"from upstream_of('{id}') l left join materializations m on m.id = l.materialization_id",
+            f"from upstream_of('{metrics_of(runs, run_id)}') l left join materializations m on m.id = l.materialization_id",
         )
         assert sorted(upstream, key=repr) == [
             (1, "folds", None, run_id),
@@ -672,16 +678,14 @@ def test_lineage_goes_to_the_source_and_to_the_right_materializations(storage: M
             (3, "curated_recordings", None, None),
         ]
     made_by = "from lineage l join materializations m on m.id = l.source_id"
-    assert rows(storage, f"select count(*) > 0 {made_by}") == [(True,)]
-    assert rows(storage, f"{made_by} where (m.asset, m.partition) is distinct from (l.asset, l.partition)") == []
+    assert rows(runs, f"select count(*) > 0 {made_by}") == [(True,)]
+    assert rows(runs, f"{made_by} where (m.asset, m.partition) is distinct from (l.asset, l.partition)") == []
 
 
-def test_downstream_goes_to_everything_that_used_a_value_and_to_nothing_else(storage: MadeUpStorage) -> None:
-    storage.write_everything("run-1")
-    storage.write_everything("run-2", seed=7)
-    again = storage.write("cnn14_checkpoint", pa.table({"sha1": ["abc123"]}), run_id="run-3", data_version="abc123")
-    other = storage.write("cnn14_checkpoint", pa.table({"sha1": ["ffffff"]}), run_id="run-3", data_version="ffffff")
-    storage.catalog.sync()
+def test_downstream_goes_to_everything_that_used_a_value_and_to_nothing_else(runs: MadeUpStorage) -> None:
+    (again,), (other,) = rows(
+        runs, "select id from materializations where run_id = 'run-3' and asset = 'cnn14_checkpoint' order by id"
+    )
     used = [
         (depth, asset, partition, run_id)
         for depth, asset, partitions in (
@@ -696,10 +700,10 @@ def test_downstream_goes_to_everything_that_used_a_value_and_to_nothing_else(sto
         "select d.depth, d.asset, d.partition, m.run_id from downstream_of('{}') d "
         "join materializations m on m.id = d.materialization_id order by all"
     )
-    assert rows(storage, reached.format(again)) == used
-    assert rows(storage, reached.format(other)) == []
-    ((folds,),) = rows(storage, "select id from materializations where asset = 'folds' and run_id = 'run-2'")
-    assert rows(storage, reached.format(folds)) == [
+    assert rows(runs, reached.format(again)) == used
+    assert rows(runs, reached.format(other)) == []
+    ((folds,),) = rows(runs, "select id from materializations where asset = 'folds' and run_id = 'run-2'")
+    assert rows(runs, reached.format(folds)) == [
         (1, "mc5_embeddings", "0", "run-2"),
         (1, "mc5_embeddings", "1", "run-2"),
         (1, "mc5_metrics", None, "run-2"),
@@ -709,10 +713,9 @@ def test_downstream_goes_to_everything_that_used_a_value_and_to_nothing_else(sto
 
 
 @pytest.mark.parametrize("macro", schema.MACROS, ids=lambda macro: macro.name)
-def test_a_macro_has_the_columns_it_is_documented_with(macro: schema.Macro, storage: MadeUpStorage) -> None:
-    storage.catalog.sync()
+def test_a_macro_has_the_columns_it_is_documented_with(macro: schema.Macro, runs: MadeUpStorage) -> None:
     arguments = ", ".join("''" for _ in macro.parameters)
-    found = rows(storage, f"select column_name from (describe from {macro.name}({arguments}))")
+    found = rows(runs, f"select column_name from (describe from {macro.name}({arguments}))")
     assert [name for (name,) in found] == [name for name, _ in macro.columns]
 
 
@@ -745,16 +748,14 @@ def test_without_a_record_lineage_takes_the_newest_maker_before_the_reader(stora
     ]
 
 
-def test_runs_are_summed_up(storage: MadeUpStorage) -> None:
-    storage.write_everything("run-1")
-    storage.write_clips(run_id="run-2")
-    storage.catalog.sync()
-    assert rows(storage, "select run_id, materializations, finished_at >= started_at from runs order by 1") == [
+def test_runs_are_summed_up(runs: MadeUpStorage) -> None:
+    assert rows(runs, "select run_id, materializations, finished_at >= started_at from runs order by 1") == [
         ("run-1", 8, True),
-        ("run-2", 1, True),
+        ("run-2", 8, True),
+        ("run-3", 3, True),
     ]
-    assert rows(storage, "select assets, git_commit, git_dirty from runs where run_id = 'run-2'") == [
-        (["curated_clips"], None, None)
+    assert rows(runs, "select list_sort(assets), git_commit, git_dirty from runs where run_id = 'run-3'") == [
+        (["center_oof_predictions", "cnn14_checkpoint"], None, None)
     ]
 
 

@@ -41,6 +41,7 @@ def test_what_is_returned_is_the_callers_own() -> None:
     assert collect_environment()["device"] is None
 
 
+@pytest.mark.slow
 def test_collecting_imports_no_library() -> None:
     code = (
         "import sys; from fa_assets.catalog.environment import collect_environment; collect_environment()\n"

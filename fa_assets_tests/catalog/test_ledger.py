@@ -2,7 +2,6 @@
 
 import json
 import logging
-import multiprocessing
 import re
 import shutil
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 from fa_assets.catalog.ledger import SCHEMA_VERSION, InputVersion, Ledger, LedgerEntry, new_entry_id
 from fa_assets.errors import UserError
 from fa_assets_tests.catalog.made_up import an_entry
+from fa_assets_tests.processes import run_at_once
 
 SAMPLES = Path(__file__).parent / "ledger_samples"
 
@@ -170,14 +170,8 @@ def append_many(folder: Path, count: int) -> None:
         Ledger(folder).append(an_entry())
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Processes that append to the ledger at once lose no entry.", "others")
 def test_processes_append_at_once_without_losing_an_entry(tmp_path: Path) -> None:
-    processes = [
-        multiprocessing.get_context("spawn").Process(target=append_many, args=(tmp_path, 25)) for _ in range(4)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    run_at_once(*[(append_many, tmp_path, 25)] * 4)
     assert len(list(Ledger(tmp_path).entries())) == 100

@@ -129,6 +129,7 @@ def test_the_runs_newest_first_with_what_they_found(storage: MadeUpStorage) -> N
     assert found[1].lwlrap == {"mc5": pytest.approx(0.63)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hold", ["held = duckdb.connect(path)", "held = duckdb.connect(path, read_only=True)"])
 def test_answers_are_current_also_while_the_catalog_is_open_elsewhere(
     hold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -156,6 +157,7 @@ def test_a_folder_that_cannot_be_written_can_be_asked(tmp_path: Path) -> None:
     assert not storage.catalog.path.exists()
 
 
+@pytest.mark.slow
 def test_times_are_utc_whatever_the_zone_of_the_machine(storage: MadeUpStorage) -> None:
     program = (
         "import sys, pathlib; from fa_assets.catalog import tracing\n"

@@ -1,9 +1,9 @@
 """Every check: it passes on a good run, fails on a damaged one, and its message says what to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 import numpy as np
@@ -16,42 +16,48 @@ from fa_assets.checks.by_fold import verdict_by_fold
 from fa_assets.checks.embeddings import EMBEDDING_SIZE, embedding_problems
 from fa_assets.checks.evaluation import classifier_problems
 from fa_assets.definitions import build_definitions
+from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings
 from fa_assets.storage.embedding_store import embedding_column, embedding_matrix
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
+Evaluate: TypeAlias = Callable[[Settings, str], dg.AssetCheckResult]
+
 FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound", "mc5_classifiers_fitted", "center_classifiers_fitted"}
 
 
+SIMILARITY = 0.9999
+"""Untrained weights find these few sounds all alike."""
+
+
 @pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
-    copy = finished.copy(tmp_path)
-    with environment_of(copy):
-        yield copy
+def settings(finished: FinishedRun, tmp_path: Path) -> Settings:
+    return finished.copy(tmp_path)
 
 
-def evaluate(settings: Settings, *names: str) -> dict[str, dg.AssetCheckEvaluation]:
-    """Run these checks alone.
-
-    The instance is opened first: Dagster looks for the definitions' state in the one that was opened last.
-    """
-    definitions = build_definitions(settings)
-    with dg.DagsterInstance.ephemeral() as instance:
-        keys = {key for key in definitions.resolve_asset_graph().asset_check_keys if key.name in names}
-        assert {key.name for key in keys} == set(names)
-        job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks(*keys))
-        result = (
-            dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
-            .resolve_job_def("checks_alone")
-            .execute_in_process(instance=instance, raise_on_error=False)
-        )
-        return {one.check_name: one for one in result.get_asset_check_evaluations()}
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(Settings(duplicate_similarity=SIMILARITY))
 
 
-def graph_of(settings: Settings) -> AssetGraph:
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> AssetGraph:
     with dg.DagsterInstance.ephemeral():
-        return build_definitions(settings).resolve_asset_graph()
+        return definitions.resolve_asset_graph()
+
+
+@pytest.fixture(scope="module")
+def evaluate(definitions: dg.Definitions) -> Evaluate:
+    """``evaluate(settings, name)``: what a check that needs no more than the storage says of it."""
+    by_name = {key.name: check for check in definitions.asset_checks or () for key in check.check_keys}
+
+    def call(settings: Settings, name: str) -> dg.AssetCheckResult:
+        result = by_name[name](recorder=Recorder.of(settings))
+        assert isinstance(result, dg.AssetCheckResult)
+        return result
+
+    return call
 
 
 def rewrite(settings: Settings, asset: str, change: Callable[[pa.Table], pa.Table], fold: str | None = None) -> None:
@@ -139,46 +145,72 @@ def damage_checkpoint(settings: Settings) -> None:
     rewrite(settings, "cnn14_checkpoint", with_column("path", lambda values: [str(ours)]))
 
 
-@pytest.mark.parametrize(
-    ("name", "damage", "message", "blocking"),
-    [
-        ("checkpoint_intact", damage_checkpoint, "Materialize cnn14_checkpoint again", True),
-        ("every_clip_used", damage_left_out, "mend them", False),
-        ("sound_levels", damage_levels, "2 clips are silent or clipped: listen", False),
-        ("no_duplicates_across_folds", damage_bytes, "Take one of each out", False),
-        ("classes_in_folds", damage_labels, "add clips of them", False),
-        ("positives_in_every_fold", damage_labels, "Add clips of them", False),
-        ("folds_complete", damage_folds, "fold 4 is empty. Materialize", True),
-        ("folds_balanced", damage_folds, "FA_FOLDS=fresh", False),
-        ("groups_whole", damage_groups, "1 groups lie in several folds", False),
-        ("mc5_predictions_complete", damage_predictions, "materialize mc5_oof_predictions again", True),
-        ("mc5_above_chance", damage_metrics, "look at the labels and the weights", False),
-        ("mc5_not_worse", damage_ledger, "FA_MAX_LWLRAP_DROP", False),
-        ("no_near_duplicates_across_folds", damage_similarity, "the same group in train_curated.csv", False),
-        ("mc5_not_worse_than_center", damage_comparison, "use center", False),
-    ],
-)
-def test_it_passes_on_a_good_run_and_fails_on_a_damaged_one(
-    settings: Settings, name: str, damage: Callable[[Settings], None], message: str, blocking: bool
+DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
+    "checkpoint_intact": (damage_checkpoint, "Materialize cnn14_checkpoint again", True),
+    "every_clip_used": (damage_left_out, "mend them", False),
+    "sound_levels": (damage_levels, "2 clips are silent or clipped: listen", False),
+    "no_duplicates_across_folds": (damage_bytes, "Take one of each out", False),
+    "classes_in_folds": (damage_labels, "add clips of them", False),
+    "positives_in_every_fold": (damage_labels, "Add clips of them", False),
+    "folds_complete": (damage_folds, "fold 4 is empty. Materialize", True),
+    "folds_balanced": (damage_folds, "FA_FOLDS=fresh", False),
+    "groups_whole": (damage_groups, "1 groups lie in several folds", False),
+    "mc5_predictions_complete": (damage_predictions, "materialize mc5_oof_predictions again", True),
+    "mc5_above_chance": (damage_metrics, "look at the labels and the weights", False),
+    "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
+    "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
+    "mc5_not_worse_than_center": (damage_comparison, "use center", False),
+}
+"""What makes a check fail, what it then says, and whether it blocks."""
+
+
+def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(
+    settings: Settings, definitions: dg.Definitions, graph: AssetGraph
 ) -> None:
-    if name == "no_near_duplicates_across_folds":  # untrained weights find these few sounds all alike
-        settings = settings.model_copy(update={"duplicate_similarity": 0.9999})
-    good = evaluate(settings, name)[name]
+    keys = {key for key in graph.asset_check_keys if key.name in DAMAGE}
+    assert {key.name for key in keys} == set(DAMAGE)
+    job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks(*keys))
+    whole = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+
+    def failed() -> dict[str, dg.AssetCheckSeverity]:
+        # The instance is opened first: Dagster looks for the definitions' state in the one that was opened last.
+        with environment_of(settings), dg.DagsterInstance.ephemeral() as instance:
+            result = whole.resolve_job_def("checks_alone").execute_in_process(
+                instance=instance, raise_on_error=False, resources={"recorder": Recorder.of(settings)}
+            )
+            told = result.get_asset_check_evaluations()
+            assert {one.check_name for one in told} == set(DAMAGE)
+            return {one.check_name: one.severity for one in told if not one.passed}
+
+    assert failed() == {}
+    damage_predictions(settings)
+    damage_left_out(settings)
+    assert failed() == {
+        "mc5_predictions_complete": dg.AssetCheckSeverity.ERROR,
+        "every_clip_used": dg.AssetCheckSeverity.WARN,
+    }
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_it_passes_on_good_values_and_fails_on_damaged_ones(
+    name: str, finished: FinishedRun, settings: Settings, graph: AssetGraph, evaluate: Evaluate
+) -> None:
+    damage, message, blocking = DAMAGE[name]
+    good = evaluate(finished.settings, name)
     assert good.passed, good.description
     damage(settings)
-    bad = evaluate(settings, name)[name]
+    bad = evaluate(settings, name)
     assert not bad.passed
     assert message in str(bad.description)
     assert (bad.severity is dg.AssetCheckSeverity.ERROR) == blocking
-    graph = graph_of(settings)
     key = next(key for key in graph.asset_check_keys if key.name == name)
     assert graph.get(key).blocking == blocking
 
 
-def test_weights_that_were_not_trained_are_told(settings: Settings) -> None:
-    assert not evaluate(settings, "weights_trained")["weights_trained"].passed
+def test_weights_that_were_not_trained_are_told(settings: Settings, evaluate: Evaluate) -> None:
+    assert not evaluate(settings, "weights_trained").passed
     rewrite(settings, "cnn14_checkpoint", with_column("trained", lambda values: [True]))
-    assert evaluate(settings, "weights_trained")["weights_trained"].passed
+    assert evaluate(settings, "weights_trained").passed
 
 
 FNAMES = [f"{row}.wav" for row in range(6)]
@@ -204,16 +236,16 @@ def test_embeddings_in_another_order_are_told() -> None:
     assert "not the fold's clips in their order" in embedding_problems(FNAMES[::-1], SOUND, FNAMES)[0]
 
 
-def test_embeddings_of_a_run_are_sound(settings: Settings) -> None:
-    values = ValueStore(settings.storage_root)
+def test_embeddings_of_a_run_are_sound(finished: FinishedRun) -> None:
+    values = ValueStore(finished.settings.storage_root)
     for scheme in ("mc5", "center"):
         table = values.read(f"{scheme}_embeddings", "0").table
         fnames = table["fname"].to_pylist()
         assert embedding_problems(fnames, embedding_matrix(table["embedding"]), fnames) == []
 
 
-def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(settings: Settings) -> None:
-    good = ValueStore(settings.storage_root).read("mc5_oof_predictions", "0").header.details["classifiers"]
+def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: FinishedRun) -> None:
+    good = ValueStore(finished.settings.storage_root).read("mc5_oof_predictions", "0").header.details["classifiers"]
     assert classifier_problems(good) == []
     bad = [{**good[0], "converged": False}, {**good[1], "trained": False}, *good[2:]]
     first_problem, second_problem = classifier_problems(bad)
@@ -228,18 +260,17 @@ def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do() -> None:
     assert (good.passed, good.description) == (True, "sound")
 
 
-def test_metrics_of_other_labels_are_not_compared(settings: Settings) -> None:
+def test_metrics_of_other_labels_are_not_compared(settings: Settings, evaluate: Evaluate) -> None:
     ledger = Ledger(settings.storage_root / "ledger")
     now = next(ledger.newest_of("mc5_metrics"))
     doubled = tuple(replace(row, count=2 * row.count, precision_sum=2.0 * row.count) for row in now.metrics)
     ledger.append(replace(now, id="20200101T000000000000Z-0", data_version="before", metrics=doubled))
-    told = evaluate(settings, "mc5_not_worse")["mc5_not_worse"]
+    told = evaluate(settings, "mc5_not_worse")
     assert told.passed
     assert "Not compared" in str(told.description)
 
 
-def test_every_check_says_what_it_is() -> None:
-    graph = graph_of(Settings())
+def test_every_check_says_what_it_is(graph: AssetGraph) -> None:
     for key in graph.asset_check_keys:
         assert graph.get(key).description, key
         assert (graph.get(key).partitions_def is not None) == (key.name in FOLDED), key

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import stat
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -25,13 +26,15 @@ def wav(seed: int, seconds: float = 0.1) -> bytes:
 
 
 def zipped(members: Mapping[str, bytes | str]) -> bytes:
-    """A zip archive, with an entry for each folder as Info-ZIP makes them."""
+    """A zip archive, with an entry for each folder as Info-ZIP makes them; equal members give equal bytes at any time."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for folder in dict.fromkeys(name.partition("/")[0] for name in members):
-            archive.mkdir(folder)
+            entry = zipfile.ZipInfo(f"{folder}/")
+            entry.CRC, entry.external_attr = 0, (stat.S_IFDIR | 0o755) << 16 | 0x10
+            archive.mkdir(entry)
         for name, content in members.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

@@ -14,6 +14,8 @@ from fa_assets.demo.dataset import generate_demo_dataset
 from fa_assets.demo.sounds import SOUNDS
 from fa_assets.errors import UserError
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 SMALL = {"n_clips": 12, "n_test": 2}
 
 

@@ -3,58 +3,57 @@
 import hashlib
 
 import numpy as np
-import pytest
 import torch
 
 from fa_assets.demo import weights
 from fa_assets.demo.weights import GENERATOR, make_demo_checkpoint
-from fa_assets.panns.checkpoint import read_checkpoint
+from fa_assets.panns.architecture import channels_of
+from fa_assets.panns.checkpoint import NARROW, read_checkpoint
 from fa_assets.panns.encoder import Cnn14Encoder
 from fa_assets.panns.reference import SMALLEST_BYTES, reference_model
 
-
-@pytest.fixture(scope="module")
-def content(demo_checkpoint):
-    return read_checkpoint(demo_checkpoint)
+SEED = 15
+"""Of the narrow network that the tests use."""
 
 
-def test_it_says_that_it_is_untrained(content):
-    assert content[1] == {"trained": False, "seed": 14, "made_by": GENERATOR}
-
-
-def test_the_reference_model_takes_it_and_has_the_same_front_end(content, demo_checkpoint):
+def test_at_full_size_the_reference_model_takes_it_and_has_the_same_front_end(full_checkpoint):
+    state, marker = read_checkpoint(full_checkpoint)
+    assert marker == {"trained": False, "seed": 14, "made_by": GENERATOR}
+    assert full_checkpoint.stat().st_size > SMALLEST_BYTES
     model = reference_model()
     own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(content[0])
-    assert demo_checkpoint.stat().st_size > SMALLEST_BYTES
-    assert list(own) == list(content[0])
+    model.load_state_dict(state)
+    assert list(own) == list(state)
     for name in own:
         if name.startswith(("spectrogram", "logmel")):
-            assert torch.allclose(own[name], content[0][name], atol=1e-6), name
+            assert torch.allclose(own[name], state[name], atol=1e-6), name
 
 
-def test_same_seed_same_values_and_another_seed_others(content, tmp_path):
-    state, _ = content
-    again = weights._random_state(14)
+def test_same_seed_same_values_and_another_seed_others(demo_checkpoint):
+    state, marker = read_checkpoint(demo_checkpoint)
+    assert marker == {"trained": False, "seed": SEED, "made_by": GENERATOR, "narrow": NARROW}
+    again, other = (weights._random_state(seed, channels_of(NARROW)) for seed in (SEED, SEED + 1))
     assert all(torch.equal(state[name], again[name]) for name in state)
-    del again
+    assert not torch.equal(state["conv_block3.conv1.weight"], other["conv_block3.conv1.weight"])
     assert not np.array_equal(weights._sounds(14), weights._sounds(15))
 
 
 def test_what_is_there_stays_and_what_is_broken_is_made_again(demo_checkpoint, tmp_path, monkeypatch):
-    before = demo_checkpoint.stat().st_mtime_ns
-    make_demo_checkpoint(demo_checkpoint)
-    assert demo_checkpoint.stat().st_mtime_ns == before
+    path = tmp_path / "demo.pth"
+    path.write_bytes(demo_checkpoint.read_bytes())
+    before = path.stat().st_mtime_ns
+    make_demo_checkpoint(path, seed=SEED, narrow=NARROW)
+    assert path.stat().st_mtime_ns == before
 
     state, _ = read_checkpoint(demo_checkpoint)
-    monkeypatch.setattr(weights, "_random_state", lambda seed: state)
-    path = tmp_path / "demo.pth"
+    monkeypatch.setattr(weights, "_random_state", lambda seed, channels: state)
     path.write_bytes(demo_checkpoint.read_bytes()[:1_000_000])
-    make_demo_checkpoint(path)
+    make_demo_checkpoint(path, seed=SEED, narrow=NARROW)
     whole = hashlib.sha1(path.read_bytes()).hexdigest()
-    make_demo_checkpoint(path, seed=15)
-    assert read_checkpoint(path)[1]["seed"] == 15
-    make_demo_checkpoint(path)
+    assert whole == hashlib.sha1(demo_checkpoint.read_bytes()).hexdigest()
+    make_demo_checkpoint(path, seed=SEED + 1, narrow=NARROW)
+    assert read_checkpoint(path)[1]["seed"] == SEED + 1
+    make_demo_checkpoint(path, seed=SEED, narrow=NARROW)
     assert hashlib.sha1(path.read_bytes()).hexdigest() == whole
     assert {found.name for found in tmp_path.iterdir()} <= {"demo.pth", "demo.pth.lock"}
 

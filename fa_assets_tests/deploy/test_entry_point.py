@@ -17,6 +17,8 @@ import pytest
 from fa_assets_tests.deploy.files import DEPLOY, load, need_module
 from fa_assets_tests.ports import free_port
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("entry_point")]
+
 ENTRY_POINT = DEPLOY / "entry_point.sh"
 LOOK = (
     "import ray; ray.init(address='auto', logging_level='ERROR', log_to_driver=False); "

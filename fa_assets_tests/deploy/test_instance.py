@@ -65,6 +65,7 @@ def claim(home: str, url: str, pool: str) -> bool:
             return instance.event_log_storage.claim_concurrency_slot(pool, Path(home).name, "step").is_claimed
 
 
+@pytest.mark.slow
 def test_a_place_that_one_machine_has_no_other_gets(tmp_path: Path) -> None:
     machines = [tmp_path / "one", tmp_path / "other"]
     for home in machines:

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from fa_assets.settings import Settings
-from fa_assets_tests.end_to_end.ui_server import Webserver, serving
+from fa_assets_tests.end_to_end.ui_server import Site, served_site
+from fa_assets_tests.finished_run import FinishedRun
+
+PAST_RUNS = 5
 
 
-@pytest.fixture(scope="module")
-def webserver(settings: Settings) -> Iterator[Webserver]:
-    """The webserver, daemon and code server over the module's `settings`, a fixture of its own."""
-    with serving(settings, settings.storage_root / "ui.log") as server:
-        yield server
+@pytest.fixture(scope="session")
+def site(illustrated: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One UI for all tests of it, with a few past runs, its automation switched off.
+
+    Whoever changes something leaves the dataset's clips readable, the switches as they were, and no run going.
+    """
+    with served_site(illustrated, tmp_path_factory.mktemp("ui"), PAST_RUNS) as one:
+        yield one

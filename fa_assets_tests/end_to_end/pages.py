@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,9 @@ _SETTLED_MS = 400
 
 
 class Pages:
-    """One browser tab over one webserver."""
+    """One browser tab over one webserver; without a folder for them, no screenshots are taken."""
 
-    def __init__(self, page: "Page", base: str, screenshots: Path) -> None:
+    def __init__(self, page: "Page", base: str, screenshots: Path | None) -> None:
         self.page = page
         self.errors: list[str] = []
         self._base = base
@@ -48,6 +48,12 @@ class Pages:
         self.page.set_viewport_size(_WINDOW)
         self.page.goto(self._base + path)
         self.text(until).first.wait_for()
+
+    def leave(self) -> None:
+        """Open nothing, which asks the webserver nothing; what was just being asked may be broken off, which is no error."""
+        before = list(self.errors)
+        self.page.goto("about:blank")
+        self.errors[:] = before
 
     def text(self, text: str, *, exact: bool = False) -> "Locator":
         return self.page.get_by_text(text, exact=exact)
@@ -65,6 +71,9 @@ class Pages:
 
         What is out of view, or too small, the page does not draw.
         """
+        from playwright.sync_api import TimeoutError as NotYetError
+
+        all_there = "([nodes, count]) => document.querySelectorAll(nodes).length === count"
         self.go("/asset-groups", "Materialize all")
         self.page.set_viewport_size(_LARGE)
         self.page.get_by_label("asset_group").first.wait_for()
@@ -73,8 +82,8 @@ class Pages:
         self.page.get_by_label("panel_show_right").last.click()
         for _ in range(_ZOOM_STEPS):
             self.page.get_by_label("zoom_out").click()
-            self.page.wait_for_timeout(_SETTLED_MS)
-            if self.page.locator(NODES).count() == assets:
+            with suppress(NotYetError):
+                self.page.wait_for_function(all_there, arg=[NODES, assets], timeout=_SETTLED_MS)
                 break
 
     def picture(self, key: str) -> "Locator":
@@ -87,7 +96,8 @@ class Pages:
 
     def note(self, name: str, facts: Mapping[str, object]) -> None:
         """Keep some facts beside the screenshots."""
-        (self._screenshots / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+        if self._screenshots is not None:
+            (self._screenshots / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
 
     def show(self, text: str) -> None:
         """Scroll to a text, to the top of what is seen."""
@@ -95,6 +105,8 @@ class Pages:
 
     def keep(self, name: str, *, around: str | None = None) -> None:
         """Keep a screenshot, of the whole tab or of the part that holds all elements of a selector."""
+        if self._screenshots is None:
+            return
         self.page.wait_for_timeout(_SETTLED_MS)
         clip = None
         if around is not None:
@@ -111,17 +123,20 @@ EDGES = 'path[marker-end*="arrow"]'
 
 
 @contextmanager
-def browsing(base: str, screenshots: Path, *, dark: bool = False) -> Iterator[Pages]:
+def browsing(base: str, screenshots: Path | None, *, dark: bool = False) -> Iterator[Pages]:
     """A tab in a browser of its own; `dark` asks for the UI's dark theme."""
     from playwright.sync_api import sync_playwright
 
-    screenshots.mkdir(parents=True, exist_ok=True)
+    if screenshots is not None:
+        screenshots.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
         try:
             page = browser.new_page(viewport=_WINDOW, color_scheme="dark" if dark else "light")
             theme = "dark" if dark else "light"
-            page.add_init_script(f"localStorage.setItem('theme', JSON.stringify('{theme}'))")
+            page.add_init_script(
+                f"if (location.href !== 'about:blank') localStorage.setItem('theme', JSON.stringify('{theme}'))"
+            )
             yield Pages(page, base, screenshots)
         finally:
             browser.close()

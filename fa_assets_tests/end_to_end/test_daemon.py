@@ -2,13 +2,9 @@
 
 from collections import Counter
 
-import pytest
-
 from fa_assets.catalog.ledger import Ledger, LedgerEntry
-from fa_assets.settings import Settings
 from fa_assets_tests.automation.test_conditions import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
-from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
-from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.end_to_end.ui_server import Site, wait_for
 from fa_assets_tests.small_dataset import N_CLIPS
 
 FRESHNESS = """
@@ -22,16 +18,10 @@ query($path: [String!]!) {
 }"""
 
 
-@pytest.fixture(scope="module")
-def settings(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A copy of the finished run; the sensors look every second."""
-    return finished.copy(tmp_path_factory.mktemp("daemon")).model_copy(update={"observe_every_s": 1})
-
-
-def test_a_new_clip_becomes_new_metrics_by_itself(webserver: Webserver, settings: Settings) -> None:
-    ledger = Ledger(settings.storage_root / "ledger")
+def test_a_new_clip_becomes_new_metrics_by_itself(site: Site) -> None:
+    ledger = Ledger(site.settings.storage_root / "ledger")
     before = set(ledger.ids())
-    add_clip(settings)
+    add_clip(site.settings)
 
     def new() -> dict[tuple[str, str | None], LedgerEntry]:
         entries = [entry for entry in ledger.entries() if entry.id not in before]
@@ -39,8 +29,9 @@ def test_a_new_clip_becomes_new_metrics_by_itself(webserver: Webserver, settings
         assert len(made) == len(entries), "nothing is made twice"
         return made
 
-    for wave in (INTAKE, EMBEDDINGS, PREDICTIONS, METRICS):
-        wait_for(f"new {sorted({asset for asset, _ in wave})}", lambda wave=wave: wave <= new().keys())  # type: ignore[misc]
+    with site.server.running("recordings_changed", "refresh_what_is_stale"):
+        for wave in (INTAKE, EMBEDDINGS, PREDICTIONS, METRICS):
+            wait_for(f"new {sorted({asset for asset, _ in wave})}", lambda wave=wave: wave <= new().keys())  # type: ignore[misc]
     made = new()
     assert ("cnn14_checkpoint", None) not in made
     assert made["curated_clips", None].metadata["rows"] == N_CLIPS + 1
@@ -56,13 +47,13 @@ def test_a_new_clip_becomes_new_metrics_by_itself(webserver: Webserver, settings
     }
 
 
-def test_the_daemon_evaluates_the_freshness_of_metrics(webserver: Webserver) -> None:
+def test_the_daemon_evaluates_the_freshness_of_metrics(site: Site) -> None:
     def status(asset: str) -> str | None:
-        node = webserver.ask(FRESHNESS, path=[asset])["assetNodeOrError"]
+        node = site.server.ask(FRESHNESS, path=[asset])["assetNodeOrError"]
         return None if node["freshnessStatusInfo"] is None else str(node["freshnessStatusInfo"]["freshnessStatus"])
 
     wait_for("the metrics count as fresh", lambda: status("mc5_metrics") == "HEALTHY")
-    policy = webserver.ask(FRESHNESS, path=["mc5_metrics"])["assetNodeOrError"]["internalFreshnessPolicy"]
+    policy = site.server.ask(FRESHNESS, path=["mc5_metrics"])["assetNodeOrError"]["internalFreshnessPolicy"]
     day = 24 * 3600
     assert (policy["failWindowSeconds"], policy["warnWindowSeconds"]) == (30 * day, 15 * day)
     assert status("mc5_embeddings") is None

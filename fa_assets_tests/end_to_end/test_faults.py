@@ -6,9 +6,7 @@ After each: a clear message, no damaged file, everything earlier as it was, and 
 import datetime
 import os
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +18,13 @@ import pytest
 
 from fa_assets.catalog.queries import LWLRAP_ORIGIN
 from fa_assets.resources.recorder import Recorder
-from fa_assets.runner import RunOutcome, prepare_environment, run
+from fa_assets.runner import RunOutcome, run
 from fa_assets.settings import Settings
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.values import ValueStore
-from fa_assets_tests.end_to_end.test_command_line import COMMAND, environment, fa_assets
+from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.end_to_end.commands import embed_for_ever, start
+from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
 
@@ -93,6 +93,7 @@ def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: st
     assert fold_is_whole(settings, "1")
 
 
+@pytest.mark.slow
 @pytest.mark.promise(
     "A disk that is full for everything, Dagster's own tables too, is named; the run goes on once there is room.",
     "disk",
@@ -108,16 +109,9 @@ def test_a_disk_that_is_full_for_everything(finished: FinishedRun, tmp_path: Pat
         with pytest.raises(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(1 << 16))
-        said = fa_assets("run", "--force", settings=settings)
-        assert said.returncode == 1
-        assert f"There is no room in the storage folder {settings.storage_root}" in said.stderr
-        assert "Traceback" not in said.stderr
-
+        assert_no_room(settings, tmp_path / "at once")
         os.truncate(filler, filler.stat().st_size - 300_000)  # enough to begin, not to end
-        said = fa_assets("run", "--force", settings=settings)
-        assert said.returncode == 1
-        assert f"There is no room in the storage folder {settings.storage_root}" in said.stderr
-        assert "Traceback" not in said.stderr
+        assert_no_room(settings, tmp_path / "on the way")
         assert list(disk.glob("**/.*.tmp")) == []
         after = digests(settings.storage_root)
         assert {path for path in before if path.startswith("ledger") and after.get(path) != before[path]} == set()
@@ -126,8 +120,18 @@ def test_a_disk_that_is_full_for_everything(finished: FinishedRun, tmp_path: Pat
 
         filler.unlink()
         said = fa_assets("run", settings=settings)
-        assert said.returncode == 0, said.stderr
+        assert said.exit_code == 0, said.stderr
         assert fold_is_whole(settings, "0")
+
+
+def assert_no_room(settings: Settings, output: Path) -> None:
+    """A run of everything says that there is none, and nothing that means nothing to a user."""
+    process = start(settings, "run", "--force", output=output)
+    process.join()
+    assert process.exitcode == 1
+    said = output.read_text()
+    assert f"There is no room in the storage folder {settings.storage_root}" in said
+    assert "Traceback" not in said
 
 
 @contextmanager
@@ -148,33 +152,26 @@ def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedR
     settings = finished.copy(tmp_path)
     with read_only(settings.storage_root) as reason:
         said = fa_assets("run", "--force", settings=settings)
-    assert said.returncode == 1, said.stderr
+    assert said.exit_code == 1, said.stderr
     assert f"The storage folder {settings.storage_root} cannot be written to ({reason}" in said.stderr
     assert "set FA_STORAGE" in said.stderr
     assert "Traceback" not in said.stderr
     assert "done in" not in said.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.promise(
     "Two runs of the same asset and fold both end well: the value is whole and one of the two, the ledger has both.",
     "others",
 )
-def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings) -> None:
+def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings, tmp_path: Path) -> None:
     before, ids = digests(settings.storage_root), ledger_ids(settings)
     shutil.rmtree(settings.storage_root / "embedding_store")
-    runs = [
-        subprocess.Popen(
-            [COMMAND, "run", "--select", "mc5_embeddings,mc5_oof_predictions", "--fold", "2", "--force"],
-            env=environment(settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    command = ("run", "--select", "mc5_embeddings,mc5_oof_predictions", "--fold", "2", "--force")
+    runs = [start(settings, *command, output=tmp_path / "said") for _ in range(2)]
     for one in runs:
-        output, _ = one.communicate(timeout=300)
-        assert one.returncode == 0, output
+        one.join()
+        assert one.exitcode == 0, (tmp_path / "said").read_text()
     ledger = Recorder(storage=str(settings.storage_root)).catalog.ledger
     new = [ledger.read(id) for id in sorted(ledger_ids(settings) - ids)]
     assert sorted((entry.asset, entry.partition) for entry in new) == [
@@ -221,23 +218,16 @@ def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
     assert run(settings) == RunOutcome(None, (), (), ())
 
 
+@pytest.mark.slow
 @pytest.mark.promise("A run whose process was killed is marked as failed by the next command.", "kept")
-def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings) -> None:
-    process = subprocess.Popen(
-        [COMMAND, "run", "--force"],
-        env=environment(settings),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings, tmp_path: Path) -> None:
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    shutil.rmtree(settings.storage_root / "embedding_store")
     with dg.DagsterInstance.get() as instance:
-        deadline = time.monotonic() + 120
-        while not (running := instance.get_runs(started)):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)  # with what copies its output into Dagster's logs
-        process.wait()
-        prepare_environment(settings)
+        process = start(settings, "run", "--force", output=tmp_path / "said", prepare=embed_for_ever)
+        wait_for("it runs", lambda: bool(instance.get_runs(started)) or not process.is_alive(), every_s=0.05)
+        process.kill()
+        process.join()
+        (running,) = instance.get_runs(started)
         assert run(settings, select="class_vocabulary", force=True).failures == ()
-        assert instance.get_run_by_id(running[0].run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+        assert instance.get_run_by_id(running.run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]

@@ -4,11 +4,9 @@ Whatever it is doing, a run stops within seconds after SIGTERM or SIGINT: it exi
 seen, Dagster does not call it running, its places in the pools are free, and the next run goes on from there.
 """
 
+import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -23,37 +21,17 @@ from fa_assets.runner import run
 from fa_assets.settings import Settings
 from fa_assets.storage.atomic import digest_file
 from fa_assets.storage.values import ValueStore
-from fa_assets_tests.end_to_end.test_command_line import environment
+from fa_assets_tests.end_to_end.commands import (
+    embed_for_ever,
+    fit_for_ever,
+    nothing,
+    one_process,
+    start,
+    wait_for_ever,
+)
+from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
-
-COMMAND = "from fa_assets.cli import entry; entry()"
-FITS_FOR_EVER = f"""
-import pathlib, sys
-import fa_assets.evaluation.one_vs_rest as module
-begun = pathlib.Path(sys.argv.pop(1))
-fit = module.fit_one_vs_rest
-def again(*arguments, **options):
-    while True:
-        fit(*arguments, **options)
-        begun.touch()
-module.fit_one_vs_rest = again
-{COMMAND}
-"""
-"""`fa-assets` with a fit that is made again and again; its first argument is a file that says that it has begun."""
-WAITS_FOR_EVER = f"""
-import functools, logging, pathlib, sys
-import fa_assets.panns.checkpoint as module
-from fa_assets.download import Patience
-from fa_assets.resources import retries
-module.download = functools.partial(module.download, patience=Patience(attempts=1))
-retries.WAIT_S = 3600
-begun = pathlib.Path(sys.argv.pop(1))
-logging.getLogger(retries.__name__).addFilter(lambda record: begun.touch() or True)
-{COMMAND}
-"""
-"""`fa-assets` that asks a server once, and waits for an hour before it tries again; its first argument is a file that says
-that it waits."""
 
 
 @pytest.fixture
@@ -64,25 +42,8 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
         yield copy
 
 
-def stop(settings: Settings, number: signal.Signals, begun: Callable[[], bool], *arguments: str, code: str) -> str:
-    """Start a run, send it a signal once it has `begun`, and give what it said; it must end soon, and with 130."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        env=environment(settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    deadline = time.monotonic() + 180
-    while not begun():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
-        time.sleep(0.05)
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=60)  # seconds, with room for a busy machine
-    assert process.returncode == 130, said
-    return said
-
-
+@one_process
+@pytest.mark.slow
 @pytest.mark.promise(
     "SIGTERM and Ctrl-C stop `fa-assets run` within seconds while it embeds, fits, downloads or waits to retry: "
     'exit status 130, earlier values as they were, the run marked as failed ("interrupted"), its places in the '
@@ -101,24 +62,30 @@ def stop(settings: Settings, number: signal.Signals, begun: Callable[[], bool], 
 def test_a_run_that_is_told_to_stop(
     settings: Settings, tmp_path: Path, serve: Callable[..., Server], doing: str, number: signal.Signals
 ) -> None:
-    storage = settings.storage_root
-    select, code, begun = "mc5_embeddings", COMMAND, tmp_path / "begun"
-    arguments: list[str] = []
-    shutil.rmtree(storage / "embedding_store")
+    storage = settings.local_root
+    store = storage / "embedding_store"
+    shutil.rmtree(store)
     answer = Answer(status=503) if doing == "waiting" else Answer(body=bytes(10_000), length=10**9, stalls=True)
     server = serve(answer)
-    stopped, has_begun = settings, lambda: any((storage / "embedding_store").glob("**/*.parquet"))
-    if doing == "fitting":
-        select, code, arguments, has_begun = "mc5_oof_predictions", FITS_FOR_EVER, [str(begun)], begun.exists
-    elif doing == "downloading":
-        select, has_begun = "cnn14_checkpoint", lambda: bool(server.requests)
-    elif doing == "waiting":
-        select, code, arguments, has_begun = "cnn14_checkpoint", WAITS_FOR_EVER, [str(begun)], begun.exists
-    if select == "cnn14_checkpoint":
-        stopped = settings.model_copy(update={"checkpoint": server.url})
+    begun = tmp_path / "begun"
+    cases: dict[str, tuple[str, Callable[[], None], Callable[[], bool]]] = {
+        "embedding": ("mc5_embeddings", embed_for_ever, lambda: any(store.glob("**/*.parquet"))),
+        "fitting": ("mc5_oof_predictions", partial(fit_for_ever, begun), begun.exists),
+        "downloading": ("cnn14_checkpoint", nothing, lambda: bool(server.requests)),
+        "waiting": ("cnn14_checkpoint", partial(wait_for_ever, begun), begun.exists),
+    }
+    select, prepare, has_begun = cases[doing]
+    stopped = settings if select != "cnn14_checkpoint" else settings.model_copy(update={"checkpoint": server.url})
     before = {path: digest_file(path) for path in (storage / "values").glob("**/*.parquet")}
 
-    said = stop(stopped, number, has_begun, *arguments, "run", "--select", select, "--force", code=code)
+    output = tmp_path / "said"
+    process = start(stopped, "run", "--select", select, "--force", output=output, prepare=prepare)
+    wait_for("it has begun", lambda: has_begun() or not process.is_alive(), every_s=0.02)
+    assert process.is_alive() and process.pid is not None, output.read_text()
+    os.kill(process.pid, number)
+    process.join(60)  # seconds, with room for a busy machine
+    said = output.read_text()
+    assert process.exitcode == 130, said
     assert "Interrupted. What was finished is kept; the same command goes on from there." in said
     assert "Traceback" not in said
     with dg.DagsterInstance.get() as instance:
@@ -130,7 +97,7 @@ def test_a_run_that_is_told_to_stop(
         pq.read_table(pa.BufferReader(path.read_bytes()))
         assert select in path.parts or digest_file(path) == before[path]
 
-    reused = len(list((storage / "embedding_store").glob("**/*.parquet")))
+    reused = len(list(store.glob("**/*.parquet")))
     outcome = run(settings.model_copy(update={"batch_size": None}), select=select, force=True)
     assert outcome.failures == ()
     if doing == "embedding":
@@ -160,9 +127,9 @@ def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     weights, etag = demo_checkpoint.read_bytes(), {"ETag": '"1"'}
     server = serve(
         Answer(status=429, headers={"Retry-After": "0"}),
-        Answer(body=weights, headers=etag, cut=100_000_000, stalls=True),
+        Answer(body=weights, headers=etag, cut=len(weights) // 3, stalls=True),
         Answer(status=500),
-        Answer(body=weights, headers=etag, cut=50_000_000),
+        Answer(body=weights, headers=etag, cut=len(weights) // 6),
         Answer(body=weights, headers=etag),
     )
     outcome = run(settings.model_copy(update={"checkpoint": server.url}), select="cnn14_checkpoint")

@@ -1,13 +1,11 @@
 """A real run, killed at random moments: what was stored is kept, at most the batch under way is lost, and in the end every
 number is the one of a run that nobody killed."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,46 +16,15 @@ from fa_assets.runner import run
 from fa_assets.settings import Settings
 from fa_assets.storage.embedding_store import EmbeddingStore, embedding_matrix, embedding_stores
 from fa_assets.storage.values import ValueStore
+from fa_assets_tests.end_to_end.commands import batches, note_batches, one_process, start
+from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.small_dataset import make_small_dataset
 
 BATCH = 2
 KILLS = 3
 SELECTION = "+mc5_embeddings,+center_embeddings"
-
-# The command itself, with a note of every batch as soon as its embeddings are computed, which is before they are stored.
-COMMAND = """
-import sys
-from fa_assets.cli import entry
-from fa_assets.panns.encoder import Cnn14Encoder
-
-path = sys.argv.pop(1)
-embed = Cnn14Encoder.embed
-
-def noted(self, crops, lengths=None):
-    vectors = embed(self, crops, lengths)
-    with open(path, "a") as notes:
-        notes.write(f"{len(crops)}\\n")
-    return vectors
-
-Cnn14Encoder.embed = noted
-entry()
-"""
-
-
-def start(settings: Settings, notes: Path) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(notes), "run", "--select", SELECTION],
-        env={**clean, **settings.as_environment()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def batches(notes: Path) -> list[int]:
-    return [int(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+COMMAND = ("run", "--select", SELECTION)
 
 
 def the_store(settings: Settings) -> EmbeddingStore | None:
@@ -101,6 +68,8 @@ def settings_in(folder: Path, checkpoint: str | None) -> Settings:
     )
 
 
+@one_process
+@pytest.mark.slow
 @pytest.mark.promise(
     "SIGKILL at any moment while embedding loses at most one batch; the next run goes on, with the same numbers.",
     "kept",
@@ -116,19 +85,18 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     total = len(expected)
 
     settings = settings_in(tmp_path / "killed", finished.settings.checkpoint)
-    notes = tmp_path / "notes"
+    notes, said = tmp_path / "notes", tmp_path / "said"
     rng = np.random.default_rng(3)
     before: Mapping[bytes, bytes] = {}
     lost = 0
     for _ in range(KILLS):
-        process = start(settings, notes)
-        target = len(batches(notes)) + int(rng.integers(0, 4))
-        while len(batches(notes)) < target and process.poll() is None:
-            time.sleep(0.002)
+        target = len(batches(notes)) + int(rng.integers(1, 4))
+        process = start(settings, *COMMAND, output=said, prepare=partial(note_batches, notes, target + 1))
+        wait_for("so many batches", lambda: len(batches(notes)) >= target or not process.is_alive(), every_s=0.002)  # noqa: B023
         time.sleep(float(rng.uniform(0, 0.1)))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+        process.kill()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL, said.read_text()
         now = stored_rows(settings)
         assert before.items() <= now.items(), "what was stored is kept, bit for bit"
         lost_now = sum(batches(notes)) - len(now) - lost
@@ -136,9 +104,9 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
         before, lost = now, lost + lost_now
     assert 0 < len(before) < total
 
-    process = start(settings, notes)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
+    process = start(settings, *COMMAND, output=said, prepare=partial(note_batches, notes))
+    process.join(200)
+    assert process.exitcode == 0, said.read_text()
     assert sum(batches(notes)) == total + lost
     whole = stored_rows(settings)
     assert before.items() <= whole.items()

@@ -16,7 +16,7 @@ from fa_assets.storage.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.storage.roots import subfolders
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.automation.driver import Daemon
-from fa_assets_tests.end_to_end.test_command_line import fa_assets
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.small_dataset import N_CLIPS
@@ -24,7 +24,10 @@ from fa_assets_tests.small_dataset import N_CLIPS
 
 @pytest.fixture(scope="module")
 def settings(s3: ObjectStore, finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The finished run's dataset and weights, with everything materialized into the object store."""
+    """The finished run's dataset and weights, with everything materialized into the object store.
+
+    Tests leave it current.
+    """
     folder = tmp_path_factory.mktemp("machine")
     update = {"storage": s3.new_location(), "local": folder / "local"}
     settings = finished.settings.model_copy(update=update)
@@ -66,7 +69,7 @@ def test_the_catalog_is_made_from_the_remote_ledger(settings: Settings) -> None:
 
 def test_the_same_command_again_finds_everything_current(settings: Settings) -> None:
     done = fa_assets("run", settings=settings)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "Everything is current" in done.stderr
     assert str(settings.local_root / "catalog.duckdb") in done.stdout
     assert "0 damaged" in fa_assets("store", "verify", settings=settings).stdout
@@ -89,16 +92,16 @@ def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
 ) -> None:
     other = settings.model_copy(update={"local": tmp_path / "local"})
     (store,) = embedding_stores(settings.storage_root)
-    shards = store.shards()
-    lost = store.index_of(shards[:1])[shards[0].name]
-    (store.folder / shards[0].name).unlink()
+    keys = {name: index.keys for name, index in store.index_of(store.shards()).items()}
+    lost = max(keys, key=lambda name: len(keys[name]))  # not that of the test clips
+    (store.folder / lost).unlink()
     with environment_of(other):
-        outcome = run(other, select="+mc5_embeddings,center_embeddings")
+        outcome = run(other, select="+mc5_embeddings")
     assert outcome.failures == ()
     assert {one.reason for one in outcome.planned} >= {"not known to this Dagster instance"}
-    newest = list(Recorder.of(other).catalog.ledger.entries())[-10:]
-    assert {entry.asset for entry in newest} == {"mc5_embeddings", "center_embeddings"}
-    assert sum(int(str(entry.metadata["crops_computed"])) for entry in newest) == len(lost.keys)
+    newest = list(Recorder.of(other).catalog.ledger.entries())[-5:]
+    assert {entry.asset for entry in newest} == {"mc5_embeddings"}
+    assert sum(int(str(entry.metadata["crops_computed"])) for entry in newest) == len(keys[lost])
 
 
 @pytest.mark.promise("An object store that cannot be used is named before any work.", "disk")
@@ -127,6 +130,6 @@ def test_an_object_store_that_does_not_answer_is_said_in_a_line(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     done = fa_assets("run", "--storage", "s3://bucket/x", "--local", str(tmp_path))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "object store s3://bucket/x cannot be used" in done.stderr
     assert "Traceback" not in done.stderr

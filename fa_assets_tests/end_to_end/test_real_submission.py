@@ -1,5 +1,5 @@
 """A submission on real recordings, from a dataset folder to submission.csv, against the reference all the way: librosa,
-panns_inference and scikit-learn. The labels of the test clips are known, so the submission is scored too."""
+panns_inference's layers and scikit-learn. The labels of the test clips are known, so the submission is scored too."""
 
 import csv
 import shutil
@@ -14,13 +14,13 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fa_assets.panns.reference import reference_tagger
 from fa_assets.panns.threads import limit_torch_threads
 from fa_assets.runner import run
 from fa_assets.settings import Settings
 from fa_assets.storage.embedding_store import embedding_matrix
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.finished_run import environment_of
+from fa_assets_tests.panns.narrow_reference import Embed, narrow_reference
 
 CLIPS_PER_CLASS = 2
 CROP = 320_000
@@ -60,13 +60,13 @@ def make_dataset(source: Path, folder: Path) -> None:
         csv.writer(file).writerows([("fname", "labels"), *((row["fname"], row["labels"]) for row in test)])
 
 
-def reference_embedding(tagger, path: Path) -> np.ndarray:  # type: ignore[no-untyped-def]
+def reference_embedding(embed: Embed, path: Path) -> np.ndarray:
     """The mean over the five crops; of a clip of 10 s or less they are equal, and one is enough."""
     samples, _ = librosa.load(path, sr=32_000, mono=True)
     slack = max(len(samples) - CROP, 0)
     starts = [int(part * slack) for part in (0, 0.5, 1, 0.25, 0.75)] if slack else [0]
     crops = np.stack([np.pad(samples[one : one + CROP], (0, max(0, CROP - len(samples[one:])))) for one in starts])
-    return tagger.inference(crops)[1].mean(axis=0)
+    return embed(crops).mean(axis=0)
 
 
 def test_a_submission_on_real_recordings_is_the_references(
@@ -74,7 +74,9 @@ def test_a_submission_on_real_recordings_is_the_references(
 ) -> None:
     dataset = tmp_path / "dataset"
     make_dataset(shared_data / "esc10_kaggle", dataset)
-    settings = Settings(dataset=dataset, storage=tmp_path / "storage", checkpoint=str(demo_checkpoint), min_lwlrap=0.0)
+    settings = Settings(
+        dataset=dataset, storage=tmp_path / "storage", checkpoint=str(demo_checkpoint), min_lwlrap=0.0, pictures="off"
+    )
     with environment_of(settings):
         assert run(settings, select="+test_metrics").failures == ()
 
@@ -87,10 +89,10 @@ def test_a_submission_on_real_recordings_is_the_references(
     assert np.isfinite(ours).all() and (ours >= 0).all() and (ours <= 1).all()
 
     limit_torch_threads()
-    tagger = reference_tagger(demo_checkpoint)
+    embed = narrow_reference(demo_checkpoint)
     curated = rows_of(dataset / "train_curated.csv")
-    X = np.stack([reference_embedding(tagger, dataset / "train_curated" / row["fname"]) for row in curated])
-    unseen = np.stack([reference_embedding(tagger, dataset / "test" / row["fname"]) for row in sample])
+    X = np.stack([reference_embedding(embed, dataset / "train_curated" / row["fname"]) for row in curated])
+    unseen = np.stack([reference_embedding(embed, dataset / "test" / row["fname"]) for row in sample])
     Y = np.array([[name in row["labels"].split(",") for name in classes] for row in curated])
     model = OneVsRestClassifier(
         make_pipeline(StandardScaler(), LogisticRegression(solver="lbfgs", C=2.0, max_iter=1000))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -80,44 +81,29 @@ def test_nothing_is_made_again_when_nothing_changed(settings: Settings) -> None:
     assert run(settings) == RunOutcome(None, (), (), ())
 
 
-def test_a_new_clip_costs_that_clip(settings: Settings) -> None:
-    make_clip(settings.dataset / "train_curated" / "new.wav", ("Tone",), index=100)
-    with (settings.dataset / "train_curated.csv").open("a") as labels:
-        labels.write("new.wav,Tone\n")
-    outcome = run(settings)
-    assert outcome.failures == ()
-    assert crops_computed("mc5") + crops_computed("center") == 1
-    assert ValueStore(settings.storage_root).read("curated_clips").table["fname"].to_pylist()[-1] == "new.wav"
-    assert run(settings).run_id is None
-
-
-def test_a_renamed_clip_costs_nothing(settings: Settings) -> None:
+def test_new_and_changed_clips_cost_themselves_and_renamed_and_removed_ones_nothing(settings: Settings) -> None:
     folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
-    (folder / "03.wav").rename(folder / "3.wav")
-    labels.write_text(labels.read_text().replace("03.wav", "3.wav"))
-    assert run(settings).failures == ()
-    assert crops_computed("mc5") + crops_computed("center") == 0
-
-
-def test_a_changed_clip_costs_that_clip_and_a_removed_one_nothing(settings: Settings) -> None:
-    folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
+    before = stored_clips(settings)
+    make_clip(folder / "new.wav", ("Tone",), index=100)
     make_clip(folder / "05.wav", ("Tone",), index=200)
+    (folder / "03.wav").rename(folder / "3.wav")
     (folder / "04.wav").unlink()
-    labels.write_text("".join(line for line in labels.open() if not line.startswith("04.wav")))
+    rows = [line.replace("03.wav", "3.wav") for line in labels.open() if not line.startswith("04.wav")]
+    labels.write_text("".join([*rows, "new.wav,Tone\n"]))
     outcome = run(settings)
     assert outcome.failures == ()
-    assert crops_computed("mc5") + crops_computed("center") == 1
-    assert ValueStore(settings.storage_root).read("curated_clips").table.num_rows == N_CLIPS - 1
-
-
-def test_a_change_in_the_test_set_is_none_of_the_curated_clips(settings: Settings) -> None:
-    make_clip(settings.dataset / "test" / TEST_FNAMES[0], ("Tone",), index=300)
-    outcome = run(settings)
-    assert outcome.failures == ()
-    assert assets_of(outcome) == {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
-    (computed,) = {int(one["crops_computed"]) for one in facts_of("test_mc5_embeddings", range(1))}  # type: ignore[call-overload]
-    assert computed == 1
+    assert crops_computed("mc5") + crops_computed("center") == 2
+    assert stored_clips(settings) - before == {digest_file(folder / name).sha256 for name in ("new.wav", "05.wav")}
+    clips = ValueStore(settings.storage_root).read("curated_clips").table["fname"].to_pylist()
+    assert len(clips) == N_CLIPS
+    assert clips[-1] == "new.wav"
     assert run(settings).run_id is None
+
+
+def stored_clips(settings: Settings) -> set[str]:
+    """The clips of which there are crops in the embedding store, by the digests of their bytes."""
+    (store,) = embedding_stores(settings.storage_root)
+    return {bytes(key[:32]).hex() for index in store.index_of(store.shards()).values() for key in index.keys}
 
 
 def test_everything_again_reads_the_store_loads_no_weights_and_gives_the_same_bits(
@@ -166,6 +152,18 @@ def test_other_weights_or_another_precision_never_use_a_stored_row_and_the_old_r
     np.testing.assert_array_equal(vectors(settings)["center, fold 0"], before)
 
 
+@pytest.fixture(scope="module")
+def unchanged(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A copy of the finished run for tests that change nothing in it."""
+    return finished.copy(tmp_path_factory.mktemp("unchanged"))
+
+
+def planned(unchanged: Settings, settings: Settings, **options: Any) -> set[str]:
+    """The assets that a run with these settings would make in the storage of the others."""
+    with environment_of(unchanged), dg.DagsterInstance.get() as instance:
+        return {one.asset for one in plan(build_definitions(settings), instance, settings, **options)}
+
+
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
@@ -176,11 +174,9 @@ def test_other_weights_or_another_precision_never_use_a_stored_row_and_the_old_r
     ],
 )
 def test_a_changed_setting_makes_stale_what_uses_it(
-    settings: Settings, change: dict[str, object], stale: set[str]
+    unchanged: Settings, change: dict[str, object], stale: set[str]
 ) -> None:
-    changed = settings.model_copy(update=change)
-    with dg.DagsterInstance.get() as instance:
-        assert {one.asset for one in plan(build_definitions(changed), instance, changed)} == stale
+    assert planned(unchanged, unchanged.model_copy(update=change)) == stale
 
 
 @pytest.mark.promise("A value that was lost is made again, with all that uses it.", "kept")
@@ -244,9 +240,9 @@ def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypa
     predictions = str(ValueStore(settings.storage_root).path("mc5_oof_predictions", "0"))
     assert digests(settings)[predictions] == before[predictions]
     # The failed check is remembered: the embeddings are not taken for current.
-    again = run(changed, select="+mc5_metrics")
-    assert any(one.asset == "mc5_embeddings" and "did not pass" in one.reason for one in again.planned)
-    assert again.failures
+    with dg.DagsterInstance.get() as instance:
+        again = plan(build_definitions(changed), instance, changed, select="+mc5_metrics")
+    assert any(one.asset == "mc5_embeddings" and "did not pass" in one.reason for one in again)
 
 
 @pytest.mark.parametrize(
@@ -260,22 +256,20 @@ def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypa
         ("group:export", {"notebook_artifacts", "report"}),
     ],
 )
-def test_selections(settings: Settings, selection: str, selected: set[str]) -> None:
-    with dg.DagsterInstance.get() as instance:
-        planned = plan(build_definitions(settings), instance, settings, select=selection, force=True)
-    assert {one.asset for one in planned} == selected
+def test_selections(unchanged: Settings, selection: str, selected: set[str]) -> None:
+    assert planned(unchanged, unchanged, select=selection, force=True) == selected
 
 
 @pytest.mark.parametrize(("selection", "message"), [("mc5_metric", "there is no asset 'mc5_metric'"), ("a:b(", "a:b(")])
-def test_selections_that_mean_nothing(settings: Settings, selection: str, message: str) -> None:
-    with dg.DagsterInstance.get() as instance, pytest.raises(UserError, match=re.escape(message)):
-        plan(build_definitions(settings), instance, settings, select=selection)
+def test_selections_that_mean_nothing(unchanged: Settings, selection: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        planned(unchanged, unchanged, select=selection)
 
 
 @pytest.mark.parametrize(("folds", "message"), [(["5"], "the folds are 0 to 4"), (["0", "2"], "consecutive")])
-def test_folds_that_cannot_be_run(settings: Settings, folds: list[str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        run(settings, select="mc5_embeddings", folds=folds, force=True)
+def test_folds_that_cannot_be_run(unchanged: Settings, folds: list[str], message: str) -> None:
+    with environment_of(unchanged), pytest.raises(UserError, match=message):
+        run(unchanged, select="mc5_embeddings", folds=folds, force=True)
 
 
 def test_cuda_where_there_is_none_is_an_error_before_any_work(settings: Settings) -> None:

@@ -27,7 +27,7 @@ ASKED_BY_THE_DOWNLOADER = 2
 @pytest.fixture
 def settings(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """A copy of the finished run as this process's settings; nothing waits long."""
-    monkeypatch.setattr(retries, "WAIT_S", 0.2)
+    monkeypatch.setattr(retries, "WAIT_S", 0.01)
     hasty = partial(download, patience=Patience(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01))
     monkeypatch.setattr("fa_assets.panns.checkpoint.download", hasty)
     copy = finished.copy(tmp_path)

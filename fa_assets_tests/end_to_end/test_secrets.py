@@ -1,6 +1,5 @@
 """Secrets that a run needs (a key to the object store, a token in a URL) are in nothing that it leaves behind."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import pytest
 
 from fa_assets.runner import run
 from fa_assets.storage.roots import StoragePath
-from fa_assets_tests.end_to_end.test_command_line import COMMAND, environment
+from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.end_to_end.commands import start
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.object_store import ObjectStore
@@ -36,6 +36,7 @@ def assert_no_secrets(texts: Iterator[tuple[str, bytes]], secrets: list[str]) ->
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.promise("No key, token or password reaches storage, the Dagster instance or the output.", "input")
 def test_no_secret_is_left_in_storage_instance_or_output(
     s3: ObjectStore,
@@ -66,14 +67,15 @@ def test_no_secret_is_left_in_storage_instance_or_output(
         said += outcome.failures
     monkeypatch.undo()
 
-    command = [COMMAND, "run", "--select", "+center_embeddings", "--fold", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(settings), timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert f"{server.root}/weights.pth" in done.stderr
-    refused = {**environment(settings), "FA_DEVICE": "none", "FA_STORAGE": f"s3://{TOKEN}:{PASSWORD}@bucket/x"}
-    wrong = subprocess.run(command, capture_output=True, text=True, env=refused, timeout=300)
-    assert wrong.returncode == 1
-    said += [done.stdout, done.stderr, wrong.stdout, wrong.stderr]
+    output = tmp_path / "output"
+    process = start(settings, "run", "--select", "+center_embeddings", "--fold", "0", output=output)
+    process.join()
+    assert process.exitcode == 0, output.read_text()
+    assert f"{server.root}/weights.pth" in output.read_text()
+    refused = {"FA_DEVICE": "none", "FA_STORAGE": f"s3://{TOKEN}:{PASSWORD}@bucket/x"}
+    wrong = fa_assets("run", settings=settings, variables=refused)
+    assert wrong.exit_code == 1
+    said += [output.read_text(), wrong.output]
 
     assert_no_secrets(((f"output {i}", text.encode()) for i, text in enumerate(said)), secrets)
     assert assert_no_secrets(contents(settings.storage_root), secrets) > 10

@@ -4,8 +4,10 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,6 +26,8 @@ from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgre
 from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
 SERVICES = load("docker-compose.yaml")["services"]
 LAUNCH = """
@@ -113,16 +117,19 @@ def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) 
             command = command_of(service, {word: of_container[word] for word in words if word in of_container})
             return stack.enter_context(running(environment, folder / f"{service}.log", command))
 
-        def answers(process: subprocess.Popen[bytes], *check: str) -> bool:
+        def answers(process: subprocess.Popen[bytes], port: str) -> bool:
             assert process.poll() is None, process.args
-            return subprocess.run(check, env=environment, capture_output=True).returncode == 0
+            with suppress(ConnectionError), socket.create_connection(("127.0.0.1", int(port))):
+                return True
+            return False
 
         served = start("code-location")
-        wait_for("the code is served", lambda: answers(served, "dagster", "api", "grpc-health-check", "--port", code))
+        wait_for("the code is served", lambda: answers(served, code))
+        subprocess.run(["dagster", "api", "grpc-health-check", "--port", code], env=environment, check=True)
         start("daemon")
         server, ui = start("webserver"), Webserver(int(page))
-        look = f"import urllib.request as r; r.urlopen('{ui.url}/server_info')"
-        wait_for("the webserver answers", lambda: answers(server, sys.executable, "-c", look))
+        wait_for("the webserver answers", lambda: answers(server, page))
+        urllib.request.urlopen(f"{ui.url}/server_info")
         yield Deployment(ui, environment, settings)
 
 

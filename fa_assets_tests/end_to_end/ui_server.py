@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from fa_assets.settings import Settings
+from fa_assets_tests.end_to_end.past_runs import add_past_runs
+from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
 
 PATIENCE_S = 180.0
@@ -26,6 +32,23 @@ query($path: [String!]!) {
   }
 }"""
 RUN_STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+GOING = """{
+  runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) { ... on Runs { results { id } } }
+}"""
+BACKFILLS = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }"
+REPOSITORY = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
+START_SENSOR = """
+mutation($sensor: SensorSelector!) {
+  startSensor(sensorSelector: $sensor) { __typename ... on Sensor { sensorState { status } } }
+}"""
+SENSORS = """
+query($repository: RepositorySelector!) {
+  sensorsOrError(repositorySelector: $repository) { ... on Sensors { results { name sensorState { status } } } }
+}"""
+RESET_SENSOR = """
+mutation($sensor: SensorSelector!) {
+  resetSensor(sensorSelector: $sensor) { __typename ... on Sensor { sensorState { status } } }
+}"""
 
 
 class Webserver:
@@ -49,13 +72,41 @@ class Webserver:
     def status(self, run_id: str) -> str:
         return str(self.ask(RUN_STATUS, id=run_id)["runOrError"]["status"])
 
+    def runs_going(self) -> set[str]:
+        """The runs that have not ended."""
+        return {str(run["id"]) for run in self.ask(GOING)["runsOrError"]["results"]}
 
-def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    def backfills(self) -> set[str]:
+        """All that were ever launched."""
+        return {str(one["id"]) for one in self.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]}
+
+    def sensors(self) -> dict[str, str]:
+        """RUNNING or STOPPED, by name."""
+        sensors = self.ask(SENSORS, repository=REPOSITORY)["sensorsOrError"]["results"]
+        return {one["name"]: one["sensorState"]["status"] for one in sensors}
+
+    @contextmanager
+    def running(self, *sensors: str) -> Iterator[None]:
+        """Sensors that are off by default are on; afterwards they are off again, and what they started has ended."""
+        selectors = [{**REPOSITORY, "sensorName": name} for name in sensors]
+        try:
+            for selector in selectors:
+                answer = self.ask(START_SENSOR, sensor=selector)["startSensor"]
+                assert answer == {"__typename": "Sensor", "sensorState": {"status": "RUNNING"}}
+            yield
+        finally:
+            for selector in selectors:
+                answer = self.ask(RESET_SENSOR, sensor=selector)["resetSensor"]
+                assert answer == {"__typename": "Sensor", "sensorState": {"status": "STOPPED"}}
+            wait_for("no run is going", lambda: not self.runs_going())
+
+
+def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.3) -> None:
     """Ask again until it is so."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited {PATIENCE_S:.0f} s in vain: {what}"
-        time.sleep(0.5)
+        time.sleep(every_s)
 
 
 @contextmanager
@@ -65,7 +116,8 @@ def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
     with log.open("w") as output:
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("fa-assets"), "ui", "--port", str(port)],
+            # Dagster ends at SIGTERM as at SIGINT, which what runs in the background ignores.
+            ["env", "--default-signal=INT", Path(sys.executable).with_name("fa-assets"), "ui", "--port", str(port)],
             env={**clean, **settings.as_environment()},
             stdout=output,
             stderr=output,
@@ -91,3 +143,41 @@ def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
         except subprocess.TimeoutExpired:  # Dagster's own processes may be slow to end; what is tested is done
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A UI that is being served: its webserver, what it serves, and the id of the newest run."""
+
+    server: Webserver
+    settings: Settings
+    newest_run: str
+
+
+@contextmanager
+def served_site(finished: FinishedRun, folder: Path, past_runs: int) -> Iterator[Site]:
+    """The UI over a copy of a finished run with some past runs, its automation switched off and, once on, quick.
+
+    Crops go through the network one by one, so that a run can be caught at it.
+    """
+    settings = finished.copy(folder).model_copy(
+        update={
+            "automation": "stopped",
+            "observe_every_s": 1,
+            "batch_size": 1,
+            "pictures": "on",
+            "max_lwlrap_drop": 1.0,
+        }
+    )
+    assert finished.outcome.run_id is not None
+    home = settings.local_root / "dagster_home"
+    newest = add_past_runs(home, finished.outcome.run_id, past_runs)
+    instance = home / "dagster.yaml"
+    queue = {"run_queue": {"dequeue_interval_seconds": 2}}
+    instance.write_text(instance.read_text() + yaml.safe_dump(queue))
+    log = folder / "ui.log"
+    with serving(settings, log) as webserver:
+        yield Site(webserver, settings, newest)
+    said = log.read_text()
+    shutil.rmtree(folder)  # a run is some 2 MB
+    assert "Warning" not in said

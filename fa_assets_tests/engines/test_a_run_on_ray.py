@@ -17,6 +17,7 @@ from fa_assets.storage.embedding_store import embedding_matrix
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 EMBEDDINGS = ("center_embeddings", "test_mc5_embeddings")
 
 

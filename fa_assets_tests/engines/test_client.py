@@ -19,6 +19,7 @@ from fa_assets.panns.embed_clips import Clip, announce_parts, embed_clips, embed
 from fa_assets.storage.embedding_store import EmbeddingStore
 from fa_assets_tests.engines.stand_ins import SumEncoder, decode_but_die_of_poison, engine_at
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 MC5 = SCHEMES["mc5"]
 
 

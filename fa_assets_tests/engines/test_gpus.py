@@ -4,6 +4,8 @@ the encoder is a stand-in on the CPU."""
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.engines.ray_data import RayEngine
 from fa_assets.engines.share import RayOptions
@@ -14,6 +16,8 @@ from fa_assets_tests.panns.test_embed_clips import make_clip
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 
 def test_each_gpu_has_one_actor_that_sees_it_alone(cluster: "Cluster", tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +12,14 @@ import pytest
 
 from fa_assets.runner import run
 from fa_assets.settings import Settings
-from fa_assets_tests.end_to_end.test_command_line import environment
-from fa_assets_tests.end_to_end.test_interruption import COMMAND
+from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc"),
+]
 AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}
 """Helpers of Ray's node, as the kernel cuts their names; they see only after a minute that the node was killed."""
 
@@ -59,7 +61,7 @@ def test_a_run_on_ray_that_is_ended_leaves_what_it_stored_and_no_process(
     settings: Settings, doing: str, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "run", "--select", "mc5_embeddings", "--fold", "0", "--force"],
+        [COMMAND, "run", "--select", "mc5_embeddings", "--fold", "0", "--force"],
         env=environment(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

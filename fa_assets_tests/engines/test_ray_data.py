@@ -22,6 +22,7 @@ from fa_assets_tests.engines.stand_ins import SumEncoder, decode_but_die_of_pois
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 MC5 = SCHEMES["mc5"]
 
 

@@ -14,6 +14,8 @@ from fa_assets.panns import encoder as encoder_module
 from fa_assets.panns.encoder import Cnn14Encoder
 from fa_assets.panns.network import Cnn14Network, _WinogradBlock, content_frames
 
+pytestmark = pytest.mark.xdist_group("batches")
+
 TOLERANCE = 1e-6
 RATE = 32_000
 SECONDS = [0.00004, 0.02, 0.3, 0.7, 1.0, 1.4, 1.6, 2.2, 3.1, 4.7, 6.3, 9.9]
@@ -93,6 +95,17 @@ def test_any_choice_and_order(encoder: Cnn14Encoder, crops: np.ndarray, alone: n
 def test_any_number_of_threads(encoder: Cnn14Encoder, crops: np.ndarray, alone: np.ndarray, count: int) -> None:
     torch.set_num_threads(count)
     assert_same(encoder.embed(crops), alone)
+
+
+@pytest.mark.usefixtures("threads")
+def test_at_full_size(full_checkpoint: Path, crops: np.ndarray) -> None:
+    """The kernels that the libraries choose for the real widths do not depend on the batch or the threads either."""
+    encoder = Cnn14Encoder(full_checkpoint, device="cpu")
+    some = crops[np.argsort((crops != 0).sum(axis=1))[[0, 4, 8, 11]]]
+    alone = np.concatenate([encoder.embed(crop[None]) for crop in some])
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        assert_same(encoder.embed(some), alone)
 
 
 def test_real_recordings(encoder: Cnn14Encoder, shared_data: Path) -> None:

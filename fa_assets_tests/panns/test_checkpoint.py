@@ -195,9 +195,9 @@ def test_unusable_sources(tmp_path, source):
     assert "secret" not in str(caught.value)
 
 
-def test_demo_is_known_to_be_untrained_wherever_it_lies(demo_checkpoint, tmp_path):
+def test_demo_is_known_to_be_untrained_wherever_it_lies(full_checkpoint, tmp_path):
     (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "demo-cnn14.pth").symlink_to(demo_checkpoint)
+    (tmp_path / "kept" / "demo-cnn14.pth").symlink_to(full_checkpoint)
     made = resolve_checkpoint("demo", tmp_path / "kept")
-    by_path = resolve_checkpoint(str(demo_checkpoint), tmp_path)
+    by_path = resolve_checkpoint(str(full_checkpoint), tmp_path)
     assert made.sha1 == by_path.sha1 and not made.trained and not by_path.trained

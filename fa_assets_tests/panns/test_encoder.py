@@ -1,4 +1,7 @@
-"""The encoder equals the reference implementation, clip by clip, whatever the batch, the length and the silence."""
+"""The encoder equals the reference implementation, clip by clip, whatever the batch, the length and the silence.
+
+Most of it with the narrow network, whose layers and paths are those of CNN14; once in each precision at full size.
+"""
 
 import subprocess
 import sys
@@ -13,8 +16,11 @@ import torch
 
 from fa_assets.errors import UserError
 from fa_assets.panns.encoder import Cnn14Encoder, _content_length, _groups, encoder_fingerprint, resolve_device
-from fa_assets.panns.network import TOTAL_FRAMES, content_frames
+from fa_assets.panns.network import _WINOGRAD, TOTAL_FRAMES, _WinogradBlock, content_frames
 from fa_assets.panns.reference import reference_tagger
+from fa_assets_tests.panns.narrow_reference import narrow_reference
+
+pytestmark = pytest.mark.xdist_group("encoder")
 
 CROP = 320_000
 PARITY = 1e-5
@@ -28,9 +34,8 @@ def encoder(demo_checkpoint):
 
 @pytest.fixture(scope="module")
 def reference(demo_checkpoint):
-    """``AudioTagging``, one crop at a time: (n, 320000) -> (n, 2048)."""
-    tagger = reference_tagger(demo_checkpoint)
-    return lambda crops: np.concatenate([tagger.inference(crop[None])[1] for crop in crops])
+    """The published code's network, made narrow, one crop at a time: (n, 320000) -> (n, 2048)."""
+    return narrow_reference(demo_checkpoint)
 
 
 def tone(seconds: float, rate: int, hz: float = 440.0, level: float = 0.5) -> np.ndarray:
@@ -56,6 +61,13 @@ def five_crops(path: Path) -> np.ndarray:
 def assert_equal(got: np.ndarray, wanted: np.ndarray, tolerance: float = PARITY) -> None:
     assert got.dtype == np.float32 and got.shape == wanted.shape
     assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def assert_close(got: np.ndarray, wanted: np.ndarray) -> None:
+    """As near as bf16 is, and no nearer."""
+    cosines = (wanted * got).sum(1) / np.linalg.norm(wanted, axis=1) / np.linalg.norm(got, axis=1)
+    assert (cosines > 0.9998).all() and got.dtype == np.float32
+    assert np.abs(wanted - got).max() > 1e-4 * wanted.max()
 
 
 MADE = {
@@ -86,6 +98,22 @@ def test_real_clips_equal_the_reference(encoder, reference, shared_data):
     for path in paths[:: len(paths) // 5]:
         crops = five_crops(path)[:2]
         assert_equal(encoder.embed(crops), reference(crops))
+
+
+def test_at_full_size_clips_equal_the_reference(full_checkpoint, shared_data):
+    """In both precisions, against the whole of ``panns_inference``, as users call it."""
+    recording, *_ = sorted((shared_data / "esc10_kaggle/train_curated").iterdir())
+    crops = np.stack([five_crops(recording)[0], padded(MADE["10 s"][0]), padded(MADE["0.02 s"][0])])
+    tagger = reference_tagger(full_checkpoint)
+    wanted = np.concatenate([tagger.inference(crop[None])[1] for crop in crops])
+    del tagger
+    assert_equal(Cnn14Encoder(full_checkpoint, device="cpu").embed(crops), wanted)
+    assert_close(Cnn14Encoder(full_checkpoint, device="cpu", precision="bf16").embed(crops), wanted)
+
+
+def test_the_narrow_network_takes_the_same_paths(encoder):
+    blocks = [number for number, block in enumerate(encoder._network._blocks, 1) if isinstance(block, _WinogradBlock)]
+    assert blocks == list(_WINOGRAD[torch.float32])
 
 
 REACHES = [0, 6_000, 32_000, 150_000, 290_000, 318_976]
@@ -205,10 +233,7 @@ def test_wrong_crops_are_refused(encoder, crops, lengths: Sequence[int] | None):
 def test_bf16_is_close(encoder, demo_checkpoint):
     rough = Cnn14Encoder(demo_checkpoint, device="cpu", precision="bf16")
     crops = np.stack([padded(noise(12_000)), padded(tone(0.4, 32_000)), np.zeros(CROP, np.float32)])
-    exact, close = encoder.embed(crops), rough.embed(crops)
-    cosines = (exact * close).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(close, axis=1)
-    assert (cosines > 0.9998).all() and close.dtype == np.float32
-    assert np.abs(exact - close).max() > 1e-4 * exact.max()  # it is not fp32
+    assert_close(rough.embed(crops), encoder.embed(crops))
 
 
 def test_attributes(encoder):
@@ -267,6 +292,7 @@ def test_fingerprint_tells_weights_and_precision_apart_and_is_stable():
     assert all(len(fingerprint) == 16 and int(fingerprint, 16) for fingerprint in fingerprints)
 
 
+@pytest.mark.slow
 def test_importing_the_room_is_cheap():
     code = """
 import sys

@@ -21,16 +21,16 @@ assert "matplotlib" not in sys.modules
 """
 
 
-def test_nothing_is_downloaded_written_or_printed(demo_checkpoint, tmp_path):
+def test_nothing_is_downloaded_written_or_printed(full_checkpoint, tmp_path):
     home, work = tmp_path / "home", tmp_path / "work"
     for folder in (home, work):
         folder.mkdir()
         folder.chmod(0o500)
-    before = sorted(demo_checkpoint.parent.iterdir())
+    before = sorted(full_checkpoint.parent.iterdir())
     kept = {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
     here = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", USE, str(demo_checkpoint)],
+        [sys.executable, "-W", "error::UserWarning", "-c", USE, str(full_checkpoint)],
         env={**kept, **here, "HOME": str(home), "PATH": str(work), "TMPDIR": str(work)},
         cwd=work,
         capture_output=True,
@@ -39,7 +39,7 @@ def test_nothing_is_downloaded_written_or_printed(demo_checkpoint, tmp_path):
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(home.iterdir()) == [] and list(work.iterdir()) == []
-    assert sorted(demo_checkpoint.parent.iterdir()) == before
+    assert sorted(full_checkpoint.parent.iterdir()) == before
 
 
 def test_a_file_it_would_replace_is_refused(small_checkpoint, tmp_path):

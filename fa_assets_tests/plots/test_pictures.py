@@ -1,5 +1,6 @@
 """Every picture at the size of the real thing (80 classes, 5000 clips) and at the smallest: small, whole, the same again."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from fa_assets.plots.clips import durations, fold_balance_picture, label_counts
 from fa_assets.plots.embeddings import projection, throughput
 from fa_assets.plots.label_audit import doubts_per_class
 from fa_assets.plots.picture import MAX_BYTES, TEXT, Picture, draw, ends
+
+pytestmark = pytest.mark.xdist_group("pictures")
 
 
 def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
@@ -53,9 +56,14 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
     }
 
 
-@pytest.fixture(scope="module", params=[(30, 3), (5000, 80)], ids=["30 clips", "5000 clips"])
-def drawn(request: pytest.FixtureRequest) -> dict[str, Picture | None]:
-    return every_picture(*request.param)
+@pytest.fixture(scope="module")
+def few() -> dict[str, Picture | None]:
+    return every_picture(30, 3)
+
+
+@pytest.fixture(scope="module", params=["30 clips", "5000 clips"])
+def drawn(request: pytest.FixtureRequest, few: dict[str, Picture | None]) -> dict[str, Picture | None]:
+    return few if request.param == "30 clips" else every_picture(5000, 80)
 
 
 def test_every_picture_is_a_small_whole_svg_without_outside_help(drawn: dict[str, Picture | None]) -> None:
@@ -103,14 +111,15 @@ def test_text_keeps_its_figures_and_names(drawn: dict[str, Picture | None]) -> N
     assert any(one.startswith("Class_1") and "&" in one and "$x$" in one for one in text), text
 
 
-def test_the_same_data_gives_the_same_bytes_in_another_process() -> None:
-    code = (
-        "from fa_assets_tests.plots.test_pictures import every_picture; import hashlib; "
-        "print(hashlib.sha256(''.join(p.svg for p in every_picture(30, 3).values()).encode()).hexdigest())"
-    )
-    done = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
-    assert done[0].stdout == done[1].stdout
-    assert all(one.stderr == "" for one in done)
+def digest(pictures: dict[str, Picture | None]) -> str:
+    return hashlib.sha256("".join(picture.svg for picture in pictures.values() if picture).encode()).hexdigest()
+
+
+@pytest.mark.slow
+def test_the_same_data_gives_the_same_bytes_in_another_process(few: dict[str, Picture | None]) -> None:
+    code = "from fa_assets_tests.plots.test_pictures import every_picture, digest; print(digest(every_picture(30, 3)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (digest(few), "")
 
 
 @pytest.mark.parametrize(

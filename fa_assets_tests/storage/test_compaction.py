@@ -3,9 +3,8 @@
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -14,41 +13,32 @@ import pytest
 from fa_assets.storage.compaction import Compaction, compact, verify
 from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
 from fa_assets.storage.roots import StoragePath
+from fa_assets_tests.processes import prepared, run_at_once, start
 from fa_assets_tests.storage.test_embedding_store import append_in_old_layout, rows
 
 N, BATCH = 60, 4
 
-WORKER = """
-import sys
-from pathlib import Path
-import numpy as np
-from fa_assets.storage.compaction import compact
-from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
 
-job, root, first, until = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-store = EmbeddingStore(root, "f1")
-import time
-if job == "append":
+def append(root: Path, first: int) -> None:
+    store = EmbeddingStore(root, "f1")
     for i in range(first, first + 40):
         store.append([CropKey(f"{i:064}", 0, 1)], np.full((1, 16), i, np.float32))
         time.sleep(0.005)
-while job == "compact" and time.time() < until:
-    compact(store, grace_s=0, merged_rows=16)
-while job == "read" and time.time() < until:
-    keys = [CropKey(f"{i:064}", 0, 1) for i in range(first)]
-    assert EmbeddingStore(root, "f1").missing(keys) == []
-    found = EmbeddingStore(root, "f1").load(keys)
-    assert len(found) == first, f"{len(found)} of {first}"
-    assert all((value == int(key.clip_sha256)).all() for key, value in found.items())
-"""
 
 
-def start(job: str, root: Path, first: int = 0, seconds: float = 0.0) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, job, str(root), str(first), str(time.time() + seconds)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def compact_until(root: Path, stop: Event) -> None:
+    store = EmbeddingStore(root, "f1")
+    while not stop.is_set():
+        compact(store, grace_s=0, merged_rows=16)
+
+
+def read_until(root: Path, count: int, stop: Event) -> None:
+    keys = [CropKey(f"{i:064}", 0, 1) for i in range(count)]
+    while not stop.is_set():
+        assert EmbeddingStore(root, "f1").missing(keys) == []
+        found = EmbeddingStore(root, "f1").load(keys)
+        assert len(found) == count, f"{len(found)} of {count}"
+        assert all((value == int(key.clip_sha256)).all() for key, value in found.items())
 
 
 def numbered(store: EmbeddingStore, first: int, end: int) -> list[CropKey]:
@@ -160,16 +150,20 @@ def test_merging_what_was_merged_before(tmp_path: Path) -> None:
     assert {int(value[0]) for value in store.load(keys).values()} == set(range(40))
 
 
+@pytest.mark.slow
 def test_readers_appenders_and_compactions_at_once(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path, "f1")
     keys = numbered(store, 0, 50)
-    seconds = 4.0
-    processes = [start("compact", tmp_path, seconds=seconds) for _ in range(2)]
-    processes += [start("read", tmp_path, first=50, seconds=seconds)]
-    processes += [start("append", tmp_path, first=first) for first in (100, 200)]
-    for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
+    stop = prepared().Event()
+    others = [start(compact_until, tmp_path, stop) for _ in range(2)]
+    others += [start(read_until, tmp_path, 50, stop)]
+    try:
+        run_at_once(*((append, tmp_path, first) for first in (100, 200)))
+    finally:
+        stop.set()
+        for process in others:
+            process.join()
+    assert [process.exitcode for process in others] == [0] * 3
     keys += [CropKey(f"{i:064}", 0, 1) for first in (100, 200) for i in range(first, first + 40)]
     found = EmbeddingStore(tmp_path, "f1").load(keys)
     assert found.keys() == set(keys)
@@ -177,19 +171,22 @@ def test_readers_appenders_and_compactions_at_once(tmp_path: Path) -> None:
     assert not list(store.folder.glob("*.damaged"))
 
 
+@pytest.mark.slow
 def test_a_compaction_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(11)
     store = EmbeddingStore(tmp_path, "f1")
     keys: list[CropKey] = []
+    never = prepared().Event()
     for round_ in range(6):
         keys += numbered(store, 30 * round_, 30 * round_ + 30)
-        process = start("compact", tmp_path, seconds=60)
-        # It needs about a second to start; then it is somewhere in its loop over a store that changes with every round.
-        while not any(store.folder.glob(".*.tmp")) and len(names(store)) >= 30 and process.poll() is None:
+        process = start(compact_until, tmp_path, never)
+        # It needs a moment to start; then it is somewhere in its loop over a store that changes with every round.
+        while not any(store.folder.glob(".*.tmp")) and len(names(store)) >= 30 and process.is_alive():
             time.sleep(0.001)
         time.sleep(float(rng.uniform(0, 0.03)))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         found = EmbeddingStore(tmp_path, "f1").load(keys)
         assert found.keys() == set(keys)
         assert all((value == int(key.clip_sha256)).all() for key, value in found.items())

@@ -1,5 +1,6 @@
 """Both kinds of storage root answer alike."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_files_are_listed_by_name_with_size_and_without_hidden_ones(root: Storag
     assert relative_name(folder / "deeper" / "c", root) == "folder/deeper/c"
     write(folder / "a", b"1234")
     assert [(one.name, one.size_bytes) for one in listing(folder)] == [("a", 4), ("b", 2)]
+
+
+def test_a_file_has_the_time_at_which_it_was_written(root: StoragePath) -> None:
+    write(root / "a", b"1")
+    (before,) = listing(root)
+    time.sleep(1.1)  # an object store has whole seconds
+    write(root / "b", b"1")
+    again, later = listing(root)
+    assert again == before
+    assert later.modified > before.modified
 
 
 def test_a_file_that_was_not_written_whole_leaves_the_old_one(root: StoragePath) -> None:

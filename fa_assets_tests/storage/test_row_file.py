@@ -1,9 +1,8 @@
 """A matrix in a file without a name: what was written is read, and no file or space is left behind."""
 
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from fa_assets.errors import BadInputError
 from fa_assets.storage.row_file import row_file
 from fa_assets.storage.trouble import StorageError
+from fa_assets_tests.processes import start
 
 
 def open_files(folder: Path) -> list[str]:
@@ -51,16 +51,17 @@ def test_nothing_is_left_after_success_or_an_exception(tmp_path: Path) -> None:
     assert open_files(tmp_path) == []
 
 
+def kill_itself_while_it_has_one(folder: Path) -> None:
+    with row_file(folder, 3) as file:
+        file.append(np.zeros((4, 3), np.float32))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
 def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
-    code = f"""
-import os, signal, numpy as np
-from pathlib import Path
-from fa_assets.storage.row_file import row_file
-with row_file(Path({str(tmp_path)!r}), 3) as file:
-    file.append(np.zeros((4, 3), np.float32))
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    process = start(kill_itself_while_it_has_one, tmp_path)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []
 
 

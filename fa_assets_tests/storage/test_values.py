@@ -143,6 +143,7 @@ print(rows, peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_a_scan_holds_a_fraction_of_a_row_group(tmp_path: Path) -> None:
     store = ValueStore(tmp_path)
     values = np.random.default_rng(0).standard_normal((60_000, 512), np.float32)

@@ -1,0 +1,130 @@
+"""`fa-assets` in processes of their own, to be sent signals: forked from a process that has imported everything already.
+
+That process costs some seconds, so the tests that start commands are in one group (`one_process`). What a command does beside
+its work, or instead of it, is a `prepare` of here, called in its process before it begins.
+"""
+
+import functools
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fa_assets.settings import Settings
+
+one_process = pytest.mark.xdist_group("commands")
+
+_CONTEXT = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "fa_assets_tests.end_to_end.commands",
+        "fa_assets.cli",
+        "fa_assets.runner",
+        "fa_assets.panns.encoder",
+        "fa_assets.evaluation.one_vs_rest",
+        "fa_assets.resources.retries",
+        "alembic",
+        "duckdb",
+        "sklearn.linear_model",
+        "torch",
+    ]
+)
+
+
+def nothing() -> None:
+    """Only the command."""
+
+
+def start(settings: Settings, *arguments: str, output: Path, prepare: Callable[[], None] = nothing) -> BaseProcess:
+    """Start the command; what it says goes into a file."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
+    process = _CONTEXT.Process(
+        target=_run, args=({**clean, **settings.as_environment()}, arguments, output, prepare), daemon=True
+    )
+    process.start()
+    return process
+
+
+def _run(environment: dict[str, str], arguments: tuple[str, ...], output: Path, prepare: Callable[[], None]) -> None:
+    from fa_assets.cli import entry
+
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
+    with output.open("ab") as said:
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
+    sys.argv = ["fa-assets", *arguments]
+    prepare()
+    entry()
+
+
+def note_batches(notes: Path, stop_at: int | None = None) -> None:
+    """Note every batch as soon as its embeddings are computed, which is before they are stored; after so many, wait."""
+    from fa_assets.panns.encoder import Cnn14Encoder
+
+    embed = Cnn14Encoder.embed
+
+    def noted(self: Cnn14Encoder, crops: Any, lengths: Any = None) -> Any:
+        while stop_at is not None and len(batches(notes)) >= stop_at:
+            time.sleep(1)
+        vectors = embed(self, crops, lengths)
+        with notes.open("a") as file:
+            file.write(f"{len(crops)}\n")
+        return vectors
+
+    Cnn14Encoder.embed = noted  # type: ignore[method-assign]
+
+
+def batches(notes: Path) -> list[int]:
+    """The sizes of the batches that were noted."""
+    return [int(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+
+
+def embed_for_ever() -> None:
+    """From the second batch on, the same one goes through the network again and again."""
+    from fa_assets.panns.encoder import Cnn14Encoder
+
+    embed = Cnn14Encoder.embed
+    done: list[Any] = []
+
+    def again(self: Cnn14Encoder, crops: Any, lengths: Any = None) -> Any:
+        while done:
+            embed(self, crops, lengths)
+        done.append(embed(self, crops, lengths))
+        return done[0]
+
+    Cnn14Encoder.embed = again  # type: ignore[method-assign]
+
+
+def fit_for_ever(begun: Path) -> None:
+    """A fit is made again and again; the file says that it has begun."""
+    from fa_assets.assets import features
+
+    fit = features.fit_one_vs_rest
+
+    def again(*arguments: Any, **options: Any) -> None:
+        while True:
+            fit(*arguments, **options)
+            begun.touch()
+
+    features.fit_one_vs_rest = again  # type: ignore[assignment]
+
+
+def wait_for_ever(begun: Path) -> None:
+    """A server is asked once, and then for an hour not again; the file says that the wait has begun."""
+    from fa_assets.download import Patience
+    from fa_assets.panns import checkpoint
+    from fa_assets.resources import retries
+
+    checkpoint.download = functools.partial(checkpoint.download, patience=Patience(attempts=1))
+    retries.WAIT_S = 3600
+    logging.getLogger(retries.__name__).addFilter(lambda record: begun.touch() or True)  # type: ignore[func-returns-value]

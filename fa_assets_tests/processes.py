@@ -1,0 +1,32 @@
+"""Processes of their own that run a function of the tests: forked from one that has imported the platform, so that many cost
+little."""
+
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+
+def prepared() -> ForkServerContext:
+    """Where processes, and what they share, are made."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["fa_assets.resources.recorder", "fa_assets.storage.compaction", "fa_assets_tests.catalog.made_up"]
+    )
+    return context
+
+
+def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """A process that runs `work`; it ends with status 1 where that raises."""
+    process = prepared().Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+def run_at_once(*calls: tuple[Any, ...]) -> None:
+    """Run functions, each given with its arguments, in a process each, all at once; all must end well."""
+    processes = [start(*call) for call in calls]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
