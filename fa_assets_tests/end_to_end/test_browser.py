@@ -139,7 +139,7 @@ def test_the_automation_page_shows_what_is_declared_and_pauses_it(pages: Pages, 
         pages.text(one.name, exact=True).first.wait_for()
     pages.keep("automation")
     running = pages.page.get_by_role("checkbox", checked=True)
-    assert running.count() == 1, "say_what_failed, which is on whatever FA_AUTOMATION says"
+    wait_for("one is on, whatever FA_AUTOMATION says", lambda: running.count() == 1)
     assert site.server.sensors()["say_what_failed"] == "RUNNING"
 
     switch = running.element_handle()

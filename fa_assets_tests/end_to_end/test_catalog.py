@@ -121,9 +121,9 @@ def test_diff_says_what_differs_and_nothing_else(finished: FinishedRun, tmp_path
     assert set(by_kind["data"]) == {"mc5_metrics", *(f"mc5_oof_predictions[{fold}]" for fold in range(5))}
     assert "mc5" in by_kind["lwlrap"]
     assert by_kind["asset"]["comparison"] == ("made", None)
-    assert {name: now for name, (_, now) in by_kind["input"].items()} == {
-        "test_recordings": None
-    }  # of the test stage alone
+    # Of the test stage alone:
+    assert {name: now for name, (_, now) in by_kind["input"].items()} == {"test_recordings": None}
+    assert by_kind.pop("environment", {}).keys() <= {"git_commit", "git_dirty"}  # that the finished run was made at
     assert set(by_kind) == {"setting", "input", "data", "lwlrap", "asset"}
 
     first, second = found["a"]["run_id"], found["b"]["run_id"]

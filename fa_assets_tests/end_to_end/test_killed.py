@@ -64,7 +64,11 @@ def crops(settings: Settings, what: str) -> dict[tuple[str, str | None], int]:
 
 def settings_in(folder: Path, checkpoint: str | None) -> Settings:
     return Settings(
-        dataset=folder.parent / "dataset", storage=folder / "storage", checkpoint=checkpoint, batch_size=BATCH
+        dataset=folder.parent / "dataset",
+        storage=folder / "storage",
+        checkpoint=checkpoint,
+        batch_size=BATCH,
+        pictures="off",
     )
 
 
@@ -92,7 +96,7 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     for _ in range(KILLS):
         target = len(batches(notes)) + int(rng.integers(1, 4))
         process = start(settings, *COMMAND, output=said, prepare=partial(note_batches, notes, target + 1))
-        wait_for("so many batches", lambda: len(batches(notes)) >= target or not process.is_alive(), every_s=0.002)  # noqa: B023
+        wait_for("so many batches", lambda: len(batches(notes)) >= target or not process.is_alive(), every_s=0.01)  # noqa: B023
         time.sleep(float(rng.uniform(0, 0.1)))
         process.kill()
         process.join(60)
