@@ -6,6 +6,9 @@ INSTALLED := .venv/.installed
 # Percent of lines and branches that `make test` must reach.
 COVERED := 90
 
+# Compiled once, not by each of the many processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: docs screenshots demo test test-fast test-slow bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)

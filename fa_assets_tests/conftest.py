@@ -38,7 +38,8 @@ _GROUPS = ("site", "cluster", "postgres", "s3")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow and what belongs together by the fixtures it uses."""
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        fixtures = {*getattr(item, "fixturenames", ()), *([parameters["root"]] if "root" in parameters else [])}
         if fixtures & _SLOW:
             item.add_marker(pytest.mark.slow)
         for name in _GROUPS:

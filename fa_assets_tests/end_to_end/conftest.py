@@ -10,9 +10,9 @@ from fa_assets_tests.finished_run import FinishedRun
 PAST_RUNS = 5
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(illustrated: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One UI for all tests of it, with a few past runs, its automation switched off.
+    """One UI for all tests of it, with a few past runs, its automation switched off; ended when the last of them is done.
 
     Whoever changes something leaves the dataset's clips readable, the switches as they were, and no run going.
     """

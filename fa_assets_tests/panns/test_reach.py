@@ -44,7 +44,7 @@ def small_state() -> dict[str, torch.Tensor]:
     return state
 
 
-@pytest.fixture(scope="module", params=["winograd", "direct"])
+@pytest.fixture(params=["winograd", "direct"])
 def small(small_state: dict[str, torch.Tensor], request: pytest.FixtureRequest) -> Cnn14Network:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "direct":
