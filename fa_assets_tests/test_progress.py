@@ -1,0 +1,19 @@
+"""What long work says of itself."""
+
+import pytest
+
+from fa_assets import progress
+from fa_assets.progress import Pace
+
+
+def test_rate_and_time_left_are_of_what_was_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    pace = Pace("mc5_embeddings", "clips", every_s=10)
+    assert pace.say(20, 100) is None
+    now = 105.0
+    assert pace.say(30, 100) is None
+    now = 110.0
+    assert pace.say(40, 100) == "mc5_embeddings: 40 of 100 clips, 2.0 clips/s, 30 s left"
+    now = 111.0
+    assert pace.say(100, 100) == "mc5_embeddings: 100 of 100 clips, 7.3 clips/s"
