@@ -7,7 +7,9 @@ Both are set before anything else is imported.
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextvars import Context
+from functools import partial
 from pathlib import Path
 
 _MEMORY = Path("/dev/shm")
@@ -45,6 +47,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in _GROUPS:
             if name in fixtures and item.get_closest_marker("xdist_group") is None:
                 item.add_marker(pytest.mark.xdist_group(name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Each test function runs in a context of its own.
+
+    An entered Dagster instance leaves its store of definitions' state in a context variable; one that is collected
+    without having been left puts the variable back to what it was before, which may be the store of an instance that is
+    long gone, in the middle of another test.
+    """
+    function = pyfuncitem.obj
+    pyfuncitem.obj = partial(Context().run, function)
+    try:
+        return (yield)
+    finally:
+        pyfuncitem.obj = function
 
 
 @pytest.fixture(scope="session")

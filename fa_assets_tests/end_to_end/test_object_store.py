@@ -59,6 +59,7 @@ def test_what_others_need_is_in_the_object_store_and_the_rest_on_this_machine(se
 
 def test_the_catalog_is_made_from_the_remote_ledger(settings: Settings) -> None:
     catalog = Recorder.of(settings).catalog
+    catalog.sync()  # another test's machine may have added to the ledger
     assert catalog.query("select count(*) n from embeddings")["n"][0] == 2 * N_CLIPS
     assert catalog.query("select count(*) n from clips")["n"][0] == N_CLIPS
     count = catalog.query("select count(*) n from materializations")["n"][0]
