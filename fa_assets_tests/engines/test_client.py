@@ -161,7 +161,7 @@ def test_what_a_run_that_fails_had_claimed_of_the_cluster_is_free_for_the_next(
         embed_clips_on(engine, clips, MC5, store, progress=fail)
     with engine_at(client_address, tmp_path, seconds=0.3) as engine:
         embed_clips_on(engine, clips, MC5, store, progress=lambda done, total: times.append(time.monotonic()))
-    assert times[-1] - times[1] < 12, "3 s, or 25 where Ray Data lets one batch in at a time"
+    assert times[-1] - times[1] < 20, "3 s, or 25 where Ray Data lets one batch in at a time"
 
 
 def test_an_address_where_no_client_server_answers_is_named(
