@@ -27,6 +27,7 @@ from fa_assets.runner import RunOutcome, prepare_environment, run
 from fa_assets.settings import Settings
 from fa_assets_tests.small_dataset import make_small_dataset
 
+NARROW_SEED = 15
 _SOURCES = sorted(Path(fa_assets.__file__).parent.glob("**/*.*"))
 _OWN = [Path(__file__), Path(__file__).with_name("small_dataset.py")]
 
@@ -75,7 +76,7 @@ def checkpoint(narrow: int) -> Path:
     """Generated weights of CNN14 (1), or of a network `narrow` times narrower; that one's seed makes MC5 the better scheme."""
 
     def make(folder: Path) -> None:
-        make_demo_checkpoint(folder / "demo-cnn14.pth", narrow=narrow, seed=14 if narrow == 1 else 15)
+        make_demo_checkpoint(folder / "demo-cnn14.pth", narrow=narrow, seed=14 if narrow == 1 else NARROW_SEED)
 
     return made_once(f"checkpoint-{narrow}", make) / "demo-cnn14.pth"
 

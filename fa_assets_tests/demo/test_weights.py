@@ -11,9 +11,7 @@ from fa_assets.panns.architecture import channels_of
 from fa_assets.panns.checkpoint import NARROW, read_checkpoint
 from fa_assets.panns.encoder import Cnn14Encoder
 from fa_assets.panns.reference import SMALLEST_BYTES, reference_model
-
-SEED = 15
-"""Of the narrow network that the tests use."""
+from fa_assets_tests.finished_run import NARROW_SEED as SEED
 
 
 def test_at_full_size_the_reference_model_takes_it_and_has_the_same_front_end(full_checkpoint):

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from fa_assets.settings import Settings
+from fa_assets_tests.command_line import environment
 
 one_process = pytest.mark.xdist_group("commands")
 
@@ -45,10 +46,7 @@ def nothing() -> None:
 
 def start(settings: Settings, *arguments: str, output: Path, prepare: Callable[[], None] = nothing) -> BaseProcess:
     """Start the command; what it says goes into a file."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
-    process = _CONTEXT.Process(
-        target=_run, args=({**clean, **settings.as_environment()}, arguments, output, prepare), daemon=True
-    )
+    process = _CONTEXT.Process(target=_run, args=(environment(settings), arguments, output, prepare), daemon=True)
     process.start()
     return process
 
