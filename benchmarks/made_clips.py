@@ -37,20 +37,3 @@ def pieces(source: Sequence[Clip], folder: Path, count: int, shortest_s: float, 
         paths.append(folder / f"{number:05}.wav")
         soundfile.write(paths[-1], rng.uniform(0.5, 1) * cut, rate, subtype="PCM_16")
     return clips_of(paths)
-
-
-def audioset_like(source: Sequence[Clip], folder: Path, count: int) -> list[Clip]:
-    """`count` clips of 10 s in stereo FLAC at 44.1 kHz, cut as `pieces` from those clips that have this rate."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(count)
-    sounds = [
-        soundfile.read(clip.path, dtype="float32", always_2d=True)[0] for clip in source if clip.sample_rate == 44_100
-    ]
-    paths = []
-    for number in range(count):
-        samples = sounds[number % len(sounds)]
-        start = int(rng.integers(len(samples)))
-        cut = np.take(samples, np.arange(start, start + 441_000), axis=0, mode="wrap")
-        paths.append(folder / f"{number:05}.flac")
-        soundfile.write(paths[-1], rng.uniform(0.5, 1) * cut[:, [0, -1]], 44_100, subtype="PCM_16")
-    return clips_of(paths)

@@ -33,7 +33,6 @@ from fa_assets.automation.sensors import refresh_sensors
 from fa_assets.partitions import all_folds_of
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
-from fa_assets.resources.engine import RayCluster
 from fa_assets.resources.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings, load_settings
@@ -128,7 +127,6 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             "encoder": EncoderSettings(
                 device=settings.device, precision=settings.precision, batch_size=settings.batch_size
             ),
-            "cluster": RayCluster(address=settings.ray_address),
             "progress": ProgressReporter(watcher),
         },
     )

@@ -24,7 +24,7 @@ from fa_assets.assets.source import versions_of
 from fa_assets.automation.jobs import EVERYTHING
 from fa_assets.automation.observation import look_at_recordings
 from fa_assets.definitions import build_definitions
-from fa_assets.engines.cluster import require_ray
+from fa_assets.encoders.ray import require_ray
 from fa_assets.errors import UserError
 from fa_assets.partitions import FOLD_NAMES
 from fa_assets.resources.dataset import DatasetFolder

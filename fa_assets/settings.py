@@ -75,8 +75,7 @@ class Settings(BaseSettings):
     )
     ray_address: str | None = Field(
         default=None,
-        description="The Ray cluster that this machine is a node of: auto, or HOST:PORT; or any cluster, through Ray's client: "
-        "ray://HOST:10001. "
+        description="The Ray cluster that this machine is a node of: auto, or HOST:PORT. "
         "Default: one of this machine alone, started and stopped by the run.",
     )
     ray_actor_gpus: float | None = Field(
@@ -90,11 +89,10 @@ class Settings(BaseSettings):
     ray_decode_cpus: float | None = Field(
         default=None, gt=0, description="CPUs of each task that decodes. Default: 1 beside GPUs, else 0.25."
     )
-    ray_min_actors: int = Field(default=1, ge=1, description="Actors at the start, and at least.")
-    ray_max_actors: int | None = Field(
+    ray_actors: int | None = Field(
         default=None,
         ge=1,
-        description="Actors at most. Default: as many as the cluster's GPUs, or CPUs, have room for.",
+        description="Copies of the network at most. Default: as many as the cluster's GPUs, or CPUs, have room for.",
     )
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."

@@ -30,9 +30,9 @@ from fa_assets_tests.finished_run import FinishedRun, checkpoint, make_finished_
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
 
-_SLOW = {"full_checkpoint", "site", "cluster", "postgres"}
-"""Fixtures that make a test slow."""
-_GROUPS = ("site", "cluster", "postgres", "s3")
+_SLOW = {"full_checkpoint", "illustrated", "site", "needs_ray", "postgres", "s3", "daemon"}
+"""Fixtures that make a test slow, as does a place in `end_to_end`."""
+_GROUPS = ("site", "needs_ray", "postgres", "s3")
 """Fixtures that are expensive to make: the tests of one go to one process."""
 
 
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         fixtures = {*getattr(item, "fixturenames", ()), *([parameters["root"]] if "root" in parameters else [])}
-        if fixtures & _SLOW:
+        if fixtures & _SLOW or "end_to_end" in item.path.parts:
             item.add_marker(pytest.mark.slow)
         for name in _GROUPS:
             if name in fixtures and item.get_closest_marker("xdist_group") is None:

@@ -17,7 +17,19 @@ from fa_assets.definitions import defs
 PACKAGE = Path(fa_assets.__file__).parent
 CHECKOUT = PACKAGE.parent
 PLAIN_ROOMS = (
-    *("audio", "panns", "engines", "evaluation", "catalog", "demo", "storage", "dataset", "corpora", "plots", "report"),
+    *(
+        "audio",
+        "panns",
+        "encoders",
+        "evaluation",
+        "catalog",
+        "demo",
+        "storage",
+        "dataset",
+        "corpora",
+        "plots",
+        "report",
+    ),
 )
 ABOVE = ("assets", "resources", "checks", "automation", "definitions", "partitions", "runner", "staleness", "cli")
 HEAVY = ("torch", "librosa", "sklearn", "panns_inference", "scipy", "matplotlib", "ray")

@@ -14,13 +14,13 @@ from fa_assets.assets.model import Weights
 from fa_assets.audio.crops import CropScheme
 from fa_assets.dataset.kaggle import KaggleDataset, clip_paths
 from fa_assets.errors import UserError
-from fa_assets.panns.embed_clips import Clip, announce_parts, embed_clips_on
+from fa_assets.panns.embed_clips import Clip, embed_clips_on
 from fa_assets.partitions import ALL_IN_ONE_RUN, FOLDS
 from fa_assets.progress import ProgressCallback
 from fa_assets.recipe import Recipe
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
-from fa_assets.resources.engine import RayCluster, check_engine, open_engine
+from fa_assets.resources.engine import check_engine, open_engine
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import N_FOLDS, Settings
@@ -54,14 +54,13 @@ def embeddings_asset(
         recorder: Recorder,
         dataset: DatasetFolder,
         encoder: EncoderSettings,
-        cluster: RayCluster,
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
             check_engine(settings, encoder)
             clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
             parts = {str(fold): own for fold, own in clips.items()}
-            embed_partitions(context, work, scheme, settings, encoder, cluster, progress, parts, _labels(work))
+            embed_partitions(context, work, scheme, settings, encoder, progress, parts, _labels(work))
         return work.result(tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS))
 
     return embeddings
@@ -73,7 +72,6 @@ def embed_partitions(
     scheme: CropScheme,
     settings: Settings,
     encoder: EncoderSettings,
-    cluster: RayCluster,
     progress: ProgressReporter,
     clips: Mapping[str, list[Clip]],
     labels: Mapping[str, Sequence[str]],
@@ -93,15 +91,11 @@ def embed_partitions(
 
     weights = Weights.read(work)
     store = EmbeddingStore(work.root, encoder_fingerprint(weights.sha1, settings.precision))
-    names = sorted(context.partition_keys)
-    announced = 0
-    with open_engine(settings, encoder, cluster, weights.path, weights.sha1) as engine:
-        for place, part in enumerate(names):
+    with open_engine(settings, encoder, weights.path, weights.sha1) as engine:
+        for part in sorted(context.partition_keys):
             own = clips[part]
             watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))
             with work.phase("embed"):
-                if place >= announced:
-                    announced = place + announce_parts(engine, [clips[name] for name in names[place:]], scheme, store)
                 result = embed_clips_on(engine, own, scheme, store, progress=watch)
             context.log.info(
                 f"{part_name} {part}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"

@@ -35,7 +35,7 @@ from fa_assets.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, SHARDS
 from fa_assets.recipe import Recipe
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.encoder import EncoderSettings
-from fa_assets.resources.engine import RayCluster, check_engine
+from fa_assets.resources.engine import check_engine
 from fa_assets.resources.progress import ProgressReporter
 from fa_assets.resources.recorder import Materialization, Recorder
 from fa_assets.settings import Settings
@@ -133,7 +133,6 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
         recorder: Recorder,
         dataset: DatasetFolder,
         encoder: EncoderSettings,
-        cluster: RayCluster,
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
@@ -150,7 +149,6 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
                 scheme,
                 settings,
                 encoder,
-                cluster,
                 progress,
                 shards,
                 labels,

@@ -9,7 +9,7 @@ never stored under the name of other content.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +69,6 @@ Work = tuple[Clip, list[CropKey]]
 class Engine(Protocol):
     """What computes crops and puts them into the store: this process (`LocalEngine`), or many on several machines."""
 
-    def announce(self, parts: Iterable[list[Work]]) -> int:
-        """Say what the next calls of `compute` will ask for, each once, in this order: an engine that works ahead need not stop
-        between them. It takes as many parts as it wants, and returns how many; those must be all asked for before more are
-        announced."""
-        ...
-
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
     ) -> list[str]:
@@ -96,7 +90,7 @@ class ClipEmbeddings:
     """The embeddings of some clips under one scheme, and what they cost.
 
     `vectors` is (clips, d) float32, in the order of the clips; `crops_computed` and `crops_reused` count distinct crops.
-    `seconds` is the time until the vectors were there, less of it where an engine had begun with the clips before.
+    `seconds` is the time until the vectors were there.
     """
 
     vectors: np.ndarray
@@ -162,23 +156,6 @@ def embed_clips_on(
     )
 
 
-def announce_parts(engine: Engine, parts: Sequence[Sequence[Clip]], scheme: CropScheme, store: EmbeddingStore) -> int:
-    """Tell the engine what the store lacks of the clips that are about to be embedded, part by part, by `embed_clips_on`.
-
-    Returns:
-        how many parts it took; see `Engine.announce`.
-    """
-
-    def planned() -> Iterator[list[Work]]:
-        before: set[CropKey] = set()
-        for clips in parts:
-            keys = [key for crops in _crops_of(clips, scheme) for key, _ in crops if key not in before]
-            before.update(keys)
-            yield _work_of(clips, store.missing(keys))
-
-    return engine.announce(planned())
-
-
 def _crops_of(clips: Sequence[Clip], scheme: CropScheme) -> list[list[tuple[CropKey, float]]]:
     """The distinct crops of each clip, and their weights."""
     return [
@@ -214,10 +191,6 @@ class LocalEngine:
     def __init__(self, encoder: Callable[[], Encoder], threads: int) -> None:
         self._encoder = encoder
         self._threads = threads
-
-    def announce(self, parts: Iterable[list[Work]]) -> int:
-        """See `Engine`; it does not work ahead."""
-        return 0
 
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]

@@ -5,10 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import dagster as dg
-from pydantic import PrivateAttr
-
-from fa_assets.engines.cluster import Session, require_ray
+from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, require_ray
 from fa_assets.panns.embed_clips import Engine, LocalEngine
 from fa_assets.panns.threads import usable_cpus
 from fa_assets.recipe import Scalar
@@ -41,43 +38,12 @@ def check_engine(settings: Settings, encoder: EncoderSettings) -> None:
         encoder.check_device()
 
 
-class RayCluster(dg.ConfigurableResource):
-    """Ray, for as long as a run needs it: connected to, or started, for the first asset that has work for it, and let go at the
-    end of the run. See `connected` for the address."""
-
-    address: str | None = None
-    _session: Session | None = PrivateAttr(None)
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        self._session = Session(self.address)
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        if self._session is not None:
-            self._session.close()
-
-    @property
-    def session(self) -> Session:
-        """Of this run.
-
-        Raises:
-            RuntimeError: asked for outside a run.
-        """
-        if self._session is None:
-            raise RuntimeError("RayCluster is used outside a run")
-        return self._session
-
-
 @contextmanager
-def open_engine(
-    settings: Settings, encoder: EncoderSettings, cluster: RayCluster, checkpoint: Path, sha1: str
-) -> Iterator[RecordedEngine]:
+def open_engine(settings: Settings, encoder: EncoderSettings, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
     """The engine, with the encoder of these weights; nothing is loaded or started before there is work."""
     if settings.engine == "local":
         yield _Local(encoder.lazy(checkpoint, sha1))
         return
-    from fa_assets.engines.ray_data import RayEngine
-    from fa_assets.engines.share import RayOptions
-    from fa_assets.engines.workers import EncoderRecipe
     from fa_assets.panns.encoder import encoder_fingerprint
 
     recipe = EncoderRecipe(
@@ -93,10 +59,7 @@ def open_engine(
         actor_gpus=settings.ray_actor_gpus,
         actor_cpus=settings.ray_actor_cpus,
         decode_cpus=settings.ray_decode_cpus,
-        min_actors=settings.ray_min_actors,
-        max_actors=settings.ray_max_actors,
+        actors=settings.ray_actors,
     )
-    with RayEngine(
-        recipe, options, device=encoder.device, batch_size=encoder.batch_size, session=cluster.session
-    ) as engine:
+    with RayEngine(recipe, options, device=encoder.device, batch_size=encoder.batch_size) as engine:
         yield engine

@@ -23,10 +23,7 @@ from fa_assets_tests.end_to_end.pages import CHROMIUM, EDGES, HOW_TO_INSTALL, NO
 from fa_assets_tests.end_to_end.ui_server import Site, served_site, wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
 
 GRAPH = defs.resolve_asset_graph()
 FOLDS = list("01234")

@@ -65,7 +65,6 @@ def test_what_cannot_be_done_is_said_in_a_line_and_exits_with_1(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_the_script_exits_with_0_or_1_and_a_failed_asset_names_the_offenders(
     finished: FinishedRun, tmp_path: Path
 ) -> None:
@@ -82,7 +81,6 @@ def test_the_script_exits_with_0_or_1_and_a_failed_asset_names_the_offenders(
     assert (helped.returncode, helped.stderr) == (0, "")
 
 
-@pytest.mark.slow
 @pytest.mark.promise("Processes may make several folds at once.", "others")
 def test_several_folds_at_once_in_processes_of_their_own(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path)

@@ -93,7 +93,6 @@ def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: st
     assert fold_is_whole(settings, "1")
 
 
-@pytest.mark.slow
 @pytest.mark.promise(
     "A disk that is full for everything, Dagster's own tables too, is named; the run goes on once there is room.",
     "disk",
@@ -159,7 +158,6 @@ def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedR
     assert "done in" not in said.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.promise(
     "Two runs of the same asset and fold both end well: the value is whole and one of the two, the ledger has both.",
     "others",
@@ -218,7 +216,6 @@ def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
     assert run(settings) == RunOutcome(None, (), (), ())
 
 
-@pytest.mark.slow
 @pytest.mark.promise("A run whose process was killed is marked as failed by the next command.", "kept")
 def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings, tmp_path: Path) -> None:
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])

@@ -43,7 +43,6 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
 
 
 @one_process
-@pytest.mark.slow
 @pytest.mark.promise(
     "SIGTERM and Ctrl-C stop `fa-assets run` within seconds while it embeds, fits, downloads or waits to retry: "
     'exit status 130, earlier values as they were, the run marked as failed ("interrupted"), its places in the '

@@ -73,7 +73,6 @@ def settings_in(folder: Path, checkpoint: str | None) -> Settings:
 
 
 @one_process
-@pytest.mark.slow
 @pytest.mark.promise(
     "SIGKILL at any moment while embedding loses at most one batch; the next run goes on, with the same numbers.",
     "kept",

@@ -36,7 +36,6 @@ def assert_no_secrets(texts: Iterator[tuple[str, bytes]], secrets: list[str]) ->
     return count
 
 
-@pytest.mark.slow
 @pytest.mark.promise("No key, token or password reaches storage, the Dagster instance or the output.", "input")
 def test_no_secret_is_left_in_storage_instance_or_output(
     s3: ObjectStore,

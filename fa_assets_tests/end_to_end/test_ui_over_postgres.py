@@ -27,7 +27,7 @@ from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.xdist_group("postgres")
 
 SERVICES = load("docker-compose.yaml")["services"]
 LAUNCH = """

@@ -1,9 +1,8 @@
 """From clips to embeddings through the store: each crop once, never under a wrong name, with a stand-in network that
 embeds a crop as numbers one can check."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import soundfile
 from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
 from fa_assets.audio.decode import inspect_clip, load_mono
 from fa_assets.errors import BadInputError
-from fa_assets.panns.embed_clips import Clip, LocalEngine, Work, announce_parts, embed_clips
+from fa_assets.panns.embed_clips import Clip, embed_clips
 from fa_assets.storage.embedding_store import EmbeddingStore
 
 MC5, CENTER = SCHEMES["mc5"], SCHEMES["center"]
@@ -133,29 +132,3 @@ def test_progress_counts_clips_up_to_all(clips: list[Clip], store: EmbeddingStor
     assert seen[0] == (0, 5)
     assert seen[-1] == (5, 5)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-
-
-class Listener(LocalEngine):
-    """Takes so many of the parts that are announced to it."""
-
-    def __init__(self, wanted: int) -> None:
-        super().__init__(CountingEncoder(), 1)
-        self._wanted = wanted
-        self.heard: list[list[Work]] = []
-
-    def announce(self, parts: Iterable[list[Work]]) -> int:
-        self.heard = list(islice(parts, self._wanted))
-        return len(self.heard)
-
-
-def test_parts_are_announced_with_the_crops_that_neither_the_store_nor_a_part_before_has(
-    tmp_path: Path, clips: list[Clip], store: EmbeddingStore
-) -> None:
-    embed_clips(clips[2:3], MC5, store, CountingEncoder())
-    twin = replace(clips[0], fname="twin.wav")
-    parts = [[clips[0], clips[3]], [twin, clips[1], clips[2]], [clips[4]]]
-    listener = Listener(2)
-    assert announce_parts(listener, parts, MC5, store) == 2
-    heard = [[(clip.fname, len(keys)) for clip, keys in work] for work in listener.heard]
-    assert heard == [[("3.wav", 1), ("0.wav", 1)], [("1.wav", 5)]]
-    assert announce_parts(LocalEngine(CountingEncoder(), 1), parts, MC5, store) == 0

@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, with one CPU each, whose head runs Ray's client server; and clips for it."""
+"""A Ray cluster of two nodes on this machine, with one CPU each; and clips for it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,8 @@ import pytest
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.panns.embed_clips import Clip, embed_clips
 from fa_assets.storage.embedding_store import EmbeddingStore
-from fa_assets_tests.engines.stand_ins import SumEncoder
+from fa_assets_tests.encoders.stand_ins import SumEncoder
 from fa_assets_tests.panns.test_embed_clips import make_clip
-from fa_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
@@ -22,18 +21,11 @@ if TYPE_CHECKING:
 def cluster(needs_ray: None) -> Iterator["Cluster"]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "false")  # see docs/cluster.md
         from ray.cluster_utils import Cluster
 
         # A dead node is noticed after 1 s instead of 15.
         watch = {"health_check_period_ms": 250, "health_check_failure_threshold": 4, "health_check_initial_delay_ms": 0}
-        node = {
-            "num_cpus": 1,
-            "include_dashboard": False,
-            "object_store_memory": 200_000_000,
-            "_system_config": watch,
-            "ray_client_server_port": free_port(),
-        }
+        node = {"num_cpus": 1, "include_dashboard": True, "object_store_memory": 200_000_000, "_system_config": watch}
         cluster = Cluster(initialize_head=True, head_node_args=node)
         try:
             cluster.add_node(num_cpus=1, object_store_memory=200_000_000)
@@ -42,10 +34,14 @@ def cluster(needs_ray: None) -> Iterator["Cluster"]:
             cluster.shutdown()
 
 
-@pytest.fixture(scope="session")
-def client_address(cluster: "Cluster") -> str:
-    """Of the cluster, for those who are no node of it."""
-    return f"ray://127.0.0.1:{cluster.head_node._ray_params.ray_client_server_port}"
+@pytest.fixture(autouse=True)
+def disconnected() -> Iterator[None]:
+    """Each test connects by itself."""
+    yield
+    import sys
+
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,14 @@
-"""An encoder and decoders that workers of a Ray cluster can make: small, and with the faults that a test asks for; and an
-engine with them."""
+"""An encoder that workers of a Ray cluster can make, decoders with the faults that a test asks for, and an engine of them."""
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fa_assets.engines.ray_data import RayEngine
-from fa_assets.engines.share import RayOptions
-from fa_assets.engines.workers import Decode
+from fa_assets.encoders.ray import Decode, RayEngine, RayOptions
 from fa_assets.panns.embed_clips import Clip, decode_crops
 from fa_assets.storage.embedding_store import CropKey
 
@@ -40,16 +36,20 @@ class SumEncoder:
         return np.stack([crops.sum(axis=1), np.abs(crops).sum(axis=1), np.float32(lengths)], axis=1).astype(np.float32)
 
 
-def decode_but_die_of_poison(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
-    """Decodes, but a clip called poison*.wav ends the process, as a fault in a decoder's library does."""
-    if clip.fname.startswith("poison"):
+def decode_but_die_once(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+    """Decodes, but the first process that has a clip called die-once*.wav ends."""
+    mark = clip.path.with_suffix(".died")
+    if clip.fname.startswith("die-once") and not mark.exists():
+        mark.touch()
         os.abort()
     return decode_crops(clip, keys)
 
 
-@contextmanager
-def engine_at(address: str, folder: Path, seconds: float, decode: Decode = decode_crops) -> Iterator[RayEngine]:
+def decode_but_die(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+    os.abort()
+
+
+def engine_at(address: str, folder: Path, seconds: float = 0, decode: Decode = decode_crops) -> RayEngine:
     """Two actors, batches of 4 crops; `folder`/loads is the encoders' `notes`."""
-    options = RayOptions(address=address, min_actors=2, max_actors=2)
-    with RayEngine(SumEncoder(folder / "loads", seconds), options, batch_size=4, decode=decode) as engine:
-        yield engine
+    options = RayOptions(address=address, actors=2)
+    return RayEngine(SumEncoder(folder / "loads", seconds), options, batch_size=4, decode=decode)

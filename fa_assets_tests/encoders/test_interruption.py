@@ -15,11 +15,7 @@ from fa_assets.settings import Settings
 from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc"),
-]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc")
 AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}
 """Helpers of Ray's node, as the kernel cuts their names; they see only after a minute that the node was killed."""
 
@@ -27,7 +23,7 @@ AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}
 @pytest.fixture
 def settings(needs_ray: None, finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
     """A copy of the finished run without its embeddings; on Ray, crops are embedded one by one."""
-    copy = finished.copy(tmp_path).model_copy(update={"batch_size": 1, "engine": "ray", "ray_max_actors": 1})
+    copy = finished.copy(tmp_path).model_copy(update={"batch_size": 1, "engine": "ray", "ray_actors": 1})
     shutil.rmtree(copy.storage_root / "embedding_store")
     with environment_of(copy):
         yield copy

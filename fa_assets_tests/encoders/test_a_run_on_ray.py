@@ -1,45 +1,33 @@
-"""A run of two assets with FA_ENGINE=ray and no address: one Ray of its own, the local engine's values, the real network."""
+"""Runs with FA_ENGINE=ray, by the network of the finished run: its values, whether on a Ray of its own or as a Ray job."""
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from fa_assets.catalog.ledger import Ledger
-from fa_assets.engines import cluster
-from fa_assets.engines.cluster import connected
 from fa_assets.runner import run
 from fa_assets.storage.embedding_store import embedding_matrix
 from fa_assets.storage.values import ValueStore
+from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
 EMBEDDINGS = ("center_embeddings", "test_mc5_embeddings")
 
 
 def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_made(
-    needs_ray: None, finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    needs_ray: None, finished: FinishedRun, tmp_path: Path
 ) -> None:
     import ray
 
-    starts: list[str | None] = []
-
-    @contextmanager
-    def counted(address: str | None) -> Iterator[None]:
-        with connected(address):
-            starts.append(address)
-            yield
-
-    monkeypatch.setattr(cluster, "connected", counted)
-
     before = servers()
-    settings = finished.settings.model_copy(
-        update={"storage": tmp_path / "storage", "engine": "ray", "ray_max_actors": 1}
-    )
+    settings = finished.settings.model_copy(update={"storage": tmp_path / "storage", "engine": "ray", "ray_actors": 1})
     watched: list[tuple[str, int, int]] = []
     with environment_of(settings):
         outcome = run(
@@ -57,12 +45,36 @@ def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_m
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * np.abs(theirs).max())
     entries = [entry for entry in Ledger(settings.storage_root / "ledger").entries() if entry.asset in EMBEDDINGS]
     assert [entry.environment["engine"] for entry in entries] == ["ray", "ray"]
-    assert starts == [None], "which was started once"
     assert {entry.environment["device"] for entry in entries} == {"cpu"}, "both had work for Ray"
     assert all(entry.environment["device_name"] and entry.environment["nodes"] for entry in entries)
     assert [done for task, done, total in watched if done == total and task.startswith("center_embeddings")]
-    assert not ray.is_initialized()
-    assert servers() == before, "the run's own Ray ended with it"
+    assert len(servers() - before) == 1, "one Ray for both"
+    ray.shutdown()
+    assert servers() == before
+
+
+def test_the_same_run_as_a_job_of_a_cluster(cluster: "Cluster", finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.settings.model_copy(
+        update={"storage": tmp_path / "storage", "engine": "ray", "ray_address": "auto", "ray_actors": 1}
+    )
+    values = {name: value for name, value in environment(settings).items() if name.startswith("FA_")}
+    submit = ["job", "submit", "--address", f"http://{cluster.webui_url}", "--runtime-env-json"]
+    command = [str(COMMAND), "run", "--select", "+center_embeddings", "--fold", "0"]
+    done = subprocess.run(
+        [COMMAND.with_name("ray"), *submit, json.dumps({"env_vars": values}), "--", *command],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in done.stdout
+    (entry,) = [one for one in Ledger(settings.storage_root / "ledger").entries() if one.asset == "center_embeddings"]
+    assert entry.environment["engine"] == "ray"
+    ours, theirs = (
+        embedding_matrix(ValueStore(one.storage_root).read("center_embeddings", "0").table["embedding"])
+        for one in (settings, finished.settings)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * np.abs(theirs).max())
 
 
 def servers() -> set[str]:

@@ -1,0 +1,476 @@
+"""Embedding on a Ray cluster: tasks decode batches of clips, actors embed them and append to the embedding store.
+
+A batch is the unit of work, of progress and of loss. Ray runs a decoding task again whose worker died; a batch whose actor or
+node died is given to another actor, and a new actor replaces the one that was lost. An actor has at most `_AHEAD` batches at
+a time, so what waits in memory is bounded. What goes wrong in a worker and has a name is raised in the driver as the local
+engine would raise it.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.audio.decode import BadClipError
+from fa_assets.errors import UserError
+from fa_assets.panns.embed_clips import NOTHING_COMPUTED, Clip, Encoder, Work, decode_crops
+from fa_assets.panns.encoder import BATCH_SIZES
+from fa_assets.panns.threads import usable_cpus
+from fa_assets.recipe import Scalar
+from fa_assets.storage.atomic import replacing
+from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+from fa_assets.storage.roots import open_root
+
+if TYPE_CHECKING:
+    import ray
+
+log = logging.getLogger(__name__)
+
+_AHEAD = 3
+"""Batches of an actor at once: one in the network, the others decoded or on their way."""
+_MOST_CROPS = 256
+"""Crops of a batch at most: 330 MB on their way from a decoder to an actor."""
+_DEATHS = 3
+"""How many workers may die with the same batch, or while they load the network, before the run fails."""
+_CPUS = {"actor": 0.75, "decode": 0.25}
+"""Without GPUs, the parts of one CPU: decoding takes far less of it."""
+_ANSWER_S = 20.0
+_WAIT_S = 30.0
+
+Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
+"""(clip, keys) -> (len(keys), CROP_SAMPLES) float32; raises BadClipError."""
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """What the engine asks of a cluster; None is chosen by what the cluster has.
+
+    Attributes:
+        address: see `connected`.
+        actors: copies of the network at most.
+        actor_gpus, actor_cpus: of each actor.
+        decode_cpus: of each decoding task.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+    actor_gpus: float | None = None
+    actor_cpus: float | None = None
+    decode_cpus: float | None = None
+
+    def on(self, cpus: float, gpus: float, device: str) -> "RayOptions":
+        """What to use of a cluster with so many CPUs and GPUs; nothing is None but the address.
+
+        Raises:
+            UserError: the cluster has less than one actor and one decoder need.
+        """
+        on_gpu = gpus > 0 and device != "cpu"
+        actor_gpus = self.actor_gpus if self.actor_gpus is not None else float(on_gpu or device == "cuda")
+        actor_cpus = self.actor_cpus or (1.0 if actor_gpus else _CPUS["actor"])
+        decode_cpus = self.decode_cpus or (1.0 if actor_gpus else _CPUS["decode"])
+        if actor_gpus > gpus or actor_cpus + decode_cpus > cpus:
+            raise UserError(
+                f"The Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and an actor and a decoder need "
+                f"{actor_cpus + decode_cpus:g} and {actor_gpus:g}: add nodes, or set FA_RAY_ACTOR_CPUS, FA_RAY_ACTOR_GPUS, "
+                "FA_RAY_DECODE_CPUS or FA_DEVICE=cpu."
+            )
+        fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
+        return RayOptions(self.address, self.actors or max(1, fit), actor_gpus, actor_cpus, decode_cpus)
+
+
+@dataclass(frozen=True)
+class EncoderRecipe:
+    """How a node makes the encoder.
+
+    Attributes:
+        checkpoint: the weights on the driver's machine; a node that has no such file gets them from `content`.
+        sha1: of the weights.
+        device, precision, batch_size: as `Cnn14Encoder`'s.
+        fingerprint: the encoder's on the driver; a node with another version of this package has another.
+        content: the bytes of the weights in Ray's object store, where the cluster has other machines.
+    """
+
+    checkpoint: Path
+    sha1: str
+    device: str
+    precision: str
+    batch_size: int | None
+    fingerprint: str
+    content: "ray.ObjectRef[bytes] | None" = None
+
+    def __call__(self) -> Encoder:
+        from fa_assets.panns.encoder import encoder_fingerprint
+        from fa_assets.panns.loading import load_encoder
+
+        if encoder_fingerprint(self.sha1, self.precision) != self.fingerprint:
+            raise UserError(
+                f"Node {socket.gethostname()} has another version of fa_assets than the driver: install the same on every node."
+            )
+        return load_encoder(self.weights(), self.sha1, self.device, self.precision, self.batch_size)
+
+    def weights(self) -> Path:
+        """The weights on this machine, fetched from the driver where they are missing."""
+        if self.content is None or self.checkpoint.is_file():
+            return self.checkpoint
+        import ray
+
+        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fa_assets" / f"{self.sha1}.pth"
+        if not path.is_file():
+            with replacing(path) as draft:
+                draft.write_bytes(ray.get(self.content))
+        return path
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A batch that was decoded: keys and crops without their padding, and the clips that cannot be used, a line each."""
+
+    keys: list[CropKey] = field(default_factory=list)
+    crops: list[np.ndarray] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A batch whose crops are in the store, the clips that cannot be used, and who did it."""
+
+    keys: list[CropKey]
+    bad: list[str]
+    node: str
+    worker: int
+    device: str
+    device_name: str
+
+
+def decode_batch(batch: Sequence[Work], decode: Decode) -> Decoded:
+    """Decode the clips of a batch."""
+    decoded = Decoded()
+    for clip, keys in batch:
+        try:
+            crops = decode(clip, keys)
+        except BadClipError as error:
+            # Another machine may have the file.
+            where = "" if clip.path.is_file() else f" on node {socket.gethostname()}"
+            decoded.bad.append(f"{clip.fname}: {error}{where}")
+            continue
+        decoded.keys.extend(keys)
+        decoded.crops.extend(crop[: clip.n_samples - key.start] for key, crop in zip(keys, crops, strict=True))
+    return decoded
+
+
+class Embedder:
+    """An actor: loads the encoder, embeds a batch at a time and appends it to the store.
+
+    Args:
+        root, fingerprint: of the embedding store.
+        encoder: makes the encoder.
+    """
+
+    def __init__(self, root: str, fingerprint: str, encoder: Callable[[], Encoder]) -> None:
+        self._root = open_root(root)
+        self._store = EmbeddingStore(self._root, fingerprint)
+        self._make = encoder
+
+    def load(self) -> None:
+        """Load the encoder; raises a UserError where this node does not see the storage or cannot make the encoder."""
+        if isinstance(self._root, Path) and not self._root.is_dir():
+            raise UserError(
+                f"Node {socket.gethostname()} does not see the storage folder {self._root}: share it with every node under the "
+                "same path, or use an object store (FA_STORAGE=s3://...)."
+            )
+        self._encoder = self._make()
+
+    def embed(self, decoded: Decoded) -> Embedded:
+        """Embed and store what was decoded."""
+        import ray
+
+        if decoded.keys:
+            crops = np.zeros((len(decoded.crops), CROP_SAMPLES), np.float32)
+            for row, crop in zip(crops, decoded.crops, strict=True):
+                row[: len(crop)] = crop
+            self._store.append(decoded.keys, self._encoder.embed(crops, [len(crop) for crop in decoded.crops]))
+        node = f"{socket.gethostname()} ({ray.get_runtime_context().get_node_id()[:8]})"
+        device, name = (getattr(self._encoder, what, "") for what in ("device", "device_name"))
+        return Embedded(decoded.keys, decoded.bad, node, os.getpid(), device, name)
+
+
+class RayEngine:
+    """An `Engine` on a Ray cluster, which is connected to when there is work. Actors stay until the context ends; an error ends
+    the connection too.
+
+    Args:
+        encoder: makes the encoder in an actor.
+        options: what to ask of the cluster.
+        device: "auto", "cpu" or "cuda": whether actors want a GPU where nothing is said.
+        batch_size: crops of a batch; by default as the encoder's.
+        decode: decodes a clip in a task.
+    """
+
+    def __init__(
+        self,
+        encoder: Callable[[], Encoder],
+        options: RayOptions,
+        *,
+        device: str = "auto",
+        batch_size: int | None = None,
+        decode: Decode = decode_crops,
+    ) -> None:
+        self._encoder = encoder
+        self._options = options
+        self._device = device
+        self._batch_size = batch_size
+        self._decode = decode
+        self._pool: _Pool | None = None
+        self._seen: list[Embedded] = []
+
+    def __enter__(self) -> "RayEngine":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pool:
+            self._pool.close()
+            if kind:
+                import ray
+
+                ray.shutdown()
+
+    @property
+    def environment(self) -> dict[str, Scalar]:
+        """What it computed on, for the ledger; says so when everything was reused and nothing computed."""
+        if not self._seen:
+            return {"engine": "ray", "device": NOTHING_COMPUTED}
+        devices = sorted({(one.device, one.device_name) for one in self._seen})
+        return {
+            "engine": "ray",
+            "ray": metadata.version("ray"),
+            "device": ", ".join(sorted({device for device, _ in devices})),
+            "device_name": ", ".join(name for _, name in devices),
+            "nodes": ", ".join(sorted({one.node for one in self._seen})),
+            "actors": len(self.batches),
+        }
+
+    @property
+    def batches(self) -> Counter[tuple[str, int]]:
+        """How many batches each actor has stored so far, by its node and its process."""
+        return Counter((one.node, one.worker) for one in self._seen)
+
+    def compute(
+        self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
+    ) -> list[str]:
+        """See `Engine`.
+
+        Raises:
+            UserError: no cluster answers, it is too small, or its workers keep dying.
+            Exception: what a worker raised, e.g. because the storage is full.
+        """
+        if self._pool is None:
+            connect(self._options.address)
+            self._pool = self._new_pool(store)
+        bad: list[str] = []
+        for done in self._pool.run(work):
+            self._seen.append(done)
+            bad += done.bad
+            finished(done.keys)
+        return bad
+
+    def _new_pool(self, store: EmbeddingStore) -> "_Pool":
+        import ray
+
+        resources = ray.cluster_resources()
+        hosts = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+        use = self._options.on(resources.get("CPU", 0.0), resources.get("GPU", 0.0), self._device)
+        log.info("Ray on %s: %s", ", ".join(sorted(hosts)), use)
+        if isinstance(store.root, Path):
+            store.root.mkdir(parents=True, exist_ok=True)
+        encoder = self._encoder
+        if isinstance(encoder, EncoderRecipe) and hosts != {socket.gethostname()}:
+            encoder = replace(encoder, content=ray.put(encoder.checkpoint.read_bytes()))
+        embedder = ray.remote(num_cpus=use.actor_cpus, num_gpus=use.actor_gpus)(Embedder)
+        decode = ray.remote(num_cpus=use.decode_cpus, max_retries=1)(decode_batch)
+        return _Pool(
+            use.actors or 1,
+            min(self._batch_size or BATCH_SIZES["cuda" if use.actor_gpus else "cpu"], _MOST_CROPS),
+            start=lambda: embedder.remote(str(store.root), store.fingerprint, encoder),
+            embed=lambda actor, batch: actor.embed.remote(decode.remote(batch, self._decode)),
+        )
+
+
+class _Pool:
+    """Actors that are given batches, and replaced when they die.
+
+    Args:
+        size: actors at most.
+        batch_size: crops of a batch.
+        start: starts an actor.
+        embed: (actor, batch) -> the reference to its `Embedded`.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, start: Callable[[], Any], embed: Callable[[Any, list[Work]], Any]
+    ) -> None:
+        self._size = size
+        self._batch_size = batch_size
+        self._start = start
+        self._embed = embed
+        self._actors: set[Any] = set()
+        self._busy: dict[Any, int] = {}  # actors that have loaded the encoder -> batches that they have
+        self._running: dict[Any, tuple[Any, list[Work]]] = {}  # reference -> actor and batch, empty while it loads
+        self._deaths: Counter[str] = Counter()
+
+    def run(self, work: Sequence[Work]) -> Iterator[Embedded]:
+        """The batches of this work, as they are stored."""
+        import ray
+
+        waiting = deque(plan_batches(work, self._batch_size))
+        while len(self._actors) < min(self._size, len(waiting)):
+            self._add()
+        while waiting or any(batch for _, batch in self._running.values()):
+            self._hand_out(waiting)
+            done, _ = ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)
+            if not done and not self._busy:
+                log.warning("No actor has begun on the Ray cluster for %.0f s: it is full, or slow to start.", _WAIT_S)
+            for reference in done:
+                actor, batch = self._running.pop(reference)
+                try:
+                    result = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+                    if not isinstance(cause, ray.exceptions.RayError):
+                        raise (cause or error) from None  # what our own code raised in the worker
+                    waiting.extend([batch] if batch else [])
+                    self._lost(actor, batch, cause)
+                    continue
+                self._busy[actor] = self._busy.get(actor, 1) - 1
+                if batch:
+                    yield result
+
+    def close(self) -> None:
+        """End all actors."""
+        import ray
+
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def _add(self) -> None:
+        actor = self._start()
+        self._actors.add(actor)
+        self._running[actor.load.remote()] = (actor, [])
+
+    def _hand_out(self, waiting: deque[list[Work]]) -> None:
+        """Each actor gets as many batches as it may have at once, those with the fewest first."""
+        while waiting and self._busy:
+            actor = min(self._busy, key=self._busy.__getitem__)
+            if self._busy[actor] >= _AHEAD:
+                return
+            batch = waiting.popleft()
+            self._busy[actor] += 1
+            self._running[self._embed(actor, batch)] = (actor, batch)
+
+    def _lost(self, actor: Any, batch: list[Work], error: Exception) -> None:
+        """An actor or a decoder died."""
+        import ray
+
+        name = f"the batch of {len(batch)} clips that begins with {batch[0][0].fname}" if batch else "the network"
+        said = " ".join(str(error).split())[:300]
+        log.warning("A worker with %s was lost: %s", name, said)
+        self._deaths[name] += 1
+        if self._deaths[name] >= _DEATHS:
+            raise UserError(
+                f"{_DEATHS} workers of the Ray cluster died with {name} ({said}). Ray's logs have the reason; often it is "
+                "memory: set FA_RAY_ACTORS or FA_BATCH_SIZE lower. What was finished is kept."
+            ) from error
+        if not isinstance(error, ray.exceptions.RayActorError):
+            self._busy[actor] -= 1
+        elif actor in self._actors:
+            self._actors.remove(actor)
+            self._busy.pop(actor, None)
+            self._add()
+
+
+def plan_batches(work: Sequence[Work], size: int) -> list[list[Work]]:
+    """Clips in batches of up to `size` crops, in order; a clip is in one batch unless it has more crops than that."""
+    batches: list[list[Work]] = []
+    room = 0
+    for clip, keys in work:
+        for start in range(0, len(keys), size):
+            some = keys[start : start + size]
+            if len(some) > room:
+                batches.append([])
+                room = size
+            batches[-1].append((clip, some))
+            room -= len(some)
+    return batches
+
+
+def require_ray() -> None:
+    """Raise a UserError that names the extra where Ray is not installed."""
+    if util.find_spec("ray") is None:
+        raise UserError("FA_ENGINE=ray needs Ray: pip install 'fa_assets[ray]', or use FA_ENGINE=local.")
+
+
+def connect(address: str | None) -> None:
+    """Be a driver of a Ray cluster until this process ends, or go on being one.
+
+    Args:
+        address: ``auto`` or ``HOST:PORT``, of a cluster that this machine is a node of; None starts one of this machine alone,
+            which ends with this process.
+
+    Raises:
+        UserError: Ray is not installed, or no cluster answers.
+    """
+    require_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it is imported and when it starts a node
+    try:
+        if address and ":" in address:  # where nothing answers Ray would wait for minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+        import ray
+
+        if not ray.is_initialized():
+            own = {} if address else {"num_cpus": usable_cpus(), "include_dashboard": False}
+            with _signals_held():
+                ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (OSError, RuntimeError, ValueError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"Ray cannot be used at FA_RAY_ADDRESS={address or ''} ({said}). See that the cluster runs, that this machine is a "
+            "node of it and, where it wants a token, that RAY_AUTH_MODE=token is set here and the token is known; or leave "
+            "FA_RAY_ADDRESS out for a Ray of this machine alone."
+        ) from error
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """SIGINT and SIGTERM wait until the context ends, and then do as before, in spite of Ray's own handler, which exits at
+    once: interrupted while it starts, Ray leaves servers behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    import ray
+
+    received: list[int] = []
+    before = {
+        int(number): signal.signal(number, lambda number, _: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    set_by_ray = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = set_by_ray
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in received[:1]:
+            signal.raise_signal(number)
