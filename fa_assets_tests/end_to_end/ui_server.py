@@ -32,6 +32,11 @@ query($path: [String!]!) {
   }
 }"""
 RUN_STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+NEWEST = "{ runsOrError(limit: 1) { ... on Runs { results { id } } } }"
+NEWEST_OF = """
+query($path: [String!]!) {
+  assetNodeOrError(assetKey: {path: $path}) { ... on AssetNode { assetMaterializations(limit: 1) { runId } } }
+}"""
 GOING = """{
   runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) { ... on Runs { results { id } } }
 }"""
@@ -68,6 +73,13 @@ class Webserver:
         """The run that last materialized each fold."""
         node = self.ask(MATERIALIZATIONS, path=[asset])["assetNodeOrError"]
         return {one["partition"]: one["runId"] for one in node["latestMaterializationByPartition"] if one}
+
+    def newest_run(self) -> str:
+        return str(self.ask(NEWEST)["runsOrError"]["results"][0]["id"])
+
+    def newest_run_of(self, asset: str) -> str:
+        """The run that last materialized an asset."""
+        return str(self.ask(NEWEST_OF, path=[asset])["assetNodeOrError"]["assetMaterializations"][0]["runId"])
 
     def status(self, run_id: str) -> str:
         return str(self.ask(RUN_STATUS, id=run_id)["runOrError"]["status"])
@@ -147,11 +159,10 @@ def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
 
 @dataclass(frozen=True)
 class Site:
-    """A UI that is being served: its webserver, what it serves, and the id of the newest run."""
+    """A UI that is being served: its webserver, and what it serves."""
 
     server: Webserver
     settings: Settings
-    newest_run: str
 
 
 @contextmanager
@@ -171,13 +182,13 @@ def served_site(finished: FinishedRun, folder: Path, past_runs: int) -> Iterator
     )
     assert finished.outcome.run_id is not None
     home = settings.local_root / "dagster_home"
-    newest = add_past_runs(home, finished.outcome.run_id, past_runs)
+    add_past_runs(home, finished.outcome.run_id, past_runs)
     instance = home / "dagster.yaml"
     queue = {"run_queue": {"dequeue_interval_seconds": 2}}
     instance.write_text(instance.read_text() + yaml.safe_dump(queue))
     log = folder / "ui.log"
     with serving(settings, log) as webserver:
-        yield Site(webserver, settings, newest)
+        yield Site(webserver, settings)
     said = log.read_text()
     shutil.rmtree(folder)  # a run is some 2 MB
     assert "Warning" not in said
