@@ -10,6 +10,8 @@ from fa_assets.storage.values import ValueStore
 from fa_assets.summary import read_summary
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_variants_are_judged_beside_the_baseline_and_the_default_stays(finished: FinishedRun, tmp_path: Path) -> None:
     assert ValueStore(finished.settings.storage_root).read("experiments").table.num_rows == 0

@@ -22,7 +22,7 @@ from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.small_dataset import CLASSES
 from fa_assets_tests.storage.test_row_file import open_files
 
-pytestmark = pytest.mark.xdist_group("features")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("features")]
 
 SELECTION = "mc5_oof_predictions,mc5_metrics,final_classifier"
 

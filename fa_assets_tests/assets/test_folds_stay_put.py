@@ -17,6 +17,8 @@ from fa_assets.storage.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.small_dataset import make_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:

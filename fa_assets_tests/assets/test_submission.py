@@ -21,6 +21,8 @@ from fa_assets_tests.assets.test_values_of_a_run import FOLDS, embeddings_of, fo
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def storage(finished: FinishedRun) -> Path:

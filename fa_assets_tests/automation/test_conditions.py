@@ -3,6 +3,7 @@
 import shutil
 
 import dagster as dg
+import pytest
 
 from fa_assets.definitions import build_definitions
 from fa_assets.runner import plan, run
@@ -10,6 +11,8 @@ from fa_assets.settings import Settings
 from fa_assets.storage.values import ValueStore
 from fa_assets_tests.automation.driver import Daemon, Requested, parts_of
 from fa_assets_tests.small_dataset import TEST_FNAMES, make_clip
+
+pytestmark = pytest.mark.slow
 
 FOLDS = tuple("01234")
 

@@ -19,6 +19,8 @@ from fa_assets.evaluation.out_of_core import fit_out_of_core
 from fa_assets.storage.row_file import row_file
 from fa_assets_tests.evaluation.test_one_vs_rest import embeddings_like
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True, scope="module")
 def one_blas_thread() -> Iterator[None]:
@@ -185,7 +187,6 @@ print(4 * rows * columns, out_of_core_peak - start, peak() - out_of_core_peak)
 """
 
 
-@pytest.mark.slow
 def test_the_memory_is_a_fraction_of_the_matrix(tmp_path: Path) -> None:
     """In a process of its own; the fit in memory shows that the measure sees what it is to see."""
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True)

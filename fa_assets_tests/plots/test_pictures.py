@@ -24,7 +24,7 @@ from fa_assets.plots.embeddings import projection, throughput
 from fa_assets.plots.label_audit import doubts_per_class
 from fa_assets.plots.picture import MAX_BYTES, TEXT, Picture, draw, ends
 
-pytestmark = pytest.mark.xdist_group("pictures")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pictures")]
 
 
 def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
@@ -115,7 +115,6 @@ def digest(pictures: dict[str, Picture | None]) -> str:
     return hashlib.sha256("".join(picture.svg for picture in pictures.values() if picture).encode()).hexdigest()
 
 
-@pytest.mark.slow
 def test_the_same_data_gives_the_same_bytes_in_another_process(few: dict[str, Picture | None]) -> None:
     code = "from fa_assets_tests.plots.test_pictures import every_picture, digest; print(digest(every_picture(30, 3)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ from fa_assets.storage.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing
 from fa_assets_tests.finished_run import FinishedRun
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)]
 
 PAPER = {"A4": 182 / 25.4 * 96, "Letter": (8.5 * 25.4 - 28) / 25.4 * 96}
 """Pixels between the margins of 14 mm."""
