@@ -27,7 +27,7 @@ from fa_assets.assets.submission import (
 from fa_assets.assets.words import with_words
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.automation.jobs import catalog_snapshot, everything, stage_jobs, verify_checkpoint
-from fa_assets.automation.policies import with_policies
+from fa_assets.automation.policies import with_freshness
 from fa_assets.automation.schedules import nightly_schedule
 from fa_assets.automation.sensors import refresh_sensors
 from fa_assets.partitions import all_folds_of
@@ -112,7 +112,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
     test_metrics = test_metrics_asset([class_vocabulary, test_clips, submission, all_folds_of(predictions["mc5"])])
     test_stage = [test_clips, test_embeddings, final_classifier, submission, test_metrics]
     return dg.Definitions(
-        assets=with_policies(
+        assets=with_freshness(
             with_words([*assets, comparison, label_audit, notebook_artifacts, report, experiments, *test_stage]),
             settings,
         ),

@@ -23,6 +23,7 @@ from filelock import FileLock
 from fa_assets.assets.source import versions_of
 from fa_assets.automation.jobs import EVERYTHING
 from fa_assets.automation.observation import look_at_recordings
+from fa_assets.automation.refresh import FROM_TAG
 from fa_assets.definitions import build_definitions
 from fa_assets.encoders.ray import require_ray
 from fa_assets.errors import UserError
@@ -125,7 +126,7 @@ def run(
         planned = plan(definitions, instance, settings, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
-        tags = {_PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **range_tags(planned)}
+        tags = {FROM_TAG: "fa-assets run", _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **range_tags(planned)}
         run_id = str(uuid.uuid4())
         assets = {one.asset for one in planned}
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))

@@ -20,6 +20,7 @@ _STAGES = {
 everything = dg.define_asset_job(
     EVERYTHING,
     selection=dg.AssetSelection.all(),
+    tags={"from": "UI"},  # unless whoever starts it says otherwise
     description="The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files.",
 )
 

@@ -1,21 +1,21 @@
-"""What watches: the dataset folder, the conditions of the assets, and runs that fail."""
+"""What watches: the dataset folder and all that was made from it, and runs that fail."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
 
 import dagster as dg
-from dagster._core.definitions.run_request import SensorResult
-from dagster._core.definitions.sensor_definition import SensorExecutionData
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
-from dagster._record import copy
 
 from fa_assets.assets.source import versions_of
 from fa_assets.automation.failures import notify, write_failure
+from fa_assets.automation.jobs import everything
 from fa_assets.automation.observation import look_at_recordings
+from fa_assets.automation.refresh import being_made, refresh_request
 from fa_assets.dataset.recordings import ScanUnfinishedError
 from fa_assets.errors import UserError
 from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings
+from fa_assets.staleness import find_stale
 
 SCAN_LIMIT_S = 30.0
 """Seconds that a look at the folder may take within a tick, which Dagster ends after 60; it goes on at the next."""
@@ -23,31 +23,20 @@ SCAN_LIMIT_S = 30.0
 
 def refresh_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """The sensors, running from the start unless FA_AUTOMATION says otherwise."""
-    status = dg.DefaultSensorStatus[settings.automation.upper()]
-    return [
-        _recordings_sensor(settings, status),
-        FoldsInOneRun(
-            "refresh_what_is_stale",
-            target=dg.AssetSelection.all(),
-            use_user_code_server=True,  # the conditions are classes of ours, which the daemon does not have
-            emit_backfills=False,
-            default_status=status,
-            minimum_interval_seconds=min(30, settings.observe_every_s),
-            description="Makes again exactly what is stale, upstream first. Switch it off to pause refreshes.",
-        ),
-        _failure_sensor(settings),
-    ]
+    return [_refresh_sensor(settings), _failure_sensor(settings)]
 
 
-def _recordings_sensor(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _refresh_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
-        name="recordings_changed",
+        name="refresh_what_is_stale",
+        target=everything,
         minimum_interval_seconds=settings.observe_every_s,
-        default_status=status,
-        description="Looks at the dataset folder: names, sizes and times, then the bytes of what changed. Reports an "
-        "observation of curated_recordings or test_recordings when something did.",
+        default_status=dg.DefaultSensorStatus[settings.automation.upper()],
+        description="Looks at the dataset folder (names, sizes and times, then the bytes of what changed) and makes all that "
+        "is stale in one run of the job everything. What that run left stale is not tried again before something changes; the "
+        "nightly schedule tries it. Switch it off to pause refreshes.",
     )
-    def recordings_changed(
+    def refresh_what_is_stale(
         context: dg.SensorEvaluationContext, dataset: DatasetFolder, recorder: Recorder
     ) -> dg.SensorResult | dg.SkipReason:
         try:
@@ -56,64 +45,58 @@ def _recordings_sensor(settings: Settings, status: dg.DefaultSensorStatus) -> dg
             return dg.SkipReason(f"{unfinished}; the next tick goes on.")
         except (UserError, OSError) as error:
             return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
-        versions = " ".join(versions_of(look.state).values())
-        if not look.observations:
-            return dg.SkipReason(f"{look.news}: {look.state.curated.clips_present} clips, {versions}")
-        context.log.info(look.news)
-        return SensorResult(asset_events=list(look.observations), cursor=versions)
+        graph = context.repository_def.asset_graph  # type: ignore[union-attr]
+        versions = versions_of(look.state)
+        stale = find_stale(graph, context.instance, recorder.values, versions)
+        code = [str(graph.get(key).code_version) for key in sorted(graph.materializable_asset_keys)]
+        tick = _Tick(context.cursor, _digest(*versions.values(), *code))
+        if look.observations:
+            context.log.info(look.news)
+        if not stale:
+            said, tick = f"{look.news}: {look.state.curated.clips_present} clips, nothing is stale", _Tick(None, "")
+        elif busy := being_made(context.instance, stale):
+            said = f"{look.news}: a run is making {', '.join(sorted(busy))}"
+        elif not tick.is_new({f"{one.asset} {one.partition}": one.situation for one in stale if not one.waits}):
+            said = f"{look.news}: the last refresh left {stale[0].asset} stale ({stale[0].reason}), and nothing changed since"
+        else:
+            request = refresh_request(graph, stale, "sensor")
+            return dg.SensorResult([request], asset_events=list(look.observations), cursor=tick.requested())
+        return dg.SensorResult(
+            skip_reason=dg.SkipReason(said), asset_events=list(look.observations), cursor=tick.cursor
+        )
 
-    return recordings_changed
+    return refresh_what_is_stale
 
 
-class FoldsInOneRun(dg.AutomationConditionSensorDefinition):
-    """Requests one run for consecutive folds of the same assets, so that the weights are loaded once.
+class _Tick:
+    """What the sensor remembers from one tick to the next.
 
-    Dagster would request a run for each, or hand them to a backfill, which looks every 30 seconds whether it is its turn.
+    The cursor holds what the last request was made for (a digest of the dataset's versions and of code and settings) and, once
+    its run has ended, in which situation it left what is still stale.
     """
 
-    def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
-        data = super().evaluate_tick(context)
-        return copy(data, run_requests=folds_in_one_run(data.run_requests or ()))
+    def __init__(self, cursor: str | None, seen: str) -> None:
+        self._seen = seen
+        self._memory = json.loads(cursor or "{}")
+
+    def is_new(self, situations: dict[str, str]) -> bool:
+        """Whether anything is stale that the last request has not already tried to make."""
+        if self._memory.pop("requested", None) == self._seen:
+            self._memory["tried"] = situations
+        return not situations.items() <= self._memory.get("tried", {}).items()
+
+    def requested(self) -> str:
+        """The cursor after a request."""
+        return json.dumps({"requested": self._seen})
+
+    @property
+    def cursor(self) -> str:
+        """The cursor after a tick without one."""
+        return json.dumps(self._memory)
 
 
-def folds_in_one_run(requests: Iterable[dg.RunRequest]) -> list[dg.RunRequest]:
-    """The same requests, with one for each range of consecutive folds of the same assets."""
-    merged: list[dg.RunRequest] = []
-    of_folds: dict[frozenset[object], list[dg.RunRequest]] = {}
-    for request in requests:
-        if request.partition_key is None or not request.partition_key.isdigit():
-            merged.append(request)
-        else:
-            what = frozenset([*(request.asset_selection or ()), *(request.asset_check_keys or ())])
-            of_folds.setdefault(what, []).append(request)
-    for same in of_folds.values():
-        for group in _consecutive(sorted(same, key=lambda request: int(request.partition_key or 0))):
-            first, last = group[0], group[-1]
-            if len(group) == 1:
-                merged.append(first)
-                continue
-            tags = {name: text for name, text in first.tags.items() if name != "dagster/partition"}
-            merged.append(
-                first.with_replaced_attrs(
-                    partition_key=None,
-                    tags={
-                        **tags,
-                        ASSET_PARTITION_RANGE_START_TAG: first.partition_key,
-                        ASSET_PARTITION_RANGE_END_TAG: last.partition_key,
-                    },
-                )
-            )
-    return merged
-
-
-def _consecutive(requests: Sequence[dg.RunRequest]) -> list[list[dg.RunRequest]]:
-    groups: list[list[dg.RunRequest]] = []
-    for request in requests:
-        if groups and int(request.partition_key or 0) == int(groups[-1][-1].partition_key or 0) + 1:
-            groups[-1].append(request)
-        else:
-            groups.append([request])
-    return groups
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _failure_sensor(settings: Settings) -> dg.SensorDefinition:

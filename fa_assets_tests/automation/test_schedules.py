@@ -13,7 +13,7 @@ from dagster._core.test_utils import freeze_time
 from fa_assets.definitions import build_definitions
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings, load_settings
-from fa_assets_tests.automation.test_conditions import add_clip
+from fa_assets_tests.automation.test_refresh_sensor import add_clip
 
 
 def tonight(settings: Settings, instance: dg.DagsterInstance) -> dg.RunRequest:
@@ -33,6 +33,7 @@ def test_when_nothing_is_stale_the_weights_are_verified_all_the_same(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     request = tonight(settings, instance)
+    assert request.tags["from"] == "schedule"
     assert not request.asset_selection
     assert [key.name for key in request.asset_check_keys or ()] == ["checkpoint_intact"]
 
@@ -71,15 +72,13 @@ def test_everything_is_on_unless_it_was_said_otherwise() -> None:
         schedule = repository.get_schedule_def("nightly_refresh")
         assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 4 * * 1", "Europe/Berlin")
         assert schedule.default_status.value == status
-        assert repository.get_sensor_def("recordings_changed").default_status.value == status
         assert repository.get_sensor_def("refresh_what_is_stale").default_status.value == status
         assert repository.get_sensor_def("say_what_failed").default_status.value == "RUNNING"
 
 
-def test_every_asset_has_its_condition_and_every_metric_its_freshness() -> None:
+def test_every_metric_has_its_freshness() -> None:
     graph = build_definitions(Settings()).resolve_asset_graph()
     for key in graph.materializable_asset_keys:
-        assert graph.get(key).automation_condition is not None, key
         is_metric = key.to_user_string().endswith("_metrics")
         assert (graph.get(key).freshness_policy is not None) == is_metric, key
 

@@ -7,93 +7,53 @@ import dagster as dg
 import pytest
 
 from fa_assets.automation import sensors
-from fa_assets.automation.sensors import folds_in_one_run, refresh_sensors
+from fa_assets.automation.sensors import refresh_sensors
 from fa_assets.definitions import build_definitions
-from fa_assets.resources.dataset import DatasetFolder
 from fa_assets.resources.recorder import Recorder
 from fa_assets.settings import Settings
+from fa_assets_tests.automation.driver import Daemon
 from fa_assets_tests.small_dataset import make_clip
 
 
-def look(settings: Settings, instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
-    """One tick of the sensor that watches the folder; its observation is reported, as the daemon does."""
-    sensor, *_ = refresh_sensors(settings)
-    context = dg.build_sensor_context(
-        instance=instance,
-        resources={
-            "dataset": DatasetFolder(folder=str(settings.dataset)),
-            "recorder": Recorder.of(settings),
-        },
-    )
-    result = sensor(context)
-    assert isinstance(result, dg.SensorResult | dg.SkipReason)
-    for event in getattr(result, "asset_events", None) or ():
-        instance.report_runless_asset_event(event)
-    return result
-
-
-def test_a_change_is_observed_once_with_its_counts(settings: Settings, instance: dg.DagsterInstance) -> None:
-    assert isinstance(look(settings, instance), dg.SkipReason)
+def test_a_change_is_observed_once_with_its_counts(
+    daemon: Daemon, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert daemon.tick() is None
     folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
     make_clip(folder / "new.wav", ("Tone",), index=100)
     make_clip(folder / "03.wav", ("Sweep",), index=101)
     labels.write_text(labels.read_text().replace('02.wav,"Click"\n', "") + "new.wav,Tone\n")
-    result = look(settings, instance)
-    assert isinstance(result, dg.SensorResult)
-    (observation,) = result.asset_events
-    metadata = {name: value.value for name, value in observation.metadata.items()}
-    assert (metadata["clips_added"], metadata["clips_changed"], metadata["clips_removed"]) == (1, 1, 1)
-    assert result.cursor.startswith((observation.tags or {})["dagster/data_version"])
-    assert isinstance(look(settings, instance), dg.SkipReason)
+
+    def observed() -> list[dg.EventLogRecord]:
+        return list(instance.fetch_observations(dg.AssetKey("curated_recordings"), limit=10).records)
+
+    before = len(observed())
+    assert daemon.tick() is not None
+    newest = observed()[0].asset_observation
+    assert newest is not None
+    counts = [newest.metadata[f"clips_{what}"].value for what in ("added", "changed", "removed")]
+    assert counts == [1, 1, 1]
+    daemon.tick()
+    assert len(observed()) == before + 1
 
 
-def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(
-    settings: Settings, instance: dg.DagsterInstance
-) -> None:
+def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon, settings: Settings) -> None:
     (settings.dataset / "train_curated.csv").write_text("fname,label\n")
-    skipped = look(settings, instance)
-    assert isinstance(skipped, dg.SkipReason)
-    assert "no column labels" in str(skipped.skip_message)
+    assert daemon.tick() is None
+    assert "no column labels" in daemon.said
 
 
 def test_a_large_folder_is_hashed_over_several_ticks(
-    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Recorder.of(settings).recordings_memory.unlink()
     monkeypatch.setattr(sensors, "SCAN_LIMIT_S", 0.0)
     n_clips = len(list(settings.dataset.glob("*/*.wav")))
-    said = [look(settings, instance) for _ in range(n_clips + 1)]
-    assert all(isinstance(one, dg.SkipReason) for one in said)
-    for done, one in enumerate(said[:-1], start=1):
-        assert f"{done} of {n_clips} clips hashed so far" in str(one.skip_message)  # type: ignore[union-attr]
-    assert "nothing changed" in str(said[-1].skip_message)  # type: ignore[union-attr]
-
-
-def request(fold: str | None, *assets: str) -> dg.RunRequest:
-    tags = {} if fold is None else {"dagster/partition": fold}
-    return dg.RunRequest(asset_selection=[dg.AssetKey(asset) for asset in assets], partition_key=fold, tags=tags)
-
-
-def test_consecutive_folds_of_the_same_assets_share_a_run() -> None:
-    merged = folds_in_one_run(
-        [*(request(fold, "a", "b") for fold in "0124"), request("3", "a"), request(None, "c"), request("4", "a")]
-    )
-    said = {
-        (
-            tuple(key.to_user_string() for key in one.asset_selection or ()),
-            one.partition_key,
-            one.tags.get("dagster/asset_partition_range_start"),
-            one.tags.get("dagster/asset_partition_range_end"),
-        )
-        for one in merged
-    }
-    assert said == {
-        (("a", "b"), None, "0", "2"),
-        (("a", "b"), "4", None, None),
-        (("a",), None, "3", "4"),
-        (("c",), None, None, None),
-    }
-    assert all("dagster/partition" not in one.tags for one in merged if one.partition_key is None)
+    for done in range(1, n_clips + 1):
+        assert daemon.tick() is None
+        assert f"{done} of {n_clips} clips hashed so far" in daemon.said
+    assert daemon.tick() is None
+    assert "nothing changed" in daemon.said
 
 
 def test_a_failed_run_leaves_a_report_and_calls_the_program_that_was_named(

@@ -131,7 +131,7 @@ def test_the_partitions_page_is_complete(pages: Pages) -> None:
 
 def test_the_automation_page_shows_what_is_declared_and_pauses_it(pages: Pages, site: Site) -> None:
     declared = [*(defs.sensors or []), *(defs.schedules or [])]
-    assert {one.name for one in declared} >= {"recordings_changed", "refresh_what_is_stale", "nightly_refresh"}
+    assert {one.name for one in declared} >= {"refresh_what_is_stale", "nightly_refresh"}
     pages.go("/automation", "nightly_refresh")
     for one in declared:
         pages.text(one.name, exact=True).first.wait_for()

@@ -3,10 +3,14 @@
 from collections import Counter
 
 from fa_assets.catalog.ledger import Ledger, LedgerEntry
-from fa_assets_tests.automation.test_conditions import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
+from fa_assets_tests.automation.test_refresh_sensor import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
 from fa_assets_tests.end_to_end.ui_server import Site, wait_for
 from fa_assets_tests.small_dataset import N_CLIPS
 
+RUN = """
+query($id: ID!) {
+  runOrError(runId: $id) { ... on Run { jobName repositoryOrigin { repositoryLocationName } tags { key value } } }
+}"""
 FRESHNESS = """
 query($path: [String!]!) {
   assetNodeOrError(assetKey: {path: $path}) {
@@ -29,10 +33,14 @@ def test_a_new_clip_becomes_new_metrics_by_itself(site: Site) -> None:
         assert len(made) == len(entries), "nothing is made twice"
         return made
 
-    with site.server.running("recordings_changed", "refresh_what_is_stale"):
-        for wave in (INTAKE, EMBEDDINGS, PREDICTIONS, METRICS):
-            wait_for(f"new {sorted({asset for asset, _ in wave})}", lambda wave=wave: wave <= new().keys())  # type: ignore[misc]
+    with site.server.running("refresh_what_is_stale"):
+        wait_for("all is new", lambda: ("report", None) in new() and not site.server.runs_going())
     made = new()
+    assert made.keys() >= INTAKE | EMBEDDINGS | PREDICTIONS | METRICS
+    (run_id,) = {entry.run_id for entry in made.values()}
+    ran = site.server.ask(RUN, id=run_id)["runOrError"]
+    assert (ran["jobName"], ran["repositoryOrigin"]["repositoryLocationName"]) == ("everything", "fa_assets")
+    assert {"key": "from", "value": "sensor"} in ran["tags"]
     assert ("cnn14_checkpoint", None) not in made
     assert made["curated_clips", None].metadata["rows"] == N_CLIPS + 1
     counts = Counter[str]()
