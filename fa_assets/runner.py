@@ -18,6 +18,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.events import RunFailureReason
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from filelock import FileLock
 
 from fa_assets.assets.source import versions_of
@@ -35,6 +36,9 @@ from fa_assets.settings import Settings
 from fa_assets.staleness import Stale, find_stale, parts_of, range_tags
 from fa_assets.storage.trouble import require_reachable, require_writable, storage_trouble
 from fa_assets.storage.values import ValueStore
+
+_ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
+"""The job in the code location of workspace.yaml."""
 
 _PROCESS_TAG = "fa_assets/process"
 
@@ -129,6 +133,9 @@ def run(
         tags = {FROM_TAG: "fa-assets run", _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **range_tags(planned)}
         run_id = str(uuid.uuid4())
         assets = {one.asset for one in planned}
+        # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
+        # execute_in_process has none.
+        instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
         result = definitions.resolve_job_def(EVERYTHING).execute_in_process(

@@ -58,6 +58,7 @@ def pages_with_history(server: Webserver) -> dict[str, str]:
     return {
         "/assets/mc5_metrics?view=events": of_metrics[:8],
         "/runs": newest[:8],
+        "/locations/fa_assets/jobs/everything/runs": of_metrics[:8],
         f"/runs/{of_metrics}": "Success",
     }
 
