@@ -57,6 +57,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/tables.py --check
 
 # The tables in README.md and docs/ that the code knows.

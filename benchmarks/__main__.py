@@ -80,8 +80,8 @@ def _measure(part: str, dataset: Path, checkpoint: Path, options: argparse.Names
 
 def _inputs(dataset: Path | None, checkpoint: Path | None, folder: Path, parts: set[str]) -> tuple[Path, Path]:
     """What was given, or what is at hand, or what can be generated in the folder."""
-    from fa_assets.demo.dataset import generate_demo_dataset
-    from fa_assets.demo.weights import make_demo_checkpoint
+    from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
+    from fa_assets.intake.demo.dataset import generate_demo_dataset
 
     if dataset is None:
         shared = os.environ.get("FA_SHARED_DATA")

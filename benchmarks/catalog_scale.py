@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from fa_assets.catalog import tracing
 from fa_assets.catalog.database import Catalog
 from fa_assets.catalog.environment import collect_environment
-from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
 
 FOLDS = tuple("01234")
 GRAPH: dict[str, tuple[str, ...]] = {

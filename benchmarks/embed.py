@@ -9,16 +9,16 @@ import numpy as np
 from benchmarks.timing import Result, best, middle, require, timed
 from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
 from fa_assets.audio.decode import inspect_clip
-from fa_assets.dataset.kaggle import KaggleDataset, read_labels
-from fa_assets.evaluation.experiments import Variant, run_experiments
-from fa_assets.evaluation.folds import stratified_folds
-from fa_assets.evaluation.labels import multi_hot
-from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest
-from fa_assets.panns.embed_clips import Clip, embed_clips
-from fa_assets.panns.encoder import Cnn14Encoder
-from fa_assets.panns.reference import reference_tagger
-from fa_assets.panns.threads import usable_cpus
-from fa_assets.storage.embedding_store import EmbeddingStore
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
+from fa_assets.encoders.cnn14.reference import reference_tagger
+from fa_assets.encoders.embed_clips import Clip, embed_clips
+from fa_assets.encoders.threads import usable_cpus
+from fa_assets.intake.kaggle import KaggleDataset, read_labels
+from fa_assets.metrics.folds import stratified_folds
+from fa_assets.metrics.labels import multi_hot
+from fa_assets.models.experiments import Variant, run_experiments
+from fa_assets.models.one_vs_rest import fit_one_vs_rest
+from fa_assets.store.embedding_store import EmbeddingStore
 
 TOLERANCE_FP32 = 1e-5
 LEAST_COSINE_BF16 = 0.9998

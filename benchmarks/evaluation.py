@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 
 from benchmarks.timing import Result, middle, require, timed
-from fa_assets.evaluation.folds import stratified_folds
-from fa_assets.evaluation.lwlrap import lwlrap_sums
-from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest
+from fa_assets.metrics.folds import stratified_folds
+from fa_assets.metrics.lwlrap import lwlrap_sums
+from fa_assets.models.one_vs_rest import fit_one_vs_rest
 
 TOLERANCE = 1e-4
 

@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from benchmarks.evaluation import embeddings_like
-from fa_assets.evaluation.experiments import parse_variants, run_experiments
-from fa_assets.evaluation.folds import stratified_folds
+from fa_assets.metrics.folds import stratified_folds
+from fa_assets.models.experiments import parse_variants, run_experiments
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

@@ -7,8 +7,8 @@ from benchmarks.embed import clips_of, ours
 from benchmarks.evaluation import embeddings_like
 from benchmarks.processes import write_clips
 from benchmarks.timing import Result, timed
-from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest
-from fa_assets.panns.encoder import Cnn14Encoder
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
+from fa_assets.models.one_vs_rest import fit_one_vs_rest
 
 
 def measure(checkpoint: Path, device: str, clips: list[int], lengths_s: list[float], classes: list[int]) -> Result:

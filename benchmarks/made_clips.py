@@ -7,9 +7,9 @@ import numpy as np
 import soundfile
 
 from benchmarks.embed import clips_of
-from fa_assets.demo.dataset import generate_demo_dataset
-from fa_assets.demo.sounds import SOUNDS
-from fa_assets.panns.embed_clips import Clip
+from fa_assets.encoders.embed_clips import Clip
+from fa_assets.intake.demo.dataset import generate_demo_dataset
+from fa_assets.intake.demo.sounds import SOUNDS
 
 
 def demo_clips(folder: Path, count: int, seed: int = 2019) -> list[Clip]:

@@ -20,9 +20,9 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.processes import own_peak_mb
-from fa_assets.evaluation.one_vs_rest import fit_one_vs_rest
-from fa_assets.evaluation.out_of_core import fit_out_of_core
-from fa_assets.storage.row_file import row_file
+from fa_assets.models.one_vs_rest import fit_one_vs_rest
+from fa_assets.models.out_of_core import fit_out_of_core
+from fa_assets.store.row_file import row_file
 
 WIDTH = 2048
 OUT_OF_CORE, IN_MEMORY = "out of core", "in memory"
@@ -99,7 +99,7 @@ def materialize(clips: int, classes: int, way: str) -> dict[str, float]:
     import dagster as dg
 
     from fa_assets.catalog.database import Catalog
-    from fa_assets.definitions import build_definitions
+    from fa_assets.graph.build import build_definitions
     from fa_assets.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
@@ -130,9 +130,9 @@ def write_values(folder: Path, clips: int, classes: int) -> None:
     """What mc5_oof_predictions reads."""
     import pyarrow as pa
 
-    from fa_assets.settings import N_FOLDS
-    from fa_assets.storage.embedding_store import embedding_column
-    from fa_assets.storage.values import TableStream, ValueHeader, ValueStore
+    from fa_assets.metrics.folds import N_FOLDS
+    from fa_assets.store.embedding_store import embedding_column
+    from fa_assets.store.values import TableStream, ValueHeader, ValueStore
 
     store, truth = ValueStore(folder), truth_of(clips, classes)
     fold_of = np.repeat(np.arange(N_FOLDS), clips // N_FOLDS)

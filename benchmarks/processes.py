@@ -68,7 +68,7 @@ def own_peak_mb() -> float:
 
 def _embed(folder: Path, checkpoint: Path) -> None:
     from benchmarks.embed import clips_of, ours
-    from fa_assets.panns.encoder import Cnn14Encoder
+    from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 
     ours(clips_of(sorted(folder.iterdir())), Cnn14Encoder(checkpoint, device="cpu"))
     print(json.dumps({"peak_mb": own_peak_mb()}))

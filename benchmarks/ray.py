@@ -19,12 +19,12 @@ import numpy as np
 from benchmarks.made_clips import demo_clips, pieces
 from benchmarks.timing import middle, require
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.demo.weights import make_demo_checkpoint
+from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
+from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
+from fa_assets.encoders.cnn14.loading import load_encoder
+from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips_on
 from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions
-from fa_assets.panns.embed_clips import Clip, Engine, LocalEngine, embed_clips_on
-from fa_assets.panns.encoder import encoder_fingerprint
-from fa_assets.panns.loading import load_encoder
-from fa_assets.storage.embedding_store import EmbeddingStore
+from fa_assets.store.embedding_store import EmbeddingStore
 
 TOLERANCE = 1e-6
 """Of the largest value: how far embeddings may be apart that were computed by other engines."""

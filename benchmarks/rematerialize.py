@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.assets import tables
 from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, distinct_crops
 from fa_assets.audio.decode import SAMPLE_RATE
-from fa_assets.panns.embed_clips import Clip, Encoder, embed_clips
-from fa_assets.panns.encoder import encoder_fingerprint
-from fa_assets.settings import N_FOLDS
-from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
-from fa_assets.storage.values import ValueHeader, ValueStore
+from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
+from fa_assets.encoders.embed_clips import Clip, Encoder, embed_clips
+from fa_assets.graph import tables
+from fa_assets.metrics.folds import N_FOLDS
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+from fa_assets.store.values import ValueHeader, ValueStore
 
 WIDTH, BATCH = 2048, 32
 SHA1 = "0" * 40

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fa_assets.storage.compaction import compact, verify
-from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
+from fa_assets.store.compaction import compact, verify
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
 SOME = 25_000
 APPEND, LOOK_UP_ALL, LOOK_UP_SOME, LOAD_SOME = "append", "look up all", f"look up {SOME}", f"load {SOME}"

@@ -44,8 +44,8 @@ def machine() -> dict[str, float | str]:
     """What was measured on, by the keys of the results."""
     import torch
 
-    from fa_assets.panns.encoder import _processor_name
-    from fa_assets.panns.threads import usable_cpus
+    from fa_assets.encoders.cnn14.encoder import _processor_name
+    from fa_assets.encoders.threads import usable_cpus
 
     return {
         "machine.processor": _processor_name(),

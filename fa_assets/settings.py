@@ -17,12 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.errors import UserError
-from fa_assets.storage.roots import StoragePath, is_remote, open_root
-
-N_FOLDS = 5
-FOLD_SEED = 42
-RECORDED_CENTER_LWLRAP = 0.8001
-"""Out-of-fold LWLRAP of the single centre crop on FSDKaggle2019's curated clips, as the original notebook recorded it."""
+from fa_assets.store.roots import StoragePath, is_remote, open_root
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 DATA_FOLDER = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "data"

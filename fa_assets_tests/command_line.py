@@ -8,7 +8,7 @@ from unittest import mock
 
 from click.testing import CliRunner, Result
 
-from fa_assets.cli import main
+from fa_assets.cli.main import main
 from fa_assets.settings import Settings
 
 COMMAND = Path(sys.executable).with_name("fa-assets")

@@ -24,8 +24,8 @@ for _library in ("OMP", "OPENBLAS", "MKL") if _WORKERS > 1 else ():
 # ruff: noqa: E402
 import pytest
 
-from fa_assets.panns.checkpoint import NARROW
-from fa_assets.storage.roots import StoragePath, open_root
+from fa_assets.encoders.cnn14.checkpoint import NARROW
+from fa_assets.store.roots import StoragePath, open_root
 from fa_assets_tests.finished_run import FinishedRun, checkpoint, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store

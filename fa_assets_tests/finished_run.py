@@ -20,10 +20,10 @@ import pytest
 from filelock import FileLock
 
 import fa_assets
-from fa_assets.demo.weights import make_demo_checkpoint
-from fa_assets.panns.checkpoint import NARROW
-from fa_assets.resources.recorder import Recorder
-from fa_assets.runner import RunOutcome, prepare_environment, run
+from fa_assets.encoders.cnn14.checkpoint import NARROW
+from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.runner import RunOutcome, prepare_environment, run
 from fa_assets.settings import Settings
 from fa_assets_tests.small_dataset import make_small_dataset
 

@@ -12,7 +12,7 @@ def prepared() -> ForkServerContext:
     """Where processes, and what they share, are made."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["fa_assets.resources.recorder", "fa_assets.storage.compaction", "fa_assets_tests.catalog.made_up"]
+        ["fa_assets.graph.recorder", "fa_assets.store.compaction", "fa_assets_tests.catalog.made_up"]
     )
     return context
 

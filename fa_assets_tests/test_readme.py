@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import fa_assets
-from fa_assets.resources.recorder import Recorder
+from fa_assets.graph.recorder import Recorder
 from fa_assets_tests.finished_run import FinishedRun
 
 CHECKOUT = Path(fa_assets.__file__).parents[1]

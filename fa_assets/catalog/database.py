@@ -29,11 +29,11 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from fa_assets.catalog import schema
-from fa_assets.catalog.ledger import Ledger, LedgerEntry
 from fa_assets.errors import UserError
-from fa_assets.recipe import Scalar
-from fa_assets.storage.atomic import replacing
-from fa_assets.storage.roots import LocalView, StoragePath
+from fa_assets.store.atomic import replacing
+from fa_assets.store.ledger import Ledger, LedgerEntry
+from fa_assets.store.recipe import Scalar
+from fa_assets.store.roots import LocalView, StoragePath
 
 if TYPE_CHECKING:
     import pandas as pd

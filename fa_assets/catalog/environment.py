@@ -11,7 +11,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from fa_assets.panns.threads import usable_cpus
+from fa_assets.encoders.threads import usable_cpus
 
 LIBRARIES = (
     "fa_assets",

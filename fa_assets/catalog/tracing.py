@@ -20,8 +20,8 @@ from typing import Any
 import duckdb
 
 from fa_assets.catalog.database import Catalog, CatalogBusyError
-from fa_assets.catalog.ledger import InputVersion, StoredFile
 from fa_assets.errors import UserError
+from fa_assets.store.ledger import InputVersion, StoredFile
 
 _SYNC_PATIENCE_S = 1.0
 

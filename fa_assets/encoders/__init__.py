@@ -1,1 +1,1 @@
-"""Networks that turn crops into embeddings, and what computes them."""
+"""Crops in, embeddings out."""

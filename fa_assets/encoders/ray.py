@@ -23,14 +23,14 @@ import numpy as np
 
 from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.audio.decode import BadClipError
+from fa_assets.encoders.cnn14.encoder import BATCH_SIZES
+from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Encoder, Work, decode_crops
+from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
-from fa_assets.panns.embed_clips import NOTHING_COMPUTED, Clip, Encoder, Work, decode_crops
-from fa_assets.panns.encoder import BATCH_SIZES
-from fa_assets.panns.threads import usable_cpus
-from fa_assets.recipe import Scalar
-from fa_assets.storage.atomic import replacing
-from fa_assets.storage.embedding_store import CropKey, EmbeddingStore
-from fa_assets.storage.roots import open_root
+from fa_assets.store.atomic import replacing
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+from fa_assets.store.recipe import Scalar
+from fa_assets.store.roots import open_root
 
 if TYPE_CHECKING:
     import ray
@@ -110,8 +110,8 @@ class EncoderRecipe:
     content: "ray.ObjectRef[bytes] | None" = None
 
     def __call__(self) -> Encoder:
-        from fa_assets.panns.encoder import encoder_fingerprint
-        from fa_assets.panns.loading import load_encoder
+        from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
+        from fa_assets.encoders.cnn14.loading import load_encoder
 
         if encoder_fingerprint(self.sha1, self.precision) != self.fingerprint:
             raise UserError(

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.catalog.ledger import InputVersion, Ledger
-from fa_assets.evaluation.bootstrap import paired_bootstrap, verdict
-from fa_assets.evaluation.comparison import compare
-from fa_assets.evaluation.confusion import most_confused
-from fa_assets.evaluation.folds import fold_balance
-from fa_assets.evaluation.labels import multi_hot
-from fa_assets.evaluation.lwlrap import LwlrapSums
-from fa_assets.evaluation.metric_table import sums_of, total_of
-from fa_assets.evaluation.prediction_table import Predictions
-from fa_assets.evaluation.reliability import reliability
-from fa_assets.plots import comparison as comparison_plots
-from fa_assets.plots import metrics as metric_plots
-from fa_assets.plots.clips import durations, fold_balance_picture, label_counts
-from fa_assets.plots.embeddings import projection
-from fa_assets.plots.picture import Picture
+from fa_assets.metrics.bootstrap import paired_bootstrap, verdict
+from fa_assets.metrics.comparison import compare
+from fa_assets.metrics.confusion import most_confused
+from fa_assets.metrics.folds import fold_balance
+from fa_assets.metrics.labels import multi_hot
+from fa_assets.metrics.lwlrap import LwlrapSums
+from fa_assets.metrics.metric_table import sums_of, total_of
+from fa_assets.metrics.prediction_table import Predictions
+from fa_assets.metrics.reliability import reliability
+from fa_assets.report import comparison as comparison_plots
+from fa_assets.report import metrics as metric_plots
+from fa_assets.report.clips import durations, fold_balance_picture, label_counts
+from fa_assets.report.embeddings import projection
 from fa_assets.report.origin import behind, environment_table, lineage_table, settings_table
 from fa_assets.report.page import Page, Player, Section, Table
+from fa_assets.report.picture import Picture
 from fa_assets.report.snippets import SECONDS, LocalClip, snippets
+from fa_assets.store.ledger import InputVersion, Ledger
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.report.page import Table
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
 
 
 def behind(ledger: Ledger, inputs: Sequence[InputVersion]) -> list[LedgerEntry]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fa_assets.plots.picture import Picture
+from fa_assets.report.picture import Picture
 
 Cell = str | int | float | bool | None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, load_mono
-from fa_assets.storage.atomic import digest_file
+from fa_assets.store.atomic import digest_file
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import __main__ as benchmark
 from benchmarks import embed, evaluation, out_of_core
 from benchmarks.processes import write_clips
-from fa_assets_tests.panns.narrow_reference import narrow_reference
+from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -73,7 +73,7 @@ def test_the_loop_over_rows_is_the_metric() -> None:
 
 def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: Path) -> None:
     from benchmarks.embed import lwlraps
-    from fa_assets.panns.encoder import Cnn14Encoder
+    from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 
     write_clips(tmp_path / "train_curated", 20, [0.1, 0.6])
     rows = [f"{number:05}.wav,{'long' if number % 2 else 'short'}" for number in range(20)]

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.catalog.database import Catalog
-from fa_assets.catalog.ledger import InputVersion, JsonValue, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
-from fa_assets.recipe import Scalar
-from fa_assets.storage.atomic import digest_file
-from fa_assets.storage.embedding_store import embedding_column
-from fa_assets.storage.values import ValueHeader, ValueStore
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.embedding_store import embedding_column
+from fa_assets.store.ledger import InputVersion, JsonValue, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
+from fa_assets.store.recipe import Scalar
+from fa_assets.store.values import ValueHeader, ValueStore
 
 CLIPS = {
     "bell.wav": (["bell"], 0),

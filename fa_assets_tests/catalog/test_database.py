@@ -15,10 +15,11 @@ import pytest
 from filelock import FileLock
 
 import fa_assets
-from fa_assets.catalog import database, ledger, schema
+from fa_assets.catalog import database, schema
 from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog, CatalogBusyError
-from fa_assets.catalog.ledger import InputVersion
 from fa_assets.errors import UserError
+from fa_assets.store import ledger
+from fa_assets.store.ledger import InputVersion
 from fa_assets_tests.catalog.made_up import METRICS, MadeUpStorage, an_entry, dump
 from fa_assets_tests.processes import prepared, run_at_once, start
 

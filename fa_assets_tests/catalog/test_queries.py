@@ -8,7 +8,7 @@ import pytest
 
 from fa_assets.catalog import queries
 from fa_assets.catalog.database import Catalog
-from fa_assets.catalog.ledger import InputVersion
+from fa_assets.store.ledger import InputVersion
 from fa_assets_tests.catalog.made_up import MadeUpStorage
 
 

@@ -36,7 +36,7 @@ def test_dagster_would_refuse(tmp_path: Path) -> None:
 def test_but_for_the_storage_it_is_the_instance_of_one_machine() -> None:
     ours = load("dagster.yaml")
     assert ours.pop("storage")
-    assert ours == yaml.safe_load((CHECKOUT / "fa_assets" / "dagster.yaml").read_text())
+    assert ours == yaml.safe_load((CHECKOUT / "fa_assets" / "graph" / "dagster.yaml").read_text())
 
 
 def test_the_url_names_the_driver() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.panns.embed_clips import Clip, embed_clips
-from fa_assets.storage.embedding_store import EmbeddingStore
+from fa_assets.encoders.embed_clips import Clip, embed_clips
+from fa_assets.store.embedding_store import EmbeddingStore
 from fa_assets_tests.encoders.stand_ins import SumEncoder
-from fa_assets_tests.panns.test_embed_clips import make_clip
+from fa_assets_tests.encoders.test_embed_clips import make_clip
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fa_assets.encoders.embed_clips import Clip, decode_crops
 from fa_assets.encoders.ray import Decode, RayEngine, RayOptions
-from fa_assets.panns.embed_clips import Clip, decode_crops
-from fa_assets.storage.embedding_store import CropKey
+from fa_assets.store.embedding_store import CropKey
 
 
 @dataclass(frozen=True)

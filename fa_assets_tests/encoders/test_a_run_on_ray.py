@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fa_assets.catalog.ledger import Ledger
-from fa_assets.runner import run
-from fa_assets.storage.embedding_store import embedding_matrix
-from fa_assets.storage.values import ValueStore
+from fa_assets.graph.runner import run
+from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.ledger import Ledger
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 

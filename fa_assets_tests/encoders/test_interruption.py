@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.runner import run
+from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of

@@ -27,11 +27,11 @@ _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "fa_assets_tests.end_to_end.commands",
-        "fa_assets.cli",
-        "fa_assets.runner",
-        "fa_assets.panns.encoder",
-        "fa_assets.evaluation.one_vs_rest",
-        "fa_assets.resources.retries",
+        "fa_assets.cli.main",
+        "fa_assets.graph.runner",
+        "fa_assets.encoders.cnn14.encoder",
+        "fa_assets.models.one_vs_rest",
+        "fa_assets.graph.retries",
         "alembic",
         "duckdb",
         "sklearn.linear_model",
@@ -52,7 +52,7 @@ def start(settings: Settings, *arguments: str, output: Path, prepare: Callable[[
 
 
 def _run(environment: dict[str, str], arguments: tuple[str, ...], output: Path, prepare: Callable[[], None]) -> None:
-    from fa_assets.cli import entry
+    from fa_assets.cli.main import entry
 
     os.environ.clear()
     os.environ.update(environment)
@@ -67,7 +67,7 @@ def _run(environment: dict[str, str], arguments: tuple[str, ...], output: Path, 
 
 def note_batches(notes: Path, stop_at: int | None = None) -> None:
     """Note every batch as soon as its embeddings are computed, which is before they are stored; after so many, wait."""
-    from fa_assets.panns.encoder import Cnn14Encoder
+    from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 
     embed = Cnn14Encoder.embed
 
@@ -89,7 +89,7 @@ def batches(notes: Path) -> list[int]:
 
 def embed_for_ever() -> None:
     """From the second batch on, the same one goes through the network again and again."""
-    from fa_assets.panns.encoder import Cnn14Encoder
+    from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 
     embed = Cnn14Encoder.embed
     done: list[Any] = []
@@ -105,7 +105,7 @@ def embed_for_ever() -> None:
 
 def fit_for_ever(begun: Path) -> None:
     """A fit is made again and again; the file says that it has begun."""
-    from fa_assets.assets import features
+    from fa_assets.graph import features
 
     fit = features.fit_one_vs_rest
 
@@ -119,9 +119,9 @@ def fit_for_ever(begun: Path) -> None:
 
 def wait_for_ever(begun: Path) -> None:
     """A server is asked once, and then for an hour not again; the file says that the wait has begun."""
-    from fa_assets.download import Patience
-    from fa_assets.panns import checkpoint
-    from fa_assets.resources import retries
+    from fa_assets.encoders.cnn14 import checkpoint
+    from fa_assets.graph import retries
+    from fa_assets.store.download import Patience
 
     checkpoint.download = functools.partial(checkpoint.download, patience=Patience(attempts=1))
     retries.WAIT_S = 3600

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fa_assets.definitions import defs
 from fa_assets.settings import load_settings
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, NODES, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import serving
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.resources.recorder import Recorder
+from fa_assets.graph.recorder import Recorder
 from fa_assets.settings import Settings, variable_of
-from fa_assets.storage.embedding_store import embedding_stores
+from fa_assets.store.embedding_store import embedding_stores
 from fa_assets_tests.command_line import COMMAND, environment, fa_assets
 from fa_assets_tests.end_to_end.commands import start
 from fa_assets_tests.finished_run import FinishedRun

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from fa_assets.catalog.ledger import Ledger, LedgerEntry
-from fa_assets_tests.automation.test_refresh_sensor import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
+from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets_tests.end_to_end.ui_server import Site, wait_for
+from fa_assets_tests.graph.test_refresh_sensor import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
 from fa_assets_tests.small_dataset import N_CLIPS
 
 RUN = """

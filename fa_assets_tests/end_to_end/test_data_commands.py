@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fa_assets_tests.command_line import fa_assets
-from fa_assets_tests.corpora import small_archives as small
+from fa_assets_tests.intake.corpora import small_archives as small
 from fa_assets_tests.local_server import Answer
 from fa_assets_tests.small_dataset import make_clip
 

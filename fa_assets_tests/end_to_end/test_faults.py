@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from fa_assets.catalog.queries import LWLRAP_ORIGIN
-from fa_assets.resources.recorder import Recorder
-from fa_assets.runner import RunOutcome, run
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.runner import RunOutcome, run
 from fa_assets.settings import Settings
-from fa_assets.storage.atomic import digest_file
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.end_to_end.commands import embed_for_ever, start
 from fa_assets_tests.end_to_end.ui_server import wait_for
@@ -202,7 +202,7 @@ def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
 
     catalog = Recorder(storage=str(settings.storage_root)).catalog
     before = catalog.ledger.ids()
-    for module in ("fa_assets.catalog.ledger", "fa_assets.resources.recorder"):
+    for module in ("fa_assets.store.ledger", "fa_assets.graph.recorder"):
         monkeypatch.setattr(f"{module}.datetime", Yesterday)
     outcome = run(settings, select="folds,mc5_metrics", force=True)
     assert outcome.failures == ()

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fa_assets.download import Patience, download
-from fa_assets.runner import run
+from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
-from fa_assets.storage.atomic import digest_file
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.download import Patience, download
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import (
     embed_for_ever,
     fit_for_ever,
@@ -122,7 +122,7 @@ def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty = partial(download, patience=Patience(attempts=3, stall_s=1.0, wait_s=0.01))
-    monkeypatch.setattr("fa_assets.panns.checkpoint.download", hasty)
+    monkeypatch.setattr("fa_assets.encoders.cnn14.checkpoint.download", hasty)
     weights, etag = demo_checkpoint.read_bytes(), {"ETag": '"1"'}
     server = serve(
         Answer(status=429, headers={"Retry-After": "0"}),

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fa_assets.catalog.ledger import Ledger
-from fa_assets.runner import run
+from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
-from fa_assets.storage.embedding_store import EmbeddingStore, embedding_matrix, embedding_stores
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.embedding_store import EmbeddingStore, embedding_matrix, embedding_stores
+from fa_assets.store.ledger import Ledger
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import batches, note_batches, one_process, start
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of

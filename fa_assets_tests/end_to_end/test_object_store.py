@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.resources.recorder import Recorder
-from fa_assets.runner import prepare_environment, run
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.runner import prepare_environment, run
 from fa_assets.settings import Settings
-from fa_assets.storage.embedding_store import embedding_matrix, embedding_stores
-from fa_assets.storage.roots import subfolders
-from fa_assets.storage.values import ValueStore
-from fa_assets_tests.automation.driver import Daemon
+from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
+from fa_assets.store.roots import subfolders
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.graph.driver import Daemon
 from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.small_dataset import N_CLIPS
 

@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 import yaml
 
-from fa_assets.catalog.ledger import Ledger
-from fa_assets.runner import run
+from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
+from fa_assets.store.ledger import Ledger
 from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
 from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.object_store import ObjectStore
@@ -48,7 +48,7 @@ def test_ten_runs_at_once_over_one_instance_lose_no_event(postgres: str, s3: Obj
         for number in range(N_RUNS)
     ]
     processes = get_context("forkserver")
-    processes.set_forkserver_preload(["fa_assets.runner", "dagster_postgres", "s3fs"])
+    processes.set_forkserver_preload(["fa_assets.graph.runner", "dagster_postgres", "s3fs"])
     with processes.Pool(N_RUNS, maxtasksperchild=1) as pool:
         outcomes = pool.starmap(run_once, [(settings, str(home)) for settings in every], chunksize=1)
     assert [failures for _, failures in outcomes] == [()] * N_RUNS

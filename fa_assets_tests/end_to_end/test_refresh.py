@@ -9,14 +9,14 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from fa_assets.definitions import build_definitions
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.errors import UserError
-from fa_assets.panns.encoder import Cnn14Encoder
-from fa_assets.runner import RunOutcome, plan, run
+from fa_assets.graph.build import build_definitions
+from fa_assets.graph.runner import RunOutcome, plan, run
 from fa_assets.settings import Settings
-from fa_assets.storage.atomic import digest_file
-from fa_assets.storage.embedding_store import embedding_matrix, embedding_stores
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.small_dataset import N_CLIPS, TEST_FNAMES, make_clip
 

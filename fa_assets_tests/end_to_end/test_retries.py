@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from fa_assets.download import Patience, download
-from fa_assets.panns.encoder import Cnn14Encoder
-from fa_assets.resources import retries
-from fa_assets.runner import RunOutcome, run, unheard
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
+from fa_assets.graph import retries
+from fa_assets.graph.runner import RunOutcome, run, unheard
 from fa_assets.settings import Settings
-from fa_assets.storage.embedding_store import embedding_matrix
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.download import Patience, download
+from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
 
@@ -29,7 +29,7 @@ def settings(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A copy of the finished run as this process's settings; nothing waits long."""
     monkeypatch.setattr(retries, "WAIT_S", 0.01)
     hasty = partial(download, patience=Patience(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01))
-    monkeypatch.setattr("fa_assets.panns.checkpoint.download", hasty)
+    monkeypatch.setattr("fa_assets.encoders.cnn14.checkpoint.download", hasty)
     copy = finished.copy(tmp_path)
     with environment_of(copy):
         yield copy
@@ -111,7 +111,7 @@ def embed_on(network: object, settings: Settings, monkeypatch: pytest.MonkeyPatc
     shutil.rmtree(settings.storage_root / "embedding_store")
     encoder = Cnn14Encoder(Path(settings.checkpoint_source), device="cpu")
     monkeypatch.setattr(encoder, "_network", network)
-    monkeypatch.setattr("fa_assets.resources.encoder.load_encoder", lambda *_: encoder)
+    monkeypatch.setattr("fa_assets.graph.encoder.load_encoder", lambda *_: encoder)
     return run(settings, select="center_embeddings", folds=["0"], force=True)
 
 
@@ -128,7 +128,7 @@ def test_a_device_that_is_full_for_a_while(settings: Settings, monkeypatch: pyte
 
 
 def test_weights_that_find_no_room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fa_assets.panns import network as module
+    from fa_assets.encoders.cnn14 import network as module
 
     class Full:
         asked = 0

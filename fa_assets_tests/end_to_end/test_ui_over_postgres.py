@@ -19,8 +19,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from fa_assets.catalog.ledger import Ledger
 from fa_assets.settings import Settings
+from fa_assets.store.ledger import Ledger
 from fa_assets_tests.deploy.files import DEPLOY, load
 from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
 from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.dataset.clips import inspect_clips
-from fa_assets.dataset.kaggle import KaggleDataset, LabelledClips, read_classes, read_given_folds, read_labels
+from fa_assets.intake.clips import inspect_clips
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_classes, read_given_folds, read_labels
 from fa_assets_tests.fuzz.campaign import BATCH, MEGABYTES, Figures, fuzz_sounds, fuzz_tables, judge_in_child
 from fa_assets_tests.fuzz.sounds import bases, make_sound
 from fa_assets_tests.fuzz.tables import CLIPS, VALID, make_tables, plant_traps

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError, load_mono, resampled_length
-from fa_assets.dataset.clips import inspect_clips
-from fa_assets.dataset.kaggle import (
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.clips import inspect_clips
+from fa_assets.intake.kaggle import (
     KaggleDataset,
     LabelledClips,
     clip_paths,
@@ -25,8 +26,7 @@ from fa_assets.dataset.kaggle import (
     read_given_folds,
     read_labels,
 )
-from fa_assets.dataset.recordings import scan_recordings
-from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.recordings import scan_recordings
 
 N_FOLDS = 5
 LOADED_S = 1800

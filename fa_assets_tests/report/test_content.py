@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from fa_assets.plots.picture import Picture
 from fa_assets.report.content import _drawn
+from fa_assets.report.picture import Picture
 
 
 def test_a_picture_that_cannot_be_drawn_is_a_warning_and_not_the_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fa_assets.catalog.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.report.origin import behind, environment_table, lineage_table, settings_table
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

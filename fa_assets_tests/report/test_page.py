@@ -1,7 +1,7 @@
 import re
 
-from fa_assets.plots.picture import Picture
 from fa_assets.report.page import Page, Player, Section, Table, render
+from fa_assets.report.picture import Picture
 
 HOSTILE = '<script>alert("x")</script>&"\''
 PAGE = Page(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.storage.values import ValueStore
+from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing
 from fa_assets_tests.finished_run import FinishedRun
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from fa_assets.report.snippets import SECONDS, LocalClip, snippet, snippets
-from fa_assets.storage.atomic import digest_file
+from fa_assets.store.atomic import digest_file
 
 
 def clip(folder: Path, name: str, seconds: float = 6.0) -> LocalClip:

@@ -1,0 +1,117 @@
+"""Tagging any audio file with the stored final classifier.
+
+    from fa_assets.api import Tagger
+    Tagger.load("data/demo").tag("dog.wav")
+
+A `Tagger` has the weights, the precision and the crop scheme that its classifier was fitted with, or it is not made:
+embeddings of another encoder would give numbers without meaning. Files go through the same decoding and crops as the clips.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, cut_crops, distinct_crops
+from fa_assets.audio.decode import BadClipError, load_mono
+from fa_assets.encoders.cnn14.encoder import PRECISIONS, Cnn14Encoder, encoder_fingerprint
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.models.classifier_file import StoredClassifier, load_classifier
+from fa_assets.store.roots import StoragePath, open_root
+from fa_assets.store.values import ValueStore
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A class and its probability."""
+
+    class_name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class TaggedFile:
+    """A file with the probability of every class, the most probable first."""
+
+    path: Path
+    tags: tuple[Tag, ...]
+
+
+class Tagger:
+    """A classifier and the encoder that belongs to it."""
+
+    def __init__(self, classifier: StoredClassifier, encoder: Cnn14Encoder) -> None:
+        self.classifier = classifier
+        self._encoder = encoder
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes it knows, in the order of the vocabulary."""
+        return self.classifier.classes
+
+    @classmethod
+    def load(cls, storage: str | StoragePath, *, device: str = "auto") -> "Tagger":
+        """The final classifier of a storage folder.
+
+        Args:
+            storage: the folder, or the address of an object store.
+            device: "auto", "cpu" or "cuda".
+
+        Raises:
+            UserError: there is none, it is damaged, or the weights it was fitted with are not those of the folder.
+        """
+        root = open_root(storage) if isinstance(storage, str | Path) else storage
+        classifier = load_classifier(root / "classifiers" / "final.npz")
+        row = ValueStore(root).read("cnn14_checkpoint").table.to_pylist()[0]
+        fitting = [
+            one for one in PRECISIONS if encoder_fingerprint(row["sha1"], one) == classifier.origin.encoder_fingerprint
+        ]
+        if not fitting:
+            raise UserError(
+                f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another "
+                "version of fa_assets: materialize it again (`fa-assets run`)."
+            )
+        return cls(classifier, Cnn14Encoder(Path(row["path"]), device=device, precision=fitting[0]))
+
+    def tag(self, path: str | Path) -> tuple[Tag, ...]:
+        """The probability of every class for one audio file, the most probable first.
+
+        Raises:
+            BadInputError: it cannot be read.
+        """
+        return self.tag_files([path])[0].tags
+
+    def tag_files(self, paths: Sequence[str | Path]) -> list[TaggedFile]:
+        """The same for several files.
+
+        Raises:
+            BadInputError: files that cannot be read, all of them named.
+        """
+        embeddings = np.empty((len(paths), Cnn14Encoder.embedding_size), np.float32)
+        bad: list[str] = []
+        for row, path in enumerate(map(Path, paths)):
+            try:
+                if not path.is_file():
+                    raise BadClipError("no such file")
+                embeddings[row] = self._embed(load_mono(path))
+            except BadClipError as error:
+                bad.append(f"{path}: {error}")
+        if bad:
+            raise BadInputError("Files that cannot be tagged:", bad)
+        probabilities = self.classifier.model.probabilities(embeddings)
+        return [
+            TaggedFile(Path(path), tuple(Tag(self.classes[column], float(row[column])) for column in np.argsort(-row)))
+            for path, row in zip(paths, probabilities, strict=True)
+        ]
+
+    def _embed(self, samples: np.ndarray) -> np.ndarray:
+        """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
+        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme])
+        vectors = self._encoder.embed(
+            cut_crops([samples], [crop.start for crop in crops])[0],
+            [min(CROP_SAMPLES, len(samples) - crop.start) for crop in crops],
+        )
+        return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
+            np.float32
+        )

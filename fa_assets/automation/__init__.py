@@ -1,1 +1,0 @@
-"""What happens without anyone pressing a button, and the jobs a person starts as a whole."""

@@ -1,0 +1,133 @@
+"""The commands of `fa-assets` that ask or keep the catalog."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.errors import UserError
+
+if TYPE_CHECKING:
+    from fa_assets.catalog.database import Catalog
+
+_storage_options = setting_options("dataset", "storage", "local")
+
+
+@click.group("catalog")
+def catalog_group() -> None:
+    """The DuckDB catalog: a projection of the ledger that can be deleted and rebuilt."""
+
+
+@catalog_group.command("sync")
+@_storage_options
+def catalog_sync_command(**options: Any) -> None:
+    """Add what the ledger has and the catalog has not."""
+    with friendly_errors():
+        click.echo(f"{_catalog(options).sync()} materializations added.")
+
+
+@catalog_group.command("rebuild")
+@_storage_options
+def catalog_rebuild_command(**options: Any) -> None:
+    """Make the catalog anew from the ledger and the stored values."""
+    with friendly_errors():
+        click.echo(f"Made anew from {_catalog(options).rebuild()} materializations.")
+
+
+@catalog_group.command("snapshot")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_storage_options
+def catalog_snapshot_command(file: Path, **options: Any) -> None:
+    """Write an up-to-date copy to FILE, which a dashboard may hold open; whoever has the catalog open does not matter."""
+    with friendly_errors():
+        click.echo(f"{file}: {_catalog(options).snapshot(file)} materializations.")
+
+
+@catalog_group.command("schema")
+def catalog_schema_command() -> None:
+    """Print the tables, views and macros with their columns, as Markdown (docs/catalog.md has them too)."""
+    from fa_assets.catalog.schema import as_markdown
+
+    click.echo(as_markdown(), nl=False)
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+@click.command("runs")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the N newest.  [default: all]")
+@_as_json
+@_storage_options
+def runs_command(last: int | None, as_json: bool, **options: Any) -> None:
+    """List the runs, newest first: when, what they made, and the LWLRAP they found."""
+    with friendly_errors():
+        from fa_assets.catalog import tracing
+        from fa_assets.cli import tables
+
+        with tracing.up_to_date(_catalog(options)) as connection:
+            runs = tracing.runs(connection)[:last]
+        click.echo(tracing.to_json(runs) if as_json else tables.runs(runs))
+
+
+@click.command("lineage")
+@click.argument("target")
+@click.option("--downstream", is_flag=True, help="What was made from it, instead of what it was made from.")
+@_as_json
+@_storage_options
+def lineage_command(target: str, downstream: bool, as_json: bool, **options: Any) -> None:
+    """Say what TARGET was made from: files, weights, folds, settings, code, libraries, commit.
+
+    TARGET is an asset (mc5_metrics), one fold of it ('mc5_embeddings[3]'), a materialization or a run: its id or the
+    beginning of it, 'latest' or 'previous'.
+    """
+    with friendly_errors():
+        from fa_assets.catalog import tracing
+        from fa_assets.cli import tables
+
+        with tracing.up_to_date(_catalog(options)) as connection:
+            found = tracing.lineage(connection, target, downstream)
+        click.echo(tracing.to_json(found) if as_json else tables.lineage(found))
+
+
+@click.command("diff")
+@click.argument("run_a", metavar="RUN", default="previous")
+@click.argument("run_b", metavar="RUN", default="latest")
+@_as_json
+@_storage_options
+def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
+    """Say how two runs differ, each with all that it was made from: settings, code, inputs, libraries, data, LWLRAP.
+
+    RUN is a run's id or the beginning of it, 'latest' or 'previous'; without them, the previous run and the latest.
+    """
+    with friendly_errors():
+        from fa_assets.catalog import tracing
+        from fa_assets.cli import tables
+
+        with tracing.up_to_date(_catalog(options)) as connection:
+            found = tracing.differences(connection, run_a, run_b)
+        click.echo(tracing.to_json(found) if as_json else tables.differences(found))
+
+
+@click.command("sql")
+@click.argument("query")
+@_storage_options
+def sql_command(query: str, **options: Any) -> None:
+    """Run QUERY on the catalog, read-only, and print the rows."""
+    with friendly_errors():
+        import duckdb
+
+        try:
+            frame = _catalog(options).query(query)
+        except duckdb.Error as error:
+            raise UserError(f"The catalog refused the query: {error}") from error
+        click.echo(frame.to_string(index=False))
+
+
+CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)
+
+
+def _catalog(options: dict[str, Any]) -> "Catalog":
+    from fa_assets.graph.recorder import Recorder
+
+    return Recorder.of(apply_options(options)).catalog

@@ -1,0 +1,70 @@
+"""The commands of `fa-assets` that keep the embedding store."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.errors import UserError
+
+if TYPE_CHECKING:
+    from fa_assets.store.embedding_store import EmbeddingStore
+
+_storage_options = setting_options("dataset", "storage", "local")
+
+
+@click.group("store")
+def store_group() -> None:
+    """The embedding store: one row per distinct crop that was ever embedded."""
+
+
+@store_group.command("compact")
+@_storage_options
+@click.option(
+    "--grace",
+    default=60.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long shards that were merged stay for processes that are reading them.",
+)
+def store_compact_command(grace: float, **options: Any) -> None:
+    """Merge small shards into large ones; safe while others read and write."""
+    with friendly_errors():
+        from fa_assets.store.compaction import compact
+
+        for store in _stores(options):
+            done = compact(store, grace_s=60 * grace)
+            later = f", {done.kept} go with a compaction after {grace:g} minutes" if done.kept else ""
+            click.echo(
+                f"{store.fingerprint}: {done.merged} shards merged into {done.into} ({done.rows} rows); "
+                f"{done.removed} replaced ones removed{later}."
+            )
+
+
+@store_group.command("verify")
+@_storage_options
+def store_verify_command(**options: Any) -> None:
+    """Read every byte of every shard; what is damaged is set aside, and computed again by the next run."""
+    with friendly_errors():
+        from fa_assets.store.compaction import verify
+
+        damaged = 0
+        for store in _stores(options):
+            found = verify(store)
+            damaged += len(found.damaged)
+            click.echo(f"{store.fingerprint}: {found.shards} shards read, {len(found.damaged)} damaged.")
+            for name, reason in found.damaged:
+                click.echo(f"  {name}: {reason}")
+        if damaged:
+            raise UserError(
+                f"{damaged} damaged shards were set aside (*.damaged): the next run computes their crops again."
+            )
+
+
+def _stores(options: dict[str, Any]) -> "list[EmbeddingStore]":
+    from fa_assets.store.embedding_store import embedding_stores
+
+    stores = embedding_stores(apply_options(options).storage_root)
+    if not stores:
+        click.echo("The embedding store is empty.")
+    return stores

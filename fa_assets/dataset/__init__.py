@@ -1,1 +1,0 @@
-"""The intake: a folder in the Kaggle layout, its tables and its clips, refused by name where they are bad."""

@@ -1,0 +1,1 @@
+"""PANNs CNN14: network, checkpoint, generated weights."""

@@ -1,0 +1,267 @@
+"""Crops in, CNN14 embeddings out: device, precision, threads and batches around `fa_assets.encoders.cnn14.network`.
+
+What it keeps true: an embedding depends on its crop, the weights and the precision, not on the device, on the batch
+size or on the crops beside it (up to float rounding: on a CPU within 1e-6 of the largest value, most often not at all).
+In precision "fp32" everything is at least float32, TF32 switched off.
+
+torch is imported when an encoder is made; `encoder_fingerprint` needs none.
+"""
+
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.encoders.cnn14 import architecture
+from fa_assets.encoders.cnn14.checkpoint import load_state_dict
+from fa_assets.encoders.threads import limit_torch_threads
+from fa_assets.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("fp32", "bf16")
+BATCH_SIZES = {"cpu": 32, "cuda": 64}
+"""Crops at a time where nothing is said."""
+BATCH_FRAMES = {"cpu": 8 * 1001, "cuda": 64 * 1001}
+"""Frames at a time, of all crops together: what bounds memory. So a batch holds more short crops than long ones."""
+INFERENCE_VERSION = 3
+"""Raised when the embeddings that this code computes change."""
+SPARE_FRAMES = {"cpu": 512, "cuda": 8192}
+"""Frames of silence that a batch may compute for the sake of being one: about what starting another batch costs."""
+
+
+class DeviceMemoryError(UserError):
+    """The GPU has no room, not even for a single crop; it may once other programs have ended."""
+
+    transient = True
+
+
+def encoder_fingerprint(sha1: str, precision: str) -> str:
+    """What an embedding depends on besides its crop, as 16 hex digits.
+
+    Args:
+        sha1: of the checkpoint's bytes.
+        precision: "fp32" or "bf16".
+    """
+    ingredients = {
+        "weights_sha1": sha1,
+        "precision": precision,
+        "inference_version": INFERENCE_VERSION,
+        "sample_rate": architecture.SAMPLE_RATE,
+        "window": architecture.WINDOW_SAMPLES,
+        "hop": architecture.HOP_SAMPLES,
+        "mel_bins": architecture.MEL_BINS,
+        "fmin": architecture.FMIN_HZ,
+        "fmax": architecture.FMAX_HZ,
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resolve_device(device: str) -> str:
+    """ "cpu" or "cuda": what the setting means on this machine.
+
+    Raises:
+        UserError: an unknown device, or CUDA where there is none.
+    """
+    if device not in DEVICES:
+        raise UserError(f"Unknown device {device!r}: use one of {', '.join(DEVICES)}.")
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        built = f"torch {torch.__version__} is built for CUDA {torch.version.cuda or '(none: a CPU-only build)'}"
+        raise UserError(
+            f"Device cuda was asked for, but torch finds no CUDA device here ({built}). "
+            "Use --device auto or --device cpu, or install a CUDA build of torch and check `nvidia-smi`."
+        )
+    return "cpu"
+
+
+class Cnn14Encoder:
+    """CNN14 on one device: ``embed`` turns crops into embeddings.
+
+    Args:
+        checkpoint: a CNN14 file.
+        device: "auto" (CUDA where torch finds it), "cpu" or "cuda".
+        precision: "fp32", or "bf16" for a bfloat16 trunk between a float32 front end and a float64 head.
+        batch_size: crops at a time; by default up to 32 on a CPU, up to 64 on a GPU.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        device_name: the processor's or GPU's own name.
+        precision: as given.
+        batch_size: crops at a time; halved each time the GPU's memory does not suffice.
+        embedding_size: 2048.
+
+    Raises:
+        CheckpointError: not a CNN14 checkpoint.
+        UserError: an unknown device or precision, or CUDA where there is none.
+        DeviceMemoryError: the weights do not fit into the GPU's memory.
+    """
+
+    embedding_size = architecture.EMBEDDING_SIZE
+
+    def __init__(
+        self, checkpoint: Path, *, device: str = "auto", precision: str = "fp32", batch_size: int | None = None
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise UserError(f"Unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}.")
+        if batch_size is not None and batch_size < 1:
+            raise UserError(f"Batch size {batch_size}: at least 1 is needed.")
+        self.device = resolve_device(device)
+        self.precision = precision
+        self.batch_size = self._first_batch_size = batch_size or BATCH_SIZES[self.device]
+
+        import torch
+
+        from fa_assets.encoders.cnn14.network import Cnn14Network
+
+        limit_torch_threads()
+        self.device_name = torch.cuda.get_device_name() if self.device == "cuda" else _processor_name()
+        if precision == "bf16" and self.device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            log.warning("%s has no bfloat16 instructions: fp32 is faster here.", self.device_name)
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        self._uploads = torch.cuda.Stream() if self.device == "cuda" else None
+        try:
+            with _no_tf32():
+                self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
+        except torch.OutOfMemoryError as error:
+            raise self._no_room("the weights") from error
+
+    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
+        """Embeddings of any number of crops.
+
+        Args:
+            crops: (n, 320000) float32 at 32 kHz, finite.
+            lengths: how many of each crop's samples are content; the rest must be zero and costs no time. Found by
+                looking for trailing zeros where not given.
+
+        Returns:
+            (n, 2048) float32, in the order of the crops.
+
+        Raises:
+            ValueError: another shape or type, or a crop that is not silent after its length.
+            DeviceMemoryError: a single crop does not fit into the GPU's memory; the next call begins with the first batch
+                size again.
+        """
+        from fa_assets.encoders.cnn14.network import content_frames
+
+        if crops.ndim != 2 or crops.shape[1] != CROP_SAMPLES or crops.dtype != np.float32:
+            raise ValueError(f"crops of shape (n, {CROP_SAMPLES}) and type float32, not {crops.shape}, {crops.dtype}")
+        if lengths is None:
+            lengths = [_content_length(crop) for crop in crops]
+        elif len(lengths) != len(crops) or any(
+            crop[length:].any() for crop, length in zip(crops, lengths, strict=True)
+        ):
+            raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
+        embeddings = np.empty((len(crops), self.embedding_size), dtype=np.float32)
+        pending = []  # on a GPU these are still being computed while the next batch is uploaded
+        frames = np.array([content_frames(length) for length in lengths], dtype=int)
+        for rows in _groups(frames, self.batch_size, BATCH_FRAMES[self.device], SPARE_FRAMES[self.device]):
+            done = 0
+            while done < len(rows):
+                batch = rows[done : done + self.batch_size]
+                result = self._try_batch(crops[batch], frames[batch].tolist())
+                if result is not None:
+                    pending.append((batch, result))
+                    done += len(batch)
+        for batch, result in pending:
+            embeddings[batch] = result.cpu().numpy()
+        return embeddings
+
+    def _try_batch(self, crops: np.ndarray, frames: list[int]) -> "torch.Tensor | None":
+        """Embed one batch; None, with `batch_size` halved, when the GPU's memory does not suffice."""
+        import torch
+
+        try:
+            with _no_tf32():
+                return self._network.embed(self._uploaded(crops), frames)
+        except torch.OutOfMemoryError:
+            pass  # and with the error goes what it kept of the batch
+        torch.cuda.empty_cache()
+        if len(crops) == 1:
+            self.batch_size = self._first_batch_size
+            raise self._no_room("a single crop")
+        self.batch_size = len(crops) // 2
+        log.warning(
+            "Out of memory on %s with %d crops: going on with %d.", self.device_name, len(crops), self.batch_size
+        )
+        return None
+
+    def _no_room(self, what: str) -> DeviceMemoryError:
+        return DeviceMemoryError(
+            f"{self.device_name} has too little free memory for {what}: end what else uses it, or use --device cpu."
+        )
+
+    def _uploaded(self, crops: np.ndarray) -> "torch.Tensor":
+        """The crops on the device. To a GPU they go from pinned memory on a stream of their own, beside what computes."""
+        import torch
+
+        batch = torch.from_numpy(crops)
+        if self._uploads is None:
+            return batch
+        with torch.cuda.stream(self._uploads):
+            uploaded = batch.pin_memory().to("cuda", non_blocking=True)
+        computing = torch.cuda.current_stream()
+        computing.wait_stream(self._uploads)
+        uploaded.record_stream(computing)
+        return uploaded
+
+
+def _content_length(crop: np.ndarray) -> int:
+    """Samples up to the last one that is not zero."""
+    return len(crop) - int(np.argmax(crop[::-1] != 0)) if crop.any() else 0
+
+
+def _groups(frames: np.ndarray, batch_size: int, batch_frames: int, spare_frames: int) -> Iterator[np.ndarray]:
+    """Crops that run together, the longest first, as their positions in `frames`, the frames of each crop's content.
+
+    At most `batch_size` crops, `batch_frames` frames of all crops, and `spare_frames` of them silent.
+    """
+    order = np.argsort(-frames, kind="stable")
+    first = 0
+    while first < len(order):
+        most = frames[order[first]]
+        size = max(1, min(batch_size, batch_frames // most))
+        spent = np.cumsum(most - frames[order[first : first + size]])
+        last = first + int(np.searchsorted(spent, spare_frames, side="right"))
+        yield order[first:last]
+        first = last
+
+
+@contextmanager
+def _no_tf32() -> Iterator[None]:
+    """Full float32 in matrix products and convolutions; the process's own settings are restored after."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _processor_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

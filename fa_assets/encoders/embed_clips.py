@@ -1,0 +1,314 @@
+"""From clips on disk to one embedding per clip: crops found in the store are reused, the rest is computed in batches.
+
+Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
+network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
+and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory grows neither
+with the number of clips nor with their length. The clips' bytes are hashed again as they are read, so an embedding is
+never stored under the name of other content.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crops, distinct_crops
+from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
+from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+
+NOTHING_COMPUTED = "none: every crop was in the store"
+"""The device of a materialization that computed nothing."""
+
+_CLIPS_AT_ONCE = 1024
+"""Clips whose crops are held in memory at once: 42 MB of embeddings where each has five crops."""
+
+_ATTEMPTS = 3
+"""How often what was stored is computed anew because it cannot be read back."""
+
+
+class Encoder(Protocol):
+    """What is asked of an encoder: embed crops, a batch at a time."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
+        """(n, CROP_SAMPLES) float32 crops, of which the first `lengths` samples are content -> (n, d) float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to embed: its name, where it lies, the sha256 its bytes must have, its rate in Hz and its frames."""
+
+    fname: str
+    path: Path
+    sha256: str
+    sample_rate: int
+    frames: int
+
+    @property
+    def n_samples(self) -> int:
+        """Length in samples at 32 kHz."""
+        return resampled_length(self.frames, self.sample_rate)
+
+
+Work = tuple[Clip, list[CropKey]]
+"""A clip and those of its crops that are to be computed."""
+
+
+class Engine(Protocol):
+    """What computes crops and puts them into the store: this process (`LocalEngine`), or many on several machines."""
+
+    def compute(
+        self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
+    ) -> list[str]:
+        """Compute and store the crops.
+
+        Args:
+            work: the longest crops first, each content once.
+            store: where they go, a batch at a time, so that what is finished is never lost.
+            finished: called with the crops of each batch once they are stored.
+
+        Returns:
+            the clips that cannot be embedded as they are, one line each: name and reason.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ClipEmbeddings:
+    """The embeddings of some clips under one scheme, and what they cost.
+
+    `vectors` is (clips, d) float32, in the order of the clips; `crops_computed` and `crops_reused` count distinct crops.
+    `seconds` is the time until the vectors were there.
+    """
+
+    vectors: np.ndarray
+    crops_computed: int
+    crops_reused: int
+    seconds: float
+
+
+def embed_clips(
+    clips: Sequence[Clip],
+    scheme: CropScheme,
+    store: EmbeddingStore,
+    encoder: Callable[[], Encoder],
+    *,
+    threads: int = 2,
+    progress: ProgressCallback = no_progress,
+) -> ClipEmbeddings:
+    """As `embed_clips_on`, in this process.
+
+    Args:
+        encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
+        threads: how many clips are decoded at once.
+    """
+    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, progress=progress)
+
+
+def embed_clips_on(
+    engine: Engine,
+    clips: Sequence[Clip],
+    scheme: CropScheme,
+    store: EmbeddingStore,
+    *,
+    progress: ProgressCallback = no_progress,
+) -> ClipEmbeddings:
+    """Embed every clip: the weighted mean over the scheme's crops.
+
+    Args:
+        engine: computes what the store lacks.
+        clips: none gives no vectors.
+        scheme: where the crops lie.
+        store: where the crops' embeddings are kept, of the same encoder.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        BadInputError: clips whose bytes changed or that no longer decode, all of them named; what was computed is kept.
+    """
+    started = time.perf_counter()
+    if not clips:
+        return ClipEmbeddings(np.empty((0, EMBEDDING_SIZE), np.float32), 0, 0, 0.0)
+    crops_of = _crops_of(clips, scheme)
+    distinct = {key for crops in crops_of for key, _ in crops}
+    computed: set[CropKey] = set()
+    missing = store.missing(key for crops in crops_of for key, _ in crops)
+    for _ in range(_ATTEMPTS):
+        _compute(engine, clips, missing, store, progress)
+        computed.update(missing)
+        vectors, missing = _weighted_means(crops_of, store)
+        if not missing:
+            return ClipEmbeddings(vectors, len(computed), len(distinct - computed), time.perf_counter() - started)
+    raise UserError(
+        f"{len(missing)} crops were stored in {store.folder} and cannot be read back: look at the disk, and at the files named "
+        "*.damaged there."
+    )
+
+
+def _crops_of(clips: Sequence[Clip], scheme: CropScheme) -> list[list[tuple[CropKey, float]]]:
+    """The distinct crops of each clip, and their weights."""
+    return [
+        [
+            (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)
+            for crop in distinct_crops(clip.n_samples, scheme)
+        ]
+        for clip in clips
+    ]
+
+
+def _work_of(clips: Sequence[Clip], missing: Sequence[CropKey]) -> list[Work]:
+    """The missing crops of the clips, each content once. Crops of equal length share a batch without padding, so clips go in
+    order of length, the longest first."""
+    missing_of: dict[str, list[CropKey]] = {}
+    for key in missing:
+        missing_of.setdefault(key.clip_sha256, []).append(key)
+    first_of = {clip.sha256: clip for clip in reversed(clips)}
+    return sorted(
+        ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
+        key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
+    )
+
+
+class LocalEngine:
+    """Embeds in this process: threads decode ahead of the network.
+
+    Args:
+        encoder: gives the encoder; only called when there is work.
+        threads: how many clips are decoded at once.
+    """
+
+    def __init__(self, encoder: Callable[[], Encoder], threads: int) -> None:
+        self._encoder = encoder
+        self._threads = threads
+
+    def compute(
+        self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
+    ) -> list[str]:
+        """See `Engine`."""
+        network = self._encoder()
+        bad: list[str] = []
+        for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
+            store.append(keys, network.embed(batch, lengths))
+            finished(keys)
+        return bad
+
+
+def _compute(
+    engine: Engine,
+    clips: Sequence[Clip],
+    missing: Sequence[CropKey],
+    store: EmbeddingStore,
+    progress: ProgressCallback,
+) -> None:
+    """Put the missing crops of the clips into the store."""
+    clips_of = Counter(clip.sha256 for clip in clips)
+    work = _work_of(clips, missing)
+    to_come = {clip.sha256: len(keys) for clip, keys in work}
+    n_done = sum(n for sha256, n in clips_of.items() if sha256 not in to_come)
+    progress(n_done, len(clips))
+    if not missing:
+        return
+
+    def finished(keys: Sequence[CropKey]) -> None:
+        nonlocal n_done
+        for key in keys:
+            to_come[key.clip_sha256] -= 1
+            if to_come[key.clip_sha256] == 0:
+                n_done += clips_of[key.clip_sha256]
+        progress(n_done, len(clips))
+
+    bad = engine.compute(work, store, finished)
+    if bad:
+        raise BadInputError(
+            "Clips that cannot be embedded as they are now; the others are stored. Mend them and materialize "
+            "curated_clips, then this, again.",
+            bad,
+        )
+
+
+def _weighted_means(
+    crops_of: Sequence[Sequence[tuple[CropKey, float]]], store: EmbeddingStore
+) -> tuple[np.ndarray, list[CropKey]]:
+    """The weighted mean over each clip's crops, (clips, d) float32, and the crops that turned out to be missing; with any
+    of these the means are not complete."""
+    vectors = np.empty((0, 0), np.float32)
+    missing: list[CropKey] = []
+    for start in range(0, len(crops_of), _CLIPS_AT_ONCE):
+        some = crops_of[start : start + _CLIPS_AT_ONCE]
+        embeddings = store.load(key for crops in some for key, _ in crops)
+        for row, crops in enumerate(some, start):
+            absent = [key for key, _ in crops if key not in embeddings]
+            missing += absent
+            if absent:
+                continue
+            if not vectors.size:
+                vectors = np.empty((len(crops_of), len(embeddings[crops[0][0]])), np.float32)
+            vectors[row] = sum(np.float64(weight) * embeddings[key] for key, weight in crops)
+    return vectors, list(dict.fromkeys(missing))
+
+
+def _batches(
+    work: Sequence[Work], batch_size: int, threads: int, bad: list[str]
+) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
+    """Batches of crops across clips: keys, (n, CROP_SAMPLES) float32 and content lengths; bad clips go into `bad`."""
+    keys: list[CropKey] = []
+    crops: list[np.ndarray] = []
+    lengths: list[int] = []
+    for (clip, missing), decoded in _decode_ahead(work, threads):
+        try:
+            clip_crops = decoded.result()
+        except BadClipError as error:
+            bad.append(f"{clip.fname}: {error}")
+            continue
+        for key, crop in zip(missing, clip_crops, strict=True):
+            keys.append(key)
+            crops.append(crop)
+            lengths.append(min(CROP_SAMPLES, clip.n_samples - key.start))
+            if len(keys) == batch_size:
+                yield keys, np.stack(crops), lengths
+                keys, crops, lengths = [], [], []
+    if keys:
+        yield keys, np.stack(crops), lengths
+
+
+def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
+    """Decode in threads, in order, at most a few clips ahead of whoever takes them."""
+    waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        try:
+            for item in work:
+                waiting.append((item, pool.submit(decode_crops, *item)))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+    """The crops of a clip that are asked for: (len(keys), CROP_SAMPLES) float32.
+
+    Raises:
+        BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
+    """
+    if not clip.path.is_file():
+        raise BadClipError("no such file")
+    if digest_file(clip.path).sha256 != clip.sha256:
+        raise BadClipError("its bytes changed since curated_clips was materialized")
+    crops, n_samples = cut_crops(stream_mono(clip.path), [key.start for key in keys])
+    if n_samples != clip.n_samples:
+        raise BadClipError(f"{n_samples} samples at 32 kHz, {clip.n_samples} expected")
+    return crops

@@ -1,0 +1,98 @@
+"""Looking at the dataset folder, and telling Dagster when it changed.
+
+The newest observation of each source in the Dagster instance is what counts as known, whoever made it: the sensor, the
+command line or the asset's Observe button. What was seen then is kept beside the memory of hashes, so that the next look
+can say how many clips were added, changed and removed.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, states_of
+from fa_assets.intake.recordings import Change, DatasetState, RecordingsState, change_between, scan_recordings
+from fa_assets.store.atomic import replacing
+
+DATA_VERSION_TAG = "dagster/data_version"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The state of the folder, what is new since the last observations, and that in words; none where nothing is new."""
+
+    state: DatasetState
+    observations: tuple[dg.AssetObservation, ...]
+    news: str
+
+
+def known_version(instance: dg.DagsterInstance, name: str) -> str | None:
+    """The data version of a source asset when it was last observed."""
+    latest = instance.fetch_observations(dg.AssetKey(name), limit=1).records
+    observation = latest[0].asset_observation if latest else None
+    return observation.data_version if observation else None
+
+
+def look_at_recordings(
+    instance: dg.DagsterInstance, dataset: DatasetFolder, recorder: Recorder, *, limit_s: float | None = None
+) -> Look:
+    """Look at the folder; the observations are the caller's to report.
+
+    Raises:
+        UserError: the folder or its label CSV cannot be used.
+        ScanUnfinishedError: `limit_s` seconds were not enough.
+    """
+    state = scan_recordings(dataset.open(), recorder.recordings_memory, limit_s=limit_s)
+    memory = recorder.recordings_memory.with_name("observed.json")
+    observations, news = [], []
+    for name, one in states_of(state).items():
+        known = known_version(instance, name)
+        if known == one.data_version:
+            continue
+        before = _clips_at(memory, name, known)
+        change = None if before is None else change_between(before, one.clips)
+        observations.append(
+            dg.AssetObservation(
+                dg.AssetKey(name),
+                metadata={
+                    **facts_of(dataset, one),
+                    **({} if change is None else {f"clips_{what}": count for what, count in vars(change).items()}),
+                },
+                tags={DATA_VERSION_TAG: one.data_version},
+            )
+        )
+        news.append(_in_words(_CLIPS[name], one, change))
+    if observations:
+        with replacing(memory) as temporary:
+            temporary.write_text(
+                json.dumps(
+                    {
+                        name: {"data_version": one.data_version, "clips": dict(one.clips)}
+                        for name, one in states_of(state).items()
+                    }
+                )
+            )
+    return Look(state, tuple(observations), "; ".join(news) or "nothing changed")
+
+
+_CLIPS = {CURATED_RECORDINGS: "clips", TEST_RECORDINGS: "test clips"}
+
+
+def _clips_at(memory: Path, name: str, version: str | None) -> dict[str, str] | None:
+    """What there was at a data version, when that is the one that was kept."""
+    try:
+        kept = json.loads(memory.read_text())[name]
+        return dict(kept["clips"]) if version is not None and kept["data_version"] == version else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _in_words(clips: str, state: RecordingsState, change: Change | None) -> str:
+    if change is None:
+        return f"{state.clips_present} {clips}"
+    if change == Change(0, 0, 0):
+        return f"{clips}: the CSV files changed, no clip did"
+    return f"{clips}: {change.added} added, {change.changed} changed, {change.removed} removed"

@@ -1,0 +1,50 @@
+"""One refresh is one run of the job `everything`, whatever starts it: all that is stale, with its checks.
+
+State is looked at, not events: what is stored is compared with what it was made from (`staleness.find_stale`, the same
+question the command line asks). So nothing is missed while the daemon was off or the sensor paused; changed settings and code
+count like changed data, and what `fa-assets run` made is taken as it is.
+"""
+
+from collections.abc import Collection, Sequence
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+
+from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.staleness import Stale, range_tags
+
+FROM_TAG = "from"
+"""The tag of a run that says what started it."""
+
+_UNFINISHED = dg.RunsFilter(
+    statuses=[
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+)
+
+
+def refresh_request(
+    graph: BaseAssetGraph, stale: Sequence[Stale], started_by: str, checks: Collection[dg.AssetCheckKey] = ()
+) -> dg.RunRequest:
+    """One run of what is stale with its checks, and of other checks."""
+    assets = [dg.AssetKey(name) for name in dict.fromkeys(one.asset for one in stale)]
+    return dg.RunRequest(
+        asset_selection=assets,
+        asset_check_keys=sorted({*graph.get_check_keys_for_assets(set(assets)), *checks}),
+        tags={FROM_TAG: started_by, **range_tags(stale)},
+    )
+
+
+def being_made(instance: dg.DagsterInstance, stale: Sequence[Stale]) -> set[str]:
+    """Those of the stale assets that a run is making or waits to make."""
+    wanted = {one.asset for one in stale}
+    made: set[str] = set()
+    for run in instance.get_runs(_UNFINISHED):
+        if run.asset_selection is None and run.job_name == EVERYTHING:
+            return wanted
+        made |= {key.to_user_string() for key in run.asset_selection or ()}
+    return made & wanted

@@ -1,0 +1,299 @@
+"""Running the definitions without the UI: find what is stale, make it in one run, say what went wrong.
+
+The run happens in this process, against the same instance as the UI, so what it materialized is seen there.
+"""
+
+import logging
+import os
+import re
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterEventType
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.events import RunFailureReason
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from filelock import FileLock
+
+from fa_assets.encoders.ray import require_ray
+from fa_assets.errors import UserError
+from fa_assets.graph.build import build_definitions
+from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.observation import look_at_recordings
+from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.progress import Watcher, watch_nothing
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.refresh import FROM_TAG
+from fa_assets.graph.source import versions_of
+from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
+from fa_assets.settings import Settings
+from fa_assets.store.trouble import require_reachable, require_writable, storage_trouble
+from fa_assets.store.values import ValueStore
+
+_ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
+"""The job in the code location of workspace.yaml."""
+
+_PROCESS_TAG = "fa_assets/process"
+
+StepListener = Callable[[str, float | None], None]
+"""Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
+
+
+def no_listener(asset: str, seconds: float | None) -> None:
+    """Listen to nothing."""
+
+
+def unheard(warning: str) -> None:
+    """Leave a warning to the log, which has it too."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run did: its id (None when everything was current), what it set out to make, what failed, what warned."""
+
+    run_id: str | None
+    planned: tuple[Stale, ...]
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
+    given = os.environ.get("DAGSTER_HOME")
+    if given:
+        return Path(given).expanduser().absolute()
+    home = settings.local_root / "dagster_home"
+    configuration = Path(__file__).with_name("dagster.yaml")
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(configuration, home / "dagster.yaml")
+    return home
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Make this process and its children see these settings and this instance, and initialise the instance once.
+
+    Raises:
+        UserError: the storage cannot be written to, or Ray was asked for and is not installed.
+    """
+    try:
+        if settings.engine == "ray":
+            require_ray()
+        require_writable(settings.local_root)
+        require_reachable(settings.storage_root)
+        home = dagster_home(settings)
+        os.environ.update(settings.as_environment(), DAGSTER_HOME=str(home))
+        home.mkdir(parents=True, exist_ok=True)
+        # Several processes that start on a new home at once would trip over each other's tables.
+        with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
+            instance.get_runs_count()
+    except OSError as error:
+        raise storage_trouble(error, settings.local_root) or UserError(
+            f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
+        ) from error
+
+
+def run(
+    settings: Settings,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] | None = None,
+    force: bool = False,
+    watcher: Watcher = watch_nothing,
+    on_step: StepListener = no_listener,
+    on_warning: Callable[[str], None] = unheard,
+) -> RunOutcome:
+    """Materialize what is not current.
+
+    Args:
+        select: an asset selection (see `_select`), e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
+        folds: only these folds of the partitioned assets; consecutive.
+        force: also what is current.
+        watcher: told of the progress of long assets.
+        on_step: told of every asset that begins or ends.
+        on_warning: told of what the log warns of on the way, such as a retry and why it comes.
+
+    Raises:
+        UserError: the settings, the dataset folder or the selection cannot be used.
+        KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
+    """
+    definitions = build_definitions(settings, watcher)
+    with dg.DagsterInstance.get() as instance:
+        _bury_dead_runs(instance)
+        planned = plan(definitions, instance, settings, select=select, folds=folds, force=force)
+        if not planned:
+            return RunOutcome(None, (), (), ())
+        tags = {FROM_TAG: "fa-assets run", _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **range_tags(planned)}
+        run_id = str(uuid.uuid4())
+        assets = {one.asset for one in planned}
+        # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
+        # execute_in_process has none.
+        instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
+        instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
+        instance.add_event_listener(run_id, partial(_report_warning, on_warning))
+        result = definitions.resolve_job_def(EVERYTHING).execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+            run_id=run_id,
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        if _was_interrupted(result.all_events):
+            raise KeyboardInterrupt
+        failures, warnings = _problems(result.all_events)
+        if not result.success and not failures:
+            failures = ("the run failed; its log is in the UI",)
+        if Recorder.of(settings).catalog.is_behind:
+            warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
+        return RunOutcome(result.run_id, tuple(planned), failures, warnings)
+
+
+def plan(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] | None = None,
+    force: bool = False,
+) -> list[Stale]:
+    """What a run would make, upstream first; the dataset folder is observed on the way."""
+    versions = observe(instance, settings)
+    graph = definitions.resolve_asset_graph()
+    names = {key.to_user_string() for key in graph.materializable_asset_keys}
+    chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
+    if not chosen:
+        raise UserError(f"--select {select!r} selects nothing that can be materialized.")
+    wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
+    if force:
+        candidates = [
+            Stale(key.to_user_string(), fold, "forced")
+            for key in graph.toposorted_asset_keys
+            if graph.get(key).is_materializable
+            for fold in parts_of(graph, key)
+        ]
+    else:
+        candidates = find_stale(graph, instance, ValueStore(settings.storage_root), versions)
+    return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
+
+
+def _select(graph: AssetGraph, text: str) -> set[dg.AssetKey]:
+    """The assets that a selection names.
+
+    Clauses are separated by commas: an asset's name, with ``+`` before it for all that it needs and behind it for all that
+    uses it, or anything in Dagster's own selection syntax.
+
+    Raises:
+        UserError: it cannot be understood, or names an asset that there is not.
+    """
+    names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
+    selected: set[dg.AssetKey] = set()
+    for clause in text.split(","):
+        bare = re.fullmatch(r"(\+?)(\w+)(\+?)", clause.strip())
+        if bare and bare[2] not in names:
+            raise UserError(f"--select: there is no asset {bare[2]!r}. There are: {', '.join(names)}.")
+        expression = f'{bare[1]}key:"{bare[2]}"{bare[3]}' if bare else clause.strip()
+        try:
+            selected |= dg.AssetSelection.from_string(expression).resolve(graph)
+        except dg.DagsterError as error:
+            raise UserError(f"--select {clause!r} cannot be understood: {error}") from error
+    return selected
+
+
+def _consecutive(folds: Sequence[str]) -> set[str]:
+    """The folds as a set; a run covers a range of them.
+
+    Raises:
+        UserError: there is no such fold, or the folds are not consecutive.
+    """
+    unknown = sorted(set(folds) - set(FOLD_NAMES))
+    if unknown:
+        raise UserError(f"--fold {', '.join(unknown)}: the folds are {FOLD_NAMES[0]} to {FOLD_NAMES[-1]}.")
+    ordered = sorted(map(int, set(folds)))
+    if ordered[-1] - ordered[0] >= len(ordered):
+        raise UserError(
+            f"--fold {', '.join(map(str, ordered))}: one run takes consecutive folds; start one run for each."
+        )
+    return set(folds)
+
+
+def observe(instance: dg.DagsterInstance, settings: Settings) -> dict[str, str]:
+    """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new."""
+    look = look_at_recordings(
+        instance,
+        DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
+        Recorder.of(settings),
+    )
+    for observation in look.observations:
+        instance.report_runless_asset_event(observation)
+    return versions_of(look.state)
+
+
+def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Failures and warnings of a run, in words."""
+    failures: list[str] = []
+    warnings: list[str] = []
+    for event in events:
+        if event.event_type is DagsterEventType.STEP_FAILURE:
+            data = event.step_failure_data
+            said = data.user_failure_data.description if data.user_failure_data else None
+            failures.append(f"{event.step_key}: {said or (data.error.to_string() if data.error else 'failed')}")
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
+                (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
+    return tuple(failures), tuple(warnings)
+
+
+def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
+    """Whether a signal ended the run; Dagster turns it into a failure."""
+    return any(
+        event.event_type is DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in events
+    )
+
+
+def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
+    """Pass on where assets begin and end, out of all that a run logs."""
+    if entry.step_key not in assets:
+        return
+    if entry.dagster_event_type is DagsterEventType.STEP_START:
+        on_step(entry.step_key, None)
+    elif entry.dagster_event_type is DagsterEventType.STEP_SUCCESS:
+        on_step(entry.step_key, entry.get_dagster_event().step_success_data.duration_ms / 1000)
+
+
+def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) -> None:
+    """Pass on what the assets' own code warns of."""
+    if not entry.is_dagster_event and entry.level == logging.WARNING:
+        on_warning(entry.user_message)
+
+
+def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    for dead in instance.get_runs(unfinished):
+        host, _, pid = dead.tags.get(_PROCESS_TAG, "").rpartition(":")
+        if host == socket.gethostname() and not _is_alive(int(pid)):
+            instance.report_run_failed(dead, "its process is gone")
+            instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

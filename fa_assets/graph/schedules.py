@@ -1,0 +1,58 @@
+"""The nightly refresh."""
+
+import dagster as dg
+from dagster._utils.schedules import is_valid_cron_string
+
+from fa_assets.errors import UserError
+from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.jobs import CHECKPOINT_INTACT, everything
+from fa_assets.graph.observation import look_at_recordings
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.refresh import being_made, refresh_request
+from fa_assets.graph.source import versions_of
+from fa_assets.graph.staleness import find_stale
+from fa_assets.intake.recordings import ScanUnfinishedError
+from fa_assets.settings import Settings
+
+_SCAN_LIMIT_S = 30.0
+
+
+def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Every night: look at the folder, verify the weights file, and make what is stale, also what failed before.
+
+    Raises:
+        UserError: FA_NIGHTLY_CRON is no cron expression.
+    """
+    if not is_valid_cron_string(settings.nightly_cron):
+        raise UserError(f"FA_NIGHTLY_CRON={settings.nightly_cron!r} is no cron expression, such as '0 3 * * *'.")
+
+    @dg.schedule(
+        name="nightly_refresh",
+        cron_schedule=settings.nightly_cron,
+        execution_timezone=settings.timezone,
+        target=everything,
+        default_status=dg.DefaultScheduleStatus[settings.automation.upper()],
+        description="Makes whatever is stale, also what failed before, in one run; and reads the weights file again to see "
+        "whether it is still the one that was recorded.",
+    )
+    def nightly_refresh(
+        context: dg.ScheduleEvaluationContext, dataset: DatasetFolder, recorder: Recorder
+    ) -> dg.RunRequest | dg.SkipReason:
+        graph = context.repository_def.asset_graph
+        try:
+            look = look_at_recordings(context.instance, dataset, recorder, limit_s=_SCAN_LIMIT_S)
+            for observation in look.observations:
+                context.instance.report_runless_asset_event(observation)
+            stale = find_stale(graph, context.instance, recorder.values, versions_of(look.state))
+        except (ScanUnfinishedError, UserError, OSError) as error:
+            context.log.error(f"The dataset cannot be used as it is now, nothing is refreshed: {error}")
+            stale = []
+        if busy := being_made(context.instance, stale):
+            context.log.info(f"A run is making {', '.join(sorted(busy))}; nothing is refreshed.")
+            stale = []
+        checks = [CHECKPOINT_INTACT] if recorder.values.header("cnn14_checkpoint") is not None else []
+        if not stale and not checks:
+            return dg.SkipReason("There is nothing yet to verify, and nothing that can be made.")
+        return refresh_request(graph, stale, "schedule", checks)
+
+    return nightly_refresh

@@ -1,0 +1,1 @@
+"""A dataset folder becomes clips, labels and folds."""

@@ -1,0 +1,166 @@
+"""From a corpus's name to a dataset folder: archives fetched and checked, unpacked, and laid out.
+
+In the dataset folder, ``.archives/`` holds what is on its way: the archives (removed once unpacked, unless they are to be
+kept) and, for each unpacked one, ``<name>.unpacked`` with its checksum. So the same command again fetches only what is
+missing, also after it was stopped anywhere.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+from filelock import FileLock
+
+from fa_assets.errors import UserError
+from fa_assets.intake.corpora.interface import Archive, Corpus
+from fa_assets.intake.corpora.layout import write_layout, write_source
+from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
+from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.atomic import replacing
+from fa_assets.store.download import USUAL_PATIENCE, Patience, download, public_url
+
+log = logging.getLogger(__name__)
+
+ZENODO = "https://zenodo.org"
+_WAY_OUT = "Check the connection and give the same command again; it goes on from there."
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a record's listing says of a file: its size in bytes, and its checksum as ``md5:<hex>``."""
+
+    size_bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What `fetch` made: the parts in the folder, and how many clips its tables name."""
+
+    folder: Path
+    parts: frozenset[str]
+    clips: int
+    classes: int
+    test_clips: int
+
+
+def no_task(task: str) -> ProgressCallback:
+    """Watch nothing."""
+    return no_progress
+
+
+def fetch(
+    corpus: Corpus,
+    folder: Path,
+    *,
+    parts: Sequence[str] | None = None,
+    kaggle_order: bool = True,
+    mirror: str | None = None,
+    keep_archives: bool = False,
+    zenodo: str = ZENODO,
+    limits: Limits = USUAL_LIMITS,
+    patience: Patience = USUAL_PATIENCE,
+    progress: Callable[[str], ProgressCallback] = no_task,
+) -> Fetched:
+    """Fetch a corpus, or parts of it, into a dataset folder.
+
+    Args:
+        parts: names out of `corpus.parts`; those that the tables need are always fetched. Default: all.
+        kaggle_order: see `Corpus.layout`.
+        mirror: an address that has the archives under their own names, to be used in place of the corpus's own. They are
+            held to Zenodo's sizes and checksums all the same, where Zenodo answers.
+        keep_archives: do not remove them once they are unpacked.
+        zenodo: where Zenodo is.
+        progress: gives the callback of a task, for a name such as "fetch x.zip"; it is called with bytes.
+
+    Raises:
+        UserError: an unknown part. DownloadError, ArchiveError, BadInputError: as they say.
+    """
+    unknown = sorted(set(parts or ()) - set(corpus.parts))
+    if unknown:
+        raise UserError(f"{corpus.name} has no part {', '.join(unknown)}; it has {', '.join(corpus.parts)}.")
+    wanted = corpus.needed | set(parts or corpus.parts)
+    archives = folder / ".archives"
+    archives.mkdir(parents=True, exist_ok=True)
+    with FileLock(archives / "lock"):
+        listing = _listing(corpus, zenodo)
+        for archive in corpus.archives:
+            if archive.part not in wanted or _is_unpacked(archives, archive, listing):
+                continue
+            files = [archives / name for name in archive.files]
+            for file in files:
+                published = listing.get(file.name)
+                download(
+                    _address(corpus, archive, file.name, mirror, zenodo),
+                    file,
+                    size_bytes=published.size_bytes if published else None,
+                    checksum=published.checksum if published else None,
+                    patience=patience,
+                    progress=progress(f"fetch {file.name}"),
+                    way_out=_WAY_OUT,
+                )
+            unpack(files, folder, corpus.place, limits=limits, progress=progress(f"unpack {archive.name}"))
+            with replacing(_stamp(archives, archive)) as temporary:
+                temporary.write_text(json.dumps({name: _checksum(listing, name) for name in archive.files}))
+            for file in files:
+                if not keep_archives:
+                    file.unlink()
+                file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
+        have = frozenset(
+            part
+            for part in corpus.parts
+            if all(_stamp(archives, archive).is_file() for archive in corpus.archives if archive.part == part)
+        )
+        layout = corpus.layout(folder, have, kaggle_order=kaggle_order)
+        write_layout(folder, layout)
+        write_source(folder, corpus)
+    return Fetched(folder, have, len(layout.clips), len(layout.classes), len(layout.test))
+
+
+def _listing(corpus: Corpus, zenodo: str) -> Mapping[str, Published]:
+    """Sizes and checksums of the record's files; empty, with a warning, where they cannot be had."""
+    if corpus.zenodo_record is None:
+        log.warning("%s: its host lists no checksums; archives are checked by their own.", corpus.title)
+        return {}
+    url = f"{zenodo}/api/records/{corpus.zenodo_record}"
+    try:
+        response = requests.get(url, timeout=30, headers={"Accept": "application/json"})
+        response.raise_for_status()
+        return {file["key"]: Published(int(file["size"]), str(file["checksum"])) for file in response.json()["files"]}
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        log.warning(
+            "%s does not list sizes and checksums (%s); archives are checked by their own.",
+            public_url(url),
+            type(error).__name__,
+        )
+        return {}
+
+
+def _address(corpus: Corpus, archive: Archive, name: str, mirror: str | None, zenodo: str) -> str:
+    if mirror is not None:
+        return f"{mirror.rstrip('/')}/{quote(name)}"
+    return archive.url or f"{zenodo}/records/{corpus.zenodo_record}/files/{quote(name)}?download=1"
+
+
+def _stamp(archives: Path, archive: Archive) -> Path:
+    return archives / f"{archive.name}.unpacked"
+
+
+def _checksum(listing: Mapping[str, Published], name: str) -> str | None:
+    return listing[name].checksum if name in listing else None
+
+
+def _is_unpacked(archives: Path, archive: Archive, listing: Mapping[str, Published]) -> bool:
+    """Whether it was unpacked, and is still the published one as far as both are known."""
+    try:
+        unpacked = json.loads(_stamp(archives, archive).read_text())
+    except (OSError, ValueError):
+        return False
+    return all(
+        None in (unpacked.get(name), _checksum(listing, name)) or unpacked[name] == _checksum(listing, name)
+        for name in archive.files
+    )

@@ -1,0 +1,182 @@
+"""The state of a dataset folder as two data versions: of the curated clips with their labels, and of the test clips.
+
+Each stands for the bytes of its clips and for what the CSV files say of them, so a change in `test/` is none of the curated
+clips.
+
+Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that looking again costs a `stat` per clip.
+A look may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fa_assets.audio.decode import BadClipError
+from fa_assets.intake.kaggle import (
+    KaggleDataset,
+    curated_tables_digest,
+    locate_clip,
+    read_labels,
+    submission_files,
+    test_tables_digest,
+)
+from fa_assets.store.atomic import digest_file, replacing
+
+
+@dataclass(frozen=True)
+class RecordingsState:
+    """What lies there of one set of clips: its data version, how many clips belong to it, how many of them are there.
+
+    `clips` has for each clip that is there a short digest of its bytes and its labels.
+    """
+
+    data_version: str
+    clips_named: int
+    clips_present: int
+    bytes_present: int
+    clips: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """The curated clips, as the label CSV names them, and the test clips, as they lie in `test/`."""
+
+    curated: RecordingsState
+    test: RecordingsState
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many clips came, changed (bytes or labels) or went between two looks."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+class ScanUnfinishedError(Exception):
+    """The time limit came first; `hashed` of `clips` clips are remembered, and the next look goes on."""
+
+    def __init__(self, hashed: int, clips: int) -> None:
+        self.hashed = hashed
+        self.clips = clips
+        super().__init__(f"{hashed} of {clips} clips hashed so far")
+
+
+def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | None = None) -> DatasetState:
+    """Hash what is new or changed and give the state of the folder.
+
+    Args:
+        memory: the JSON file that remembers hashes; made when missing, ignored when damaged.
+        limit_s: stop after this many seconds; at least one clip is hashed.
+
+    Raises:
+        BadInputError: the label CSV cannot be used.
+        ScanUnfinishedError: the time limit came first.
+    """
+    stop_at = None if limit_s is None else time.monotonic() + limit_s
+    labelled = read_labels(dataset)
+    clips_folder, test_folder = dataset.clips_folder.resolve(), dataset.test_folder.resolve()
+    curated = {
+        fname: _Watched(clips_folder, fname, labels)
+        for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
+    }
+    test = {f"/test/{fname}": _Watched(test_folder, fname) for fname in submission_files(dataset)}
+    known = _remembered(memory)
+    found: dict[str, _Found | str] = {}
+    for name, one in {**curated, **test}.items():
+        found[name] = _look_at(one, known.get(name, []))
+        if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
+            hashed = _seen(found)
+            _remember({**known, **hashed}, memory)
+            raise ScanUnfinishedError(len(hashed), len(curated) + len(test))
+    if (seen := _seen(found)) != known:
+        _remember(seen, memory)
+    return DatasetState(
+        _state(curated_tables_digest(dataset), curated, found), _state(test_tables_digest(dataset), test, found)
+    )
+
+
+def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Change:
+    """What differs between the `clips` of two states."""
+    return Change(
+        added=len(after.keys() - before.keys()),
+        changed=sum(before[fname] != digest for fname, digest in after.items() if fname in before),
+        removed=len(before.keys() - after.keys()),
+    )
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A file that counts: its folder, resolved, its name there, and the labels it has."""
+
+    folder: Path
+    name: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file that is there: its path, size, time and sha256; and whether it had to be read."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    sha256: str
+    is_new: bool
+
+
+def _look_at(watched: _Watched, remembered: list[str | int]) -> _Found | str:
+    """The file, or in a word why there is none."""
+    try:
+        path = locate_clip(watched.folder, watched.name)
+    except BadClipError as error:
+        return str(error)
+    if not path.is_file():
+        return "missing"
+    stat = path.stat()
+    is_new = remembered[:3] != [str(path), stat.st_size, stat.st_mtime_ns]
+    sha256 = digest_file(path).sha256 if is_new else str(remembered[3])
+    return _Found(str(path), stat.st_size, stat.st_mtime_ns, sha256, is_new)
+
+
+def _is_new(found: _Found | str) -> bool:
+    return isinstance(found, _Found) and found.is_new
+
+
+def _seen(found: Mapping[str, _Found | str]) -> dict[str, list[str | int]]:
+    """What is remembered of the files that are there."""
+    return {
+        name: [one.path, one.size_bytes, one.mtime_ns, one.sha256]
+        for name, one in found.items()
+        if isinstance(one, _Found)
+    }
+
+
+def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Found | str]) -> RecordingsState:
+    version = hashlib.sha256(tables.encode())
+    clips: dict[str, str] = {}
+    size = 0
+    for name, clip in watched.items():
+        one = found[name]
+        if isinstance(one, _Found):
+            clips[name] = hashlib.sha256("\0".join([one.sha256, *clip.labels]).encode()).hexdigest()[:12]
+            size += one.size_bytes
+        version.update(f"{name}\0{one.sha256 if isinstance(one, _Found) else one}\0".encode())
+    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips)
+
+
+def _remembered(memory: Path) -> dict[str, list[str | int]]:
+    try:
+        known = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _remember(seen: Mapping[str, list[str | int]], memory: Path) -> None:
+    with replacing(memory) as temporary:
+        temporary.write_text(json.dumps(seen))

@@ -1,0 +1,57 @@
+"""The figures that are known for one dataset and one set of weights, and whether a run reproduces them.
+
+They were recorded for FSDKaggle2019's 4970 curated clips in Kaggle's order, with the published CNN14 weights and the default
+settings.
+For other clips or other weights there is nothing to compare.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
+from fa_assets.metrics.lwlrap import LwlrapSums
+from fa_assets.metrics.metric_table import total_of
+
+CLIPS_DIGEST = "b963b723f794574615858e4169d726293a06b5095e51dbfce307033d0bdec98b"
+"""`clips_digest` of FSDKaggle2019's 4970 curated clips; Kaggle's label CSV and the post-competition one have the same."""
+
+RECORDED_PER_FOLD = (0.8125, 0.8058, 0.8127, 0.8160, 0.7810)
+RECORDED_OVERALL = 0.8049
+RECORDED_CENTER_LWLRAP = 0.8001
+"""Of the single centre crop."""
+TOLERANCE = 0.003
+
+
+def clips_digest(fnames: Sequence[str], labels: Sequence[Sequence[str]]) -> str:
+    """A sha256 (hex) over the clips' names and labels, whatever their order."""
+    lines = sorted(f"{fname}\t{','.join(sorted(own))}\n" for fname, own in zip(fnames, labels, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def is_recorded_case(fnames: Sequence[str], labels: Sequence[Sequence[str]], weights_sha1: str) -> bool:
+    """Whether these are the clips and the weights that the figures were recorded for."""
+    return weights_sha1 == PUBLISHED.sha1 and clips_digest(fnames, labels) == CLIPS_DIGEST
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure beside the recorded one; `name` is a fold or "overall"."""
+
+    name: str
+    lwlrap: float
+    recorded: float
+
+    @property
+    def difference(self) -> float:
+        return self.lwlrap - self.recorded
+
+    @property
+    def within(self) -> bool:
+        return abs(self.difference) <= TOLERANCE
+
+
+def compare_with_recorded(sums: Mapping[int, LwlrapSums]) -> tuple[Figure, ...]:
+    """LWLRAP of each fold and overall, beside what was recorded."""
+    per_fold = (Figure(str(fold), sums[fold].overall, recorded) for fold, recorded in enumerate(RECORDED_PER_FOLD))
+    return (*per_fold, Figure("overall", total_of(sums).overall, RECORDED_OVERALL))

@@ -1,0 +1,86 @@
+"""A fitted classifier as a file of plain arrays: NumPy's .npz, written and read without pickle.
+
+Besides the arrays of `OneVsRest` it holds the class names in column order and, as one JSON text, what the model belongs to:
+embeddings of which encoder and crop scheme, which settings, which library versions, which stored value. A reader can so refuse
+what does not fit.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from fa_assets.errors import UserError
+from fa_assets.models.one_vs_rest import OneVsRest
+from fa_assets.store.atomic import replacing
+from fa_assets.store.recipe import Scalar
+from fa_assets.store.roots import StoragePath
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ClassifierOrigin:
+    """What a classifier belongs to.
+
+    Attributes:
+        asset, partition, data_version: the stored value that it was made with.
+        scheme: the crop scheme of its embeddings.
+        encoder_fingerprint: of the encoder that computed them.
+        settings: of the fit.
+        versions: of the libraries.
+    """
+
+    asset: str
+    partition: str | None
+    data_version: str
+    scheme: str
+    encoder_fingerprint: str
+    settings: Mapping[str, Scalar]
+    versions: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredClassifier:
+    """A model, its classes in column order, and what it belongs to."""
+
+    model: OneVsRest
+    classes: tuple[str, ...]
+    origin: ClassifierOrigin
+
+
+def save_classifier(path: StoragePath, stored: StoredClassifier) -> None:
+    """Write a classifier, whole or not at all; the same one gives the same bytes."""
+    about = json.dumps({"format": FORMAT, **asdict(stored.origin)}, sort_keys=True)
+    arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, classes=np.array(stored.classes, str), about=np.array(about), **arrays)
+
+
+def load_classifier(path: StoragePath) -> StoredClassifier:
+    """Read a classifier.
+
+    Raises:
+        UserError: there is none, it is damaged, or of a newer format.
+    """
+    names = [field.name for field in fields(OneVsRest)]
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            about = json.loads(str(arrays["about"]))
+            if about.pop("format") > FORMAT:
+                raise UserError(f"{path} was written by a newer fa_assets: install that.")
+            classes = tuple(map(str, arrays["classes"]))
+            model = OneVsRest(**{name: arrays[name] for name in names})
+            origin = ClassifierOrigin(**about)
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no classifier {path}: materialize it first (`fa-assets run`), or say where it is (--storage DIR)."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): materialize it again.") from error
+    if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
+        raise UserError(f"{path} is damaged (its arrays do not fit each other): materialize it again.")
+    return StoredClassifier(model, classes, origin)

@@ -1,0 +1,238 @@
+"""Would another classifier have done better? Variants of it on the same folds, from embeddings that are there already.
+
+A variant says what differs from the baseline, which stays the notebook's: C=2, tolerance 1e-4, no class weights, standardised
+features, the mean over five crops. Two kinds of figures, not to be confused:
+
+- A variant's own out-of-fold LWLRAP. The best one of a table is the maximum of several noisy figures, so it flatters.
+- The nested one. For each fold, the variant is chosen by the other folds alone (fitted on three of them, judged on the fourth,
+  four times), then fitted on these four and judged on the fold. No fold has a say in the variant it is judged by.
+
+A model fitted without folds a and b judges b when a is the outer fold, and a when b is; so a variant costs 5 + 10 fits.
+How they are fitted, all variants of the same features at once, is in `variant_fits`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from typing import Literal, get_args, get_type_hints
+
+import numpy as np
+
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap
+from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums
+from fa_assets.models.variant_fits import Objective, normalised, reduced, solve
+from fa_assets.progress import ProgressCallback, no_progress
+
+MAX_ITERATIONS = 1000
+"""Of each solve, the notebook's."""
+RESAMPLES = 2000
+SEED = 0
+_CROPS = {1: (0.5,), 3: (0.0, 0.5, 1.0), 5: (0.0, 0.5, 1.0, 0.25, 0.75)}
+"""Where the crops of a variant lie, as fractions of the slack; all are among those of mc5."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One classifier: what differs from the baseline, which is `Variant()`.
+
+    Attributes:
+        C: inverse strength of the L2 penalty.
+        tol: largest component of the gradient at which the solver stops. At the notebook's 1e-4 that is well before the
+            optimum, and part of what the classifier is.
+        weights: "balanced" gives positives and negatives of a class the same total weight.
+        norm: of the features: standardise each, scale each clip to length 1 (l2), or none.
+        pool: over the crops of a clip: mean, max, or both one after the other.
+        crops: how many crops of a clip are used.
+    """
+
+    C: float = 2.0
+    tol: float = 1e-4
+    weights: Literal["none", "balanced"] = "none"
+    norm: Literal["standardise", "l2", "none"] = "standardise"
+    pool: Literal["mean", "max", "mean+max"] = "mean"
+    crops: Literal[1, 3, 5] = 5
+
+    @property
+    def name(self) -> str:
+        """What differs, e.g. ``C=0.1,norm=l2``; ``baseline`` when nothing does."""
+        own = [
+            f"{one.name}={getattr(self, one.name)}" for one in fields(self) if getattr(self, one.name) != one.default
+        ]
+        return ",".join(own).replace(".0,", ",").removesuffix(".0") or "baseline"
+
+
+STANDARD = "C=0.02 C=0.2 C=20 tol=1e-6 weights=balanced norm=l2,C=200 norm=none pool=max pool=mean+max crops=1 crops=3"
+"""What the setting ``all`` stands for."""
+
+
+def parse_variants(text: str) -> tuple[Variant, ...]:
+    """The variants a setting names: separated by spaces, each ``name=value,name=value``; ``all`` for `STANDARD`.
+
+    Raises:
+        UserError: a name or value that there is not.
+    """
+    variants: list[Variant] = []
+    for part in STANDARD.split() if text.strip() == "all" else text.split():
+        variant = Variant(**dict(_assignment(one) for one in part.split(",")))  # type: ignore[arg-type]
+        if variant != Variant() and variant not in variants:
+            variants.append(variant)
+    return tuple(variants)
+
+
+def _assignment(text: str) -> tuple[str, str | float | int]:
+    name, _, value = text.partition("=")
+    types = get_type_hints(Variant)
+    if name not in types:
+        raise UserError(f"FA_EXPERIMENTS: {text!r}; a variant is name=value,... with the names {', '.join(types)}.")
+    choices = get_args(types[name])
+    if not choices:
+        try:
+            if (number := float(value)) > 0:
+                return name, number
+        except ValueError:
+            pass
+        raise UserError(f"FA_EXPERIMENTS: {text!r}; {name} is a number above 0.")
+    for choice in choices:
+        if str(choice) == value:
+            return name, choice
+    raise UserError(f"FA_EXPERIMENTS: {text!r}; {name} is one of {', '.join(map(str, choices))}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a variant, or of the nested choice among all.
+
+    Attributes:
+        variant: None for the nested choice.
+        lwlrap: out of fold.
+        per_fold: LWLRAP of each fold.
+        against_baseline: the paired bootstrap of the difference to the baseline.
+        selected_in: the folds in which the nested choice took the variant; none for the nested choice itself.
+        chosen: the variant of each fold, for the nested choice.
+    """
+
+    variant: Variant | None
+    lwlrap: float
+    per_fold: tuple[float, ...]
+    against_baseline: PairedBootstrap
+    selected_in: tuple[int, ...] = ()
+    chosen: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The variant's, or `CHOSEN`."""
+        return CHOSEN if self.variant is None else self.variant.name
+
+
+CHOSEN = "chosen in each fold"
+
+
+def run_experiments(
+    variants: Sequence[Variant],
+    crops: Mapping[float, np.ndarray],
+    truth: np.ndarray,
+    fold_of: np.ndarray,
+    *,
+    baseline_logits: np.ndarray | None = None,
+    progress: ProgressCallback = no_progress,
+) -> list[Outcome]:
+    """Judge the baseline, the variants, and the nested choice among them all.
+
+    Args:
+        variants: besides the baseline.
+        crops: float32 (n, d), the embedding of the crop at each fraction of the slack: 0, 0.25, 0.5, 0.75 and 1.
+        truth: bool (n, C).
+        fold_of: int (n,), the fold of each clip.
+        baseline_logits: float (n, C), the baseline's out-of-fold logits where they are known; otherwise it is fitted here.
+        progress: told the number of fits done.
+
+    Raises:
+        BadInputError: an embedding is not finite.
+    """
+    if any(not np.isfinite(one).all() for one in crops.values()):
+        raise BadInputError("embeddings of crops are not finite; compute them again")
+    contenders = [Variant(), *variants]
+    folds = sorted(set(fold_of.tolist()))
+    left_outs = [*((fold,) for fold in folds), *combinations(folds, 2)]
+    total, done = len(contenders) * len(left_outs), 0
+    out_of_fold = np.empty((len(contenders), *truth.shape))
+    judged: list[dict[int, list[LwlrapSums]]] = [{fold: [] for fold in folds} for _ in contenders]
+    for same in _by_features(contenders):
+        features = pooled(crops, contenders[same[0]])
+        for left_out in left_outs:
+            held_out = np.isin(fold_of, left_out)
+            of = fold_of[held_out]
+            fitted = _fit_and_score(features, truth, ~held_out, held_out, [contenders[number] for number in same])
+            for number, logits in zip(same, fitted, strict=True):
+                if len(left_out) == 1:
+                    out_of_fold[number, held_out] = logits
+                    continue
+                for outer, judge in (left_out, left_out[::-1]):
+                    rows = of == judge
+                    judged[number][outer].append(lwlrap_sums(truth[held_out][rows], logits[rows]))
+            progress(done := done + len(same), total)
+    if baseline_logits is not None:
+        out_of_fold[0] = baseline_logits
+    inner = [{fold: sum(sums[1:], sums[0]) for fold, sums in one.items()} for one in judged]
+    best = {fold: max(range(len(contenders)), key=lambda one: inner[one][fold].overall) for fold in folds}
+    nested = np.empty(truth.shape)
+    for fold in folds:
+        nested[fold_of == fold] = out_of_fold[best[fold], fold_of == fold]
+
+    def outcome(
+        variant: Variant | None, logits: np.ndarray, selected_in: Iterable[int], chosen: Iterable[str]
+    ) -> Outcome:
+        return Outcome(
+            variant,
+            lwlrap_sums(truth, logits).overall,
+            tuple(lwlrap_sums(truth[fold_of == fold], logits[fold_of == fold]).overall for fold in folds),
+            paired_bootstrap(truth, logits, out_of_fold[0], RESAMPLES, SEED),
+            tuple(selected_in),
+            tuple(chosen),
+        )
+
+    found = [
+        outcome(variant, logits, (fold for fold in folds if best[fold] == number), ())
+        for number, (variant, logits) in enumerate(zip(contenders, out_of_fold, strict=True))
+    ]
+    return [*found, outcome(None, nested, (), (contenders[best[fold]].name for fold in folds))]
+
+
+def _by_features(contenders: Sequence[Variant]) -> list[list[int]]:
+    """The positions of the contenders, those together that are fitted on the same features."""
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for number, one in enumerate(contenders):
+        groups.setdefault((one.norm, one.pool, one.crops), []).append(number)
+    return list(groups.values())
+
+
+def pooled(crops: Mapping[float, np.ndarray], variant: Variant) -> np.ndarray:
+    """One row per clip, float32 (n, d) or, for mean+max, (n, 2 d)."""
+    stacked = np.stack([crops[fraction] for fraction in _CROPS[variant.crops]])
+    mean, largest = stacked.mean(axis=0, dtype=np.float64).astype(np.float32), stacked.max(axis=0)
+    return {"mean": mean, "max": largest, "mean+max": np.hstack([mean, largest])}[variant.pool]
+
+
+def _fit_and_score(
+    features: np.ndarray, truth: np.ndarray, training: np.ndarray, held_out: np.ndarray, variants: Sequence[Variant]
+) -> list[np.ndarray]:
+    """Logits of the held-out rows, float64, from each variant's one-vs-rest logistic regressions on the training rows.
+
+    The variants differ in C, tol and weights only.
+    """
+    X, unseen = normalised(features[training], features[held_out], variants[0].norm)
+    space = reduced(X)
+    Y = truth[training]
+    learnt = np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
+    objectives = [Objective(one.C, one.tol, one.weights == "balanced") for one in variants]
+    solutions = solve(space, Y[:, learnt], objectives, MAX_ITERATIONS)
+    found = []
+    not_learnt = np.setdiff1d(np.arange(truth.shape[1]), learnt)
+    for weights in solutions:
+        logits = np.zeros((len(unseen), truth.shape[1]))
+        logits[:, learnt] = unseen @ weights[:, :-1].T + weights[:, -1]
+        # never above what was learnt
+        logits[:, not_learnt] = logits.min(axis=1, initial=0.0, keepdims=True) - 1.0
+        found.append(logits)
+    return found

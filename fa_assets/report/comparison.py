@@ -1,0 +1,99 @@
+"""Pictures of one set of predictions against another."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fa_assets.metrics.bootstrap import CONFIDENCE, PairedBootstrap
+from fa_assets.metrics.comparison import Comparison
+from fa_assets.report.picture import (
+    BLUE,
+    FAINT,
+    ORANGE,
+    TEXT,
+    VERMILION,
+    Picture,
+    draw,
+    ends,
+    name_rows,
+    rows_height,
+    shorten,
+)
+
+
+def gain(found: PairedBootstrap) -> Picture:
+    """How the difference in LWLRAP is spread over the resamples, with its interval and zero."""
+
+    def paint(axis) -> None:  # type: ignore[no-untyped-def]
+        axis.hist(found.differences, bins=41, color=BLUE, alpha=0.7)
+        axis.axvspan(
+            found.low,
+            found.high,
+            color=FAINT,
+            label=f"{CONFIDENCE:.0%} interval {found.low:+z.4f} to {found.high:+z.4f}",
+        )
+        axis.axvline(found.difference, color=ORANGE, linewidth=1.6, label=f"difference {found.difference:+z.4f}")
+        axis.axvline(0, color=TEXT, linestyle="--", linewidth=1, label="no difference")
+        axis.set(xlabel="LWLRAP, MC5 minus centre crop", ylabel="resamples")
+        axis.set_title(f"Gain of MC5: {found.share_won:.1%} of {len(found.differences)} resamples won")
+        axis.margins(y=0.25)
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    return draw(
+        "Gain over the resamples",
+        f"Histogram of the resampled difference: {found.difference:+z.4f}, interval {found.low:+z.4f} to {found.high:+z.4f}.",
+        paint,
+        height=2.8,
+    )
+
+
+def by_fold(result: Comparison) -> Picture:
+    """Both sides fold by fold, and over all folds."""
+    names = [*(f"fold {fold}" for fold in result.folds), "all folds"]
+    ours, baseline = (
+        np.array([*one, total])
+        for one, total in ((result.per_fold.ours, result.ours), (result.per_fold.baseline, result.baseline))
+    )
+    return _dumbbells("MC5 against the centre crop, by fold", names, ours, baseline)
+
+
+def by_class(result: Comparison, classes: Sequence[str]) -> Picture:
+    """Both sides class by class, the largest loss at the top and the largest gain at the bottom."""
+    difference = result.per_class.difference
+    known = np.flatnonzero(~np.isnan(difference))
+    order = ends(known[np.argsort(difference[known], kind="stable")])
+    return _dumbbells(
+        "MC5 against the centre crop, by class",
+        [shorten(classes[one]) for one in order],
+        result.per_class.ours[order],
+        result.per_class.baseline[order],
+    )
+
+
+def _dumbbells(title: str, names: Sequence[str], ours: np.ndarray, baseline: np.ndarray) -> Picture:
+    rows = np.arange(len(names))
+    difference = ours - baseline
+
+    def paint(axis, difference_axis) -> None:  # type: ignore[no-untyped-def]
+        axis.hlines(rows, baseline, ours, color=TEXT, linewidth=1.2)
+        axis.plot(
+            baseline, rows, "o", color=ORANGE, markersize=7, fillstyle="none", markeredgewidth=1.8, label="centre crop"
+        )
+        axis.plot(ours, rows, "o", color=BLUE, markersize=4.5, label="MC5")
+        name_rows(axis, names)
+        axis.set(xlabel="LWLRAP")
+        axis.set_title(title)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / rows_height(len(rows))), ncols=2)
+        difference_axis.barh(rows, difference, color=np.where(difference < 0, VERMILION, BLUE), height=0.6)
+        difference_axis.axvline(0, color=TEXT, linewidth=0.8)
+        difference_axis.set(xlabel="MC5 minus centre")
+        name_rows(difference_axis, [""] * len(rows))
+
+    better = int((difference > 0).sum())
+    return draw(
+        title,
+        f"{title}: better in {better} of {len(names)} rows.",
+        paint,
+        height=rows_height(len(rows)) + 0.35,
+        columns=(2.2, 1),
+    )

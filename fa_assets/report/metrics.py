@@ -1,0 +1,83 @@
+"""Pictures of metrics: which classes are hard, which are taken for each other, and what the probabilities are worth."""
+
+import numpy as np
+
+from fa_assets.metrics.confusion import ConfusedPair
+from fa_assets.metrics.lwlrap import LwlrapSums
+from fa_assets.metrics.reliability import Reliability
+from fa_assets.report.picture import BLUE, ORANGE, PALE, TEXT, Picture, draw, ends, name_rows, rows_height, shorten
+
+
+def per_class(classes: tuple[str, ...], sums: LwlrapSums) -> Picture:
+    """LWLRAP of each class that has positives, the worst first, with the number of positives."""
+    lwlrap = sums.per_class
+    known = np.flatnonzero(sums.count > 0)
+    order = ends(known[np.argsort(lwlrap[known], kind="stable")])
+    rows = np.arange(len(order))
+
+    def paint(axis, counts_axis) -> None:  # type: ignore[no-untyped-def]
+        axis.barh(rows, lwlrap[order], color=BLUE, height=0.7)
+        axis.axvline(sums.overall, color=ORANGE, linewidth=1.2, label=f"all classes {sums.overall:.4f}")
+        name_rows(axis, [shorten(classes[one]) for one in order])
+        axis.set(xlabel="LWLRAP", title="LWLRAP per class, the worst first", xlim=(0, 1))
+        axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1)
+        counts_axis.barh(rows, sums.count[order], color=PALE, height=0.7)
+        for row, count in zip(rows, sums.count[order], strict=True):
+            counts_axis.annotate(str(count), (count, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
+        counts_axis.set(xlabel="positives")
+        name_rows(counts_axis, [""] * len(rows))
+        counts_axis.margins(x=0.18)
+
+    worst = f"{classes[order[0]]} {lwlrap[order[0]]:.3f}" if order else "none"
+    return draw(
+        "LWLRAP per class",
+        f"LWLRAP per class, sorted; the worst is {worst}, over all {sums.overall:.4f}.",
+        paint,
+        height=rows_height(len(rows)),
+        columns=(3, 1),
+    )
+
+
+def confused_pairs(pairs: list[ConfusedPair]) -> Picture | None:
+    """The pairs of classes that are confused most; None when no absent class ever outranks a present one."""
+    if not pairs:
+        return None
+    rows = np.arange(len(pairs))
+
+    def paint(axis) -> None:  # type: ignore[no-untyped-def]
+        axis.barh(rows, [pair.clips for pair in pairs], color=BLUE, height=0.7)
+        for row, pair in zip(rows, pairs, strict=True):
+            text = f"{pair.clips} of {pair.positives}"
+            axis.annotate(text, (pair.clips, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
+        name_rows(axis, [f"{shorten(pair.present, 24)} → {shorten(pair.taken_for, 24)}" for pair in pairs])
+        axis.set(
+            xlabel="clips of the first class (out of all its positives) that score the second, absent one higher",
+            title="Most confused classes",
+        )
+        axis.margins(x=0.1)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+
+    first = pairs[0]
+    alt = f"Most confused: {first.present} taken for {first.taken_for} in {first.clips} of {first.positives} clips."
+    return draw("Most confused classes", alt, paint, height=rows_height(len(rows)))
+
+
+def reliability_diagram(found: Reliability) -> Picture:
+    """Predicted against observed share, and how many labels stand behind each point."""
+
+    def paint(axis, counts_axis) -> None:  # type: ignore[no-untyped-def]
+        axis.plot([0, 1], [0, 1], "--", color=TEXT, linewidth=1, label="probabilities that mean what they say")
+        axis.plot(found.predicted, found.observed, "o-", color=BLUE, markersize=5, label="these")
+        axis.set(xlabel="mean probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axis.set_title(f"Reliability: expected calibration error {found.expected_calibration_error:.3f}")
+        axis.legend(loc="upper left")
+        counts_axis.barh(found.predicted, found.count, height=0.06, color=PALE)
+        counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="mean probability", ylim=(-0.02, 1.02))
+
+    return draw(
+        "Reliability of the probabilities",
+        f"Predicted probability against observed share; expected calibration error {found.expected_calibration_error:.3f}.",
+        paint,
+        height=3.4,
+        columns=(2.4, 1),
+    )

@@ -1,1 +1,0 @@
-"""Files: the stored values of the assets and the embedding store."""

@@ -1,0 +1,88 @@
+"""A matrix that lies on the disk for as long as somebody works with it, because it is too large for the memory.
+
+The file has no name: nothing else finds it, and its space is free again when it is closed or its process ends, however that
+ends. It is read into memory of one's own, not mapped, so that what a process holds is what it has asked for.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+
+from fa_assets.errors import BadInputError
+from fa_assets.store.trouble import StorageError
+
+
+@contextmanager
+def row_file(folder: Path, width: int, expected_rows: int = 0) -> Iterator["RowFile"]:
+    """A file for rows of `width` numbers, gone afterwards.
+
+    Args:
+        folder: on the disk that takes it; made where it is missing.
+        expected_rows: as many as will be appended; room for them is asked for before any is written.
+
+    Raises:
+        StorageError: there is no room.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    needed, free = 4 * width * expected_rows, shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"The embeddings need {needed / 1e9:,.1f} GB for a while in {folder}, where {free / 1e9:,.1f} GB are free: "
+            "make room, set FA_LOCAL to a folder on another disk, or raise FA_FIT_IN_MEMORY_GB if the memory is there."
+        )
+    with TemporaryFile(dir=folder, buffering=0) as file:
+        yield RowFile(file.fileno(), width)
+
+
+class RowFile:
+    """Float32 rows of one width, appended once and read in any order, by several threads at once.
+
+    Attributes:
+        width: numbers in a row.
+        rows: how many are there.
+    """
+
+    def __init__(self, descriptor: int, width: int) -> None:
+        self.width = width
+        self.rows = 0
+        self._descriptor = descriptor
+        self._row_bytes = 4 * width
+
+    def append(self, values: np.ndarray) -> None:
+        """Write rows, float32 (n, width), after those that are there.
+
+        Raises:
+            BadInputError: some are not finite (they are named by their numbers in the file).
+        """
+        if values.dtype != np.float32 or values.ndim != 2 or values.shape[1] != self.width:
+            raise ValueError(f"rows must be float32 (n, {self.width}), not {values.dtype} {values.shape}")
+        if (bad := np.flatnonzero(~np.isfinite(values).all(axis=1))).size:
+            raise BadInputError(
+                f"embeddings are not finite in {bad.size} of {len(values)} rows; compute these rows' embeddings again",
+                [f"row {self.rows + row}" for row in bad],
+            )
+        left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        place = self.rows * self._row_bytes
+        while left:
+            written = os.pwrite(self._descriptor, left, place)
+            left, place = left[written:], place + written
+        self.rows += len(values)
+
+    def read(self, rows: slice) -> np.ndarray:
+        """The rows from `rows.start` to `rows.stop`, float32 (n, width), in memory of their own."""
+        if not 0 <= rows.start <= rows.stop <= self.rows:
+            raise IndexError(f"rows {rows.start} to {rows.stop} of {self.rows}")
+        values = np.empty((rows.stop - rows.start, self.width), np.float32)
+        left = values.reshape(-1).view(np.uint8).data
+        place = rows.start * self._row_bytes
+        while left:
+            got = os.preadv(self._descriptor, [left], place)
+            if not got:
+                raise OSError(f"the scratch file ends at byte {place}")
+            left, place = left[got:], place + got
+        return values

@@ -1,0 +1,138 @@
+"""Storage that cannot be written to or reached, in words for the person who can mend it.
+
+A full disk shows up as many errors: `OSError` from Python and Arrow, SQLite's from Dagster's own tables. Here they become
+one `UserError`; nothing is lost by them, since every file is whole or not there (`storage.atomic`).
+"""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from fa_assets.errors import UserError
+from fa_assets.store.roots import StoragePath
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_SQLITE_FULL = "database or disk is full"
+_SQLITE_READ_ONLY = ("readonly database", "unable to open database file", "disk I/O error")
+_REMOTE_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec", "s3fs", "gcsfs", "adlfs"})
+_LITTLE = 1_000_000
+"""Bytes free on a disk that SQLite calls an I/O error rather than full."""
+
+
+class StorageError(UserError):
+    """The storage is full, cannot be written to, or cannot be reached."""
+
+
+def remote_trouble(error: BaseException, root: StoragePath) -> StorageError | None:
+    """What an error, or one behind it, says about the object store `root`; None where it says nothing of the kind, and
+    where the root is a local folder."""
+    if isinstance(root, Path):
+        return None
+    for one in _chain(error):
+        if type(one).__module__.partition(".")[0] in _REMOTE_LIBRARIES or _is_raised_in(one, _REMOTE_LIBRARIES):
+            return StorageError(
+                f"The object store {root} cannot be used ({type(one).__name__}: {one}): look at the bucket, the endpoint and "
+                "the credentials in the environment. What was finished is kept."
+            )
+    return None
+
+
+def storage_trouble(error: BaseException, root: Path) -> StorageError | None:
+    """What an error, or one behind it, says about the storage folder `root`; None where it says nothing of the kind."""
+    for one in _chain(error):
+        number = one.errno if isinstance(one, OSError) else None
+        if number in _READ_ONLY and not _is_under(one, root):
+            continue  # of the dataset's files, say
+        text = str(one) if "sqlite3" in type(one).__module__ else ""
+        if number in _FULL or _SQLITE_FULL in text or ("disk I/O error" in text and (_free_bytes(root) or 0) < _LITTLE):
+            return StorageError(
+                f"There is no room in the storage folder {root} ({_reason(one)}; {_free(root)}). What was finished is kept: "
+                "make room, or set FA_STORAGE to another folder, and the same command goes on from there."
+            )
+        if number in _READ_ONLY or any(said in text for said in _SQLITE_READ_ONLY):
+            return StorageError(
+                f"The storage folder {root} cannot be written to ({_reason(one)}): make it writable, or set FA_STORAGE to "
+                "one that is."
+            )
+    return None
+
+
+def require_writable(root: Path) -> None:
+    """Make the folder `root` where it is missing, and write to it once, before any work is done for it.
+
+    Raises:
+        StorageError: it is full, or cannot be written to.
+        OSError: it is no folder, and none can be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=root, buffering=0) as trial:
+            trial.write(bytes(4096))
+    except OSError as error:
+        trouble = storage_trouble(error, root)
+        if trouble is None:
+            raise
+        raise trouble from error
+
+
+def require_reachable(root: StoragePath) -> None:
+    """Write to an object store once, before any work is done for it; of a local folder nothing is asked.
+
+    Raises:
+        StorageError: it cannot be reached, or may not be written to.
+    """
+    if isinstance(root, Path):
+        return
+    try:
+        trial = root / f".trial-{uuid.uuid4().hex}"
+        trial.write_bytes(b"")
+        trial.unlink()
+    except Exception as error:  # each protocol has errors of its own
+        raise remote_trouble(error, root) or error from error
+
+
+def _is_raised_in(error: BaseException, libraries: Collection[str]) -> bool:
+    """Whether an error went through one of these libraries."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in libraries:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_under(error: BaseException, root: Path) -> bool:
+    name = getattr(error, "filename", None)
+    return name is None or Path(os.fsdecode(name)).is_relative_to(root)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+    return str(error)
+
+
+def _free(root: Path) -> str:
+    free = _free_bytes(root)
+    return "its free space is unknown" if free is None else f"{free / 1e6:,.1f} MB are free"
+
+
+def _free_bytes(root: Path) -> int | None:
+    try:
+        return shutil.disk_usage(root).free
+    except OSError:
+        return None

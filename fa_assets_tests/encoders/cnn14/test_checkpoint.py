@@ -1,0 +1,203 @@
+"""A checkpoint is a whole CNN14 and nothing else, and reading one runs nothing."""
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fa_assets.encoders.cnn14.checkpoint import (
+    PUBLISHED,
+    CheckpointError,
+    PublishedCheckpoint,
+    load_state_dict,
+    resolve_checkpoint,
+)
+from fa_assets.store.download import DownloadError
+from fa_assets_tests.local_server import Answer
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+def test_published_file():
+    assert PUBLISHED.url.endswith("/3987831/files/Cnn14_mAP%3D0.431.pth")
+    assert (PUBLISHED.size_bytes, PUBLISHED.sha1) == (327_428_481, "5f73e32676afd7a763ddec6693d975be16859f90")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_both_file_formats_of_torch_are_read(tmp_path, small_state, zipped):
+    path = tmp_path / "weights.pth"
+    sampler = {"indexes": np.arange(5), "pointer": 3}
+    torch.save({"model": small_state, "sampler": sampler}, path, _use_new_zipfile_serialization=zipped)
+    loaded = load_state_dict(path)
+    assert list(loaded) == list(small_state)
+    name = "spectrogram_extractor.stft.conv_real.weight"
+    assert torch.equal(loaded[name], small_state[name])
+
+
+def without(state, name):
+    return {key: value for key, value in state.items() if key != name}
+
+
+def cnn10(state):
+    kept = {key: value for key, value in state.items() if not key.startswith(("conv_block5", "conv_block6"))}
+    return {**kept, "conv_block1.conv2.weight": torch.zeros(64, 64, 5, 5), "fc1.weight": torch.zeros(512, 512)}
+
+
+def put(name, value):
+    def change(state):
+        tensor = state[name].clone()
+        tensor.view(-1)[0] = value
+        return {**state, name: tensor}
+
+    return change
+
+
+def wide_mel(state):
+    return {**state, "logmel_extractor.melW": torch.ones(513, 64)}
+
+
+def other_window(state):
+    name = "spectrogram_extractor.stft.conv_real.weight"
+    return {**state, name: state[name] * 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: without(state, "fc1.bias"), r"1 missing \(fc1\.bias\)"),
+        (lambda state: {**state, "extra": torch.zeros(1)}, r"1 unexpected \(extra\)"),
+        (lambda state: {**state, "fc1.bias": "text"}, r"fc1\.bias \('not a tensor',\) instead of \(2048,\)"),
+        (
+            lambda state: {**state, "fc_audioset.bias": torch.zeros(50)},
+            r"fc_audioset\.bias \(50,\) instead of \(527,\)",
+        ),
+        (cnn10, r"24 missing \(.*\.\.\. and 20 more\).*2 of another shape"),
+        (put("fc1.bias", float("nan")), r"1 not finite \(fc1\.bias\)"),
+        (put("fc1.weight", float("inf")), r"1 not finite \(fc1\.weight\)"),
+        (put("bn0.running_var", -1.0), r"1 negative \(bn0\.running_var\)"),
+        (wide_mel, "span 0 to 16000 Hz"),
+        (other_window, "Hann"),
+    ],
+)
+def test_other_networks_are_refused(tmp_path, small_state, change, message):
+    path = tmp_path / "weights.pth"
+    torch.save({"model": change(small_state)}, path)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_state_dict(path)
+    assert str(path) in str(caught.value) and "--checkpoint" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>404</html>", b"PK\x03\x04 and no more", pickle.dumps({"model": {}}, protocol=2), bytes(10_000)],
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"weights\.pth: not a"):
+        load_state_dict(path)
+
+
+@pytest.mark.parametrize("content", [{}, [1, 2], {"model": [1]}, torch.zeros(3), {"state_dict": {}}])
+def test_other_contents_are_refused(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="not in the published format"):
+        load_state_dict(path)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.999])
+def test_truncated_file_is_refused(tmp_path, small_checkpoint, keep):
+    whole = small_checkpoint.read_bytes()
+    path = tmp_path / "cut.pth"
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        load_state_dict(path)
+
+
+class Hostile:
+    """Unpickling it makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.promise("Nothing in a weights file is executed.", "download")
+@pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle"])
+def test_hostile_pickle_does_not_run(tmp_path, small_state, form):
+    marker, path = tmp_path / "it-ran", tmp_path / "weights.pth"
+    content = {"model": small_state, "fa_assets": Hostile(marker)}
+    if form == "bare pickle":
+        path.write_bytes(pickle.dumps({"model": Hostile(marker)}, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        load_state_dict(path)
+    assert not marker.exists()
+    pickle.loads(pickle.dumps(Hostile(marker)))  # read carelessly, it does run
+    assert marker.exists()
+
+
+def test_path_is_used_where_it_lies(tmp_path, small_checkpoint):
+    found = resolve_checkpoint(str(small_checkpoint), tmp_path / "kept")
+    assert found.path == small_checkpoint and found.origin == str(small_checkpoint)
+    assert (found.size_bytes, found.sha1) == (small_checkpoint.stat().st_size, digest(small_checkpoint))
+    assert found.trained
+    assert not (tmp_path / "kept").exists()
+
+
+def test_published_is_fetched_once_and_checked_each_time(serve, tmp_path, small_checkpoint):
+    body = small_checkpoint.read_bytes()
+    server = serve(Answer(body=body))
+    published = PublishedCheckpoint(server.url, "Cnn14.pth", len(body), digest(small_checkpoint))
+    found = resolve_checkpoint("published", tmp_path, published=published)
+    assert (found.path, found.origin, found.sha1) == (tmp_path / "Cnn14.pth", server.url, published.sha1)
+    assert found.trained
+    assert resolve_checkpoint("published", tmp_path, published=published) == found
+    assert len(server.requests) == 1
+    found.path.write_bytes(b"!" + body[1:])
+    assert resolve_checkpoint("published", tmp_path, published=published) == found
+    assert len(server.requests) == 2 and found.path.read_bytes() == body
+
+
+@pytest.mark.promise("Secrets in the URL of weights are not recorded.", "input")
+def test_url_is_fetched_once_and_its_secrets_are_not_recorded(serve, tmp_path, small_checkpoint):
+    server = serve(Answer(body=small_checkpoint.read_bytes()))
+    url = server.url.replace("http://", "http://me:secret@") + "?token=secret"
+    found = resolve_checkpoint(url, tmp_path / "kept")
+    assert found.origin == server.url and found.sha1 == digest(small_checkpoint)
+    assert found.path.parent == tmp_path / "kept" and "secret" not in found.path.name
+    assert resolve_checkpoint(url, tmp_path / "kept") == found and len(server.requests) == 1
+
+
+def test_url_that_serves_something_else_leaves_no_file(serve, tmp_path):
+    server = serve(Answer(body=b"<html>please log in</html>"))
+    with pytest.raises(CheckpointError, match="serves cannot be used"):
+        resolve_checkpoint(server.url, tmp_path)
+    assert not list(tmp_path.glob("*.pth"))
+    with pytest.raises(DownloadError, match="404"):
+        resolve_checkpoint(serve(Answer(status=404)).url, tmp_path)
+
+
+@pytest.mark.parametrize("source", ["nowhere.pth", "s3://me:secret@bucket/x.pth", ".", ""])
+def test_unusable_sources(tmp_path, source):
+    with pytest.raises(CheckpointError, match="--checkpoint") as caught:
+        resolve_checkpoint(source, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_demo_is_known_to_be_untrained_wherever_it_lies(full_checkpoint, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "demo-cnn14.pth").symlink_to(full_checkpoint)
+    made = resolve_checkpoint("demo", tmp_path / "kept")
+    by_path = resolve_checkpoint(str(full_checkpoint), tmp_path)
+    assert made.sha1 == by_path.sha1 and not made.trained and not by_path.trained

@@ -1,0 +1,276 @@
+"""Every check: it passes on a good run, fails on a damaged one, and its message says what to do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+
+from fa_assets.graph.build import build_definitions
+from fa_assets.graph.by_fold import verdict_by_fold
+from fa_assets.graph.checks_embeddings import EMBEDDING_SIZE, embedding_problems
+from fa_assets.graph.checks_evaluation import classifier_problems
+from fa_assets.graph.recorder import Recorder
+from fa_assets.settings import Settings
+from fa_assets.store.embedding_store import embedding_column, embedding_matrix
+from fa_assets.store.ledger import Ledger
+from fa_assets.store.values import ValueStore
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+
+Evaluate: TypeAlias = Callable[[Settings, str], dg.AssetCheckResult]
+
+FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound", "mc5_classifiers_fitted", "center_classifiers_fitted"}
+
+
+SIMILARITY = 0.9999
+"""Untrained weights find these few sounds all alike."""
+
+
+@pytest.fixture
+def settings(finished: FinishedRun, tmp_path: Path) -> Settings:
+    return finished.copy(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(Settings(duplicate_similarity=SIMILARITY))
+
+
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> AssetGraph:
+    with dg.DagsterInstance.ephemeral():
+        return definitions.resolve_asset_graph()
+
+
+@pytest.fixture(scope="module")
+def evaluate(definitions: dg.Definitions) -> Evaluate:
+    """``evaluate(settings, name)``: what a check that needs no more than the storage says of it."""
+    by_name = {key.name: check for check in definitions.asset_checks or () for key in check.check_keys}
+
+    def call(settings: Settings, name: str) -> dg.AssetCheckResult:
+        result = by_name[name](recorder=Recorder.of(settings))
+        assert isinstance(result, dg.AssetCheckResult)
+        return result
+
+    return call
+
+
+def rewrite(settings: Settings, asset: str, change: Callable[[pa.Table], pa.Table], fold: str | None = None) -> None:
+    values = ValueStore(settings.storage_root)
+    value = values.read(asset, fold)
+    values.write(change(value.table), value.header)
+
+
+def with_column(name: str, change: Callable[[list[Any]], list[Any]]) -> Callable[[pa.Table], pa.Table]:
+    def apply(table: pa.Table) -> pa.Table:
+        position = table.column_names.index(name)
+        field = table.schema.field(name)
+        return table.set_column(position, field, pa.array(change(table[name].to_pylist()), field.type))
+
+    return apply
+
+
+def first(values: list[Any], new: Any) -> list[Any]:
+    return [new, *values[1:]]
+
+
+def damage_levels(settings: Settings) -> None:
+    rewrite(settings, "curated_clips", with_column("peak", lambda values: first(values, 0.0)))
+    rewrite(settings, "curated_clips", with_column("clipped_share", lambda values: [*values[:-1], 0.5]))
+
+
+def damage_groups(settings: Settings) -> None:
+    rewrite(settings, "curated_clips", with_column("group", lambda values: ["one site"] * len(values)))
+
+
+def damage_bytes(settings: Settings) -> None:
+    rewrite(settings, "folds", with_column("sha256", lambda values: ["same"] * 3 + values[3:]))
+
+
+def damage_folds(settings: Settings) -> None:
+    rewrite(settings, "folds", with_column("fold", lambda values: [0 if fold == 4 else fold for fold in values]))
+
+
+def damage_labels(settings: Settings) -> None:
+    rewrite(settings, "curated_clips", with_column("labels", lambda values: first([["Noise"]] * len(values), ["Tone"])))
+
+
+def damage_left_out(settings: Settings) -> None:
+    values = ValueStore(settings.storage_root)
+    value = values.read("curated_clips")
+    values.write(
+        value.table, replace(value.header, details={**value.header.details, "left_out": [["x.wav", "empty file"]]})
+    )
+
+
+def damage_comparison(settings: Settings) -> None:
+    rewrite(settings, "comparison", with_column("difference", lambda values: first(values, -0.01)))
+
+
+def damage_metrics(settings: Settings) -> None:
+    rewrite(settings, "mc5_metrics", with_column("precision_sum", lambda values: [0.1 * value for value in values]))
+
+
+def damage_predictions(settings: Settings) -> None:
+    rewrite(settings, "mc5_oof_predictions", lambda table: table.slice(4), fold="1")
+
+
+def damage_ledger(settings: Settings) -> None:
+    """An earlier materialization of the metrics that was better."""
+    ledger = Ledger(settings.storage_root / "ledger")
+    now = next(ledger.newest_of("mc5_metrics"))
+    better = tuple(replace(row, precision_sum=float(row.count)) for row in now.metrics)
+    ledger.append(replace(now, id="20200101T000000000000Z-0", data_version="before", metrics=better))
+
+
+def damage_similarity(settings: Settings) -> None:
+    values = ValueStore(settings.storage_root)
+    twin = embedding_matrix(values.read("mc5_embeddings", "0").table["embedding"])[:1]
+
+    def plant(table: pa.Table) -> pa.Table:
+        vectors = np.concatenate([twin, embedding_matrix(table["embedding"])[1:]])
+        return table.set_column(1, table.schema.field("embedding"), embedding_column(vectors))
+
+    rewrite(settings, "mc5_embeddings", plant, fold="3")
+
+
+def damage_checkpoint(settings: Settings) -> None:
+    ours = settings.storage_root / "weights.pth"
+    ours.write_bytes(b"not these")
+    rewrite(settings, "cnn14_checkpoint", with_column("path", lambda values: [str(ours)]))
+
+
+DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
+    "checkpoint_intact": (damage_checkpoint, "Materialize cnn14_checkpoint again", True),
+    "every_clip_used": (damage_left_out, "mend them", False),
+    "sound_levels": (damage_levels, "2 clips are silent or clipped: listen", False),
+    "no_duplicates_across_folds": (damage_bytes, "Take one of each out", False),
+    "classes_in_folds": (damage_labels, "add clips of them", False),
+    "positives_in_every_fold": (damage_labels, "Add clips of them", False),
+    "folds_complete": (damage_folds, "fold 4 is empty. Materialize", True),
+    "folds_balanced": (damage_folds, "FA_FOLDS=fresh", False),
+    "groups_whole": (damage_groups, "1 groups lie in several folds", False),
+    "mc5_predictions_complete": (damage_predictions, "materialize mc5_oof_predictions again", True),
+    "mc5_above_chance": (damage_metrics, "look at the labels and the weights", False),
+    "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
+    "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
+    "mc5_not_worse_than_center": (damage_comparison, "use center", False),
+}
+"""What makes a check fail, what it then says, and whether it blocks."""
+
+
+def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(
+    settings: Settings, definitions: dg.Definitions, graph: AssetGraph
+) -> None:
+    keys = {key for key in graph.asset_check_keys if key.name in DAMAGE}
+    assert {key.name for key in keys} == set(DAMAGE)
+    job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks(*keys))
+    whole = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+
+    def failed() -> dict[str, dg.AssetCheckSeverity]:
+        # The instance is opened first: Dagster looks for the definitions' state in the one that was opened last.
+        with environment_of(settings), dg.DagsterInstance.ephemeral() as instance:
+            result = whole.resolve_job_def("checks_alone").execute_in_process(
+                instance=instance, raise_on_error=False, resources={"recorder": Recorder.of(settings)}
+            )
+            told = result.get_asset_check_evaluations()
+            assert {one.check_name for one in told} == set(DAMAGE)
+            return {one.check_name: one.severity for one in told if not one.passed}
+
+    assert failed() == {}
+    damage_predictions(settings)
+    damage_left_out(settings)
+    assert failed() == {
+        "mc5_predictions_complete": dg.AssetCheckSeverity.ERROR,
+        "every_clip_used": dg.AssetCheckSeverity.WARN,
+    }
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_it_passes_on_good_values_and_fails_on_damaged_ones(
+    name: str, finished: FinishedRun, settings: Settings, graph: AssetGraph, evaluate: Evaluate
+) -> None:
+    damage, message, blocking = DAMAGE[name]
+    good = evaluate(finished.settings, name)
+    assert good.passed, good.description
+    damage(settings)
+    bad = evaluate(settings, name)
+    assert not bad.passed
+    assert message in str(bad.description)
+    assert (bad.severity is dg.AssetCheckSeverity.ERROR) == blocking
+    key = next(key for key in graph.asset_check_keys if key.name == name)
+    assert graph.get(key).blocking == blocking
+
+
+def test_weights_that_were_not_trained_are_told(settings: Settings, evaluate: Evaluate) -> None:
+    assert not evaluate(settings, "weights_trained").passed
+    rewrite(settings, "cnn14_checkpoint", with_column("trained", lambda values: [True]))
+    assert evaluate(settings, "weights_trained").passed
+
+
+FNAMES = [f"{row}.wav" for row in range(6)]
+SOUND = np.random.default_rng(0).uniform(0, 1, (6, EMBEDDING_SIZE)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.full_like(SOUND, np.nan), "NaN or infinite: 0.wav"),
+        (np.repeat(SOUND[:1], 6, axis=0), "every clip has the same embedding"),
+        (SOUND[:, :100], "100 columns, 2048 expected"),
+        (SOUND * 1e6, "norms of"),
+        (SOUND * 1e-9, "norms of"),
+    ],
+)
+def test_embeddings_that_are_not_sound_are_told(vectors: np.ndarray, message: str) -> None:
+    assert embedding_problems(FNAMES, SOUND, FNAMES) == []
+    assert any(message in problem for problem in embedding_problems(FNAMES, vectors, FNAMES))
+
+
+def test_embeddings_in_another_order_are_told() -> None:
+    assert "not the fold's clips in their order" in embedding_problems(FNAMES[::-1], SOUND, FNAMES)[0]
+
+
+def test_embeddings_of_a_run_are_sound(finished: FinishedRun) -> None:
+    values = ValueStore(finished.settings.storage_root)
+    for scheme in ("mc5", "center"):
+        table = values.read(f"{scheme}_embeddings", "0").table
+        fnames = table["fname"].to_pylist()
+        assert embedding_problems(fnames, embedding_matrix(table["embedding"]), fnames) == []
+
+
+def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: FinishedRun) -> None:
+    good = ValueStore(finished.settings.storage_root).read("mc5_oof_predictions", "0").header.details["classifiers"]
+    assert classifier_problems(good) == []
+    bad = [{**good[0], "converged": False}, {**good[1], "trained": False}, *good[2:]]
+    first_problem, second_problem = classifier_problems(bad)
+    assert "did not converge" in first_problem
+    assert "nothing to learn from" in second_problem
+
+
+def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do() -> None:
+    bad = verdict_by_fold({"0": [], "3": ["all alike"]}, good="sound", advice="Look at the weights.")
+    assert (bad.passed, bad.description) == (False, "Look at the weights. fold 3: all alike")
+    good = verdict_by_fold({"0": [], "3": []}, good="sound", advice="Look at the weights.")
+    assert (good.passed, good.description) == (True, "sound")
+
+
+def test_metrics_of_other_labels_are_not_compared(settings: Settings, evaluate: Evaluate) -> None:
+    ledger = Ledger(settings.storage_root / "ledger")
+    now = next(ledger.newest_of("mc5_metrics"))
+    doubled = tuple(replace(row, count=2 * row.count, precision_sum=2.0 * row.count) for row in now.metrics)
+    ledger.append(replace(now, id="20200101T000000000000Z-0", data_version="before", metrics=doubled))
+    told = evaluate(settings, "mc5_not_worse")
+    assert told.passed
+    assert "Not compared" in str(told.description)
+
+
+def test_every_check_says_what_it_is(graph: AssetGraph) -> None:
+    for key in graph.asset_check_keys:
+        assert graph.get(key).description, key
+        assert (graph.get(key).partitions_def is not None) == (key.name in FOLDED), key

@@ -1,0 +1,206 @@
+"""What a run records: everything, exactly what was read, and in the ledger before Dagster is told."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from fa_assets.catalog.environment import LIBRARIES
+from fa_assets.graph.recorder import Recorder
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
+from fa_assets.store.recipe import Recipe
+from fa_assets.store.values import TableStream, ValueHeader, ValueStore
+from fa_assets_tests.catalog.made_up import dump
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.processes import run_at_once
+
+TABLE = pa.table({"x": [1, 2]})
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def put(values: ValueStore, data_version: str, materialization_id: str) -> None:
+    """Store a value of the asset `upstream`."""
+    header = ValueHeader("upstream", None, data_version, "1", "run", (), materialization_id=materialization_id)
+    values.write(TABLE, header)
+
+
+def materialize(asset: dg.AssetsDefinition, root: Path, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    resources = {"recorder": Recorder(storage=str(root))}
+    return dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
+
+
+def test_the_ledger_has_what_was_read_and_not_what_is_latest(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    values = ValueStore(tmp_path)
+    put(values, "v1", "first")
+
+    @dg.asset
+    def downstream(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1", {"seed": 42})) as work:
+            work.read("upstream")
+            work.note_input("folder", "f1")
+            put(values, "v2", "second")  # as a run beside this one would
+            with work.phase("think"):
+                work.write(TABLE, data_version=work.version_from_inputs(), environment={"device": "cpu"})
+        return work.result()
+
+    before = datetime.now(UTC)
+    result = materialize(downstream, tmp_path, instance)
+    assert result.success
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert entry.inputs == (InputVersion("folder", None, "f1"), InputVersion("upstream", None, "v1", "first"))
+    header = values.header("downstream")
+    assert header is not None
+    assert (header.materialization_id, header.inputs) == (entry.id, entry.inputs)
+    assert (entry.asset, entry.partition, entry.run_id) == ("downstream", None, result.run_id)
+    assert before <= entry.started_at <= entry.finished_at <= datetime.now(UTC)
+    assert (entry.code_version, entry.settings) == ("1 seed=42", {"seed": 42})
+    assert entry.environment["device"] == "cpu"
+    assert set(LIBRARIES) <= set(entry.environment)
+    assert {"read", "write"} <= set(entry.timings)
+    (file,) = entry.files
+    digest = digest_file(tmp_path / file.path)
+    assert (file.size_bytes, file.sha256) == (digest.size_bytes, digest.sha256)
+
+
+def test_a_stream_is_made_while_it_is_written_and_each_is_timed_by_itself(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    put(ValueStore(tmp_path), "v1", "first")
+
+    @dg.asset
+    def streamed(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work, work.scan("upstream") as scan:
+
+            def parts() -> Iterator[pa.Table]:
+                for part in scan.parts:
+                    with work.phase("think"):
+                        time.sleep(0.1)
+                    yield part
+
+            work.write(TableStream(TABLE.schema, scan.num_rows, parts()), data_version="v1")
+        return work.result()
+
+    assert materialize(streamed, tmp_path, instance).success
+    assert ValueStore(tmp_path).read("streamed").table.equals(TABLE)
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert entry.metadata["rows"] == len(TABLE)
+    assert entry.inputs == (InputVersion("upstream", None, "v1", "first"),)
+    assert entry.timings["think"] >= 0.1
+    assert sum(entry.timings.values()) <= (entry.finished_at - entry.started_at).total_seconds()
+
+
+def test_the_ledger_is_written_before_dagster_is_told(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError("Dagster is gone")
+
+    @dg.asset
+    def written(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work:
+            monkeypatch.setattr(type(context), "add_asset_metadata", fail)
+            work.write(TABLE, data_version="v1")
+        return work.result()
+
+    assert not materialize(written, tmp_path, instance).success
+    assert instance.get_latest_materialization_event(dg.AssetKey("written")) is None
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert (entry.asset, entry.data_version) == ("written", "v1")
+    assert len(Recorder(storage=str(tmp_path)).catalog.query("from materializations")) == 1
+
+
+def test_without_a_ledger_entry_dagster_is_not_told(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def written(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work:
+            work.write(TABLE, data_version="v1")
+        return work.result()
+
+    (tmp_path / "ledger").write_text("a file where the folder should be")
+    assert not materialize(written, tmp_path, instance).success
+    assert instance.get_latest_materialization_event(dg.AssetKey("written")) is None
+
+
+def materialize_in_a_process_of_its_own(root: Path, number: int) -> None:
+    @dg.asset
+    def everyones(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1", {"number": number})) as work:
+            work.write(TABLE, data_version=f"v{number}")
+        return work.result()
+
+    @dg.asset(name=f"own_{number}", deps=[everyones])
+    def own(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+        with recorder.materialization(context, Recipe("1")) as work:
+            work.read("everyones")
+            work.write(TABLE, data_version=work.version_from_inputs())
+        return work.result()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [everyones, own], instance=instance, resources={"recorder": Recorder(storage=str(root))}
+        )
+    assert result.success
+
+
+PROCESSES = 5
+
+
+@pytest.mark.slow
+def test_processes_that_materialize_at_once_lose_no_row(tmp_path: Path) -> None:
+    run_at_once(*((materialize_in_a_process_of_its_own, tmp_path, number) for number in range(PROCESSES)))
+    catalog = Recorder(storage=str(tmp_path)).catalog
+    catalog.sync()
+    before = dump(catalog)
+    made = {(asset, version) for _, asset, _, _, _, _, _, _, version, _ in before["materializations"]}
+    assert {asset for asset, _ in made} == {"everyones", *(f"own_{k}" for k in range(PROCESSES))}
+    assert {version for asset, version in made if asset == "everyones"} == {f"v{k}" for k in range(PROCESSES)}
+    assert len(before["materializations"]) == len(before["files"]) == 2 * PROCESSES
+    # Each read one of them whole, and says which.
+    sources = {id: version for id, asset, _, _, _, _, _, _, version, _ in before["materializations"]}
+    assert [sources[source] for _, _, _, version, source in before["inputs"] if source] == [
+        version for _, _, _, version, _ in before["inputs"]
+    ]
+    assert len(before["inputs"]) == PROCESSES
+    catalog.rebuild()
+    assert dump(catalog) == before
+
+
+def test_a_whole_run_is_in_the_ledger_one_entry_for_each_materialization(finished: FinishedRun) -> None:
+    root = finished.settings.storage_root
+    entries = list(Ledger(root / "ledger").entries())
+    recorded = {(one.asset, one.partition): one for one in entries}
+    assert len(recorded) == len(entries)
+    told: dict[tuple[str, str | None], str] = {}
+    with environment_of(finished.settings), dg.DagsterInstance.get() as instance:
+        for log in instance.all_logs(entries[0].run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+            event = log.asset_materialization
+            assert event is not None
+            part = event.asset_key.to_user_string(), event.partition
+            told[part] = (event.tags or {})["dagster/data_version"]
+            assert recorded[part].finished_at.timestamp() <= log.timestamp
+    assert {part: one.data_version for part, one in recorded.items()} == told
+    for entry in entries:
+        check_whole(entry, recorded, root)
+
+
+def check_whole(entry: LedgerEntry, recorded: dict[tuple[str, str | None], LedgerEntry], root: Path) -> None:
+    """Every part of a real entry says something true."""
+    assert entry.environment["torch"] and entry.timings and entry.files and entry.metadata
+    for file in entry.files:
+        assert digest_file(root / file.path).sha256 == file.sha256
+    for read in entry.inputs:
+        if read.asset in ("curated_recordings", "test_recordings"):  # from outside
+            assert read.source_id is None
+        else:
+            source = recorded[(read.asset, read.partition)]
+            assert (read.source_id, read.data_version) == (source.id, source.data_version)

@@ -1,0 +1,88 @@
+"""The check wakes for FSDKaggle2019 and the published weights alone, and then compares."""
+
+import csv
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
+from fa_assets.graph import tables
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.reproduction import reproduction_checks
+from fa_assets.metrics.reproduction import RECORDED_OVERALL, RECORDED_PER_FOLD, clips_digest, is_recorded_case
+from fa_assets.store.values import ValueHeader, ValueStore
+from fa_assets_tests.finished_run import FinishedRun
+
+POSITIVES = 1000
+"""In each fold of the made-up metrics; the overall figure is then the mean of the folds'."""
+
+
+def read_clips(path: Path) -> tuple[list[str], list[list[str]]]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row["fname"] for row in rows], [row["labels"].split(",") for row in rows]
+
+
+@pytest.mark.parametrize("name", ["train_curated.csv", "train_curated_post_competition.csv"])
+def test_the_curated_clips_are_known_in_any_order_and_nothing_else_is(shared_data: Path, name: str) -> None:
+    fnames, labels = read_clips(shared_data / "fsdkaggle2019_meta" / name)
+    assert is_recorded_case(fnames, labels, PUBLISHED.sha1)
+    assert not is_recorded_case(fnames, labels, "0" * 40)
+    assert not is_recorded_case(fnames[1:], labels[1:], PUBLISHED.sha1)
+    assert clips_digest(fnames, [["Bark"], *labels[1:]]) != clips_digest(fnames, [["Meow"], *labels[1:]])
+
+
+def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) -> Recorder:
+    """A storage folder with nothing but what the check reads."""
+    fnames, labels = read_clips(clips_csv)
+    n = len(fnames)
+    contents = {
+        "curated_clips": pa.table(
+            [fnames, labels, [44_100] * n, [1] * n, [1] * n, [1.0] * n, [""] * n, [""] * n, *([[0.5] * n] * 3)],
+            schema=tables.CLIPS,
+        ),
+        "cnn14_checkpoint": pa.table([["x"], [1], [sha1], ["x"], [True]], schema=tables.CHECKPOINT),
+        "mc5_metrics": pa.table(
+            [range(5), ["all"] * 5, [POSITIVES * one for one in per_fold], [POSITIVES] * 5, per_fold],
+            schema=tables.METRICS,
+        ),
+    }
+    for asset, table in contents.items():
+        ValueStore(root).write(table, ValueHeader(asset, None, "v", "1", "run", ()))
+    return Recorder(storage=str(root))
+
+
+def evaluate(recorder: Recorder) -> dg.AssetCheckResult:
+    (check,) = reproduction_checks(dg.asset(name="mc5_metrics")(lambda: None))
+    result = check(recorder=recorder)
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("shift", "passed"), [(0.0, True), (0.0029, True), (-0.0029, True), (0.0031, False), (-0.01, False)]
+)
+def test_figures_are_compared_and_the_difference_is_shown(
+    shared_data: Path, tmp_path: Path, shift: float, passed: bool
+) -> None:
+    shifted = [*RECORDED_PER_FOLD[:-1], RECORDED_PER_FOLD[-1] + shift]
+    clips = shared_data / "fsdkaggle2019_meta" / "train_curated_post_competition.csv"
+    result = evaluate(store_values(tmp_path, clips, shifted, PUBLISHED.sha1))
+    assert result.passed is passed
+    assert f"fold 4 {shifted[-1]:.4f} ({shift:+.4f})" in (result.description or "")
+    overall = sum(shifted) / 5
+    assert f"overall {overall:.4f} ({overall - RECORDED_OVERALL:+.4f})" in (result.description or "")
+    assert result.metadata["compared"].value is True
+
+
+def test_with_other_weights_there_is_nothing_to_compare(shared_data: Path, tmp_path: Path) -> None:
+    clips = shared_data / "fsdkaggle2019_meta" / "train_curated.csv"
+    result = evaluate(store_values(tmp_path, clips, [0.1] * 5, "0" * 40))
+    assert result.passed and result.metadata["compared"].value is False
+
+
+def test_a_run_on_other_clips_passes_without_comparing(finished: FinishedRun) -> None:
+    result = evaluate(Recorder(storage=str(finished.settings.storage_root)))
+    assert result.passed and "nothing to compare" in (result.description or "")

@@ -1,0 +1,96 @@
+"""The sensors as Dagster evaluates them: what they report, what they skip, and what they leave behind."""
+
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fa_assets.graph import sensors
+from fa_assets.graph.build import build_definitions
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.sensors import refresh_sensors
+from fa_assets.settings import Settings
+from fa_assets_tests.graph.driver import Daemon
+from fa_assets_tests.small_dataset import make_clip
+
+
+def test_a_change_is_observed_once_with_its_counts(
+    daemon: Daemon, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert daemon.tick() is None
+    folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
+    make_clip(folder / "new.wav", ("Tone",), index=100)
+    make_clip(folder / "03.wav", ("Sweep",), index=101)
+    labels.write_text(labels.read_text().replace('02.wav,"Click"\n', "") + "new.wav,Tone\n")
+
+    def observed() -> list[dg.EventLogRecord]:
+        return list(instance.fetch_observations(dg.AssetKey("curated_recordings"), limit=10).records)
+
+    before = len(observed())
+    assert daemon.tick() is not None
+    newest = observed()[0].asset_observation
+    assert newest is not None
+    counts = [newest.metadata[f"clips_{what}"].value for what in ("added", "changed", "removed")]
+    assert counts == [1, 1, 1]
+    daemon.tick()
+    assert len(observed()) == before + 1
+
+
+def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon, settings: Settings) -> None:
+    (settings.dataset / "train_curated.csv").write_text("fname,label\n")
+    assert daemon.tick() is None
+    assert "no column labels" in daemon.said
+
+
+def test_a_large_folder_is_hashed_over_several_ticks(
+    daemon: Daemon, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Recorder.of(settings).recordings_memory.unlink()
+    monkeypatch.setattr(sensors, "SCAN_LIMIT_S", 0.0)
+    n_clips = len(list(settings.dataset.glob("*/*.wav")))
+    for done in range(1, n_clips + 1):
+        assert daemon.tick() is None
+        assert f"{done} of {n_clips} clips hashed so far" in daemon.said
+    assert daemon.tick() is None
+    assert "nothing changed" in daemon.said
+
+
+def test_a_failed_run_leaves_a_report_and_calls_the_program_that_was_named(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    program = tmp_path / "tell.py"
+    program.write_text(f"import sys; open({str(told)!r}, 'w').write(open(sys.argv[1]).read())")
+    settings = settings.model_copy(update={"on_failure": f"{sys.executable} {program}"})
+    (settings.dataset / "train_curated" / "05.wav").write_bytes(b"RIFF")
+    result = (
+        build_definitions(settings)
+        .resolve_job_def("clips_stage")
+        .execute_in_process(instance=instance, raise_on_error=False)
+    )
+    assert not result.success
+    *_, sensor = refresh_sensors(settings)
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name,
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+    ).for_run_failure()
+    sensor(context)
+    (report,) = (settings.storage_root / "failures").iterdir()
+    text = report.read_text()
+    assert "05.wav" in text and "curated_clips" in text
+    assert f"fa-assets run --dataset {settings.dataset} --storage {settings.storage_root}" in text
+    assert told.read_text() == text
+
+
+def test_a_program_that_cannot_be_called_is_logged(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fa_assets.graph.failures import notify
+
+    notify("/no/such/program", tmp_path)
+    notify(f"{sys.executable} -c 'raise SystemExit(3)'", tmp_path)
+    assert "could not be called" in caplog.text
+    assert "ended with 3" in caplog.text

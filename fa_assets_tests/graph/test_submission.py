@@ -1,0 +1,157 @@
+"""The test stage of a small run: the submission against scikit-learn, its gate, and the figures where labels are known."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.runner import run
+from fa_assets.models.classifier_file import load_classifier
+from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.values import ValueStore
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.graph.test_values_of_a_run import FOLDS, embeddings_of, folds_of, truth_of
+from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def storage(finished: FinishedRun) -> Path:
+    return finished.settings.storage_root
+
+
+@pytest.fixture
+def values(storage: Path) -> ValueStore:
+    return ValueStore(storage)
+
+
+def read_submission(path: Path) -> tuple[list[str], list[str], np.ndarray]:
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    return header, [row[0] for row in rows], np.array([[float(cell) for cell in row[1:]] for row in rows])
+
+
+def unseen_embeddings(values: ValueStore) -> np.ndarray:
+    stacked = np.empty((len(TEST_FNAMES), 2048), np.float32)
+    for shard in range(5):
+        table = values.read("test_mc5_embeddings", str(shard)).table
+        assert table["fname"].to_pylist() == list(TEST_FNAMES[shard::5])
+        if table.num_rows:
+            stacked[shard::5] = embedding_matrix(table["embedding"])
+    return stacked
+
+
+def reference(X: np.ndarray, Y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    model = OneVsRestClassifier(
+        make_pipeline(StandardScaler(), LogisticRegression(solver="lbfgs", C=2.0, max_iter=1000))
+    )
+    return model.fit(X, Y.astype(int)).predict_proba(unseen)
+
+
+def test_the_submission_is_scikit_learns_on_all_curated_clips(values: ValueStore, storage: Path) -> None:
+    header, fnames, probabilities = read_submission(storage / "submission" / "submission.csv")
+    assert header == ["fname", *CLASSES] and fnames == list(TEST_FNAMES)
+    expected = reference(embeddings_of(values, "mc5"), truth_of(values), unseen_embeddings(values))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+
+
+def test_the_alternative_is_the_mean_of_the_fold_models(values: ValueStore, storage: Path) -> None:
+    header, fnames, probabilities = read_submission(storage / "submission" / "submission_fold_mean.csv")
+    assert header == ["fname", *CLASSES] and fnames == list(TEST_FNAMES)
+    X, Y, folds, unseen = embeddings_of(values, "mc5"), truth_of(values), folds_of(values), unseen_embeddings(values)
+    expected = np.mean([reference(X[folds != fold], Y[folds != fold], unseen) for fold in range(5)], axis=0)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+    assert not np.allclose(probabilities, read_submission(storage / "submission" / "submission.csv")[2], atol=1e-6)
+
+
+def test_the_files_hold_what_the_value_holds_to_the_last_digit(values: ValueStore, storage: Path) -> None:
+    table = values.read("submission").table
+    for model, name in (("final", "submission.csv"), ("fold_mean", "submission_fold_mean.csv")):
+        own = np.array([row["probability"] for row in table.to_pylist() if row["model"] == model])
+        np.testing.assert_array_equal(read_submission(storage / "submission" / name)[2].reshape(-1), own)
+
+
+def test_test_metrics_are_scikit_learns_where_labels_are_known(values: ValueStore, storage: Path) -> None:
+    rows = {(row["model"], row["scope"]): row for row in values.read("test_metrics").table.to_pylist()}
+    models = ("final", "fold_mean")
+    assert set(rows) == {(m, s) for m in models for s in ("all", "Public", "Private")} | {("out_of_fold", "curated")}
+    truth = {"t1.wav": ["Tone"], "t0.wav": ["Noise", "Tone"]}
+    _, fnames, probabilities = read_submission(storage / "submission" / "submission.csv")
+    for scope, chosen in (("all", ["t1.wav", "t0.wav"]), ("Public", ["t1.wav"]), ("Private", ["t0.wav"])):
+        Y = np.array([[name in truth[fname] for name in CLASSES] for fname in chosen])
+        scores = probabilities[[fnames.index(fname) for fname in chosen]]
+        row = rows["final", scope]
+        assert row["clips"] == len(chosen)
+        expected = label_ranking_average_precision_score(Y, scores, sample_weight=Y.sum(axis=1))
+        assert row["lwlrap"] == pytest.approx(expected, abs=1e-12)
+        present = Y.any(axis=0)
+        assert row["map"] == pytest.approx(average_precision_score(Y[:, present], scores[:, present]), abs=1e-12)
+    metrics = values.read("mc5_metrics").table.to_pandas()
+    assert rows["out_of_fold", "curated"]["lwlrap"] == pytest.approx(
+        metrics["precision_sum"].sum() / metrics["count"].sum(), abs=1e-12
+    )
+
+
+def test_the_final_classifier_says_what_it_belongs_to(values: ValueStore, storage: Path) -> None:
+    stored = load_classifier(storage / "classifiers" / "final.npz")
+    assert stored.classes == CLASSES
+    assert stored.origin.data_version == values.read("final_classifier").header.data_version
+    assert stored.origin.settings == {"C": 2.0, "max_iter": 1000}
+    assert stored.origin.encoder_fingerprint == next((storage / "embedding_store").iterdir()).name
+    assert stored.origin.versions["scikit-learn"]
+    table = values.read("final_classifier").table
+    assert table["class_name"].to_pylist() == list(CLASSES)
+    assert table["positives"].to_pylist() == truth_of(values).sum(axis=0).tolist()
+
+
+def test_the_submission_can_be_followed_to_weights_folds_and_test_clips(storage: Path) -> None:
+    catalog = Recorder(storage=str(storage)).catalog
+    (id,) = catalog.query("select id from materializations where asset = 'submission'")["id"]
+    upstream = set(catalog.query("select asset from upstream_of(?)", [id])["asset"])
+    assert {"cnn14_checkpoint", "folds", "test_clips", "test_mc5_embeddings", "final_classifier"} <= upstream
+    files = set(catalog.query("select path from files where materialization_id = ?", [id])["path"])
+    assert {"submission/submission.csv", "submission/submission_fold_mean.csv"} <= files
+    assert set(catalog.query("select distinct scheme from embeddings")["scheme"]) == {"mc5", "center"}
+
+
+def test_below_the_threshold_no_submission_is_made_and_the_reason_is_said(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    settings = finished.copy(tmp_path).model_copy(update={"min_lwlrap": 1.0})
+    shutil.rmtree(settings.storage_root / "submission")
+    with environment_of(settings):
+        alone = run(settings, select="submission")
+        assert any(
+            "No submission is made: LWLRAP 0." in line and "below FA_MIN_LWLRAP=1" in line for line in alone.failures
+        )
+        gated = run(settings, select="mc5_metrics,submission", force=True)
+        assert any("check submission_gate: No submission is made" in line for line in gated.failures)
+        assert not (settings.storage_root / "submission").exists()
+        again = settings.model_copy(update={"min_lwlrap": 0.1})
+    with environment_of(again):
+        assert run(again, select="submission").failures == ()
+    assert (settings.storage_root / "submission" / "submission.csv").exists()
+
+
+def test_without_a_test_folder_there_is_a_classifier_and_no_submission(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path)
+    shutil.rmtree(settings.dataset / "test")
+    shutil.rmtree(settings.storage_root / "submission")
+    with environment_of(settings):
+        outcome = run(settings)
+    assert outcome.failures == ()
+    store = ValueStore(settings.storage_root)
+    for asset in ("test_clips", "submission", "test_metrics"):
+        assert store.read(asset).table.num_rows == 0
+    assert sum(store.read("test_mc5_embeddings", shard).table.num_rows for shard in FOLDS) == 0
+    assert not (settings.storage_root / "submission").exists()
+    assert (settings.storage_root / "classifiers" / "final.npz").exists()

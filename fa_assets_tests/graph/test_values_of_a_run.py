@@ -1,0 +1,204 @@
+"""What a run of everything made: the numbers against scikit-learn, the notebook's files, metadata and the catalog."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import label_ranking_average_precision_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fa_assets.cli.summary import read_summary
+from fa_assets.graph.recorder import Recorder
+from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.values import ValueStore
+from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.small_dataset import CLASSES, N_CLIPS
+
+FNAMES = [f"{index:02}.wav" for index in range(N_CLIPS)]
+FOLDS = [str(fold) for fold in range(5)]
+
+
+@pytest.fixture
+def storage(finished: FinishedRun) -> Path:
+    return finished.settings.storage_root
+
+
+@pytest.fixture
+def values(storage: Path) -> ValueStore:
+    return ValueStore(storage)
+
+
+def folds_of(values: ValueStore) -> np.ndarray:
+    return np.asarray(values.read("folds").table["fold"])
+
+
+def truth_of(values: ValueStore) -> np.ndarray:
+    labels = values.read("curated_clips").table["labels"].to_pylist()
+    return np.array([[name in own for name in CLASSES] for own in labels])
+
+
+def embeddings_of(values: ValueStore, scheme: str) -> np.ndarray:
+    stacked = np.empty((N_CLIPS, 2048), np.float32)
+    for fold in FOLDS:
+        stacked[folds_of(values) == int(fold)] = embedding_matrix(
+            values.read(f"{scheme}_embeddings", fold).table["embedding"]
+        )
+    return stacked
+
+
+def predictions_of(values: ValueStore, scheme: str, column: str) -> np.ndarray:
+    stacked = np.empty((N_CLIPS, len(CLASSES)))
+    for fold in FOLDS:
+        table = values.read(f"{scheme}_oof_predictions", fold).table
+        stacked[folds_of(values) == int(fold)] = np.asarray(table[column]).reshape(-1, len(CLASSES))
+    return stacked
+
+
+def test_the_run_made_everything_and_warned_of_the_weights(finished: FinishedRun) -> None:
+    outcome = finished.outcome
+    assert outcome.failures == ()
+    assert any("weights_trained: Untrained weights" in line for line in outcome.warnings)
+    assert {one.asset for one in outcome.planned} >= {"notebook_artifacts", "comparison", "curated_clips"}
+    assert sum(one.asset == "mc5_embeddings" for one in outcome.planned) == 5
+
+
+def test_clips_and_classes_keep_the_files_order(values: ValueStore) -> None:
+    assert values.read("class_vocabulary").table["class_name"].to_pylist() == list(CLASSES)
+    assert values.read("curated_clips").table["fname"].to_pylist() == FNAMES
+    assert values.read("folds").table["fname"].to_pylist() == FNAMES
+
+
+def test_every_fold_holds_its_clips_in_order(values: ValueStore) -> None:
+    for fold in FOLDS:
+        own = [fname for fname, one in zip(FNAMES, folds_of(values), strict=True) if one == int(fold)]
+        assert values.read("mc5_embeddings", fold).table["fname"].to_pylist() == own
+
+
+def test_short_clips_have_the_same_embedding_under_both_schemes(values: ValueStore) -> None:
+    mc5, center = embeddings_of(values, "mc5"), embeddings_of(values, "center")
+    same = (mc5 == center).all(axis=1)
+    assert [fname for fname, equal in zip(FNAMES, same, strict=True) if not equal] == ["07.wav"]  # the one over 10 s
+
+
+@pytest.mark.parametrize("scheme", ["mc5", "center"])
+def test_predictions_are_scikit_learns_on_the_other_folds(values: ValueStore, scheme: str) -> None:
+    embeddings, truth, folds = embeddings_of(values, scheme), truth_of(values), folds_of(values)
+    expected = np.empty(truth.shape)
+    for fold in range(5):
+        model = OneVsRestClassifier(
+            make_pipeline(StandardScaler(), LogisticRegression(solver="lbfgs", C=2.0, max_iter=1000))
+        )
+        model.fit(embeddings[folds != fold], truth[folds != fold].astype(int))
+        expected[folds == fold] = model.predict_proba(embeddings[folds == fold])
+    np.testing.assert_allclose(predictions_of(values, scheme, "probability"), expected, atol=1e-4)
+    np.testing.assert_array_equal(predictions_of(values, scheme, "truth").astype(bool), truth)
+
+
+@pytest.mark.parametrize("scheme", ["mc5", "center"])
+def test_metrics_are_scikit_learns_overall_and_per_fold(values: ValueStore, scheme: str) -> None:
+    truth, logits, folds = truth_of(values), predictions_of(values, scheme, "logit"), folds_of(values)
+
+    def reference(rows: np.ndarray) -> float:
+        return label_ranking_average_precision_score(truth[rows], logits[rows], sample_weight=truth[rows].sum(axis=1))
+
+    frame = values.read(f"{scheme}_metrics").table.to_pandas()
+    assert frame["precision_sum"].sum() / frame["count"].sum() == pytest.approx(reference(folds >= 0), abs=1e-12)
+    for fold, rows in frame.groupby("fold"):
+        assert rows["precision_sum"].sum() / rows["count"].sum() == pytest.approx(reference(folds == fold), abs=1e-12)
+    np.testing.assert_array_equal(frame.groupby("class_name", sort=False)["count"].sum(), truth.sum(axis=0))
+
+
+def test_the_comparison_is_of_the_two_metrics(values: ValueStore, storage: Path) -> None:
+    frame = values.read("comparison").table.to_pandas().set_index(["scope", "name"])
+    results = read_summary(storage).results
+    assert frame.loc[("overall", ""), "mc5"] == pytest.approx(results["mc5"].overall, abs=1e-15)
+    assert frame.loc[("overall", ""), "center"] == pytest.approx(results["center"].overall, abs=1e-15)
+    for fold in range(5):
+        assert frame.loc[("fold", str(fold)), "mc5"] == pytest.approx(results["mc5"].per_fold[fold], abs=1e-15)
+    np.testing.assert_allclose(frame["difference"], frame["mc5"] - frame["center"])
+    assert {name for scope, name in frame.index if scope == "class"} == set(CLASSES)
+
+
+def test_the_notebooks_files_have_its_keys_shapes_and_order(values: ValueStore, finished: FinishedRun) -> None:
+    folder = finished.settings.storage_root / "notebook"
+    embeddings = np.load(folder / "embeddings_curated_mc5.npy")
+    assert embeddings.dtype == np.float32
+    np.testing.assert_array_equal(embeddings, embeddings_of(values, "mc5"))
+    oof = np.load(folder / "oof_tta.npy")
+    assert oof.dtype == np.float32
+    np.testing.assert_array_equal(oof, predictions_of(values, "mc5", "probability").astype(np.float32))
+
+    metadata = json.loads((folder / "metadata_c3a.json").read_text())
+    assert set(metadata) == {"tta", "sr", "T_sec", "T", "crops", "aggregation", "stage", "versions", "checkpoint"}
+    assert set(metadata["checkpoint"]) == {"path", "size_bytes", "sha1"}
+    assert (metadata["sr"], metadata["T_sec"], metadata["T"], len(metadata["crops"])) == (32_000, 10, 320_000, 5)
+    assert Path(metadata["checkpoint"]["path"]).stat().st_size == metadata["checkpoint"]["size_bytes"]
+    assert all(metadata["versions"].values())
+
+    metrics = json.loads((folder / "metrics_c3a_curated.json").read_text())
+    assert set(metrics) == {
+        "stage",
+        "oof_lwlrap",
+        "per_fold_lwlrap",
+        "delta_vs_c2_baseline",
+        "tta_scheme",
+        "checkpoint_sha1",
+    }
+    summary = read_summary(finished.settings.storage_root).results["mc5"]
+    assert metrics["oof_lwlrap"] == pytest.approx(summary.overall)
+    assert metrics["per_fold_lwlrap"] == pytest.approx(summary.per_fold)
+    assert metrics["delta_vs_c2_baseline"] == pytest.approx(summary.overall - 0.8001)
+    assert metrics["checkpoint_sha1"] == metadata["checkpoint"]["sha1"]
+
+    folds = pd.read_csv(folder / "train_curated_folds.csv")
+    original = pd.read_csv(finished.settings.dataset / "train_curated.csv")
+    assert list(folds.columns) == ["fname", "labels", "fold"]
+    assert folds["fname"].tolist() == FNAMES
+    assert folds["labels"].tolist() == original["labels"].tolist()
+    np.testing.assert_array_equal(folds["fold"], folds_of(values))
+
+
+def test_every_materialization_carries_rows_columns_versions_and_time(
+    finished: FinishedRun,
+) -> None:
+    with environment_of(finished.settings), dg.DagsterInstance.get() as instance:
+        for asset in {one.asset for one in finished.outcome.planned}:
+            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            assert event is not None and event.asset_materialization is not None
+            metadata = event.asset_materialization.metadata
+            assert {"dagster/row_count", "dagster/column_schema", "seconds", "file"} <= set(metadata), asset
+            tags = event.asset_materialization.tags or {}
+            assert tags["dagster/data_version_is_user_provided"] == "true", asset
+        metrics = instance.get_latest_materialization_event(dg.AssetKey("mc5_metrics"))
+        assert metrics is not None and metrics.asset_materialization is not None
+        metadata = metrics.asset_materialization.metadata
+        assert {"lwlrap", "lwlrap_fold_0", "per_class"} <= set(metadata)
+        embeddings = instance.get_latest_materialization_event(dg.AssetKey("mc5_embeddings"))
+        assert embeddings is not None and embeddings.asset_materialization is not None
+        assert {"crops_reused_share", "device", "crops_computed", "crops_reused", "weights_trained"} <= set(
+            embeddings.asset_materialization.metadata
+        )
+
+
+def test_a_number_can_be_followed_to_its_bytes_weights_code_and_settings(storage: Path, values: ValueStore) -> None:
+    catalog = Recorder(storage=str(storage)).catalog
+    (metrics_id,) = catalog.query("select id from materializations where asset = 'mc5_metrics'")["id"]
+    upstream = catalog.query("select asset, partition, data_version from upstream_of(?)", [metrics_id])
+    assert {"cnn14_checkpoint", "folds", "curated_clips", "class_vocabulary", "mc5_embeddings"} <= set(
+        upstream["asset"]
+    )
+    sha1 = values.read("cnn14_checkpoint").table.to_pylist()[0]["sha1"]
+    assert upstream.set_index("asset").loc["cnn14_checkpoint", "data_version"] == sha1[:16]
+    clips = catalog.query("select fname, sha256 from clips order by fname")
+    assert clips["sha256"].tolist() == values.read("curated_clips").table["sha256"].to_pylist()
+    environment = catalog.query("select name, value from environment where materialization_id = ?", [metrics_id])
+    assert {"torch", "librosa", "scikit-learn", "git_commit", "python"} <= set(environment["name"])
+    predictions = catalog.query("select count(*) n, count(distinct scheme) schemes from predictions")
+    assert predictions.iloc[0].tolist() == [2 * N_CLIPS * len(CLASSES), 2]
+    assert catalog.query("select count(*) n from embeddings")["n"][0] == 2 * N_CLIPS

@@ -1,0 +1,87 @@
+"""The data version of a dataset folder: it changes with what the CSV files and the clips hold, and with nothing else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.intake.recordings import scan_recordings
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> KaggleDataset:
+    root = tmp_path / "set"
+    (root / "train_curated").mkdir(parents=True)
+    (root / "train_curated.csv").write_text("fname,labels\na.wav,Rain\nb.wav,Bell\n")
+    for name in ("a.wav", "b.wav"):
+        (root / "train_curated" / name).write_bytes(name.encode() * 100)
+    return KaggleDataset(root)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "memory.json"
+
+
+def test_looking_again_gives_the_same_version_with_or_without_memory(dataset: KaggleDataset, memory: Path) -> None:
+    first = scan_recordings(dataset, memory).curated
+    assert (first.clips_named, first.clips_present) == (2, 2)
+    assert scan_recordings(dataset, memory).curated == first
+    memory.write_text("damaged")
+    assert scan_recordings(dataset, memory).curated == first
+
+
+def test_touching_a_file_or_adding_an_unnamed_one_changes_nothing(dataset: KaggleDataset, memory: Path) -> None:
+    first = scan_recordings(dataset, memory).curated
+    os.utime(dataset.clips_folder / "a.wav", (1, 1))
+    (dataset.clips_folder / "unnamed.wav").write_bytes(b"x")
+    assert scan_recordings(dataset, memory).curated.data_version == first.data_version
+
+
+@pytest.mark.parametrize("change", ["bytes", "removed", "label", "folds"])
+def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, change: str) -> None:
+    first = scan_recordings(dataset, memory).curated
+    if change == "bytes":
+        (dataset.clips_folder / "a.wav").write_bytes(b"other")
+    elif change == "removed":
+        (dataset.clips_folder / "a.wav").unlink()
+    elif change == "label":
+        dataset.labels_csv.write_text("fname,labels\na.wav,Bell\nb.wav,Bell\n")
+    else:
+        dataset.folds_csv.write_text("fname,fold\na.wav,0\nb.wav,1\n")
+    assert scan_recordings(dataset, memory).curated.data_version != first.data_version
+
+
+@pytest.mark.promise("No link leads out of the folder of clips when it is hashed.", "input")
+def test_a_link_that_leads_out_is_not_read(dataset: KaggleDataset, memory: Path) -> None:
+    outside = dataset.root.parent / "outside.wav"
+    outside.write_bytes(b"secret")
+    (dataset.clips_folder / "a.wav").unlink()
+    (dataset.clips_folder / "a.wav").symlink_to(outside)
+    first = scan_recordings(dataset, memory).curated
+    assert (first.clips_named, first.clips_present) == (2, 1)
+    outside.write_bytes(b"another")
+    assert scan_recordings(dataset, memory).curated == first
+
+
+@pytest.mark.parametrize("change", ["added", "bytes", "labels", "a row"])
+def test_the_test_set_has_a_version_of_its_own(dataset: KaggleDataset, memory: Path, change: str) -> None:
+    dataset.test_folder.mkdir()
+    (dataset.test_folder / "t.wav").write_bytes(b"t" * 100)
+    dataset.sample_submission_csv.write_text("fname,Bell,Rain\nt.wav,0,0\n")
+    first = scan_recordings(dataset, memory)
+    assert (first.test.clips_named, first.test.clips_present, first.test.bytes_present) == (1, 1, 100)
+    if change == "added":
+        (dataset.test_folder / "u.wav").write_bytes(b"u")
+    elif change == "bytes":
+        (dataset.test_folder / "t.wav").write_bytes(b"other")
+    elif change == "labels":
+        dataset.test_csv.write_text("fname,labels\nt.wav,Bell\n")
+    else:
+        dataset.sample_submission_csv.write_text("fname,Bell,Rain\nt.wav,0,0\nu.wav,0,0\n")
+    second = scan_recordings(dataset, memory)
+    assert second.curated == first.curated
+    assert second.test.data_version != first.test.data_version
+    dataset.sample_submission_csv.write_text("fname,Rain,Bell\nt.wav,0,0\n")
+    assert scan_recordings(dataset, memory).curated.data_version != first.curated.data_version

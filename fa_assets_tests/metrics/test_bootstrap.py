@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from sklearn.metrics import label_ranking_average_precision_score
+
+from fa_assets.metrics.bootstrap import paired_bootstrap, verdict
+from fa_assets.metrics.lwlrap import lwlrap_sums
+
+
+@pytest.fixture
+def scored() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """60 clips, 7 classes, one clip without labels; a is better than b."""
+    random = np.random.default_rng(3)
+    truth = random.random((60, 7)) < 0.25
+    truth[4] = False
+    noise = random.normal(size=(2, 60, 7))
+    return truth, truth + noise[0] * 0.6, truth + noise[1] * 1.2
+
+
+def test_every_resample_is_the_lwlrap_of_the_drawn_clips(scored: tuple[np.ndarray, ...]) -> None:
+    truth, a, b = scored
+    found = paired_bootstrap(truth, a, b, resamples=25, seed=9)
+    labelled = np.flatnonzero(truth.any(axis=1))
+    drawn = np.random.default_rng(9).integers(0, len(labelled), size=(25, len(labelled)))
+
+    def lwlrap(scores: np.ndarray, rows: np.ndarray) -> float:
+        return label_ranking_average_precision_score(truth[rows], scores[rows], sample_weight=truth[rows].sum(axis=1))
+
+    expected = [lwlrap(a, labelled[rows]) - lwlrap(b, labelled[rows]) for rows in drawn]
+    np.testing.assert_allclose(found.differences, expected, atol=1e-12)
+    assert found.difference == pytest.approx(lwlrap_sums(truth, a).overall - lwlrap_sums(truth, b).overall, abs=1e-12)
+    assert found.share_won == np.mean(np.array(expected) > 0)
+    assert (found.low, found.high) == pytest.approx(np.quantile(expected, [0.025, 0.975]))
+
+
+def test_the_seed_decides_and_chunks_do_not(scored: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = paired_bootstrap(*scored, resamples=50, seed=1).differences
+    np.testing.assert_array_equal(whole, paired_bootstrap(*scored, resamples=50, seed=1).differences)
+    assert (whole != paired_bootstrap(*scored, resamples=50, seed=2).differences).any()
+    monkeypatch.setattr("fa_assets.metrics.bootstrap._CHUNK_CELLS", 60 * 7)
+    np.testing.assert_array_equal(whole, paired_bootstrap(*scored, resamples=50, seed=1).differences)
+
+
+def test_swapping_the_sides_swaps_the_answer(scored: tuple[np.ndarray, ...]) -> None:
+    truth, a, b = scored
+    forth, back = paired_bootstrap(truth, a, b, 400, 0), paired_bootstrap(truth, b, a, 400, 0)
+    np.testing.assert_allclose(forth.differences, -back.differences)
+    assert "A is better than B: +" in verdict(forth, "A", "B")
+    assert "B is worse than A: -" in verdict(back, "B", "A")
+
+
+def test_the_interval_covers_the_true_difference_as_often_as_it_says() -> None:
+    """Two equally good scorers: the interval holds 0 in about 95 of 100 sets of clips."""
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(100):
+        truth = np.eye(5, dtype=bool)[random.integers(0, 5, 120)]
+        noise = random.normal(size=(2, *truth.shape))
+        found = paired_bootstrap(truth, truth + noise[0], truth + noise[1], 300, 0)
+        covered += found.low <= 0 <= found.high
+    assert 88 <= covered <= 100
+
+
+def test_equal_scores_and_small_differences_are_said_to_be_so(scored: tuple[np.ndarray, ...]) -> None:
+    truth, a, _ = scored
+    same = paired_bootstrap(truth, a, a, 100, 0)
+    assert (same.difference, same.low, same.high, same.share_won) == (0, 0, 0, 0)
+    assert "no difference" in verdict(same, "A", "B")
+    close = paired_bootstrap(truth, a, a + np.random.default_rng(1).normal(size=a.shape) * 0.3, 400, 0)
+    assert close.low < 0 < close.high
+    assert "do not show a real difference" in verdict(close, "A", "B")
+    assert "-0.0000" not in verdict(close, "A", "B")
+
+
+def test_without_labels_there_is_nothing_to_compare() -> None:
+    with pytest.raises(ValueError, match="no clip has a label"):
+        paired_bootstrap(np.zeros((3, 2), bool), np.zeros((3, 2)), np.zeros((3, 2)), 10, 0)

@@ -1,0 +1,59 @@
+"""A classifier comes back from its file as it was, and nothing but plain arrays is ever read."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fa_assets.errors import UserError
+from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
+from fa_assets.models.one_vs_rest import fit_one_vs_rest
+
+ORIGIN = ClassifierOrigin("final_classifier", None, "v1", "mc5", "f" * 16, {"C": 2.0}, {"numpy": "2"})
+
+
+@pytest.fixture
+def stored() -> StoredClassifier:
+    random = np.random.default_rng(0)
+    truth = np.eye(3, dtype=bool)[random.integers(0, 3, 30)]
+    model = fit_one_vs_rest(random.normal(size=(30, 6)).astype(np.float32), truth)
+    return StoredClassifier(model, ("Bark", "Hi-hat", "Zipper_(clothing)"), ORIGIN)
+
+
+def test_it_comes_back_as_it_was_and_the_same_one_gives_the_same_bytes(
+    stored: StoredClassifier, tmp_path: Path
+) -> None:
+    for name in ("a.npz", "b.npz"):
+        save_classifier(tmp_path / name, stored)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    again = load_classifier(tmp_path / "a.npz")
+    assert (again.classes, again.origin) == (stored.classes, ORIGIN)
+    X = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
+    np.testing.assert_array_equal(again.model.logits(X), stored.model.logits(X))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert {"mean", "scale", "coef", "intercept", "classes", "about"} <= set(arrays)
+
+
+def test_pickled_objects_are_not_loaded(stored: StoredClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, coef=np.array([{"a": 1}], dtype=object), about=np.array("{}"))
+    with pytest.raises(UserError, match="damaged"):
+        load_classifier(path)
+    path.write_bytes(pickle.dumps(stored.classes))
+    with pytest.raises(UserError, match="damaged"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, -1])
+def test_a_cut_file_is_damaged(stored: StoredClassifier, tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "x.npz"
+    save_classifier(path, stored)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match="damaged"):
+        load_classifier(path)
+
+
+def test_a_missing_file_names_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="fa-assets run"):
+        load_classifier(tmp_path / "x.npz")

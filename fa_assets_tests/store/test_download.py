@@ -1,0 +1,207 @@
+"""Downloads end whole and verified or not at all, over servers that cut, refuse, stall and lie."""
+
+import hashlib
+import threading
+from dataclasses import replace
+from email.utils import formatdate
+from pathlib import Path
+from time import time
+
+import pytest
+
+from fa_assets.store.download import DownloadError, Patience, download, file_name_for, public_url
+from fa_assets_tests.local_server import Answer
+
+BODY = bytes(range(256)) * 10_000
+SHA1 = hashlib.sha1(BODY).hexdigest()
+ETAG = {"ETag": '"version-1"'}
+HASTY = Patience(attempts=3, wait_s=0.01, longest_wait_s=2.0)
+SOON_STALLED = replace(HASTY, stall_s=0.3)
+
+
+def fetch(url: str, folder: Path, patience: Patience = HASTY, **more) -> Path:
+    target = folder / "weights.pth"
+    download(
+        url,
+        target,
+        size_bytes=len(BODY),
+        checksum=f"sha1:{SHA1}",
+        patience=patience,
+        way_out="Use --checkpoint FILE.",
+        **more,
+    )
+    return target
+
+
+def leftovers(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
+
+
+def test_whole_file_with_progress(serve, tmp_path):
+    seen = []
+    target = fetch(serve(Answer(body=BODY)).url, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    assert target.read_bytes() == BODY
+    assert seen[0] == (0, len(BODY)) and seen[-1] == (len(BODY), len(BODY)) and seen == sorted(seen)
+    assert leftovers(tmp_path) == {"weights.pth"}
+
+
+def test_present_file_is_not_fetched_again_and_a_wrong_one_is(serve, tmp_path):
+    server = serve(Answer(body=BODY))
+    target = tmp_path / "weights.pth"
+    target.write_bytes(BODY[:-1] + b"!")
+    fetch(server.url, tmp_path)
+    fetch(server.url, tmp_path)
+    assert target.read_bytes() == BODY and len(server.requests) == 1
+
+
+@pytest.mark.promise(
+    "A download that was cut off is resumed where the server confirms that it is the same file, else begun again.",
+    "download",
+)
+@pytest.mark.parametrize(
+    ("rest", "resumes"),
+    [
+        pytest.param(Answer(body=BODY, headers=ETAG), True, id="resumed"),
+        pytest.param(Answer(body=BODY, headers=ETAG, ranges=False), True, id="server-ignores-ranges"),
+        pytest.param(Answer(body=BODY, headers={"ETag": '"version-2"'}), True, id="resource-changed"),
+    ],
+)
+def test_cut_off_then_the_rest(serve, tmp_path, rest, resumes):
+    first = b"x" * len(BODY) if rest.headers != ETAG else BODY
+    server = serve(Answer(body=first, headers=ETAG, cut=1_500_000), rest)
+    assert fetch(server.url, tmp_path).read_bytes() == BODY
+    assert "Range" not in server.requests[0]
+    assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
+
+
+@pytest.mark.promise("A stalled download is given up after a silence (30 s) and resumed.", "download")
+def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
+    server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
+    assert fetch(server.url, tmp_path, patience=SOON_STALLED).read_bytes() == BODY
+    assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
+
+
+def test_without_a_validator_nothing_is_resumed(serve, tmp_path):
+    server = serve(Answer(body=b"x" * len(BODY), cut=1_500_000), Answer(body=BODY))
+    assert fetch(server.url, tmp_path).read_bytes() == BODY
+    assert "Range" not in server.requests[1]
+
+
+@pytest.mark.promise("Another process resumes the download that a dead one left.", "download")
+def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
+    with pytest.raises(DownloadError, match="3 times in a row"):
+        fetch(serve(Answer(body=BODY, headers=ETAG, cut=1_500_000), Answer(status=503)).url, tmp_path)
+    assert "weights.pth" not in leftovers(tmp_path)
+    arrived = (tmp_path / "weights.pth.part").stat().st_size
+    assert 0 < arrived <= 1_500_000
+    server = serve(Answer(body=BODY, headers=ETAG))
+    assert fetch(server.url, tmp_path).read_bytes() == BODY
+    assert server.requests[0]["Range"] == f"bytes={arrived}-"
+
+
+@pytest.mark.promise(
+    "404, 403, a wrong size and wrong bytes are refused at once with a message; no file has the final name.", "download"
+)
+@pytest.mark.parametrize(
+    ("answer", "message", "requests"),
+    [
+        pytest.param(Answer(body=BODY[:-1] + b"!"), "has sha1", 1, id="wrong-bytes"),
+        pytest.param(
+            Answer(body=BODY + b"!"), "2,560,001 bytes are offered, 2,560,000 are expected", 1, id="wrong-size"
+        ),
+        pytest.param(Answer(status=404), "answers 404", 1, id="not-found"),
+        pytest.param(Answer(status=403), "answers 403", 1, id="forbidden"),
+        pytest.param(Answer(status=500), "answers 500, 3 times in a row", 3, id="broken"),
+        pytest.param(Answer(body=b"", length=len(BODY)), "3 times in a row", 3, id="nothing-comes"),
+        pytest.param(Answer(body=b"", length=len(BODY), stalls=True), "3 times in a row", 3, id="always-stalled"),
+    ],
+)
+def test_refused(serve, tmp_path, answer, message, requests):
+    server = serve(answer)
+    url = server.url.replace("http://", "http://me:secret@") + "?token=secret"
+    with pytest.raises(DownloadError, match=message) as caught:
+        fetch(url, tmp_path, patience=SOON_STALLED if answer.stalls else HASTY)
+    assert len(server.requests) == requests
+    assert server.url in str(caught.value) and "--checkpoint FILE" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "weights.pth" not in leftovers(tmp_path)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it would have waited, each time, in seconds."""
+    waits: list[float] = []
+    monkeypatch.setattr("fa_assets.store.download.time.sleep", waits.append)
+    return waits
+
+
+@pytest.mark.promise("A download is tried again after 429, 500, 502 and 503, with growing waits.", "download")
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_tried_again_after_what_may_pass(serve, tmp_path, waits, status):
+    server = serve(Answer(status=status), Answer(status=status), Answer(body=BODY))
+    assert fetch(server.url, tmp_path).read_bytes() == BODY
+    assert len(server.requests) == 3
+    assert waits == [0.01, 0.02]
+
+
+@pytest.mark.promise("A server that says how long to wait is heeded, within bounds.", "download")
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [("1", 1, 1), ("3600", 2, 2), ("-5", 0, 0), ("soon", 0.01, 0.01), ("date", 1000, 3600)],
+)
+def test_retry_after_is_heeded_within_bounds(serve, tmp_path, waits, retry_after, least, most):
+    value = formatdate(time() + 3600, usegmt=True) if retry_after == "date" else retry_after
+    server = serve(Answer(status=429, headers={"Retry-After": value}), Answer(body=BODY))
+    fetch(server.url, tmp_path, patience=replace(HASTY, longest_wait_s=7200) if retry_after == "date" else HASTY)
+    (waited,) = waits
+    assert least <= waited <= most
+
+
+def test_nobody_answers(tmp_path):
+    with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:9/x: the connection failed"):
+        fetch("http://u:secret@127.0.0.1:9/x?secret", tmp_path)
+
+
+def test_a_refusal_by_the_caller_leaves_nothing(serve, tmp_path):
+    def refuse(part: Path) -> None:
+        assert part.read_bytes() == BODY
+        raise ValueError("not this one")
+
+    with pytest.raises(ValueError, match="not this one"):
+        fetch(serve(Answer(body=BODY)).url, tmp_path, verify=refuse)
+    assert leftovers(tmp_path) == set()
+
+
+def test_two_at_once_fetch_once(serve, tmp_path):
+    server = serve(Answer(body=BODY))
+    threads = [threading.Thread(target=fetch, args=(server.url, tmp_path)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "weights.pth").read_bytes() == BODY and len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.org/x%3D1.pth", "https://a.org/x%3D1.pth"),
+        ("https://me:pw@a.org:8080/x.pth?key=1#top", "https://a.org:8080/x.pth"),
+    ],
+)
+def test_public_url(url, shown):
+    assert public_url(url) == shown
+
+
+def test_file_names_are_plain_and_distinct():
+    urls = [
+        "https://a.org/x.pth",
+        "https://b.org/x.pth",
+        "https://a.org/x.pth?v=2",
+        "https://a.org/",
+        "https://a.org/..",
+    ]
+    names = [file_name_for(url) for url in urls]
+    assert len(set(names)) == len(urls)
+    assert all("/" not in name and not name.startswith(".") for name in names)
+    assert file_name_for("https://me:pw@a.org/x.pth") == names[0]

@@ -1,0 +1,166 @@
+"""Stored values: whole or not there, each saying what it is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fa_assets.errors import UserError
+from fa_assets.store.atomic import replacing
+from fa_assets.store.embedding_store import embedding_column
+from fa_assets.store.ledger import InputVersion
+from fa_assets.store.roots import StoragePath
+from fa_assets.store.values import MissingValueError, TableStream, ValueHeader, ValueStore, table_digest
+
+
+def header(asset: str = "folds", partition: str | None = None) -> ValueHeader:
+    return ValueHeader(
+        asset=asset,
+        partition=partition,
+        data_version="v1",
+        code_version="1 seed=42",
+        run_id="run",
+        inputs=(InputVersion("curated_clips", None, "c1"), InputVersion("mc5_embeddings", "3", "e1")),
+        details={"left_out": [["a.wav", "empty"]]},
+    )
+
+
+TABLE = pa.table({"fname": ["a.wav", "b.wav"], "fold": pa.array([0, 1], pa.int8())})
+
+
+def test_a_value_comes_back_with_its_header(root: StoragePath) -> None:
+    store = ValueStore(root)
+    store.write(TABLE, header())
+    value = store.read("folds")
+    assert value.table.equals(TABLE)
+    assert value.header == header()
+    assert store.header("folds") == header()
+
+
+def test_partitions_are_hive_folders_that_duckdb_reads(tmp_path: Path) -> None:
+    store = ValueStore(tmp_path)
+    for fold in ("0", "1"):
+        store.write(TABLE.select(["fname"]), header("mc5_embeddings", fold))
+    assert store.read("mc5_embeddings", "1").table.column_names == ["fname"]
+    rows = duckdb.sql(
+        f"select fold, count(*) from read_parquet('{tmp_path}/values/mc5_embeddings/fold=*/*.parquet') group by 1 order by 1"
+    ).fetchall()
+    assert rows == [(0, 2), (1, 2)]
+
+
+def test_a_missing_value_says_what_to_do(root: StoragePath) -> None:
+    with pytest.raises(MissingValueError, match="mc5_embeddings, fold 3 has not been materialized"):
+        ValueStore(root).read("mc5_embeddings", "3")
+    assert ValueStore(root).header("folds") is None
+
+
+@pytest.mark.promise("A damaged value is named.", "kept")
+def test_a_damaged_value_is_reported_by_name(root: StoragePath) -> None:
+    store = ValueStore(root)
+    path = store.write(TABLE, header())
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"folds\.parquet is damaged.*materialize folds again"):
+        store.read("folds")
+    assert store.header("folds") is None
+
+
+@pytest.mark.promise("A file is whole or not there: written under a temporary name, flushed, moved into place.", "kept")
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "value"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("new, but not who")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_table_may_be_written_and_read_in_parts(root: StoragePath) -> None:
+    store = ValueStore(root)
+    parts = (TABLE.slice(row, 1) for row in range(2))
+    store.write(TableStream(TABLE.schema, 2, parts), header())
+    value = store.read("folds")
+    assert value.table.equals(TABLE) and value.header == header()
+    with store.scan("folds", rows_at_once=1) as scan:
+        assert (scan.header, scan.num_rows) == (header(), 2)
+        assert [part.to_pylist() for part in scan.parts] == [[row] for row in TABLE.to_pylist()]
+
+
+@pytest.mark.parametrize("parts", [[TABLE, TABLE], [TABLE.slice(1)], []])
+def test_a_stream_of_other_length_is_not_stored(tmp_path: Path, parts: list[pa.Table]) -> None:
+    store = ValueStore(tmp_path)
+    with pytest.raises(ValueError, match=f"folds: {sum(map(len, parts))} rows instead of 2"):
+        store.write(TableStream(TABLE.schema, 2, parts), header())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_scanning_what_is_missing_or_damaged_says_what_to_do(root: StoragePath) -> None:
+    store = ValueStore(root)
+    with (
+        pytest.raises(MissingValueError, match="mc5_embeddings, fold 3 has not been"),
+        store.scan("mc5_embeddings", "3"),
+    ):
+        pass
+    numbers = pa.table({"x": np.random.default_rng(0).normal(size=5000)})
+    path = store.write(numbers, header())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.raises(UserError, match=r"folds\.parquet is damaged.*materialize folds again"), store.scan("folds"):
+        pass
+    path.write_bytes(whole[:8] + bytes(20_000) + whole[20_008:])
+    with store.scan("folds") as scan, pytest.raises(UserError, match=r"folds\.parquet is damaged"):
+        list(scan.parts)
+
+
+def test_what_goes_wrong_with_the_parts_is_not_taken_for_damage(root: StoragePath) -> None:
+    store = ValueStore(root)
+    store.write(TABLE, header())
+    with pytest.raises(pa.ArrowInvalid, match="of the reader"), store.scan("folds") as scan:
+        for _ in scan.parts:
+            raise pa.ArrowInvalid("of the reader")
+
+
+SCAN = """
+import sys
+from pathlib import Path
+from fa_assets.store.values import ValueStore
+
+def peak():
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+store = ValueStore(Path(sys.argv[1]))
+for asset in ("small", sys.argv[2]):
+    before = peak()
+    with store.scan(asset) as scan:
+        rows = sum(part.num_rows for part in scan.parts)
+print(rows, peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_scan_holds_a_fraction_of_a_row_group(tmp_path: Path) -> None:
+    store = ValueStore(tmp_path)
+    values = np.random.default_rng(0).standard_normal((60_000, 512), np.float32)
+    for asset, rows in (("small", 1), ("large", len(values))):
+        table = pa.table({"embedding": embedding_column(values[:rows])})
+        path = store.write(table, header(asset))
+    assert pq.ParquetFile(path).num_row_groups == 1
+    assert path.stat().st_size > 0.8 * values.nbytes
+    done = subprocess.run([sys.executable, "-c", SCAN, tmp_path, "large"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows, added = map(int, done.stdout.split())
+    assert rows == len(values)
+    assert added < values.nbytes / 2
+
+
+def test_a_digest_depends_on_values_and_types_alone() -> None:
+    chunked = pa.concat_tables([TABLE.slice(0, 1), TABLE.slice(1)])
+    assert table_digest(chunked.replace_schema_metadata({"x": "y"})) == table_digest(TABLE)
+    assert table_digest(TABLE.slice(0, 1)) != table_digest(TABLE)
+    assert table_digest(TABLE.set_column(1, "fold", pa.array([0, 1], pa.int16()))) != table_digest(TABLE)
