@@ -32,7 +32,7 @@ def label_audit_asset(curated_clips: dg.AssetsDefinition, predictions: dg.Assets
         code_version=str(recipe),
         kinds={"parquet", "csv"},
     )
-    def label_audit(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def label_audit(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         """The labels that the out-of-fold model doubts most: absent ones that look missing, present ones that look wrong.
         One row per clip and class, ranked by margin: how far the opposite answer's probability is above what the model
         usually gives to clips where that answer is the given one (0: just reaches it, 1: certain). This is confident

@@ -17,7 +17,6 @@ from fa_assets.graph.clips import clip_assets
 from fa_assets.graph.comparison import comparison_asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.embeddings import embeddings_asset
-from fa_assets.graph.encoder import EncoderSettings
 from fa_assets.graph.evaluation import metrics_asset, predictions_asset
 from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
@@ -127,11 +126,13 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
         schedules=[nightly_schedule(settings)],
         executor=dg.in_process_executor,
         resources={
-            "dataset": DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
-            "recorder": Recorder.of(settings),
-            "encoder": EncoderSettings(
-                device=settings.device, precision=settings.precision, batch_size=settings.batch_size
-            ),
-            "progress": ProgressReporter(watcher),
+            "dataset": _fixed(DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo)),
+            "recorder": _fixed(Recorder.of(settings)),
+            "progress": _fixed(ProgressReporter(watcher)),
         },
     )
+
+
+def _fixed(value: object) -> dg.ResourceDefinition:
+    """A resource that takes no configuration: the settings alone say what runs, and they are what is recorded."""
+    return dg.ResourceDefinition(lambda _: value, config_schema={})

@@ -26,7 +26,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
     @dg.asset_check(
         asset=curated_clips, description="Every clip that the label CSV names can be read; none was left out."
     )
-    def every_clip_used(recorder: Recorder) -> dg.AssetCheckResult:
+    def every_clip_used(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         left_out = recorder.values.read("curated_clips").header.details["left_out"]
         return _warning(
             "left_out",
@@ -41,7 +41,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         description=f"No clip is silent (peak below {SILENT_PEAK:g} of full scale) or clipped (more than {CLIPPED_SHARE:.0%} "
         "of its samples at full scale).",
     )
-    def sound_levels(recorder: Recorder) -> dg.AssetCheckResult:
+    def sound_levels(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         rows = level_problems(recorder.values.read("curated_clips").table)
         return _warning(
             "clips",
@@ -56,7 +56,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         asset=folds,
         description="No two clips with the same bytes lie in different folds: the model would have seen one.",
     )
-    def no_duplicates_across_folds(recorder: Recorder) -> dg.AssetCheckResult:
+    def no_duplicates_across_folds(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         table = recorder.values.read("folds").table
         pairs = duplicates_across_folds(*(table[name].to_pylist() for name in ("fname", "fold", "sha256")))
         return _warning(
@@ -69,7 +69,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         )
 
     @dg.asset_check(asset=folds, description="Every class has a positive in at least two folds, so each can be learnt.")
-    def classes_in_folds(recorder: Recorder) -> dg.AssetCheckResult:
+    def classes_in_folds(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         return _thin_classes_warning(
             recorder,
             folds_needed=2,
@@ -81,7 +81,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         asset=folds,
         description=f"Every class has at least {N_FOLDS} positives and one in every fold, so each fold judges it.",
     )
-    def positives_in_every_fold(recorder: Recorder) -> dg.AssetCheckResult:
+    def positives_in_every_fold(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         return _thin_classes_warning(
             recorder,
             folds_needed=N_FOLDS,
@@ -95,7 +95,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         blocking=True,
         description="Every clip is in one fold and no fold is empty: without that nothing that follows can be computed.",
     )
-    def folds_complete(recorder: Recorder) -> dg.AssetCheckResult:
+    def folds_complete(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         fnames = recorder.values.read("curated_clips").table["fname"].to_pylist()
         table = recorder.values.read("folds").table
         problems = fold_problems(fnames, table["fname"].to_pylist(), np.asarray(table["fold"]))
@@ -112,7 +112,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         description=f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; and folds "
         "are of one size.",
     )
-    def folds_balanced(recorder: Recorder) -> dg.AssetCheckResult:
+    def folds_balanced(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         from fa_assets.metrics.folds import fold_quality, grouped_folds
 
         _, truth, fold_of = _truth_and_folds(recorder)
@@ -142,7 +142,7 @@ def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) 
         )
 
     @dg.asset_check(asset=folds, description="No group of the label CSV lies in several folds.")
-    def groups_whole(recorder: Recorder) -> dg.AssetCheckResult:
+    def groups_whole(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         groups = recorder.values.read("curated_clips").table["group"].to_pylist()
         fold_of = recorder.values.read("folds").table["fold"].to_pylist()
         divided = divided_groups(groups, fold_of)

@@ -28,7 +28,7 @@ def embedding_checks(embeddings: dg.AssetsDefinition) -> list[dg.AssetChecksDefi
         blocking=True,
         description="Of the fold's clips in their order, 2048 finite numbers each, not all alike, with norms within bounds.",
     )
-    def sound(context: dg.AssetCheckExecutionContext, recorder: Recorder) -> dg.AssetCheckResult:
+    def sound(context: dg.AssetCheckExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         folds = recorder.values.read("folds").table
         fnames, fold_of = folds["fname"].to_numpy(), np.asarray(folds["fold"])
         problems: dict[str, list[str]] = {}

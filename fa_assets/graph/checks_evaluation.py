@@ -33,7 +33,9 @@ def evaluation_checks(
         partitions_def=FOLDS,
         description="Every class had positives and negatives to learn from, and every solver converged.",
     )
-    def classifiers_fitted(context: dg.AssetCheckExecutionContext, recorder: Recorder) -> dg.AssetCheckResult:
+    def classifiers_fitted(
+        context: dg.AssetCheckExecutionContext, recorder: dg.ResourceParam[Recorder]
+    ) -> dg.AssetCheckResult:
         problems: dict[str, list[str]] = {}
         for fold in sorted(context.op_execution_context.partition_keys):
             with recorder.values.scan(asset, fold) as scan:
@@ -51,7 +53,7 @@ def evaluation_checks(
         blocking=True,
         description="Every clip was predicted exactly once, with finite scores for every class.",
     )
-    def predictions_complete(recorder: Recorder) -> dg.AssetCheckResult:
+    def predictions_complete(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         expected = recorder.values.read("folds").table["fname"].to_pylist()
         n_classes = recorder.values.read("class_vocabulary").table.num_rows
         seen: Counter[str] = Counter()
@@ -78,7 +80,7 @@ def evaluation_checks(
         name=f"{scheme}_above_chance",
         description="LWLRAP is above that of random scores on these labels.",
     )
-    def above_chance(recorder: Recorder) -> dg.AssetCheckResult:
+    def above_chance(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         from fa_assets.metrics.labels import multi_hot
         from fa_assets.metrics.lwlrap import chance_lwlrap
 
@@ -101,7 +103,7 @@ def evaluation_checks(
         description=f"LWLRAP is not more than {max_drop:g} (FA_MAX_LWLRAP_DROP) below the last other materialization's, where "
         "the two are of nearly the same labels.",
     )
-    def not_worse(recorder: Recorder) -> dg.AssetCheckResult:
+    def not_worse(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         now, before = _newest_two(Ledger(recorder.root / "ledger"), f"{scheme}_metrics")
         if before is None:
             return dg.AssetCheckResult(passed=True, description="There is no earlier one to compare with.")
@@ -174,7 +176,7 @@ def comparison_checks(comparison: dg.AssetsDefinition) -> list[dg.AssetChecksDef
     """Checks of MC5 against the centre crop."""
 
     @dg.asset_check(asset=comparison, description="The mean over five crops is not worse than the centre crop alone.")
-    def mc5_not_worse_than_center(recorder: Recorder) -> dg.AssetCheckResult:
+    def mc5_not_worse_than_center(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         row = next(row for row in recorder.values.read("comparison").table.to_pylist() if row["scope"] == "overall")
         passed = row["difference"] >= 0
         return dg.AssetCheckResult(
@@ -204,7 +206,7 @@ def leakage_checks(
         description=f"No two clips in different folds are nearly the same to the model: a cosine of {threshold:g} "
         "(FA_DUPLICATE_SIMILARITY) of their standardised embeddings.",
     )
-    def no_near_duplicates_across_folds(recorder: Recorder) -> dg.AssetCheckResult:
+    def no_near_duplicates_across_folds(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         stored = {fold: recorder.values.read(asset, fold).table for fold in FOLD_NAMES}
         fnames = [fname for table in stored.values() for fname in table["fname"].to_pylist()]
         folds = np.repeat([int(fold) for fold in stored], [table.num_rows for table in stored.values()])

@@ -14,7 +14,7 @@ def model_checks(cnn14_checkpoint: dg.AssetsDefinition) -> list[dg.AssetChecksDe
     @dg.asset_check(
         asset=cnn14_checkpoint, description="The weights were trained; those of the demo are seeded random numbers."
     )
-    def weights_trained(recorder: Recorder) -> dg.AssetCheckResult:
+    def weights_trained(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         row = recorder.values.read("cnn14_checkpoint").table.to_pylist()[0]
         return dg.AssetCheckResult(
             passed=row["trained"],
@@ -31,7 +31,7 @@ def model_checks(cnn14_checkpoint: dg.AssetsDefinition) -> list[dg.AssetChecksDe
         blocking=True,
         description="The weights file on disk has the size and sha1 that were recorded; it is read anew, also every night.",
     )
-    def checkpoint_intact(recorder: Recorder) -> dg.AssetCheckResult:
+    def checkpoint_intact(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         row = recorder.values.read("cnn14_checkpoint").table.to_pylist()[0]
         problem = _difference(Path(row["path"]), row["size_bytes"], row["sha1"])
         return dg.AssetCheckResult(

@@ -19,7 +19,7 @@ def submission_checks(
         description="LWLRAP is not below FA_MIN_LWLRAP; without that setting, not for sure below the centre crop's on the same "
         "clips by more than 0.01. A submission is only made when it has passed.",
     )
-    def submission_gate(recorder: Recorder) -> dg.AssetCheckResult:
+    def submission_gate(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         verdict = judge(*predictions_to_judge(recorder.values.read, settings.min_lwlrap), settings.min_lwlrap)
         return dg.AssetCheckResult(
             passed=verdict.passed,

@@ -31,7 +31,9 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
     @dg.asset(group_name="clips", deps=[curated_recordings], code_version=str(vocabulary_recipe), kinds={"parquet"})
     def class_vocabulary(
-        context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
     ) -> dg.MaterializeResult:
         """The class names, one row each: the columns of sample_submission.csv after fname, in order; without that file the
         sorted set of labels. Their order is the column order of every label and score matrix."""
@@ -50,8 +52,8 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def curated_clips(
         context: dg.AssetExecutionContext,
-        recorder: Recorder,
-        dataset: DatasetFolder,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         """One row per clip, in the order of the label CSV: its labels, sample rate (Hz), channels, length (frames and
@@ -130,7 +132,11 @@ def clip_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         code_version=str(folds_recipe),
         kinds={"parquet"},
     )
-    def folds(context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder) -> dg.MaterializeResult:
+    def folds(
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
+    ) -> dg.MaterializeResult:
         """The fold each clip is held out in, one row per clip, 0 to 4: 5 multilabel-stratified folds with seed 42, over the
         clips in file order and the classes in vocabulary order; or those of train_curated_folds.csv, as they are. At a
         refresh clips keep their folds, by name or by content, and new ones go where their classes lack (FA_FOLDS=sticky); or

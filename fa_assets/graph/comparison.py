@@ -37,7 +37,7 @@ def comparison_asset(
         code_version=str(recipe),
         kinds={"parquet"},
     )
-    def comparison(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def comparison(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         """MC5 against the single centre crop of the same clips, folds and weights, in LWLRAP (0 to 1): one row overall, per
         fold and per class. A paired bootstrap over the clips says whether the difference is more than chance. Also against
         the 0.8001 recorded for the centre crop on FSDKaggle2019's 4970 curated clips with the published weights, which means

@@ -1,14 +1,15 @@
 """The dataset folder as a resource; the demo set is generated on first use."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
 from filelock import FileLock
 
 from fa_assets.intake.kaggle import KaggleDataset
 
 
-class DatasetFolder(dg.ConfigurableResource):
+@dataclass(frozen=True)
+class DatasetFolder:
     """The folder of labelled clips this code location works on."""
 
     folder: str

@@ -14,7 +14,6 @@ from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.display import pictures
-from fa_assets.graph.encoder import EncoderSettings
 from fa_assets.graph.engine import check_engine, open_engine
 from fa_assets.graph.model import Weights
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLDS
@@ -52,16 +51,15 @@ def embeddings_asset(
     )
     def embeddings(
         context: dg.AssetExecutionContext,
-        recorder: Recorder,
-        dataset: DatasetFolder,
-        encoder: EncoderSettings,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
-            check_engine(settings, encoder)
+            check_engine(settings)
             clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
             parts = {str(fold): own for fold, own in clips.items()}
-            embed_partitions(context, work, scheme, settings, encoder, progress, parts, _labels(work))
+            embed_partitions(context, work, scheme, settings, progress, parts, _labels(work))
         return work.result(tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS))
 
     return embeddings
@@ -72,7 +70,6 @@ def embed_partitions(
     work: Materialization,
     scheme: CropScheme,
     settings: Settings,
-    encoder: EncoderSettings,
     progress: ProgressReporter,
     clips: Mapping[str, list[Clip]],
     labels: Mapping[str, Sequence[str]],
@@ -92,7 +89,7 @@ def embed_partitions(
 
     weights = Weights.read(work)
     store = EmbeddingStore(work.root, encoder_fingerprint(weights.sha1, settings.precision))
-    with open_engine(settings, encoder, weights.path, weights.sha1) as engine:
+    with open_engine(settings, weights.path, weights.sha1) as engine:
         for part in sorted(context.partition_keys):
             own = clips[part]
             watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))

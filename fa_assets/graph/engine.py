@@ -8,7 +8,7 @@ from typing import Protocol
 from fa_assets.encoders.embed_clips import Engine, LocalEngine
 from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, require_ray
 from fa_assets.encoders.threads import usable_cpus
-from fa_assets.graph.encoder import EncoderSettings, LazyEncoder
+from fa_assets.graph.encoder import LazyEncoder
 from fa_assets.settings import Settings
 from fa_assets.store.recipe import Scalar
 
@@ -30,29 +30,36 @@ class _Local(LocalEngine):
         return self._lazy.environment
 
 
-def check_engine(settings: Settings, encoder: EncoderSettings) -> None:
+def check_engine(settings: Settings) -> None:
     """Raise a UserError, before any work, when what was asked for is not there: Ray, or the device in this process."""
     if settings.engine == "ray":
         require_ray()
     else:
-        encoder.check_device()
+        _check_device(settings.device)
+
+
+def _check_device(device: str) -> None:
+    if device != "auto":  # which takes what there is: torch need not be loaded to find out
+        from fa_assets.encoders.cnn14.encoder import resolve_device
+
+        resolve_device(device)
 
 
 @contextmanager
-def open_engine(settings: Settings, encoder: EncoderSettings, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
+def open_engine(settings: Settings, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
     """The engine, with the encoder of these weights; nothing is loaded or started before there is work."""
     if settings.engine == "local":
-        yield _Local(encoder.lazy(checkpoint, sha1))
+        yield _Local(LazyEncoder(settings, checkpoint, sha1))
         return
     from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
 
     recipe = EncoderRecipe(
         checkpoint=checkpoint,
         sha1=sha1,
-        device=encoder.device,
-        precision=encoder.precision,
-        batch_size=encoder.batch_size,
-        fingerprint=encoder_fingerprint(sha1, encoder.precision),
+        device=settings.device,
+        precision=settings.precision,
+        batch_size=settings.batch_size,
+        fingerprint=encoder_fingerprint(sha1, settings.precision),
     )
     options = RayOptions(
         address=settings.ray_address,
@@ -61,5 +68,5 @@ def open_engine(settings: Settings, encoder: EncoderSettings, checkpoint: Path, 
         decode_cpus=settings.ray_decode_cpus,
         actors=settings.ray_actors,
     )
-    with RayEngine(recipe, options, device=encoder.device, batch_size=encoder.batch_size) as engine:
+    with RayEngine(recipe, options, device=settings.device, batch_size=settings.batch_size) as engine:
         yield engine

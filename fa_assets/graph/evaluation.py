@@ -55,7 +55,9 @@ def predictions_asset(
         f"{scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
     )
     def oof_predictions(
-        context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work, ExitStack() as stack:
             clips = TrainingClips.read(work)
@@ -144,7 +146,7 @@ def metrics_asset(scheme: str, predictions: dg.AssetsDefinition) -> dg.AssetsDef
         "and per class: 0 is the worst, 1 perfect. One row per fold and class with a sum of precisions and a count, so that "
         "any aggregate is exact.",
     )
-    def metrics(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def metrics(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         from fa_assets.report import metrics as plots
 
         with recorder.materialization(context, recipe) as work:

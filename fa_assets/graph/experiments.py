@@ -39,7 +39,9 @@ def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | d
 
     @dg.asset(group_name="evaluation", deps=upstream, code_version=str(recipe), kinds={"parquet"})
     def experiments(
-        context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
         bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is

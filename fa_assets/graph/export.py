@@ -34,7 +34,9 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
     recipe = Recipe("1")
 
     @dg.asset(group_name="export", deps=upstream, code_version=str(recipe), kinds={"numpy"})
-    def notebook_artifacts(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def notebook_artifacts(
+        context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]
+    ) -> dg.MaterializeResult:
         """The notebook's own files in `<storage>/notebook/`, rows in the order of the label CSV:
         embeddings_curated_mc5.npy, metadata_c3a.json, oof_tta.npy, metrics_c3a_curated.json, train_curated_folds.csv.
         The value lists them with their sizes and hashes. `delta_vs_c2_baseline` is against the recorded 0.8001."""

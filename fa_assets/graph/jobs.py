@@ -41,7 +41,7 @@ verify_checkpoint = dg.define_asset_job(
     pool="catalog",
     description="Adds to the catalog what the ledger has and it lacks, and writes catalog-snapshot.duckdb beside it.",
 )
-def bring_catalog_up_to_date(context: dg.OpExecutionContext, recorder: Recorder) -> None:
+def bring_catalog_up_to_date(context: dg.OpExecutionContext, recorder: dg.ResourceParam[Recorder]) -> None:
     """Waits for whoever has the catalog open, up to a minute; the snapshot takes the place of an earlier one.
 
     Raises:

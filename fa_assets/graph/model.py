@@ -39,7 +39,9 @@ def model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
     @dg.asset(group_name="model", code_version=str(recipe), kinds={"pytorch"})
     def cnn14_checkpoint(
-        context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         """The CNN14 weights file (PANNs, Kong et al. 2020; 327 MB), as one row: path, size in bytes, sha1, origin, trained or
         not. Downloaded where the setting FA_CHECKPOINT asks for it, checked for size and hash where those are known, and for

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ VERSION_LENGTH = 16
 """Hex digits of a data version: 64 bits, far from any collision among one platform's values."""
 
 
-class Recorder(dg.ConfigurableResource):
+@dataclass(frozen=True)
+class Recorder:
     """The storage root, and how values are read, written and recorded there.
 
     `local` is the folder of what has to lie on this machine (catalog, checkpoints); where the storage is a local folder,

@@ -32,7 +32,11 @@ def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.Assets
     recipe = Recipe("2", {"resamples": RESAMPLES, "seed": SEED})
 
     @dg.asset(name=REPORT, group_name="export", deps=upstream, code_version=str(recipe), kinds={"html"})
-    def report(context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder) -> dg.MaterializeResult:
+    def report(
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
+    ) -> dg.MaterializeResult:
         """One HTML page per run in `<storage>/reports/`, named after the run: figures, tables, the clips whose labels are
         doubted most with a player for each, settings, environment, and every materialization behind the numbers. It needs
         no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page

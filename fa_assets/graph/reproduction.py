@@ -14,7 +14,7 @@ def reproduction_checks(mc5_metrics: dg.AssetsDefinition) -> list[dg.AssetChecks
         description="On FSDKaggle2019's 4970 curated clips with the published weights: LWLRAP per fold and overall is within "
         "0.003 of what was recorded. On anything else there is nothing to compare, and it passes.",
     )
-    def fsdkaggle2019_reproduced(recorder: Recorder) -> dg.AssetCheckResult:
+    def fsdkaggle2019_reproduced(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
         from fa_assets.metrics.metric_table import sums_of
         from fa_assets.metrics.reproduction import TOLERANCE, compare_with_recorded, is_recorded_case
 

@@ -36,7 +36,9 @@ def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
         "whether it is still the one that was recorded.",
     )
     def nightly_refresh(
-        context: dg.ScheduleEvaluationContext, dataset: DatasetFolder, recorder: Recorder
+        context: dg.ScheduleEvaluationContext,
+        dataset: dg.ResourceParam[DatasetFolder],
+        recorder: dg.ResourceParam[Recorder],
     ) -> dg.RunRequest | dg.SkipReason:
         graph = context.repository_def.asset_graph
         try:

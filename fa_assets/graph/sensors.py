@@ -37,7 +37,9 @@ def _refresh_sensor(settings: Settings) -> dg.SensorDefinition:
         "nightly schedule tries it. Switch it off to pause refreshes.",
     )
     def refresh_what_is_stale(
-        context: dg.SensorEvaluationContext, dataset: DatasetFolder, recorder: Recorder
+        context: dg.SensorEvaluationContext,
+        dataset: dg.ResourceParam[DatasetFolder],
+        recorder: dg.ResourceParam[Recorder],
     ) -> dg.SensorResult | dg.SkipReason:
         try:
             look = look_at_recordings(context.instance, dataset, recorder, limit_s=SCAN_LIMIT_S)

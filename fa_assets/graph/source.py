@@ -76,11 +76,13 @@ def _observe(name: str, dataset: DatasetFolder, recorder: Recorder) -> dg.Observ
 
 @dg.multi_observable_source_asset(name=CURATED_RECORDINGS, specs=[_spec(CURATED_RECORDINGS, _CURATED_COLUMNS)])
 def curated_recordings(
-    context: dg.AssetExecutionContext, dataset: DatasetFolder, recorder: Recorder
+    context: dg.AssetExecutionContext, dataset: dg.ResourceParam[DatasetFolder], recorder: dg.ResourceParam[Recorder]
 ) -> dg.ObserveResult:
     return _observe(CURATED_RECORDINGS, dataset, recorder)
 
 
 @dg.multi_observable_source_asset(name=TEST_RECORDINGS, specs=[_spec(TEST_RECORDINGS, _TEST_COLUMNS)])
-def test_recordings(context: dg.AssetExecutionContext, dataset: DatasetFolder, recorder: Recorder) -> dg.ObserveResult:
+def test_recordings(
+    context: dg.AssetExecutionContext, dataset: dg.ResourceParam[DatasetFolder], recorder: dg.ResourceParam[Recorder]
+) -> dg.ObserveResult:
     return _observe(TEST_RECORDINGS, dataset, recorder)

@@ -21,7 +21,6 @@ from fa_assets.graph import tables
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.display import records
 from fa_assets.graph.embeddings import GPU_POOL, clips_of, embed_partitions
-from fa_assets.graph.encoder import EncoderSettings
 from fa_assets.graph.engine import check_engine
 from fa_assets.graph.evaluation import fingerprint_of
 from fa_assets.graph.features import TrainingClips, recipe_settings, training_set
@@ -57,8 +56,8 @@ def test_clips_asset(class_vocabulary: dg.AssetsDefinition) -> dg.AssetsDefiniti
     @dg.asset(group_name=_GROUP, deps=[test_recordings, class_vocabulary], code_version=str(recipe), kinds={"parquet"})
     def test_clips(
         context: dg.AssetExecutionContext,
-        recorder: Recorder,
-        dataset: DatasetFolder,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         """One row per clip of the test set: the rows of sample_submission.csv, in order; where it has none, what lies in
@@ -130,13 +129,12 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
     )
     def test_embeddings(
         context: dg.AssetExecutionContext,
-        recorder: Recorder,
-        dataset: DatasetFolder,
-        encoder: EncoderSettings,
+        recorder: dg.ResourceParam[Recorder],
+        dataset: dg.ResourceParam[DatasetFolder],
         progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         with recorder.materialization(context, recipe) as work:
-            check_engine(settings, encoder)
+            check_engine(settings)
             table = work.read("test_clips").table
             clips = clips_of(table, KaggleDataset(Path(dataset.folder)).test_folder)
             labels = dict(
@@ -148,7 +146,6 @@ def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition
                 work,
                 scheme,
                 settings,
-                encoder,
                 progress,
                 shards,
                 labels,
@@ -168,7 +165,9 @@ def final_classifier_asset(
 
     @dg.asset(group_name=_GROUP, deps=upstream, code_version=str(recipe), kinds={"scikitlearn", "numpy"})
     def final_classifier(
-        context: dg.AssetExecutionContext, recorder: Recorder, progress: dg.ResourceParam[ProgressReporter]
+        context: dg.AssetExecutionContext,
+        recorder: dg.ResourceParam[Recorder],
+        progress: dg.ResourceParam[ProgressReporter],
     ) -> dg.MaterializeResult:
         """The classifier that is used: fitted on mc5_embeddings of all curated clips, with the settings of the out-of-fold
         models. The value has a row per class; the model itself, with its scaler, is `<storage>/classifiers/final.npz`
@@ -227,7 +226,7 @@ def submission_asset(settings: Settings, upstream: list[dg.AssetsDefinition | dg
     recipe = Recipe("1", {"min_lwlrap": settings.min_lwlrap})
 
     @dg.asset(group_name=_GROUP, deps=upstream, code_version=str(recipe), kinds={"csv"})
-    def submission(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def submission(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         """The probabilities of the test clips, in the columns and rows of sample_submission.csv, in
         `<storage>/submission/`: submission.csv by the final classifier, submission_fold_mean.csv as the mean of the five fold
         models. Refused when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of mc5_metrics)."""
@@ -294,7 +293,7 @@ def test_metrics_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.
     recipe = Recipe("1")
 
     @dg.asset(group_name=_GROUP, deps=upstream, code_version=str(recipe), kinds={"parquet"})
-    def test_metrics(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def test_metrics(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         """LWLRAP and mAP of the submission on the test clips whose labels are known (test.csv): all, and each usage (Public,
         Private); beside the out-of-fold figures of the curated clips. No rows where no label is known."""
         with recorder.materialization(context, recipe) as work:

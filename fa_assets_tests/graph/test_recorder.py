@@ -44,7 +44,7 @@ def test_the_ledger_has_what_was_read_and_not_what_is_latest(tmp_path: Path, ins
     put(values, "v1", "first")
 
     @dg.asset
-    def downstream(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def downstream(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         with recorder.materialization(context, Recipe("1", {"seed": 42})) as work:
             work.read("upstream")
             work.note_input("folder", "f1")
@@ -78,7 +78,7 @@ def test_a_stream_is_made_while_it_is_written_and_each_is_timed_by_itself(
     put(ValueStore(tmp_path), "v1", "first")
 
     @dg.asset
-    def streamed(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def streamed(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         with recorder.materialization(context, Recipe("1")) as work, work.scan("upstream") as scan:
 
             def parts() -> Iterator[pa.Table]:
@@ -106,7 +106,7 @@ def test_the_ledger_is_written_before_dagster_is_told(
         raise ConnectionError("Dagster is gone")
 
     @dg.asset
-    def written(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def written(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         with recorder.materialization(context, Recipe("1")) as work:
             monkeypatch.setattr(type(context), "add_asset_metadata", fail)
             work.write(TABLE, data_version="v1")
@@ -121,7 +121,7 @@ def test_the_ledger_is_written_before_dagster_is_told(
 
 def test_without_a_ledger_entry_dagster_is_not_told(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     @dg.asset
-    def written(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def written(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         with recorder.materialization(context, Recipe("1")) as work:
             work.write(TABLE, data_version="v1")
         return work.result()
@@ -133,13 +133,13 @@ def test_without_a_ledger_entry_dagster_is_not_told(tmp_path: Path, instance: dg
 
 def materialize_in_a_process_of_its_own(root: Path, number: int) -> None:
     @dg.asset
-    def everyones(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def everyones(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         with recorder.materialization(context, Recipe("1", {"number": number})) as work:
             work.write(TABLE, data_version=f"v{number}")
         return work.result()
 
     @dg.asset(name=f"own_{number}", deps=[everyones])
-    def own(context: dg.AssetExecutionContext, recorder: Recorder) -> dg.MaterializeResult:
+    def own(context: dg.AssetExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.MaterializeResult:
         with recorder.materialization(context, Recipe("1")) as work:
             work.read("everyones")
             work.write(TABLE, data_version=work.version_from_inputs())
