@@ -109,8 +109,7 @@ def make_finished_run(folder: Path, *, pictures: bool) -> FinishedRun:
 
 @cache
 def _cache() -> Path:
-    """A folder for this state of the sources, the installed packages and Python; those of other states are removed when they
-    are a day old."""
+    """A folder for this state of the sources, the installed packages and Python; of other states the last three are kept."""
     digest = hashlib.sha256(os.__file__.encode())
     for path in (*_SOURCES, *_OWN):
         if path.suffix != ".pyc" and path.is_file():
@@ -121,8 +120,6 @@ def _cache() -> Path:
     folder = root / digest.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    now = folder.stat().st_mtime
-    for other in root.iterdir():
-        if now - other.stat().st_mtime > 86_400:
-            shutil.rmtree(other, ignore_errors=True)
+    for other in sorted(root.iterdir(), key=lambda one: one.stat().st_mtime)[:-4]:
+        shutil.rmtree(other, ignore_errors=True)
     return folder

@@ -16,8 +16,9 @@ from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.store.roots import subfolders
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.end_to_end.test_secrets import assert_no_secrets, contents
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.graph.driver import Daemon
+from fa_assets_tests.graph.driver import Daemon, parts_of
 from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.small_dataset import N_CLIPS
 
@@ -76,16 +77,26 @@ def test_the_same_command_again_finds_everything_current(settings: Settings) -> 
     assert "0 damaged" in fa_assets("store", "verify", settings=settings).stdout
 
 
-def test_the_conditions_ask_the_object_store(settings: Settings) -> None:
-    values = ValueStore(settings.storage_root)
+def test_the_sensor_asks_the_object_store(settings: Settings) -> None:
+    path = ValueStore(settings.storage_root).path("mc5_oof_predictions", "2")
     with environment_of(settings), dg.DagsterInstance.get() as instance:
         daemon = Daemon(settings, instance)
-        assert daemon.observe() == "nothing changed"
-        assert daemon.tick() == []
-        values.path("mc5_oof_predictions", "2").unlink()
-        assert daemon.until_quiet() == [{("mc5_oof_predictions", "2")}]
-        assert all(result.success for result in daemon.runs)
-    assert values.read("mc5_oof_predictions", "2").table.num_rows > 0
+        assert daemon.tick() is None
+        content = path.read_bytes()
+        path.unlink()
+        request = daemon.tick()
+        path.write_bytes(content)
+    assert request is not None
+    assert ("mc5_oof_predictions", "2") in parts_of(request)
+    assert not {("mc5_embeddings", "2"), ("mc5_oof_predictions", "1")} & parts_of(request)
+
+
+@pytest.mark.promise("No key to the object store is in what a run leaves there or on the machine.", "input")
+def test_the_keys_are_in_nothing_that_is_left(settings: Settings, s3: ObjectStore) -> None:
+    keys = [s3.environment["AWS_ACCESS_KEY_ID"], s3.environment["AWS_SECRET_ACCESS_KEY"]]
+    assert assert_no_secrets(contents(settings.storage_root), keys) > 50
+    assert assert_no_secrets(contents(settings.local_root), keys) > 5
+    assert any(name.endswith(".db") for name, _ in contents(settings.local_root)), "Dagster's event log was looked at"
 
 
 def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
