@@ -24,7 +24,6 @@ from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.files import init_command, predict_command
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.cli.store import store_group
-from fa_assets.errors import UserError
 from fa_assets.progress import Pace
 from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, variable_of
 
@@ -128,13 +127,9 @@ def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():
         settings = apply_options(options)
-        import dagster as dg
+        from fa_assets.graph.runner import find_what_is_stale
 
-        from fa_assets.graph.runner import build_definitions, plan, prepare_environment
-
-        prepare_environment(settings)
-        with dg.DagsterInstance.get() as instance:
-            stale = plan(build_definitions(settings), instance, settings)
+        stale = find_what_is_stale(settings)
         for one in stale:
             click.echo(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
         if not stale:

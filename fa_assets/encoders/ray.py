@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -69,8 +69,8 @@ class RayOptions:
     actor_cpus: float | None = None
     decode_cpus: float | None = None
 
-    def on(self, cpus: float, gpus: float, device: str) -> "RayOptions":
-        """What to use of a cluster with so many CPUs and GPUs; nothing is None but the address.
+    def on(self, cpus: float, gpus: float, device: str) -> "Use":
+        """What to use of a cluster with so many CPUs and GPUs.
 
         Raises:
             UserError: the cluster has less than one actor and one decoder need.
@@ -86,7 +86,16 @@ class RayOptions:
                 "FA_RAY_DECODE_CPUS or FA_DEVICE=cpu."
             )
         fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
-        return RayOptions(self.address, self.actors or max(1, fit), actor_gpus, actor_cpus, decode_cpus)
+        return Use(self.actors or max(1, fit), actor_gpus, actor_cpus, decode_cpus)
+
+
+class Use(NamedTuple):
+    """What is used of a cluster; see `RayOptions`."""
+
+    actors: int
+    actor_gpus: float
+    actor_cpus: float
+    decode_cpus: float
 
 
 @dataclass(frozen=True)
@@ -299,7 +308,7 @@ class RayEngine:
         embedder = ray.remote(num_cpus=use.actor_cpus, num_gpus=use.actor_gpus)(Embedder)
         decode = ray.remote(num_cpus=use.decode_cpus, max_retries=1)(decode_batch)
         return _Pool(
-            use.actors or 1,
+            use.actors,
             min(self._batch_size or BATCH_SIZES["cuda" if use.actor_gpus else "cpu"], _MOST_CROPS),
             start=lambda: embedder.remote(str(store.root), store.fingerprint, encoder),
             embed=lambda actor, batch: actor.embed.remote(decode.remote(batch, self._decode)),
@@ -438,7 +447,7 @@ def connect(address: str | None) -> None:
         import ray
 
         if not ray.is_initialized():
-            own = {} if address else {"num_cpus": usable_cpus(), "include_dashboard": False}
+            own: dict[str, Any] = {} if address else {"num_cpus": usable_cpus(), "include_dashboard": False}
             with _signals_held():
                 ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError) as error:

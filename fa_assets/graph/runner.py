@@ -156,6 +156,13 @@ def run(
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
+def find_what_is_stale(settings: Settings) -> list[Stale]:
+    """What a run would make, upstream first."""
+    prepare_environment(settings)
+    with dg.DagsterInstance.get() as instance:
+        return plan(build_definitions(settings), instance, settings)
+
+
 def plan(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,

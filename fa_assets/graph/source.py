@@ -74,14 +74,14 @@ def _observe(name: str, dataset: DatasetFolder, recorder: Recorder) -> dg.Observ
     )
 
 
-@dg.multi_observable_source_asset(name=CURATED_RECORDINGS, specs=[_spec(CURATED_RECORDINGS, _CURATED_COLUMNS)])
+@dg.multi_observable_source_asset(name=CURATED_RECORDINGS, specs=[_spec(CURATED_RECORDINGS, _CURATED_COLUMNS)])  # type: ignore[untyped-decorator]
 def curated_recordings(
     context: dg.AssetExecutionContext, dataset: dg.ResourceParam[DatasetFolder], recorder: dg.ResourceParam[Recorder]
 ) -> dg.ObserveResult:
     return _observe(CURATED_RECORDINGS, dataset, recorder)
 
 
-@dg.multi_observable_source_asset(name=TEST_RECORDINGS, specs=[_spec(TEST_RECORDINGS, _TEST_COLUMNS)])
+@dg.multi_observable_source_asset(name=TEST_RECORDINGS, specs=[_spec(TEST_RECORDINGS, _TEST_COLUMNS)])  # type: ignore[untyped-decorator]
 def test_recordings(
     context: dg.AssetExecutionContext, dataset: dg.ResourceParam[DatasetFolder], recorder: dg.ResourceParam[Recorder]
 ) -> dg.ObserveResult:

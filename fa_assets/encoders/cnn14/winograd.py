@@ -90,7 +90,8 @@ class WinogradConvolution:
         self._rows, self._columns = rows, columns
         products = len(rows.inputs) * len(columns.inputs)
         self._kernel = torch.empty(products, weight.shape[1], weight.shape[0], dtype=dtype)
-        for part, into in zip(weight.split(128), self._kernel.split(128, dim=2), strict=True):  # to save memory
+        parts = zip(torch.split(weight, 128), torch.split(self._kernel, 128, dim=2), strict=True)
+        for part, into in parts:  # one at a time, to save memory
             kernel = torch.einsum("ai,bj,oqij->abqo", rows.kernel, columns.kernel, part.double())
             into.copy_(kernel.flatten(0, 1))
         self._inputs = torch.kron(rows.inputs, columns.inputs).to(dtype)

@@ -1,0 +1,91 @@
+"""CNN14 on one GPU, in about five minutes: `python -m benchmarks.gpu [--json data/gpu.json]`.
+
+For fp32 and bf16: agreement with the CPU, clips a second from files and from memory, the trunk's share of the GPU's
+matrix-product rate, and the most memory the GPU held. Clips are the demo's generated sounds, weights the generated ones.
+Without a GPU it says so and measures nothing.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.embed import LEAST_COSINE_BF16, TOLERANCE_FP32, ours, trunk_share
+from benchmarks.made_clips import demo_clips, pieces
+from benchmarks.timing import machine, middle, require
+from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
+
+CHECKED, TURNS = 24, 3
+"""Clips that the CPU computes as well, and turns of what is timed."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, default=Path("data/gpu.json"), help="(default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=600, help="from files (default: %(default)s)")
+    parser.add_argument("--crops", type=int, default=2048, help="from memory (default: %(default)s)")
+    options = parser.parse_args()
+    import torch
+
+    if not torch.cuda.is_available():
+        print(f"torch {torch.__version__} finds no GPU here: nothing is measured.")
+        return 0
+    found: dict[str, float | str] = {**machine(), "gpu": torch.cuda.get_device_name()}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        checkpoint = folder / "demo-cnn14.pth"
+        make_demo_checkpoint(checkpoint)
+        clips = pieces(demo_clips(folder / "demo", 80), folder / "clips", options.clips, 1, 12)
+        reference = ours(clips[:CHECKED], Cnn14Encoder(checkpoint, device="cpu"))
+        crops = 0.1 * np.random.default_rng(0).standard_normal((options.crops, CROP_SAMPLES), np.float32)
+        for precision in ("fp32", "bf16"):
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            encoder = Cnn14Encoder(checkpoint, device="cuda", precision=precision)
+            vectors = ours(clips[:CHECKED], encoder)
+            found |= {f"{precision}.{key}": value for key, value in agreement(vectors, reference).items()}
+            times: dict[str, list[float]] = {"clips_per_second_from_files": [], "crops_per_second_from_memory": []}
+            for _ in range(TURNS):
+                started = time.perf_counter()
+                ours(clips, encoder)
+                times["clips_per_second_from_files"].append(len(clips) / (time.perf_counter() - started))
+                started = time.perf_counter()
+                encoder.embed(crops, [CROP_SAMPLES] * len(crops))
+                times["crops_per_second_from_memory"].append(len(crops) / (time.perf_counter() - started))
+            found |= {f"{precision}.{key}": middle(values) for key, values in times.items()}
+            found[f"{precision}.trunk_share_of_matmul"] = trunk_share(encoder, 64, TURNS, 8192)
+            found[f"{precision}.peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+            found[f"{precision}.batch_size"] = float(encoder.batch_size)
+            del encoder
+    require(
+        float(found["fp32.largest_difference"]) <= TOLERANCE_FP32,
+        f"fp32 differs from the CPU by {found['fp32.largest_difference']} of the largest value",
+    )
+    require(
+        float(found["bf16.smallest_cosine"]) >= LEAST_COSINE_BF16,
+        f"bf16 has a cosine of {found['bf16.smallest_cosine']} to the CPU's fp32",
+    )
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    print(options.json.read_text())
+    return 0
+
+
+def agreement(vectors: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """The largest difference, of the largest value, and the smallest cosine."""
+    products = (vectors * reference).sum(1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(reference, axis=1)
+    return {
+        "largest_difference": float(np.abs(vectors - reference).max() / np.abs(reference).max()),
+        "smallest_cosine": float(products.min()),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
