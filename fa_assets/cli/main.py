@@ -24,6 +24,7 @@ from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.files import init_command, predict_command
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.cli.store import store_group
+from fa_assets.errors import UserError
 from fa_assets.progress import Pace
 from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, variable_of
 
