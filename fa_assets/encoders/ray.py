@@ -360,7 +360,8 @@ class _Pool:
                     waiting.extend([batch] if batch else [])
                     self._lost(actor, batch, cause)
                     continue
-                self._busy[actor] = self._busy.get(actor, 1) - 1
+                if actor in self._actors:  # it may have died since
+                    self._busy[actor] = self._busy[actor] - 1 if batch else 0
                 if batch:
                     yield result
 
@@ -399,12 +400,14 @@ class _Pool:
                 f"{_DEATHS} workers of the Ray cluster died with {name} ({said}). Ray's logs have the reason; often it is "
                 "memory: set FA_RAY_ACTORS or FA_BATCH_SIZE lower. What was finished is kept."
             ) from error
-        if not isinstance(error, ray.exceptions.RayActorError):
-            self._busy[actor] -= 1
-        elif actor in self._actors:
+        if actor not in self._actors:
+            return  # another one has taken its place
+        if isinstance(error, ray.exceptions.RayActorError):
             self._actors.remove(actor)
             self._busy.pop(actor, None)
             self._add()
+        else:
+            self._busy[actor] -= 1
 
 
 def plan_batches(work: Sequence[Work], size: int) -> list[list[Work]]:

@@ -11,7 +11,7 @@ import pytest
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.embed_clips import Clip, embed_clips, embed_clips_on
-from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, plan_batches, require_ray
+from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, _Pool, plan_batches, require_ray
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.graph.runner import prepare_environment
 from fa_assets.settings import Settings
@@ -120,6 +120,44 @@ def test_workers_that_keep_dying_end_the_run(
     ):
         embed_clips_on(engine, clips[2:3], MC5, store)
     assert store.shards() == []
+
+
+def test_a_batch_that_was_stored_before_its_actor_died_does_not_bring_the_actor_back(
+    needs_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray gives what is ready in any order: here the death first, then what the dead actor had finished."""
+    import ray
+
+    class Actor:
+        def __init__(self, name: str) -> None:
+            self.load = self
+            self.name = name
+
+        def remote(self) -> str:
+            return f"{self.name} loads"
+
+    names = iter(["first", "second"])
+    given: list[str] = []
+
+    def embed(actor: Actor, batch: list[tuple[Clip, list[CropKey]]]) -> str:
+        given.append(f"{actor.name} {batch[0][0].fname}")
+        return given[-1]
+
+    def get(reference: str) -> str:
+        if reference == "first 0":
+            raise ray.exceptions.RayActorError
+        return reference
+
+    order = ["first loads", "first 0", "first 1", "first 2"]
+
+    def wait(references: list[str], **_: object) -> tuple[list[str], list[str]]:
+        return [min(references, key=lambda one: order.index(one) if one in order else len(order))], []
+
+    monkeypatch.setattr(ray, "wait", wait)
+    monkeypatch.setattr(ray, "get", get)
+    pool = _Pool(1, 1, start=lambda: Actor(next(names)), embed=embed)
+    assert list(pool.run(work(1, 1, 1, 1))) == ["first 1", "first 2", "second 3", "second 0"]
+    assert given == ["first 0", "first 1", "first 2", "second 3", "second 0"]
 
 
 def test_what_an_actor_raises_the_driver_raises_and_a_node_takes_weights_it_lacks_from_the_driver(
