@@ -34,15 +34,10 @@ def check_engine(settings: Settings) -> None:
     """Raise a UserError, before any work, when what was asked for is not there: Ray, or the device in this process."""
     if settings.engine == "ray":
         require_ray()
-    else:
-        _check_device(settings.device)
-
-
-def _check_device(device: str) -> None:
-    if device != "auto":  # which takes what there is: torch need not be loaded to find out
+    elif settings.device != "auto":  # which takes what there is: torch need not be loaded to find out
         from fa_assets.encoders.cnn14.encoder import resolve_device
 
-        resolve_device(device)
+        resolve_device(settings.device)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from fa_assets.errors import UserError
 from fa_assets.graph.recorder import Recorder
 
 EVERYTHING = "everything"
+FROM_TAG = "from"
+"""The tag of a run that says what started it."""
 CHECKPOINT_INTACT = dg.AssetCheckKey(dg.AssetKey("cnn14_checkpoint"), "checkpoint_intact")
 
 _STAGES = {
@@ -20,7 +22,7 @@ _STAGES = {
 everything = dg.define_asset_job(
     EVERYTHING,
     selection=dg.AssetSelection.all(),
-    tags={"from": "UI"},  # unless whoever starts it says otherwise
+    tags={FROM_TAG: "UI"},  # unless whoever starts it says otherwise
     description="The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files.",
 )
 

@@ -13,11 +13,13 @@ import dagster as dg
 
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, states_of
+from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, states_of, versions_of
 from fa_assets.intake.recordings import Change, DatasetState, RecordingsState, change_between, scan_recordings
 from fa_assets.store.atomic import replacing
 
 DATA_VERSION_TAG = "dagster/data_version"
+SCAN_LIMIT_S = 30.0
+"""Seconds that a look at the folder may take within a tick, which Dagster ends after 60; it goes on at the next."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Look:
     news: str
 
 
-def known_version(instance: dg.DagsterInstance, name: str) -> str | None:
+def _known_version(instance: dg.DagsterInstance, name: str) -> str | None:
     """The data version of a source asset when it was last observed."""
     latest = instance.fetch_observations(dg.AssetKey(name), limit=1).records
     observation = latest[0].asset_observation if latest else None
@@ -49,7 +51,7 @@ def look_at_recordings(
     memory = recorder.recordings_memory.with_name("observed.json")
     observations, news = [], []
     for name, one in states_of(state).items():
-        known = known_version(instance, name)
+        known = _known_version(instance, name)
         if known == one.data_version:
             continue
         before = _clips_at(memory, name, known)
@@ -76,6 +78,20 @@ def look_at_recordings(
                 )
             )
     return Look(state, tuple(observations), "; ".join(news) or "nothing changed")
+
+
+def observe(
+    instance: dg.DagsterInstance, dataset: DatasetFolder, recorder: Recorder, *, limit_s: float | None = None
+) -> dict[str, str]:
+    """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new.
+
+    Raises:
+        UserError, ScanUnfinishedError: see `look_at_recordings`.
+    """
+    look = look_at_recordings(instance, dataset, recorder, limit_s=limit_s)
+    for observation in look.observations:
+        instance.report_runless_asset_event(observation)
+    return versions_of(look.state)
 
 
 _CLIPS = {CURATED_RECORDINGS: "clips", TEST_RECORDINGS: "test clips"}

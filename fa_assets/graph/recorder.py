@@ -6,7 +6,6 @@ disk. Each fold is stored and recorded as soon as it is written, also when a lat
 catalog is brought up to date at the end; when it is busy the run goes on, and it catches up at the next write.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from fa_assets.graph.retries import wait_to_retry
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
-from fa_assets.store.recipe import Recipe, Scalar
+from fa_assets.store.recipe import Recipe, Scalar, short_digest
 from fa_assets.store.roots import StoragePath, open_root, relative_name
 from fa_assets.store.trouble import remote_trouble, storage_trouble
 from fa_assets.store.values import Scan, TableStream, Value, ValueHeader, ValueStore, table_digest
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
 
 Metadata = Mapping[str, dg.MetadataValue | Scalar]
-
-VERSION_LENGTH = 16
-"""Hex digits of a data version: 64 bits, far from any collision among one platform's values."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +163,11 @@ class Materialization:
     def version_from_inputs(self) -> str:
         """The data version that code version, settings and the inputs read so far determine."""
         parts = [self.asset, str(self.recipe), *(f"{i.asset} {i.partition} {i.data_version}" for i in self.inputs)]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:VERSION_LENGTH]
+        return short_digest(*parts)
 
     def version_from_content(self, table: pa.Table) -> str:
         """The data version of a table by its content, so that equal content leaves downstream assets current."""
-        return hashlib.sha256(f"{self.asset}\0{table_digest(table)}".encode()).hexdigest()[:VERSION_LENGTH]
+        return short_digest(self.asset, table_digest(table))
 
     def write(
         self,

@@ -10,11 +10,8 @@ from collections.abc import Collection, Sequence
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.staleness import Stale, range_tags
-
-FROM_TAG = "from"
-"""The tag of a run that says what started it."""
 
 _UNFINISHED = dg.RunsFilter(
     statuses=[

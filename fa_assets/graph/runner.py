@@ -25,13 +25,11 @@ from fa_assets.encoders.ray import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.build import build_definitions
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.jobs import EVERYTHING
-from fa_assets.graph.observation import look_at_recordings
+from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.observation import observe
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.progress import Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.refresh import FROM_TAG
-from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
 from fa_assets.settings import Settings
 from fa_assets.store.trouble import require_reachable, require_writable, storage_trouble
@@ -173,7 +171,8 @@ def plan(
     force: bool = False,
 ) -> list[Stale]:
     """What a run would make, upstream first; the dataset folder is observed on the way."""
-    versions = observe(instance, settings)
+    folder = DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo)
+    versions = observe(instance, folder, Recorder.of(settings))
     graph = definitions.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
     chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
@@ -230,18 +229,6 @@ def _consecutive(folds: Sequence[str]) -> set[str]:
             f"--fold {', '.join(map(str, ordered))}: one run takes consecutive folds; start one run for each."
         )
     return set(folds)
-
-
-def observe(instance: dg.DagsterInstance, settings: Settings) -> dict[str, str]:
-    """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new."""
-    look = look_at_recordings(
-        instance,
-        DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo),
-        Recorder.of(settings),
-    )
-    for observation in look.observations:
-        instance.report_runless_asset_event(observation)
-    return versions_of(look.state)
 
 
 def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:

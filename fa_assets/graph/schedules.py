@@ -6,15 +6,12 @@ from dagster._utils.schedules import is_valid_cron_string
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.jobs import CHECKPOINT_INTACT, everything
-from fa_assets.graph.observation import look_at_recordings
+from fa_assets.graph.observation import SCAN_LIMIT_S, observe
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.refresh import being_made, refresh_request
-from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
 from fa_assets.settings import Settings
-
-_SCAN_LIMIT_S = 30.0
 
 
 def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
@@ -42,10 +39,8 @@ def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
     ) -> dg.RunRequest | dg.SkipReason:
         graph = context.repository_def.asset_graph
         try:
-            look = look_at_recordings(context.instance, dataset, recorder, limit_s=_SCAN_LIMIT_S)
-            for observation in look.observations:
-                context.instance.report_runless_asset_event(observation)
-            stale = find_stale(graph, context.instance, recorder.values, versions_of(look.state))
+            versions = observe(context.instance, dataset, recorder, limit_s=SCAN_LIMIT_S)
+            stale = find_stale(graph, context.instance, recorder.values, versions)
         except (ScanUnfinishedError, UserError, OSError) as error:
             context.log.error(f"The dataset cannot be used as it is now, nothing is refreshed: {error}")
             stale = []

@@ -1,6 +1,5 @@
 """What watches: the dataset folder and all that was made from it, and runs that fail."""
 
-import hashlib
 import json
 
 import dagster as dg
@@ -9,16 +8,14 @@ from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.failures import notify, write_failure
 from fa_assets.graph.jobs import everything
-from fa_assets.graph.observation import look_at_recordings
+from fa_assets.graph.observation import SCAN_LIMIT_S, look_at_recordings
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
 from fa_assets.settings import Settings
-
-SCAN_LIMIT_S = 30.0
-"""Seconds that a look at the folder may take within a tick, which Dagster ends after 60; it goes on at the next."""
+from fa_assets.store.recipe import short_digest
 
 
 def refresh_sensors(settings: Settings) -> list[dg.SensorDefinition]:
@@ -51,7 +48,7 @@ def _refresh_sensor(settings: Settings) -> dg.SensorDefinition:
         versions = versions_of(look.state)
         stale = find_stale(graph, context.instance, recorder.values, versions)
         code = [str(graph.get(key).code_version) for key in sorted(graph.materializable_asset_keys)]
-        tick = _Tick(context.cursor, _digest(*versions.values(), *code))
+        tick = _Tick(context.cursor, short_digest(*versions.values(), *code))
         if look.observations:
             context.log.info(look.news)
         if not stale:
@@ -95,10 +92,6 @@ class _Tick:
     def cursor(self) -> str:
         """The cursor after a tick without one."""
         return json.dumps(self._memory)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _failure_sensor(settings: Settings) -> dg.SensorDefinition:

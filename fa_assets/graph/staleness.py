@@ -2,11 +2,10 @@
 
 A value is current when it is on disk, was made by the code version and settings of now, from inputs that are current and
 still at the data versions it read, is known to the Dagster instance, and passed its blocking checks. This is Dagster's own
-notion of staleness, plus the files: a value that was deleted or overwritten is noticed. The command line, the automation
-conditions and the nightly schedule all ask here.
+notion of staleness, plus the files: a value that was deleted or overwritten is noticed. The command line, the sensor and
+the nightly schedule all ask here.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.store.recipe import short_digest
 from fa_assets.store.values import ValueHeader, ValueStore
 
 Part = tuple[str, str | None]
@@ -89,7 +89,7 @@ def _situation(graph: BaseAssetGraph, key: dg.AssetKey, stored: Mapping[Part, st
         for partition in parts_of(graph, parent)
     ]
     parts = [str(graph.get(key).code_version), *(f"{part} {stored.get(part)}" for part in needed)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return short_digest(*parts)
 
 
 def _reason_of_its_own(

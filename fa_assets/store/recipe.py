@@ -1,5 +1,6 @@
 """What an asset's values depend on besides its inputs."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,3 +20,8 @@ class Recipe:
 
     def __str__(self) -> str:
         return " ".join([self.version, *(f"{name}={value}" for name, value in self.settings.items())])
+
+
+def short_digest(*parts: str) -> str:
+    """16 hex digits of the sha256 of some texts: 64 bits, far from any collision among one platform's values."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
