@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import Result, best, middle, require, timed
+from benchmarks.timing import Result, best, largest_difference, middle, require, smallest_cosine, timed
 from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
 from fa_assets.audio.decode import inspect_clip
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
@@ -87,9 +87,8 @@ def measure(
             vectors[name], spent = timed(ours, some, encoder)
             times[name].append(spent)
         exact, close = vectors["fp32"], vectors["bf16"]
-        worst = max(worst, float(np.abs(exact - wanted).max() / np.abs(wanted).max()))
-        products = (exact * close).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(close, axis=1)
-        cosine = min(cosine, float(products.min()))
+        worst = max(worst, largest_difference(exact, wanted))
+        cosine = min(cosine, smallest_cosine(exact, close))
     require(worst <= TOLERANCE_FP32, f"fp32 embeddings differ from the reference by {worst:.1e} of the largest value")
     require(cosine >= LEAST_COSINE_BF16, f"bf16 embeddings have a cosine of {cosine:.6f} to fp32")
     ratios = {name: middle([a / b for a, b in zip(times["reference"], times[name], strict=True)]) for name in encoders}

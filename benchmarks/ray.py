@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.made_clips import demo_clips, pieces
-from benchmarks.timing import middle, require
+from benchmarks.timing import largest_difference, middle, require
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
 from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
@@ -59,7 +59,7 @@ def main() -> int:
             for count in counts:
                 with RayEngine(recipe, RayOptions(address=options.address, actors=count), device="cpu") as engine:
                     vectors, took = measure(engine, clips, folder / f"{count}-{turn}")
-                apart = float(np.abs(vectors - reference).max() / np.abs(reference).max())
+                apart = largest_difference(vectors, reference)
                 require(apart <= TOLERANCE, f"embeddings differ by {apart:.1e} of the largest value")
                 seconds[count].append(took)
     print(f"{options.clips} clips, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {options.turns} turns")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, TypeVar
 
+import numpy as np
+
 Value = TypeVar("Value")
 
 Result = dict[str, float]
@@ -38,6 +40,17 @@ def middle(values: list[float]) -> float:
 def require(agrees: bool, what: str) -> None:
     if not agrees:
         raise DisagreementError(what)
+
+
+def largest_difference(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Of the largest wanted value."""
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def smallest_cosine(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Over the rows."""
+    products = (found * wanted).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
+    return float(products.min())
 
 
 def machine() -> dict[str, float | str]:

@@ -7,13 +7,27 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+_PRELOADED = [
+    "fa_assets.cli.main",
+    "fa_assets.encoders.cnn14.encoder",
+    "fa_assets.graph.retries",
+    "fa_assets.graph.runner",
+    "fa_assets.models.one_vs_rest",
+    "fa_assets.store.compaction",
+    "fa_assets_tests.catalog.made_up",
+    "fa_assets_tests.end_to_end.commands",
+    "alembic",
+    "duckdb",
+    "sklearn.linear_model",
+    "torch",
+]
+"""Of all tests, for a test process has one server to fork from, and what it has imported is settled when it starts."""
+
 
 def prepared() -> ForkServerContext:
     """Where processes, and what they share, are made."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["fa_assets.graph.recorder", "fa_assets.store.compaction", "fa_assets_tests.catalog.made_up"]
-    )
+    context.set_forkserver_preload(_PRELOADED)
     return context
 
 

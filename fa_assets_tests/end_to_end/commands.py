@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,9 @@ import pytest
 
 from fa_assets.settings import Settings
 from fa_assets_tests.command_line import environment
+from fa_assets_tests.processes import prepared
 
 one_process = pytest.mark.xdist_group("commands")
-
-_CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "fa_assets_tests.end_to_end.commands",
-        "fa_assets.cli.main",
-        "fa_assets.graph.runner",
-        "fa_assets.encoders.cnn14.encoder",
-        "fa_assets.models.one_vs_rest",
-        "fa_assets.graph.retries",
-        "alembic",
-        "duckdb",
-        "sklearn.linear_model",
-        "torch",
-    ]
-)
 
 
 def nothing() -> None:
@@ -46,7 +30,7 @@ def nothing() -> None:
 
 def start(settings: Settings, *arguments: str, output: Path, prepare: Callable[[], None] = nothing) -> BaseProcess:
     """Start the command; what it says goes into a file."""
-    process = _CONTEXT.Process(target=_run, args=(environment(settings), arguments, output, prepare), daemon=True)
+    process = prepared().Process(target=_run, args=(environment(settings), arguments, output, prepare), daemon=True)
     process.start()
     return process
 
