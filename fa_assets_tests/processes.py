@@ -25,7 +25,7 @@ _PRELOADED = [
 
 
 def prepared() -> ForkServerContext:
-    """Where processes, and what they share, are made."""
+    """Where processes, and what they share, are made; their environment is that of the first one's start."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     return context

@@ -1,5 +1,6 @@
 """A Ray cluster of two nodes on this machine, with one CPU each; and clips for it."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +35,19 @@ def cluster(needs_ray: None) -> Iterator["Cluster"]:
             cluster.shutdown()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def without_token() -> Iterator[None]:
+    """A Ray that is started here would make this process want a token, for good; and then a cluster without one takes its
+    driver for dead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def disconnected() -> Iterator[None]:
     """Each test connects by itself."""
     yield
-    import sys
-
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
 

@@ -1,8 +1,8 @@
 """One Dagster instance in a real Postgres, values in an object store: ten runs at once lose no event and meet no lock."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
-from multiprocessing import get_context
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +15,7 @@ from fa_assets.store.ledger import Ledger
 from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
 from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.object_store import ObjectStore
+from fa_assets_tests.processes import prepared
 from fa_assets_tests.small_dataset import make_small_dataset
 
 N_RUNS = 10
@@ -47,9 +48,8 @@ def test_ten_runs_at_once_over_one_instance_lose_no_event(postgres: str, s3: Obj
         Settings(dataset=tmp_path / "dataset", storage=s3.new_location(), local=tmp_path / f"machine{number}")
         for number in range(N_RUNS)
     ]
-    processes = get_context("forkserver")
-    processes.set_forkserver_preload(["fa_assets.graph.runner", "dagster_postgres", "s3fs"])
-    with processes.Pool(N_RUNS, maxtasksperchild=1) as pool:
+    # The server that they are forked from may be older than the object store.
+    with prepared().Pool(N_RUNS, os.environ.update, (s3.environment,), maxtasksperchild=1) as pool:
         outcomes = pool.starmap(run_once, [(settings, str(home)) for settings in every], chunksize=1)
     assert [failures for _, failures in outcomes] == [()] * N_RUNS
     with environment_of(every[0], str(home)), dg.DagsterInstance.get() as instance:
