@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.errors import UserError
@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Copies of the network at most. Default: as many as the cluster's GPUs, or CPUs, have room for.",
     )
+    scheme: Literal["mc5", "center"] = Field(
+        default="mc5", description="Crop scheme: where in a clip the network listens; what the results are made with."
+    )
+    baseline: Literal["mc5", "center"] = Field(
+        default="center", description="Crop scheme that the results are compared with."
+    )
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
@@ -145,7 +151,8 @@ class Settings(BaseSettings):
         default=None,
         ge=0,
         le=1,
-        description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the centre crop's on the same clips, "
+        description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the baseline scheme's on the same "
+        "clips, "
         "less 0.01 and what the choice of clips explains (95% paired bootstrap).",
     )
 
@@ -169,6 +176,12 @@ class Settings(BaseSettings):
         if location is None or is_remote(str(location)):
             return location
         return Path(str(location).removeprefix("file://")).expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _two_schemes(self) -> "Settings":
+        if self.scheme == self.baseline:
+            raise ValueError(f"FA_SCHEME and FA_BASELINE are both {self.scheme}; a scheme is compared with another one")
+        return self
 
     @property
     def is_demo(self) -> bool:
@@ -244,10 +257,12 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            f"{variable_of(str(problem['loc'][0]))}="
-            f"{without_secrets(os.environ.get(variable_of(str(problem['loc'][0])), ''))!r}: "
-            f"{problem['msg']}"
-            for problem in error.errors()
-        ]
+        problems = [_problem(one) for one in error.errors()]
         raise UserError("Settings that do not fit:\n  " + "\n  ".join(problems)) from error
+
+
+def _problem(error: Any) -> str:
+    if not error["loc"]:  # of several settings together
+        return str(error["msg"])
+    variable = variable_of(str(error["loc"][0]))
+    return f"{variable}={without_secrets(os.environ.get(variable, ''))!r}: {error['msg']}"

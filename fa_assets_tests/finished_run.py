@@ -22,9 +22,9 @@ from filelock import FileLock
 import fa_assets
 from fa_assets.encoders.cnn14.checkpoint import NARROW
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
-from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import RunOutcome, prepare_environment, run
+from fa_assets.graph.runner import RunOutcome
 from fa_assets.settings import Settings
+from fa_assets_tests.runs import prepare_environment, recorder_of, run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 NARROW_SEED = 15
@@ -103,7 +103,7 @@ def make_finished_run(folder: Path, *, pictures: bool) -> FinishedRun:
     )
     outcome = pickle.loads((made / "outcome").read_bytes())
     copy = FinishedRun(settings, outcome).copy(folder)
-    Recorder.of(copy).catalog.rebuild()  # its view of the embeddings names the folder
+    recorder_of(copy).catalog.rebuild()  # its view of the embeddings names the folder
     return FinishedRun(copy, outcome)
 
 

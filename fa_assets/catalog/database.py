@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
@@ -34,6 +35,7 @@ from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import LocalView, StoragePath
+from fa_assets.store.values import ValueHeader, read_header
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,8 @@ PATIENCE_S = 10.0
 
 _ROWS_AT_ONCE = 1 << 19
 """Of a value, that are copied at a time."""
+_CLIPS_AT_ONCE = 4096
+"""Of predictions, with a row for each class in the catalog."""
 
 RUN_PATIENCE_S = 2.0
 """How long a run waits for it, in all its steps and processes together."""
@@ -64,6 +68,11 @@ class Catalog:
         self.storage_root = storage_root
         self.ledger = ledger
         self._seen_by_duckdb = LocalView(storage_root, path.with_name("values_for_catalog"))
+
+    @classmethod
+    def of(cls, local_root: Path, storage_root: StoragePath) -> Catalog:
+        """The catalog of a storage root, in the local folder."""
+        return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
 
     def sync(self, timeout_s: float = PATIENCE_S) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
@@ -292,12 +301,14 @@ class Catalog:
             if digests.get(path) == sha256:
                 constants = {**current.constants, "materialization_id": id}
                 try:
-                    for batch in pq.ParquetFile(pa.BufferReader(contents[path])).iter_batches(_ROWS_AT_ONCE):
-                        table = pa.Table.from_batches([batch]).select(current.columns)
+                    file = pq.ParquetFile(pa.BufferReader(contents[path]))
+                    header = read_header(path, file.schema_arrow)
+                    for batch in file.iter_batches(current.rows_at_once):
+                        table = current.rows_of(pa.Table.from_batches([batch]), header)
                         for name, value in constants.items():
                             table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
                         _insert(connection, current.name, table)
-                except (pa.ArrowException, KeyError) as error:
+                except (pa.ArrowException, KeyError, UserError) as error:
                     log.warning("%s is not in the catalog's %s: %s", path, current.name, error)
                     connection.execute(delete, list(current.constants.values()))
                 return
@@ -314,6 +325,18 @@ class _CurrentTable:
     name: str
     columns: list[str]
     constants: Mapping[str, str | int]
+    rows_at_once: int = _ROWS_AT_ONCE
+
+    def rows_of(self, table: pa.Table, header: ValueHeader) -> pa.Table:
+        """The rows of some of a value's rows: as they are, or where their columns are lists, one for each class."""
+        if self.name != "predictions":
+            return table.select(self.columns)
+        classes = header.details["classes"]
+        repeated = np.repeat(np.arange(table.num_rows), len(classes))
+        named = np.tile(np.array(classes, dtype=object), table.num_rows)
+        of_clip = {name: table[name].take(pa.array(repeated)) for name in ("fname", "fold")}
+        lists = {name: table[name].combine_chunks().flatten() for name in ("truth", "logit", "probability")}
+        return pa.table({**of_clip, "class_name": pa.array(named, pa.string()), **lists})
 
 
 def _current_table(asset: str, partition: str | None) -> _CurrentTable | None:
@@ -328,9 +351,8 @@ def _current_table(asset: str, partition: str | None) -> _CurrentTable | None:
         found = ["lwlrap", "lwlrap_per_fold", "difference", "low", "high", "share_won", "selected", "selected_in"]
         return _CurrentTable("experiments", ["variant", *settings, *found], {})
     predictions = re.fullmatch(r"(.+)_oof_predictions", asset)
-    if predictions is not None and partition is not None and partition.isdecimal():
-        columns = ["fname", "class_name", "truth", "logit", "probability"]
-        return _CurrentTable("predictions", columns, {"scheme": predictions[1], "fold": int(partition)})
+    if predictions is not None:
+        return _CurrentTable("predictions", [], {"scheme": predictions[1]}, _CLIPS_AT_ONCE)
     return None
 
 

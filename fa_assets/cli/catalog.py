@@ -128,6 +128,7 @@ CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, line
 
 
 def _catalog(options: dict[str, Any]) -> "Catalog":
-    from fa_assets.graph.recorder import Recorder
+    from fa_assets.catalog.database import Catalog
 
-    return Recorder.of(apply_options(options)).catalog
+    settings = apply_options(options)
+    return Catalog.of(settings.local_root, settings.storage_root)

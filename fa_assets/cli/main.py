@@ -128,9 +128,10 @@ def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():
         settings = apply_options(options)
+        from fa_assets.definitions import code_location
         from fa_assets.graph.runner import find_what_is_stale
 
-        stale = find_what_is_stale(settings)
+        stale = find_what_is_stale(code_location(settings))
         for one in stale:
             click.echo(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
         if not stale:
@@ -167,9 +168,10 @@ def report_command(open_page: bool, **options: Any) -> None:
 def ui_command(port: int, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
     with friendly_errors():
+        from fa_assets.definitions import code_location
         from fa_assets.graph.runner import prepare_environment
 
-        prepare_environment(apply_options(options))
+        prepare_environment(code_location(apply_options(options)))
         project = Path(__file__).parents[2]
         if not (project / "pyproject.toml").is_file():
             raise UserError(
@@ -193,21 +195,23 @@ def _run(
     force: bool = False,
     ui_command: str | None = None,
 ) -> None:
+    from rich.console import Console
+
+    from fa_assets.definitions import code_location
     from fa_assets.graph.runner import prepare_environment, run
 
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a batch system or `kill`: as by Ctrl-C
-    prepare_environment(settings)
-    from rich.console import Console
 
     console = Console(file=_terminal(), highlight=False)
     console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
     with _progress(console) as (watcher, on_step):
+        location = code_location(settings, watcher)
+        prepare_environment(location)
         outcome = run(
-            settings,
+            location,
             select=select,
             folds=folds,
             force=force,
-            watcher=watcher,
             on_step=on_step,
             on_warning=partial(_warn, console),
         )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.metrics.metric_table import sums_of, total_of
+from fa_assets.audio.crops import SCHEMES
+from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, ValueStore
 
@@ -37,23 +38,22 @@ def read_summary(storage: StoragePath) -> Summary:
     """Read the summary of a storage folder."""
     values = ValueStore(storage)
     clips = _maybe(values, "curated_clips")
-    vocabulary = _maybe(values, "class_vocabulary")
     checkpoint = _maybe(values, "cnn14_checkpoint")
     header = values.header("curated_clips")
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
     report = _maybe(values, "report")
     results = {}
-    for scheme in ("mc5", "center"):
+    for scheme in SCHEMES:
         metrics = _maybe(values, f"{scheme}_metrics")
         if metrics is not None:
-            sums = sums_of(metrics)[1]
-            results[scheme] = SchemeResult(total_of(sums).overall, tuple(sums[fold].overall for fold in sorted(sums)))
+            figures = Figures.of_table(metrics, ())
+            results[scheme] = SchemeResult(float(figures.values(OVERALL)[0]), tuple(figures.values(FOLD).tolist()))
     return Summary(
         storage=storage,
         clips=None if clips is None else clips.num_rows,
         hours=None if clips is None else float(np.asarray(clips["seconds"]).sum()) / 3600,
         left_out=tuple((fname, reason) for fname, reason in header.details["left_out"]) if header else (),
-        classes=None if vocabulary is None else vocabulary.num_rows,
+        classes=None if header is None else len(header.details.get("classes", ())),
         checkpoint_origin=row.get("origin"),
         checkpoint_trained=row.get("trained"),
         results=results,

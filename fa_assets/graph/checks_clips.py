@@ -2,15 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
-from fa_assets.graph.recorder import Recorder
-from fa_assets.metrics.folds import FOLD_SEED, N_FOLDS
+from fa_assets.metrics.folds import FOLD_SEED, N_FOLDS, fold_quality, grouped_folds
+from fa_assets.metrics.labels import multi_hot
+from fa_assets.store.values import Value
 
 SILENT_PEAK = 1e-4
 """-80 dB of full scale: below it a clip holds nothing but the last bits of its file."""
@@ -20,151 +23,146 @@ IMBALANCE_BOUND = 0.05
 _SHOWN = 200
 
 
-def clip_checks(curated_clips: dg.AssetsDefinition, folds: dg.AssetsDefinition) -> list[dg.AssetChecksDefinition]:
+def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
     """Checks of the intake."""
-
-    @dg.asset_check(
-        asset=curated_clips, description="Every clip that the label CSV names can be read; none was left out."
-    )
-    def every_clip_used(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        left_out = recorder.values.read("curated_clips").header.details["left_out"]
-        return _warning(
-            "left_out",
-            ["fname", "reason"],
-            left_out,
-            bad=f"{len(left_out)} clips left out: mend them, or live without them.",
-            good="every clip is in",
-        )
-
-    @dg.asset_check(
-        asset=curated_clips,
-        description=f"No clip is silent (peak below {SILENT_PEAK:g} of full scale) or clipped (more than {CLIPPED_SHARE:.0%} "
-        "of its samples at full scale).",
-    )
-    def sound_levels(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        rows = level_problems(recorder.values.read("curated_clips").table)
-        return _warning(
-            "clips",
-            ["fname", "problem", "peak", "clipped_share"],
-            rows,
-            bad=f"{len(rows)} clips are silent or clipped: listen to them; record or export them again, or take them out of "
-            "train_curated.csv. A silent clip teaches the model that silence has its labels.",
-            good="every clip can be heard and is whole",
-        )
-
-    @dg.asset_check(
-        asset=folds,
-        description="No two clips with the same bytes lie in different folds: the model would have seen one.",
-    )
-    def no_duplicates_across_folds(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        table = recorder.values.read("folds").table
-        pairs = duplicates_across_folds(*(table[name].to_pylist() for name in ("fname", "fold", "sha256")))
-        return _warning(
-            "pairs",
-            ["clip", "fold", "same_as", "in_fold", "similarity"],
-            pairs,
-            bad=f"{len(pairs)} pairs of identical clips lie in different folds, so the scores flatter. Take one of each out "
-            "of train_curated.csv, or give both the same group there (docs/refreshes.md).",
-            good="no identical clips in different folds",
-        )
-
-    @dg.asset_check(asset=folds, description="Every class has a positive in at least two folds, so each can be learnt.")
-    def classes_in_folds(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        return _thin_classes_warning(
-            recorder,
-            folds_needed=2,
-            bad="have their positives in fewer than two folds and are never learnt and judged at once: add clips of them.",
-            good="every class can be learnt",
-        )
-
-    @dg.asset_check(
-        asset=folds,
-        description=f"Every class has at least {N_FOLDS} positives and one in every fold, so each fold judges it.",
-    )
-    def positives_in_every_fold(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        return _thin_classes_warning(
-            recorder,
-            folds_needed=N_FOLDS,
-            bad=f"are missing from some folds, most often because they have fewer than {N_FOLDS} positives: their scores rest "
-            "on the other folds. Add clips of them, or read those scores with care.",
-            good="every class is in every fold",
-        )
-
-    @dg.asset_check(
-        asset=folds,
-        blocking=True,
-        description="Every clip is in one fold and no fold is empty: without that nothing that follows can be computed.",
-    )
-    def folds_complete(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        fnames = recorder.values.read("curated_clips").table["fname"].to_pylist()
-        table = recorder.values.read("folds").table
-        problems = fold_problems(fnames, table["fname"].to_pylist(), np.asarray(table["fold"]))
-        return dg.AssetCheckResult(
-            passed=not problems,
-            description=f"{'; '.join(problems)}. Materialize curated_clips and folds again."
-            if problems
-            else "every clip is in one fold",
-            metadata={f"fold_{fold}": int((np.asarray(table["fold"]) == fold).sum()) for fold in range(N_FOLDS)},
-        )
-
-    @dg.asset_check(
-        asset=folds,
-        description=f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; and folds "
-        "are of one size.",
-    )
-    def folds_balanced(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        from fa_assets.metrics.folds import fold_quality, grouped_folds
-
-        _, truth, fold_of = _truth_and_folds(recorder)
-        clips = recorder.values.read("curated_clips").table
-        groups = [name or "" for name in clips["group"].to_pylist()]
-        ours = fold_quality(truth, fold_of, N_FOLDS)
-        fresh = fold_quality(truth, grouped_folds(truth, groups, n_folds=N_FOLDS, seed=FOLD_SEED), N_FOLDS)
-        worse = max(
-            ours.label_imbalance - fresh.label_imbalance,
-            ours.size_imbalance - fresh.size_imbalance,
-        )
-        return dg.AssetCheckResult(
-            passed=worse <= IMBALANCE_BOUND,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"label imbalance {ours.label_imbalance:.3f}, fresh folds would have {fresh.label_imbalance:.3f}; size "
-            f"imbalance {ours.size_imbalance:.3f} and {fresh.size_imbalance:.3f}."
-            + (
-                ""
-                if worse <= IMBALANCE_BOUND
-                else " The folds have drifted: set FA_FOLDS=fresh for one run to make them anew; scores before and after are "
-                "then of different folds."
-            ),
-            metadata={
-                **vars(ours),
-                **{f"fresh_{name}": value for name, value in vars(fresh).items()},
-            },
-        )
-
-    @dg.asset_check(asset=folds, description="No group of the label CSV lies in several folds.")
-    def groups_whole(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        groups = recorder.values.read("curated_clips").table["group"].to_pylist()
-        fold_of = recorder.values.read("folds").table["fold"].to_pylist()
-        divided = divided_groups(groups, fold_of)
-        return _warning(
-            "groups",
-            ["group", "folds"],
-            divided,
-            bad=f"{len(divided)} groups lie in several folds, so the scores flatter: train_curated_folds.csv divides them. "
-            "Mend it, or move it away to have folds made that keep groups whole.",
-            good="no group is divided" if any(groups) else "there are no groups",
-        )
-
     return [
-        every_clip_used,
-        sound_levels,
-        no_duplicates_across_folds,
-        classes_in_folds,
-        positives_in_every_fold,
-        folds_complete,
-        folds_balanced,
-        groups_whole,
+        Check(curated_clips, every_clip_used, "Every clip that the label CSV names can be read; none was left out."),
+        Check(
+            curated_clips,
+            sound_levels,
+            f"No clip is silent (peak below {SILENT_PEAK:g} of full scale) or clipped (more than {CLIPPED_SHARE:.0%} "
+            "of its samples at full scale).",
+        ),
+        Check(
+            folds,
+            no_duplicates_across_folds,
+            "No two clips with the same bytes lie in different folds: the model would have seen one.",
+        ),
+        Check(
+            folds,
+            partial(
+                _thin_classes,
+                folds_needed=2,
+                bad="have their positives in fewer than two folds and are never learnt and judged at once: add clips of them.",
+                good="every class can be learnt",
+            ),
+            "Every class has a positive in at least two folds, so each can be learnt.",
+            name="classes_in_folds",
+        ),
+        Check(
+            folds,
+            partial(
+                _thin_classes,
+                folds_needed=N_FOLDS,
+                bad=f"are missing from some folds, most often because they have fewer than {N_FOLDS} positives: their "
+                "scores rest "
+                "on the other folds. Add clips of them, or read those scores with care.",
+                good="every class is in every fold",
+            ),
+            f"Every class has at least {N_FOLDS} positives and one in every fold, so each fold judges it.",
+            name="positives_in_every_fold",
+        ),
+        Check(
+            folds,
+            folds_complete,
+            "Every clip is in one fold and no fold is empty: without that nothing that follows can be computed.",
+            blocking=True,
+            reads={"clips": curated_clips},
+        ),
+        Check(
+            folds,
+            folds_balanced,
+            f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; and folds "
+            "are of one size.",
+        ),
+        Check(folds, groups_whole, "No group of the label CSV lies in several folds."),
     ]
+
+
+def every_clip_used(clips: Value) -> dg.AssetCheckResult:
+    """Warns of clips that were left out."""
+    left_out = clips.header.details["left_out"]
+    return _warning(
+        "left_out",
+        ["fname", "reason"],
+        left_out,
+        bad=f"{len(left_out)} clips left out: mend them, or live without them.",
+        good="every clip is in",
+    )
+
+
+def sound_levels(clips: Value) -> dg.AssetCheckResult:
+    """Warns of silent and clipped clips."""
+    rows = level_problems(clips.table)
+    return _warning(
+        "clips",
+        ["fname", "problem", "peak", "clipped_share"],
+        rows,
+        bad=f"{len(rows)} clips are silent or clipped: listen to them; record or export them again, or take them out of "
+        "train_curated.csv. A silent clip teaches the model that silence has its labels.",
+        good="every clip can be heard and is whole",
+    )
+
+
+def no_duplicates_across_folds(folds: Value) -> dg.AssetCheckResult:
+    """Warns of identical clips in different folds."""
+    pairs = duplicates_across_folds(*(folds.table[name].to_pylist() for name in ("fname", "fold", "sha256")))
+    return _warning(
+        "pairs",
+        ["clip", "fold", "same_as", "in_fold", "similarity"],
+        pairs,
+        bad=f"{len(pairs)} pairs of identical clips lie in different folds, so the scores flatter. Take one of each out "
+        "of train_curated.csv, or give both the same group there (docs/refreshes.md).",
+        good="no identical clips in different folds",
+    )
+
+
+def folds_complete(folds: Value, clips: Value) -> dg.AssetCheckResult:
+    """Fails where a clip has no fold, or a fold no clip."""
+    fold_of = np.asarray(folds.table["fold"])
+    problems = fold_problems(clips.table["fname"].to_pylist(), folds.table["fname"].to_pylist(), fold_of)
+    return dg.AssetCheckResult(
+        passed=not problems,
+        description=f"{'; '.join(problems)}. Materialize curated_clips and folds again."
+        if problems
+        else "every clip is in one fold",
+        metadata={f"fold_{fold}": int((fold_of == fold).sum()) for fold in range(N_FOLDS)},
+    )
+
+
+def folds_balanced(folds: Value) -> dg.AssetCheckResult:
+    """Warns where the folds are less balanced than fresh ones would be."""
+    _, truth, fold_of = _truth_and_folds(folds)
+    groups = [name or "" for name in folds.table["group"].to_pylist()]
+    ours = fold_quality(truth, fold_of, N_FOLDS)
+    fresh = fold_quality(truth, grouped_folds(truth, groups, n_folds=N_FOLDS, seed=FOLD_SEED), N_FOLDS)
+    worse = max(ours.label_imbalance - fresh.label_imbalance, ours.size_imbalance - fresh.size_imbalance)
+    advice = (
+        " The folds have drifted: set FA_FOLDS=fresh for one run to have new ones made; scores before and after are "
+        "then of different folds."
+    )
+    return dg.AssetCheckResult(
+        passed=worse <= IMBALANCE_BOUND,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"label imbalance {ours.label_imbalance:.3f}, fresh folds would have {fresh.label_imbalance:.3f}; size "
+        f"imbalance {ours.size_imbalance:.3f} and {fresh.size_imbalance:.3f}."
+        + ("" if worse <= IMBALANCE_BOUND else advice),
+        metadata={**vars(ours), **{f"fresh_{name}": value for name, value in vars(fresh).items()}},
+    )
+
+
+def groups_whole(folds: Value) -> dg.AssetCheckResult:
+    """Warns of groups that lie in several folds."""
+    groups = folds.table["group"].to_pylist()
+    divided = divided_groups(groups, folds.table["fold"].to_pylist())
+    return _warning(
+        "groups",
+        ["group", "folds"],
+        divided,
+        bad=f"{len(divided)} groups lie in several folds, so the scores flatter: train_curated_folds.csv divides them. "
+        "Mend it, or move it away to have folds made that keep groups whole.",
+        good="no group is divided" if any(groups) else "there are no groups",
+    )
 
 
 def level_problems(clips: pa.Table) -> list[tuple[str, str, float, float]]:
@@ -224,18 +222,15 @@ def divided_groups(groups: Iterable[str | None], folds: Iterable[int]) -> list[t
     return [(group, ", ".join(map(str, sorted(own)))) for group, own in sorted(found.items()) if len(own) > 1]
 
 
-def _truth_and_folds(recorder: Recorder) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _truth_and_folds(folds: Value) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Class names, truth (n, C) and folds (n,)."""
-    from fa_assets.metrics.labels import multi_hot
-
-    classes = recorder.values.read("class_vocabulary").table["class_name"].to_pylist()
-    labels = recorder.values.read("curated_clips").table["labels"].to_pylist()
-    return classes, multi_hot(labels, classes), np.asarray(recorder.values.read("folds").table["fold"])
+    classes = folds.header.details["classes"]
+    return classes, multi_hot(folds.table["labels"].to_pylist(), classes), np.asarray(folds.table["fold"])
 
 
-def _thin_classes_warning(recorder: Recorder, *, folds_needed: int, bad: str, good: str) -> dg.AssetCheckResult:
+def _thin_classes(folds: Value, *, folds_needed: int, bad: str, good: str) -> dg.AssetCheckResult:
     """Warns of classes with positives in fewer folds than needed."""
-    thin = thin_classes(*_truth_and_folds(recorder), folds_needed=folds_needed)
+    thin = thin_classes(*_truth_and_folds(folds), folds_needed=folds_needed)
     return _warning("classes", ["class", "positives", "folds"], thin, bad=f"{len(thin)} classes {bad}", good=good)
 
 

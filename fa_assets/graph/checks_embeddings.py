@@ -1,14 +1,14 @@
 """Checks of one scheme's embeddings, fold by fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import numpy as np
 
-from fa_assets.graph.by_fold import verdict_by_fold
-from fa_assets.graph.partitions import FOLDS
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.asset import Asset, Check
+from fa_assets.graph.display import records
 from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.values import Value
 
 EMBEDDING_SIZE = 2048
 COLLAPSED = 1e-6
@@ -17,34 +17,39 @@ NORM_BOUNDS = (1e-3, 1e4)
 """Euclidean norms a CNN14 embedding may have: wide, so that only an overflow, a lost scale or a dead layer falls outside."""
 
 
-def embedding_checks(embeddings: dg.AssetsDefinition) -> list[dg.AssetChecksDefinition]:
+def embedding_checks(embeddings: Asset, folds: Asset) -> list[Check]:
     """Checks of one scheme's embeddings."""
-    asset = embeddings.key.to_user_string()
-
-    @dg.asset_check(
-        asset=embeddings,
-        name=f"{asset}_sound",
-        partitions_def=FOLDS,
-        blocking=True,
-        description="Of the fold's clips in their order, 2048 finite numbers each, not all alike, with norms within bounds.",
-    )
-    def sound(context: dg.AssetCheckExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        folds = recorder.values.read("folds").table
-        fnames, fold_of = folds["fname"].to_numpy(), np.asarray(folds["fold"])
-        problems: dict[str, list[str]] = {}
-        for fold in sorted(context.op_execution_context.partition_keys):
-            table = recorder.values.read(asset, fold).table
-            problems[fold] = embedding_problems(
-                table["fname"].to_pylist(), embedding_matrix(table["embedding"]), list(fnames[fold_of == int(fold)])
-            )
-        return verdict_by_fold(
-            problems,
-            good="sound",
-            advice="These embeddings cannot be used; materialize folds and then these again, and if it stays so, look at the "
-            "weights and the precision.",
+    return [
+        Check(
+            embeddings,
+            sound,
+            "Of the fold's clips in their order, 2048 finite numbers each, not all alike, with norms within bounds.",
+            name=f"{embeddings.name}_sound",
+            blocking=True,
+            reads={"folds": folds},
         )
+    ]
 
-    return [sound]
+
+def sound(embeddings: Mapping[str, Value], folds: Value) -> dg.AssetCheckResult:
+    """Fails where embeddings cannot be used; a run of several folds has one verdict, for all of them."""
+    fnames, fold_of = np.array(folds.table["fname"].to_pylist(), dtype=object), np.asarray(folds.table["fold"])
+    rows = [
+        (int(fold), problem)
+        for fold, own in sorted(embeddings.items())
+        for problem in embedding_problems(
+            own.table["fname"].to_pylist(), embedding_matrix(own.table["embedding"]), list(fnames[fold_of == int(fold)])
+        )
+    ]
+    found = "; ".join(f"fold {fold}: {problem}" for fold, problem in rows)
+    return dg.AssetCheckResult(
+        passed=not rows,
+        description="These embeddings cannot be used; materialize folds and then these again, and if it stays so, look at the "
+        f"weights and the precision. {found}"
+        if rows
+        else "sound",
+        metadata={"problems": records(["fold", "problem"], rows)} if rows else {},
+    )
 
 
 def embedding_problems(fnames: Sequence[str], vectors: np.ndarray, expected: Sequence[str]) -> list[str]:

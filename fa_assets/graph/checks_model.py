@@ -5,45 +5,49 @@ from pathlib import Path
 
 import dagster as dg
 
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.asset import Asset, Check
+from fa_assets.store.values import Value
 
 
-def model_checks(cnn14_checkpoint: dg.AssetsDefinition) -> list[dg.AssetChecksDefinition]:
+def model_checks(checkpoint: Asset) -> list[Check]:
     """Checks of the weights."""
+    return [
+        Check(checkpoint, weights_trained, "The weights were trained; those of the demo set are random."),
+        Check(
+            checkpoint,
+            checkpoint_intact,
+            "The weights file on disk has the size and sha1 that were recorded; it is read again, also every night.",
+            blocking=True,
+        ),
+    ]
 
-    @dg.asset_check(
-        asset=cnn14_checkpoint, description="The weights were trained; those of the demo are seeded random numbers."
+
+def weights_trained(checkpoint: Value) -> dg.AssetCheckResult:
+    """Warns of untrained weights."""
+    row = checkpoint.table.to_pylist()[0]
+    return dg.AssetCheckResult(
+        passed=row["trained"],
+        severity=dg.AssetCheckSeverity.WARN,
+        description="trained weights"
+        if row["trained"]
+        else "Untrained weights: the figures show that the pipeline works and say nothing about real sound. Set "
+        "FA_CHECKPOINT=published (or a path) for the real ones.",
+        metadata={"origin": row["origin"], "sha1": row["sha1"]},
     )
-    def weights_trained(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        row = recorder.values.read("cnn14_checkpoint").table.to_pylist()[0]
-        return dg.AssetCheckResult(
-            passed=row["trained"],
-            severity=dg.AssetCheckSeverity.WARN,
-            description="trained weights"
-            if row["trained"]
-            else "Untrained weights: the figures show that the pipeline works and say nothing about real sound. Set "
-            "FA_CHECKPOINT=published (or a path) for the real ones.",
-            metadata={"origin": row["origin"], "sha1": row["sha1"]},
-        )
 
-    @dg.asset_check(
-        asset=cnn14_checkpoint,
-        blocking=True,
-        description="The weights file on disk has the size and sha1 that were recorded; it is read anew, also every night.",
+
+def checkpoint_intact(checkpoint: Value) -> dg.AssetCheckResult:
+    """Fails where the file is not what was recorded."""
+    row = checkpoint.table.to_pylist()[0]
+    problem = _difference(Path(row["path"]), row["size_bytes"], row["sha1"])
+    return dg.AssetCheckResult(
+        passed=problem is None,
+        description="as recorded"
+        if problem is None
+        else f"{row['path']} {problem}. Materialize {checkpoint.header.asset} again: published and demo weights are fetched or "
+        "made again, a file of yours is taken as it is now; what was made from the old one is then stale.",
+        metadata={"path": dg.MetadataValue.path(row["path"]), "sha1": row["sha1"], "size_bytes": row["size_bytes"]},
     )
-    def checkpoint_intact(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        row = recorder.values.read("cnn14_checkpoint").table.to_pylist()[0]
-        problem = _difference(Path(row["path"]), row["size_bytes"], row["sha1"])
-        return dg.AssetCheckResult(
-            passed=problem is None,
-            description="as recorded"
-            if problem is None
-            else f"{row['path']} {problem}. Materialize cnn14_checkpoint again: published and demo weights are fetched or made "
-            "anew, a file of yours is taken as it is now; what was made from the old one is then stale.",
-            metadata={"path": dg.MetadataValue.path(row["path"]), "sha1": row["sha1"], "size_bytes": row["size_bytes"]},
-        )
-
-    return [weights_trained, checkpoint_intact]
 
 
 def _difference(path: Path, size_bytes: int, sha1: str) -> str | None:

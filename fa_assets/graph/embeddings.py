@@ -1,135 +1,152 @@
-"""The embeddings of one crop scheme, a fold at a time or all in one run."""
+"""The embeddings of a crop scheme, a fold at a time or all in one run; and of the test clips."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import dagster as dg
+import numpy as np
 import pyarrow as pa
 
-from fa_assets.audio.crops import CropScheme
+from fa_assets.audio.crops import SCHEMES, CropScheme
 from fa_assets.encoders.embed_clips import Clip, embed_clips_on
-from fa_assets.errors import UserError
 from fa_assets.graph import tables
-from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.display import pictures
-from fa_assets.graph.engine import check_engine, open_engine
+from fa_assets.graph.asset import Asset
+from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
 from fa_assets.graph.model import Weights
-from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLDS
-from fa_assets.graph.progress import ProgressReporter
-from fa_assets.graph.recorder import Materialization, Recorder
+from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, clip_paths
-from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.progress import ProgressCallback
-from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
-from fa_assets.store.recipe import Recipe
 
 GPU_POOL = "gpu"
 _CLIP_COLUMNS = ("sha256", "sample_rate", "frames")
 
 
-def embeddings_asset(
-    scheme: CropScheme, settings: Settings, upstream: list[dg.AssetsDefinition]
-) -> dg.AssetsDefinition:
-    """The asset `<scheme>_embeddings`; `upstream` are curated_clips, folds and cnn14_checkpoint."""
-    recipe = Recipe("2", {"scheme": scheme.name, "precision": settings.precision})
-
-    @dg.asset(
-        name=f"{scheme.name}_embeddings",
-        group_name="embeddings",
-        deps=upstream,
-        partitions_def=FOLDS,
-        backfill_policy=ALL_IN_ONE_RUN,
-        pool=GPU_POOL,
-        code_version=str(recipe),
-        kinds={"pytorch", "parquet"},
+def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: Asset) -> Asset:
+    """`<scheme>_embeddings`."""
+    return Asset(
+        f"{scheme}_embeddings",
+        "embeddings",
+        partial(embed_folds, scheme=SCHEMES[scheme], engine=engine),
+        tables.EMBEDDINGS,
+        version="3",
+        reads={"folds": folds, "weights": weights},
+        settings={"scheme": scheme, "precision": engine.precision},
+        kinds=frozenset({"pytorch", "parquet"}),
         description=f"CNN14's 2048-d embedding (float32, no unit) of every clip in the fold, one row per clip in the order of "
-        f"the label CSV: 32 kHz mono, {_in_words(scheme)}, zero-padded when shorter. Crops that are in the embedding store "
-        "already are not computed again.",
+        f"the label CSV: 32 kHz mono, {_in_words(SCHEMES[scheme])}, zero-padded when shorter. Crops that are in the embedding "
+        "store already are not computed again.",
+        by_fold=True,
+        pool=GPU_POOL,
     )
-    def embeddings(
-        context: dg.AssetExecutionContext,
-        recorder: dg.ResourceParam[Recorder],
-        dataset: dg.ResourceParam[DatasetFolder],
-        progress: dg.ResourceParam[ProgressReporter],
-    ) -> dg.MaterializeResult:
-        with recorder.materialization(context, recipe) as work:
-            check_engine(settings)
-            clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
-            parts = {str(fold): own for fold, own in clips.items()}
-            embed_partitions(context, work, scheme, settings, progress, parts, _labels(work))
-        return work.result(tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS))
-
-    return embeddings
 
 
-def embed_partitions(
-    context: dg.AssetExecutionContext,
-    work: Materialization,
+def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weights: Asset) -> Asset:
+    """`test_embeddings`."""
+    return Asset(
+        "test_embeddings",
+        "submission",
+        partial(embed_test_clips, scheme=SCHEMES[scheme], engine=engine),
+        tables.TEST_EMBEDDINGS,
+        version="2",
+        reads={"clips": clips, "weights": weights},
+        settings={"scheme": scheme, "precision": engine.precision},
+        kinds=frozenset({"pytorch", "parquet"}),
+        description=f"As {scheme}_embeddings, for the test clips: the same crops, encoder and embedding store. They have "
+        "no folds.",
+        pool=GPU_POOL,
+    )
+
+
+def embed_folds(
+    work: Work, folds: Stored, weights: Stored, *, scheme: CropScheme, engine: EngineOptions
+) -> Iterator[Made]:
+    """The embeddings of every fold of the run; see the description of the asset."""
+    table = folds.table
+    fold_of = table["fold"].to_numpy()
+    folder = KaggleDataset(Path(work.dataset.folder)).clips_folder
+    with _opened(work, weights, scheme, engine) as embed:
+        for fold in work.partitions:
+            own = table.take(np.flatnonzero(fold_of == int(fold or 0)))
+            yield replace(embed(own, folder, tables.EMBEDDINGS, f"fold {fold}"), fold=fold)
+
+
+def embed_test_clips(
+    work: Work, clips: Stored, weights: Stored, *, scheme: CropScheme, engine: EngineOptions
+) -> Iterator[Made]:
+    """The embeddings of the test clips; see the description of the asset."""
+    folder = KaggleDataset(Path(work.dataset.folder)).test_folder
+    with _opened(work, weights, scheme, engine) as embed:
+        yield embed(clips.table, folder, tables.TEST_EMBEDDINGS, "")
+
+
+@contextmanager
+def _opened(
+    work: Work, weights: Stored, scheme: CropScheme, options: EngineOptions
+) -> Iterator[Callable[[pa.Table, Path, pa.Schema, str], Made]]:
+    """The engine with these weights, as a function that embeds the clips of a table."""
+    from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
+
+    check_engine(options)
+    own = Weights.of(weights)
+    store = EmbeddingStore(work.root, encoder_fingerprint(own.sha1, options.precision))
+    with open_engine(options, own.path, own.sha1) as engine:
+        yield partial(_embed, work, engine, store, scheme, own.trained)
+
+
+def _embed(
+    work: Work,
+    engine: RecordedEngine,
+    store: EmbeddingStore,
     scheme: CropScheme,
-    settings: Settings,
-    progress: ProgressReporter,
-    clips: Mapping[str, list[Clip]],
-    labels: Mapping[str, Sequence[str]],
-    schema: pa.Schema = tables.EMBEDDINGS,
-    part_name: str = "fold",
-) -> None:
-    """Embed and write every partition of the run.
+    weights_trained: bool,
+    clips: pa.Table,
+    folder: Path,
+    schema: pa.Schema,
+    part: str,
+) -> Made:
+    """The embeddings of some clips.
 
     Args:
-        clips: those of each partition, in the order of the rows.
-        labels: of each clip, for the colours of a picture.
+        clips: rows of folds or test_clips, which lie in `folder`.
         schema: of the value.
-        part_name: what a partition is called.
+        part: what of the asset they are, for the log.
     """
-    from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
     from fa_assets.report.embeddings import projection, throughput
 
-    weights = Weights.read(work)
-    store = EmbeddingStore(work.root, encoder_fingerprint(weights.sha1, settings.precision))
-    with open_engine(settings, weights.path, weights.sha1) as engine:
-        for part in sorted(context.partition_keys):
-            own = clips[part]
-            watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))
-            with work.phase("embed"):
-                result = embed_clips_on(engine, own, scheme, store, progress=watch)
-            context.log.info(
-                f"{part_name} {part}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
-            )
-            table = pa.table([[clip.fname for clip in own], embedding_column(result.vectors)], schema=schema)
-            crops = result.crops_computed + result.crops_reused
-            with work.phase("draw"):
-                drawn = pictures(
-                    settings.pictures == "on",
-                    context.log,
-                    {
-                        "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
-                        "projection": partial(projection, result.vectors, [labels[clip.fname] for clip in own]),
-                    },
-                )
-            work.write(
-                table,
-                partition=part,
-                data_version=work.version_from_inputs(),
-                facts={
-                    "clips": len(own),
-                    "crops_computed": result.crops_computed,
-                    "crops_reused": result.crops_reused,
-                    "crops_reused_share": round(result.crops_reused / crops, 4) if crops else None,
-                    "clips_per_second": round(len(own) / result.seconds, 2) if result.crops_computed else None,
-                    "weights_trained": weights.trained,
-                    "encoder_fingerprint": store.fingerprint,
-                },
-                details={"encoder_fingerprint": store.fingerprint},
-                display=drawn,
-                environment=engine.environment,
-            )
+    watch = Stopwatch(work.track("clips", part))
+    with work.phase("embed"):
+        result = embed_clips_on(engine, _clips_of(clips, folder), scheme, store, progress=watch)
+    reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
+    work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
+    labels = [own or ["?"] for own in clips["labels"].to_pylist()]
+    drawn = work.draw(
+        {
+            "throughput": partial(throughput, watch.moments if result.crops_computed else ()),
+            "projection": partial(projection, result.vectors, labels),
+        }
+    )
+    return Made(
+        pa.table([clips["fname"], embedding_column(result.vectors)], schema=schema),
+        facts={
+            "clips": clips.num_rows,
+            "crops_computed": result.crops_computed,
+            "crops_reused": reused,
+            "crops_reused_share": round(reused / crops, 4) if crops else None,
+            "clips_per_second": round(clips.num_rows / result.seconds, 2) if result.crops_computed else None,
+            "weights_trained": weights_trained,
+            "encoder_fingerprint": store.fingerprint,
+        },
+        details={"encoder_fingerprint": store.fingerprint},
+        display=drawn,
+        environment=engine.environment,
+    )
 
 
-def clips_of(table: pa.Table, folder: Path) -> list[Clip]:
-    """The rows of curated_clips or test_clips as clips to embed, which lie in `folder`."""
+def _clips_of(table: pa.Table, folder: Path) -> list[Clip]:
     fnames = table["fname"].to_pylist()
     columns = (fnames, clip_paths(folder, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
     return [Clip(*fields) for fields in zip(*columns, strict=True)]
@@ -152,21 +169,3 @@ class Stopwatch:
     def __call__(self, done: int, total: int) -> None:
         self.moments.append((time.perf_counter() - self._started, done))
         self._inner(done, total)
-
-
-def _labels(work: Materialization) -> dict[str, list[str]]:
-    """The labels of every clip, for the colours of a picture."""
-    table = work.read("curated_clips").table
-    return dict(zip(table["fname"].to_pylist(), table["labels"].to_pylist(), strict=True))
-
-
-def _clips_by_fold(work: Materialization, dataset: KaggleDataset) -> dict[int, list[Clip]]:
-    """The clips of every fold, each in file order."""
-    table = work.read("curated_clips").table
-    folds = work.read("folds").table
-    if folds["fname"].to_pylist() != table["fname"].to_pylist():
-        raise UserError("folds were made for other clips than curated_clips has now: materialize folds again.")
-    by_fold: dict[int, list[Clip]] = {fold: [] for fold in range(N_FOLDS)}
-    for fold, clip in zip(folds["fold"].to_pylist(), clips_of(table, dataset.clips_folder), strict=True):
-        by_fold[fold].append(clip)
-    return by_fold

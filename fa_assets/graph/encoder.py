@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fa_assets.encoders.cnn14.loading import load_encoder
 from fa_assets.encoders.embed_clips import NOTHING_COMPUTED
-from fa_assets.settings import Settings
 from fa_assets.store.recipe import Scalar
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ class LazyEncoder:
     """Gives the encoder of these weights when called, and knows whether it ever was; `sha1` is the file's, so a replaced file
     is loaded again."""
 
-    def __init__(self, settings: Settings, checkpoint: Path, sha1: str) -> None:
-        self._arguments = (checkpoint, sha1, settings.device, settings.precision, settings.batch_size)
+    def __init__(self, device: str, precision: str, batch_size: int | None, checkpoint: Path, sha1: str) -> None:
+        self._arguments = (checkpoint, sha1, device, precision, batch_size)
         self._loaded: Cnn14Encoder | None = None
 
     def __call__(self) -> "Cnn14Encoder":

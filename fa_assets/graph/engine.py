@@ -1,7 +1,8 @@
-"""The engine that the settings ask for: this process, or Ray."""
+"""The engine that computes embeddings: this process, or Ray."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,6 @@ from fa_assets.encoders.embed_clips import Engine, LocalEngine
 from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, require_ray
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.graph.encoder import LazyEncoder
-from fa_assets.settings import Settings
 from fa_assets.store.recipe import Scalar
 
 
@@ -30,38 +30,46 @@ class _Local(LocalEngine):
         return self._lazy.environment
 
 
-def check_engine(settings: Settings) -> None:
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where and how embeddings are computed.
+
+    Attributes:
+        device, precision, batch_size: of the encoder; see `Cnn14Encoder`.
+        ray: the cluster; None for this process.
+    """
+
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int | None = None
+    ray: RayOptions | None = None
+
+
+def check_engine(options: EngineOptions) -> None:
     """Raise a UserError, before any work, when what was asked for is not there: Ray, or the device in this process."""
-    if settings.engine == "ray":
+    if options.ray is not None:
         require_ray()
-    elif settings.device != "auto":  # which takes what there is: torch need not be loaded to find out
+    elif options.device != "auto":  # which takes what there is: torch need not be loaded to find out
         from fa_assets.encoders.cnn14.encoder import resolve_device
 
-        resolve_device(settings.device)
+        resolve_device(options.device)
 
 
 @contextmanager
-def open_engine(settings: Settings, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
+def open_engine(options: EngineOptions, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
     """The engine, with the encoder of these weights; nothing is loaded or started before there is work."""
-    if settings.engine == "local":
-        yield _Local(LazyEncoder(settings, checkpoint, sha1))
+    if options.ray is None:
+        yield _Local(LazyEncoder(options.device, options.precision, options.batch_size, checkpoint, sha1))
         return
     from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
 
     recipe = EncoderRecipe(
         checkpoint=checkpoint,
         sha1=sha1,
-        device=settings.device,
-        precision=settings.precision,
-        batch_size=settings.batch_size,
-        fingerprint=encoder_fingerprint(sha1, settings.precision),
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        fingerprint=encoder_fingerprint(sha1, options.precision),
     )
-    options = RayOptions(
-        address=settings.ray_address,
-        actor_gpus=settings.ray_actor_gpus,
-        actor_cpus=settings.ray_actor_cpus,
-        decode_cpus=settings.ray_decode_cpus,
-        actors=settings.ray_actors,
-    )
-    with RayEngine(recipe, options, device=settings.device, batch_size=settings.batch_size) as engine:
+    with RayEngine(recipe, options.ray, device=options.device, batch_size=options.batch_size) as engine:
         yield engine

@@ -1,8 +1,9 @@
 """Variants of the classifier, judged on the same folds from embeddings that are there; the default stays as it is."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pyarrow as pa
 
@@ -10,88 +11,70 @@ from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
 from fa_assets.audio.decode import resampled_length
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
+from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.evaluation import fingerprint_of, read_predictions
-from fa_assets.graph.progress import ProgressReporter
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.evaluation import GROUP
+from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.models.experiments import (
-    CHOSEN,
-    MAX_ITERATIONS,
-    RESAMPLES,
-    SEED,
-    Outcome,
-    Variant,
-    parse_variants,
-    run_experiments,
-)
-from fa_assets.settings import Settings
+from fa_assets.models.experiments import CHOSEN, RESAMPLES, SEED, Outcome, Variant, parse_variants, run_experiments
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
-from fa_assets.store.recipe import Recipe
+
+SCHEME = "mc5"
+"""The crop scheme whose crops the variants pool."""
 
 
-def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
-    """The asset `experiments`; `upstream` is everything it reads."""
-    variants = parse_variants(settings.experiments or "")
-    is_the_pipelines = (settings.regularization_c, settings.max_iter) == (Variant().C, MAX_ITERATIONS)
-    names = " ".join(variant.name for variant in variants)
-    recipe = Recipe("2", {"variants": names, "resamples": RESAMPLES, "seed": SEED})
+def experiments_asset(variants: str | None, scheme: str, folds: Asset, embeddings: Asset) -> Asset:
+    """`experiments`.
 
-    @dg.asset(group_name="evaluation", deps=upstream, code_version=str(recipe), kinds={"parquet"})
-    def experiments(
-        context: dg.AssetExecutionContext,
-        recorder: dg.ResourceParam[Recorder],
-        progress: dg.ResourceParam[ProgressReporter],
-    ) -> dg.MaterializeResult:
-        """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
-        bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
-        judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants.
-        With the notebook's settings the baseline's scores are those of mc5_oof_predictions."""
-        with recorder.materialization(context, recipe) as work:
-            classes = work.read("class_vocabulary").table["class_name"].to_pylist()
-            clips = work.read("curated_clips").table
-            fold_of = np.asarray(work.read("folds").table["fold"])
-            fingerprint = fingerprint_of(work, "mc5_embeddings")
-            outcomes = []
-            if variants:
-                baseline = None
-                if is_the_pipelines:
-                    predictions = read_predictions(work, "mc5")
-                    row_of = {fname: row for row, fname in enumerate(predictions.fnames)}
-                    baseline = predictions.logits[[row_of[fname] for fname in clips["fname"].to_pylist()]]
-                with work.phase("load"):
-                    store = EmbeddingStore(work.root, fingerprint)
-                    crops = _crops(store, clips)
-                with work.phase("experiment"):
-                    outcomes = run_experiments(
-                        variants,
-                        crops,
-                        multi_hot(clips["labels"].to_pylist(), classes),
-                        fold_of,
-                        baseline_logits=baseline,
-                        progress=progress.track(context.log, "experiments", "fits"),
-                    )
-            rows = [_row(one) for one in outcomes]
-            table = pa.Table.from_pylist(rows, schema=tables.EXPERIMENTS)
-            shown = ["variant", "lwlrap", "difference", "low", "high", "share_won"]
-            work.write(
-                table,
-                data_version=work.version_from_inputs(),
-                facts={
-                    "variants": len(variants),
-                    **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
-                },
-                display={
-                    "variants_against_baseline": records(
-                        [*shown, "chosen"], [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
-                    )
-                }
-                if rows
-                else {},
+    Args:
+        variants: FA_EXPERIMENTS.
+        scheme: of the embeddings.
+
+    Raises:
+        UserError: the variants cannot be understood, or the scheme is not `SCHEME`.
+    """
+    parsed = parse_variants(variants or "")
+    if parsed and scheme != SCHEME:
+        raise UserError(f"FA_EXPERIMENTS pools the crops of {SCHEME}: set FA_SCHEME={SCHEME}, or leave it out.")
+    return Asset(
+        "experiments",
+        GROUP,
+        partial(try_variants, variants=parsed),
+        tables.EXPERIMENTS,
+        version="3",
+        reads={"folds": folds, "embeddings": embeddings},
+        settings={"variants": " ".join(one.name for one in parsed), "resamples": RESAMPLES, "seed": SEED},
+    )
+
+
+def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Sequence[Variant]) -> Made:
+    """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
+    bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
+    judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants."""
+    outcomes: Sequence[Outcome] = ()
+    if variants:
+        table = folds.table
+        with work.phase("load"):
+            crops = _crops(EmbeddingStore(work.root, str(embeddings.detail("encoder_fingerprint"))), table)
+        with work.phase("experiment"):
+            outcomes = run_experiments(
+                variants,
+                crops,
+                multi_hot(table["labels"].to_pylist(), folds.header.details["classes"]),
+                np.asarray(table["fold"]),
+                progress=work.track("fits"),
             )
-        return work.result(tables.column_schema(tables.EXPERIMENTS), tables.column_lineage(tables.EXPERIMENTS))
-
-    return experiments
+    rows = [_row(one) for one in outcomes]
+    shown = ["variant", "lwlrap", "difference", "low", "high", "share_won"]
+    shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
+    return Made(
+        pa.Table.from_pylist(rows, schema=tables.EXPERIMENTS),
+        facts={
+            "variants": len(variants),
+            **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
+        },
+        display={"variants_against_baseline": records([*shown, "chosen"], shown_rows)} if rows else {},
+    )
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
@@ -109,7 +92,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table) -> dict[float, np.ndarray]:
-    """The embedding of each clip's crop at each of mc5's places, float32 (clips, d), by the fraction of the slack.
+    """The embedding of each clip's crop at each of the scheme's places, float32 (clips, d), by the fraction of the slack.
 
     Raises:
         UserError: the store has lost some.
@@ -121,10 +104,10 @@ def _crops(store: EmbeddingStore, clips: pa.Table) -> dict[float, np.ndarray]:
     ]
     keys = {
         fraction: [CropKey(sha256, int(fraction * own), CROP_SAMPLES) for sha256, own in slack]
-        for fraction in SCHEMES["mc5"].fractions
+        for fraction in SCHEMES[SCHEME].fractions
     }
     found = store.load(dict.fromkeys(key for own in keys.values() for key in own))
-    lost = sum(key not in found for own in keys.values() for key in own)
-    if lost:
-        raise UserError(f"{lost} crops are not in the embedding store: materialize mc5_embeddings again, all folds.")
+    missing = sum(key not in found for own in keys.values() for key in own)
+    if missing:
+        raise UserError(f"{missing} crops are not in the embedding store: materialize {SCHEME}_embeddings again.")
     return {fraction: np.stack([found[key] for key in own]) for fraction, own in keys.items()}

@@ -3,27 +3,46 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import dagster as dg
 import numpy as np
 
 from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
 from fa_assets.errors import UserError
 from fa_assets.graph.partitions import FOLD_NAMES
-from fa_assets.graph.recorder import Materialization
+from fa_assets.graph.work import Stored, Work
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.one_vs_rest import OneVsRest, fit_one_vs_rest
 from fa_assets.models.out_of_core import fit_out_of_core
 from fa_assets.progress import ProgressCallback
-from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.row_file import RowFile, row_file
 
 IN_MEMORY, OUT_OF_CORE = "in memory", "out of core"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How classifiers are fitted.
+
+    Attributes:
+        C, max_iter: of the logistic regressions.
+        in_memory_gb: gigabytes of embeddings above which they are read from a file at every step.
+    """
+
+    C: float
+    max_iter: int
+    in_memory_gb: float
+    is_default_limit: bool = True
+
+    @property
+    def settings(self) -> Mapping[str, Scalar]:
+        """What the values of a fit depend on. Where a fit out of core begins is a part of it when it was set: what the
+        default makes of the clips follows from the clips."""
+        fit: dict[str, Scalar] = {"C": self.C, "max_iter": self.max_iter}
+        return fit if self.is_default_limit else {**fit, "fit_in_memory_gb": self.in_memory_gb}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +55,14 @@ class TrainingClips:
     truth: np.ndarray
 
     @classmethod
-    def read(cls, work: Materialization) -> "TrainingClips":
-        """The stored ones."""
-        classes = work.read("class_vocabulary").table["class_name"].to_pylist()
-        clips = work.read("curated_clips").table
+    def of(cls, folds: Stored) -> "TrainingClips":
+        """From the stored folds."""
+        table, classes = folds.table, folds.header.details["classes"]
         return cls(
-            np.array(clips["fname"].to_pylist(), dtype=object),
-            np.asarray(work.read("folds").table["fold"]),
+            np.array(table["fname"].to_pylist(), dtype=object),
+            np.asarray(table["fold"]),
             tuple(classes),
-            multi_hot(clips["labels"].to_pylist(), classes),
+            multi_hot(table["labels"].to_pylist(), classes),
         )
 
 
@@ -54,7 +72,7 @@ class TrainingSet(Protocol):
     way: str
     """`IN_MEMORY` or `OUT_OF_CORE`: how classifiers are fitted on it."""
 
-    def fit(self, held_out: int | None, settings: Settings, progress: ProgressCallback) -> OneVsRest:
+    def fit(self, held_out: int | None, options: FitOptions, progress: ProgressCallback) -> OneVsRest:
         """The classifier of all clips, or of those of the other folds."""
         ...
 
@@ -63,43 +81,28 @@ class TrainingSet(Protocol):
         ...
 
 
-def recipe_settings(settings: Settings) -> Mapping[str, Scalar]:
-    """What the values of a fit depend on. Where a fit out of core begins is a part of it when it was set: what the
-    default makes of the clips follows from the clips."""
-    fit = {"C": settings.regularization_c, "max_iter": settings.max_iter}
-    default = Settings.model_fields["fit_in_memory_gb"].default
-    return fit if settings.fit_in_memory_gb == default else {**fit, "fit_in_memory_gb": settings.fit_in_memory_gb}
-
-
 @contextmanager
-def training_set(
-    work: Materialization,
-    log: dg.DagsterLogManager,
-    asset: str,
-    clips: TrainingClips,
-    settings: Settings,
-    scratch: Path,
-) -> Iterator[TrainingSet]:
-    """Read a fold-partitioned embeddings asset.
-
-    Args:
-        scratch: folder for a file of all embeddings, if there are more than `fit_in_memory_gb`; it is gone afterwards.
+def training_set(work: Work, embeddings: Stored, clips: TrainingClips, options: FitOptions) -> Iterator[TrainingSet]:
+    """Read embeddings that are stored by fold; into a file of the local folder, which is gone afterwards, where there
+    are more than
+    `options.in_memory_gb`.
 
     Raises:
         UserError: a fold's embeddings are of other clips than the folds say now; there is no room for the file.
     """
     gigabytes = 4e-9 * len(clips.fnames) * EMBEDDING_SIZE
-    if gigabytes <= settings.fit_in_memory_gb:
-        yield _InMemory(stack_by_clip(work, asset, clips.fnames, clips.fold_of), clips)
+    if gigabytes <= options.in_memory_gb:
+        yield _InMemory(stack_by_clip(embeddings, clips.fnames, clips.fold_of), clips)
         return
-    log.info(
-        f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={settings.fit_in_memory_gb:g}: they are read from "
+    scratch = work.recorder.local_root
+    work.log.info(
+        f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={options.in_memory_gb:g}: they are read from "
         f"a file in {scratch} at every step"
     )
     with row_file(scratch, EMBEDDING_SIZE, len(clips.fnames)) as file:
         with work.phase("read"):
             for fold, partition in enumerate(FOLD_NAMES):
-                _append(work, asset, partition, clips.fnames[clips.fold_of == fold].tolist(), file)
+                _append(embeddings, partition, clips.fnames[clips.fold_of == fold].tolist(), file)
         yield _OnDisk(file, clips)
 
 
@@ -109,14 +112,12 @@ class _InMemory:
     def __init__(self, features: np.ndarray, clips: TrainingClips) -> None:
         self._features, self._fold_of, self._truth = features, clips.fold_of, clips.truth
 
-    def fit(self, held_out: int | None, settings: Settings, progress: ProgressCallback) -> OneVsRest:
+    def fit(self, held_out: int | None, options: FitOptions, progress: ProgressCallback) -> OneVsRest:
         features, truth = self._features, self._truth
         if held_out is not None:
             chosen = self._fold_of != held_out
             features, truth = features[chosen], truth[chosen]
-        return fit_one_vs_rest(
-            features, truth, C=settings.regularization_c, max_iter=settings.max_iter, progress=progress
-        )
+        return fit_one_vs_rest(features, truth, C=options.C, max_iter=options.max_iter, progress=progress)
 
     def of_fold(self, fold: int, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         rows = np.flatnonzero(self._fold_of == fold)
@@ -136,14 +137,14 @@ class _OnDisk:
         self._starts = np.searchsorted(clips.fold_of[self._order], np.arange(N_FOLDS + 1)).tolist()
         self._truth = clips.truth[self._order]
 
-    def fit(self, held_out: int | None, settings: Settings, progress: ProgressCallback) -> OneVsRest:
+    def fit(self, held_out: int | None, options: FitOptions, progress: ProgressCallback) -> OneVsRest:
         out = slice(0, 0) if held_out is None else slice(self._starts[held_out], self._starts[held_out + 1])
         return fit_out_of_core(
             self._file,
             self._truth,
             held_out=out,
-            C=settings.regularization_c,
-            max_iter=settings.max_iter,
+            C=options.C,
+            max_iter=options.max_iter,
             progress=progress,
         )
 
@@ -154,18 +155,18 @@ class _OnDisk:
             yield self._order[rows], self._file.read(rows)
 
 
-def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
-    """A fold-partitioned embeddings asset as one (clips, 2048) float32 array, in the order of the clips.
+def stack_by_clip(embeddings: Stored, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
+    """Embeddings that are stored by fold as one float32 array (clips, d), in the order of the clips.
 
     Raises:
         UserError: a fold's embeddings are of other clips than the folds say now.
     """
     stacked: np.ndarray | None = None
-    for fold in range(N_FOLDS):
-        table = work.read(asset, str(fold)).table
+    for fold, partition in enumerate(FOLD_NAMES):
+        table = embeddings.of(partition)
         rows = np.flatnonzero(fold_of == fold)
         if table["fname"].to_pylist() != list(fnames[rows]):
-            raise _of_other_clips(asset, str(fold))
+            raise _of_other_clips(embeddings.asset, partition)
         vectors = embedding_matrix(table["embedding"])
         if stacked is None:
             stacked = np.empty((len(fnames), vectors.shape[1]), np.float32)
@@ -174,18 +175,18 @@ def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of
     return stacked
 
 
-def _append(work: Materialization, asset: str, partition: str, fnames: list[str], file: RowFile) -> None:
+def _append(embeddings: Stored, partition: str, fnames: list[str], file: RowFile) -> None:
     """Write a fold's embeddings to the file, in tables of a few rows."""
-    with work.scan(asset, partition) as scan:
+    with embeddings.scan(partition) as scan:
         done = 0
         for part in scan.parts:
             if part["fname"].to_pylist() != fnames[done : done + part.num_rows]:
-                raise _of_other_clips(asset, partition)
+                raise _of_other_clips(embeddings.asset, partition)
             if part.num_rows:
                 file.append(embedding_matrix(part["embedding"]))
             done += part.num_rows
     if done != len(fnames):
-        raise _of_other_clips(asset, partition)
+        raise _of_other_clips(embeddings.asset, partition)
 
 
 def _of_other_clips(asset: str, partition: str) -> UserError:

@@ -1,5 +1,7 @@
 """Jobs: what a person starts as a whole, or a stage at a time."""
 
+from typing import Any
+
 import dagster as dg
 
 from fa_assets.errors import UserError
@@ -8,7 +10,6 @@ from fa_assets.graph.recorder import Recorder
 EVERYTHING = "everything"
 FROM_TAG = "from"
 """The tag of a run that says what started it."""
-CHECKPOINT_INTACT = dg.AssetCheckKey(dg.AssetKey("cnn14_checkpoint"), "checkpoint_intact")
 
 _STAGES = {
     "clips": "Classes, clips and folds: the intake, which finds everything that can be wrong with the input.",
@@ -31,12 +32,21 @@ stage_jobs = [
     for group, description in _STAGES.items()
 ]
 
-verify_checkpoint = dg.define_asset_job(
-    "verify_checkpoint",
-    selection=dg.AssetSelection.checks(CHECKPOINT_INTACT),
-    description="Reads the weights file again and compares its size and sha1 with what was recorded. When it was damaged or "
-    "replaced, the weights are stale, and all that was made from them.",
-)
+
+def intact_check(checkpoint: str) -> dg.AssetCheckKey:
+    """The check that reads the weights file again; `checkpoint` is the asset."""
+    return dg.AssetCheckKey(dg.AssetKey(checkpoint), "checkpoint_intact")
+
+
+def verify_checkpoint_job(checkpoint: str) -> Any:
+    """The job of that check alone."""
+    return dg.define_asset_job(
+        "verify_checkpoint",
+        selection=dg.AssetSelection.checks(intact_check(checkpoint)),
+        description="Reads the weights file again and compares its size and sha1 with what was recorded. When it was "
+        "damaged or "
+        "replaced, the weights are stale, and all that was made from them.",
+    )
 
 
 @dg.op(

@@ -94,7 +94,7 @@ def observe(
     return versions_of(look.state)
 
 
-_CLIPS = {CURATED_RECORDINGS: "clips", TEST_RECORDINGS: "test clips"}
+_CLIPS = {CURATED_RECORDINGS.name: "clips", TEST_RECORDINGS.name: "test clips"}
 
 
 def _clips_at(memory: Path, name: str, version: str | None) -> dict[str, str] | None:

@@ -5,12 +5,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from fa_assets.settings import Settings
 
-
-def with_freshness(assets: Sequence[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets, the metrics among them with their freshness policy."""
-    fail = timedelta(days=settings.metrics_max_age_days)
+def with_freshness(assets: Sequence[dg.AssetsDefinition], max_age_days: float) -> list[dg.AssetsDefinition]:
+    """The assets, the metrics among them with their freshness policy: overdue after so many days, a warning after half."""
+    fail = timedelta(days=max_age_days)
     policy = dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
 
     def apply(spec: dg.AssetSpec) -> dg.AssetSpec:

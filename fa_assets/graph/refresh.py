@@ -12,6 +12,7 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.staleness import Stale, range_tags
+from fa_assets.graph.work import KEEP_UNCHANGED_TAG
 
 _UNFINISHED = dg.RunsFilter(
     statuses=[
@@ -32,7 +33,7 @@ def refresh_request(
     return dg.RunRequest(
         asset_selection=assets,
         asset_check_keys=sorted({*graph.get_check_keys_for_assets(set(assets)), *checks}),
-        tags={FROM_TAG: started_by, **range_tags(stale)},
+        tags={FROM_TAG: started_by, KEEP_UNCHANGED_TAG: "yes", **range_tags(stale)},
     )
 
 

@@ -2,100 +2,104 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.graph import tables
-from fa_assets.graph.comparison import RESAMPLES, SEED
-from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.asset import Asset
+from fa_assets.graph.comparison import read_figures
 from fa_assets.graph.evaluation import read_predictions
-from fa_assets.graph.features import stack_by_clip
+from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import Weights
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
+from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.report.content import Evaluated, page_of
 from fa_assets.report.page import render
 from fa_assets.report.snippets import LocalClip
 from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import Ledger
-from fa_assets.store.recipe import Recipe
 
 REPORT = "report"
 
 
-def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
-    """The asset `report`; `upstream` is everything it reads."""
-    recipe = Recipe("2", {"resamples": RESAMPLES, "seed": SEED})
+def report_asset(schemes: tuple[str, str], **reads: Asset) -> Asset:
+    """`report`.
 
-    @dg.asset(name=REPORT, group_name="export", deps=upstream, code_version=str(recipe), kinds={"html"})
-    def report(
-        context: dg.AssetExecutionContext,
-        recorder: dg.ResourceParam[Recorder],
-        dataset: dg.ResourceParam[DatasetFolder],
-    ) -> dg.MaterializeResult:
-        """One HTML page per run in `<storage>/reports/`, named after the run: figures, tables, the clips whose labels are
-        doubted most with a player for each, settings, environment, and every materialization behind the numbers. It needs
-        no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page
-        with its size and hash."""
-        with recorder.materialization(context, recipe) as work:
-            clips = work.read("curated_clips").table
-            fold_of = np.asarray(work.read("folds").table["fold"])
-            fnames = np.array(clips["fname"].to_pylist(), dtype=object)
-            weights = Weights.read(work)
-            audit = work.read("label_audit").table
-            evaluated = Evaluated(
-                clips=clips,
-                left_out=work.read("curated_clips").header.details["left_out"],
-                fold_of=fold_of,
-                embeddings=stack_by_clip(work, "mc5_embeddings", fnames, fold_of),
-                mc5=read_predictions(work, "mc5"),
-                center=read_predictions(work, "center"),
-                mc5_metrics=work.read("mc5_metrics").table,
-                center_metrics=work.read("center_metrics").table,
-                audit=audit,
-                weights_origin=weights.origin,
-                weights_trained=weights.trained,
-                local_clips=_local_clips(KaggleDataset(Path(dataset.folder)), audit, clips),
-                resamples=RESAMPLES,
-                seed=SEED,
-                experiments=work.read("experiments").table,
-                pictures=recorder.pictures,
-            )
-            with work.phase("draw"):
-                page = page_of(
-                    evaluated,
-                    dataset=Path(dataset.folder).name,
-                    run_id=context.run.run_id,
-                    inputs=work.inputs,
-                    ledger=Ledger(recorder.root / "ledger"),
-                )
-            path = recorder.root / "reports" / f"{context.run.run_id}.html"
-            with replacing(path) as temporary:
-                temporary.write_text(render(page), encoding="utf-8")
-            file = work.stored(path)
-            row: Mapping[str, object] = {"path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
-            work.write(
-                pa.Table.from_pylist([row], schema=tables.FILES),
-                data_version=work.version_from_inputs(),
-                facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
-                display={"page": dg.MetadataValue.path(str(path))},
-                extra_files=[path],
-            )
-        return work.result(
-            tables.column_schema(tables.FILES),
-            tables.column_lineage(
-                tables.FILES,
-                sha256="mc5_metrics.precision_sum center_metrics.precision_sum mc5_oof_predictions.logit "
-                "center_oof_predictions.logit label_audit.margin mc5_embeddings.embedding curated_clips.seconds folds.fold "
-                "cnn14_checkpoint.origin",
-            ),
+    Args:
+        schemes: the crop scheme and its baseline.
+        reads: what it is made of, by the parameters of `write_report`.
+    """
+    return Asset(
+        REPORT,
+        "export",
+        partial(write_report, schemes=schemes),
+        tables.FILES,
+        version="3",
+        reads=reads,
+        settings={"scheme": schemes[0], "baseline": schemes[1]},
+        kinds=frozenset({"html"}),
+    )
+
+
+def write_report(
+    work: Work,
+    folds: Stored,
+    weights: Stored,
+    embeddings: Stored,
+    predictions: Stored,
+    metrics: Stored,
+    baseline: Stored,
+    comparison: Stored,
+    audit: Stored,
+    experiments: Stored,
+    *,
+    schemes: tuple[str, str],
+) -> Made:
+    """One HTML page per run in `<storage>/reports/`, named after the run: figures, tables, the clips whose labels are
+    doubted most with a player for each, settings, environment, and every materialization behind the numbers. It needs
+    no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page
+    with its size and hash."""
+    clips, of_weights, doubts, table = TrainingClips.of(folds), Weights.of(weights), audit.table, folds.table
+    run = Evaluated(
+        schemes=schemes,
+        clips=table,
+        left_out=folds.header.details["left_out"],
+        embeddings=stack_by_clip(embeddings, clips.fnames, clips.fold_of),
+        predictions=read_predictions(predictions),
+        figures=read_figures(metrics),
+        baseline=read_figures(baseline),
+        gain=PairedBootstrap(**comparison.header.details["gain"]),
+        audit=doubts,
+        weights_origin=of_weights.origin,
+        weights_trained=of_weights.trained,
+        local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
+        experiments=experiments.table,
+        pictures=work.recorder.pictures,
+    )
+    with work.phase("draw"):
+        page = page_of(
+            run,
+            dataset=Path(work.dataset.folder).name,
+            run_id=work.run_id,
+            inputs=work.inputs,
+            ledger=Ledger(work.root / "ledger"),
         )
-
-    return report
+    path = work.root / "reports" / f"{work.run_id}.html"
+    with replacing(path) as temporary:
+        temporary.write_text(render(page), encoding="utf-8")
+    file = work.stored(path)
+    row: Mapping[str, object] = {"path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
+    return Made(
+        pa.Table.from_pylist([row], schema=tables.FILES),
+        facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
+        display={"page": dg.MetadataValue.path(str(path))},
+        files=[path],
+    )
 
 
 def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> dict[str, LocalClip]:

@@ -23,17 +23,13 @@ from filelock import FileLock
 
 from fa_assets.encoders.ray import require_ray
 from fa_assets.errors import UserError
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import observe
 from fa_assets.graph.partitions import FOLD_NAMES
-from fa_assets.graph.progress import Watcher, watch_nothing
-from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
-from fa_assets.settings import Settings
+from fa_assets.graph.work import KEEP_UNCHANGED_TAG
 from fa_assets.store.trouble import require_reachable, require_writable, storage_trouble
-from fa_assets.store.values import ValueStore
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
@@ -62,12 +58,12 @@ class RunOutcome:
     warnings: tuple[str, ...]
 
 
-def dagster_home(settings: Settings) -> Path:
+def dagster_home(local_root: Path) -> Path:
     """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
     given = os.environ.get("DAGSTER_HOME")
     if given:
         return Path(given).expanduser().absolute()
-    home = settings.local_root / "dagster_home"
+    home = local_root / "dagster_home"
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
@@ -75,36 +71,36 @@ def dagster_home(settings: Settings) -> Path:
     return home
 
 
-def prepare_environment(settings: Settings) -> None:
+def prepare_environment(location: CodeLocation) -> None:
     """Make this process and its children see these settings and this instance, and initialise the instance once.
 
     Raises:
         UserError: the storage cannot be written to, or Ray was asked for and is not installed.
     """
+    local_root = location.recorder.local_root
     try:
-        if settings.engine == "ray":
+        if location.on_ray:
             require_ray()
-        require_writable(settings.local_root)
-        require_reachable(settings.storage_root)
-        home = dagster_home(settings)
-        os.environ.update(settings.as_environment(), DAGSTER_HOME=str(home))
+        require_writable(local_root)
+        require_reachable(location.recorder.root)
+        home = dagster_home(local_root)
+        os.environ.update(location.environment, DAGSTER_HOME=str(home))
         home.mkdir(parents=True, exist_ok=True)
         # Several processes that start on a new home at once would trip over each other's tables.
         with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
     except OSError as error:
-        raise storage_trouble(error, settings.local_root) or UserError(
+        raise storage_trouble(error, local_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
         ) from error
 
 
 def run(
-    settings: Settings,
+    location: CodeLocation,
     *,
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
-    watcher: Watcher = watch_nothing,
     on_step: StepListener = no_listener,
     on_warning: Callable[[str], None] = unheard,
 ) -> RunOutcome:
@@ -114,7 +110,6 @@ def run(
         select: an asset selection (see `_select`), e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
         folds: only these folds of the partitioned assets; consecutive.
         force: also what is current.
-        watcher: told of the progress of long assets.
         on_step: told of every asset that begins or ends.
         on_warning: told of what the log warns of on the way, such as a retry and why it comes.
 
@@ -122,13 +117,17 @@ def run(
         UserError: the settings, the dataset folder or the selection cannot be used.
         KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
-    definitions = build_definitions(settings, watcher)
     with dg.DagsterInstance.get() as instance:
         _bury_dead_runs(instance)
-        planned = plan(definitions, instance, settings, select=select, folds=folds, force=force)
+        planned = plan(location, instance, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
-        tags = {FROM_TAG: "fa-assets run", _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **range_tags(planned)}
+        tags = {
+            FROM_TAG: "fa-assets run",
+            _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
+            **({} if force else {KEEP_UNCHANGED_TAG: "yes"}),
+            **range_tags(planned),
+        }
         run_id = str(uuid.uuid4())
         assets = {one.asset for one in planned}
         # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
@@ -136,7 +135,7 @@ def run(
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
-        result = definitions.resolve_job_def(EVERYTHING).execute_in_process(
+        result = location.definitions.resolve_job_def(EVERYTHING).execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
             run_id=run_id,
@@ -149,31 +148,29 @@ def run(
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
-        if Recorder.of(settings).catalog.is_behind:
+        if location.recorder.catalog.is_behind:
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
-def find_what_is_stale(settings: Settings) -> list[Stale]:
+def find_what_is_stale(location: CodeLocation) -> list[Stale]:
     """What a run would make, upstream first."""
-    prepare_environment(settings)
+    prepare_environment(location)
     with dg.DagsterInstance.get() as instance:
-        return plan(build_definitions(settings), instance, settings)
+        return plan(location, instance)
 
 
 def plan(
-    definitions: dg.Definitions,
+    location: CodeLocation,
     instance: dg.DagsterInstance,
-    settings: Settings,
     *,
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
 ) -> list[Stale]:
     """What a run would make, upstream first; the dataset folder is observed on the way."""
-    folder = DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo)
-    versions = observe(instance, folder, Recorder.of(settings))
-    graph = definitions.resolve_asset_graph()
+    versions = observe(instance, location.dataset, location.recorder)
+    graph = location.definitions.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
     chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
     if not chosen:
@@ -187,7 +184,7 @@ def plan(
             for fold in parts_of(graph, key)
         ]
     else:
-        candidates = find_stale(graph, instance, ValueStore(settings.storage_root), versions)
+        candidates = find_stale(graph, instance, location.recorder.values, versions)
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 

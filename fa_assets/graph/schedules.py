@@ -5,30 +5,34 @@ from dagster._utils.schedules import is_valid_cron_string
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.jobs import CHECKPOINT_INTACT, everything
+from fa_assets.graph.jobs import everything, intact_check
 from fa_assets.graph.observation import SCAN_LIMIT_S, observe
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
-from fa_assets.settings import Settings
 
 
-def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
+def nightly_schedule(cron: str, timezone: str, checkpoint: str, *, running: bool) -> dg.ScheduleDefinition:
     """Every night: look at the folder, verify the weights file, and make what is stale, also what failed before.
+
+    Args:
+        cron, timezone: when.
+        checkpoint: the asset of the weights.
+        running: whether it is on from the start.
 
     Raises:
         UserError: FA_NIGHTLY_CRON is no cron expression.
     """
-    if not is_valid_cron_string(settings.nightly_cron):
-        raise UserError(f"FA_NIGHTLY_CRON={settings.nightly_cron!r} is no cron expression, such as '0 3 * * *'.")
+    if not is_valid_cron_string(cron):
+        raise UserError(f"FA_NIGHTLY_CRON={cron!r} is no cron expression, such as '0 3 * * *'.")
 
     @dg.schedule(
         name="nightly_refresh",
-        cron_schedule=settings.nightly_cron,
-        execution_timezone=settings.timezone,
+        cron_schedule=cron,
+        execution_timezone=timezone,
         target=everything,
-        default_status=dg.DefaultScheduleStatus[settings.automation.upper()],
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
         description="Makes whatever is stale, also what failed before, in one run; and reads the weights file again to see "
         "whether it is still the one that was recorded.",
     )
@@ -47,7 +51,7 @@ def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if busy := being_made(context.instance, stale):
             context.log.info(f"A run is making {', '.join(sorted(busy))}; nothing is refreshed.")
             stale = []
-        checks = [CHECKPOINT_INTACT] if recorder.values.header("cnn14_checkpoint") is not None else []
+        checks = [intact_check(checkpoint)] if recorder.values.header(checkpoint) is not None else []
         if not stale and not checks:
             return dg.SkipReason("There is nothing yet to verify, and nothing that can be made.")
         return refresh_request(graph, stale, "schedule", checks)

@@ -6,7 +6,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.failures import notify, write_failure
+from fa_assets.graph.failures import Advice, notify, write_failure
 from fa_assets.graph.jobs import everything
 from fa_assets.graph.observation import SCAN_LIMIT_S, look_at_recordings
 from fa_assets.graph.recorder import Recorder
@@ -14,21 +14,22 @@ from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
-from fa_assets.settings import Settings
 from fa_assets.store.recipe import short_digest
 
 
-def refresh_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """The sensors, running from the start unless FA_AUTOMATION says otherwise."""
-    return [_refresh_sensor(settings), _failure_sensor(settings)]
+def refresh_sensor(observe_every_s: int, *, running: bool) -> dg.SensorDefinition:
+    """The sensor that starts refreshes.
 
+    Args:
+        observe_every_s: seconds between two looks at the dataset folder.
+        running: whether it is on from the start.
+    """
 
-def _refresh_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="refresh_what_is_stale",
         target=everything,
-        minimum_interval_seconds=settings.observe_every_s,
-        default_status=dg.DefaultSensorStatus[settings.automation.upper()],
+        minimum_interval_seconds=observe_every_s,
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Looks at the dataset folder (names, sizes and times, then the bytes of what changed) and makes all that "
         "is stale in one run of the job everything. What that run left stale is not tried again before something changes; the "
         "nightly schedule tries it. Switch it off to pause refreshes.",
@@ -94,17 +95,25 @@ class _Tick:
         return json.dumps(self._memory)
 
 
-def _failure_sensor(settings: Settings) -> dg.SensorDefinition:
+def failure_sensor(observe_every_s: int, advice: Advice, on_failure: str | None) -> dg.SensorDefinition:
+    """The sensor that says what failed.
+
+    Args:
+        observe_every_s: seconds between two looks.
+        advice: how to go on.
+        on_failure: FA_ON_FAILURE.
+    """
+
     @dg.run_failure_sensor(
         name="say_what_failed",
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=min(30, settings.observe_every_s),
+        minimum_interval_seconds=min(30, observe_every_s),
         description="Writes what failed and how to go on to failures/ in the storage folder, and calls FA_ON_FAILURE.",
     )
     def say_what_failed(context: dg.RunFailureSensorContext) -> None:
-        path = write_failure(context, settings)
+        path = write_failure(context, advice)
         context.log.error(f"run {context.dagster_run.run_id} failed: see {path}")
-        if settings.on_failure:
-            notify(settings.on_failure, path)
+        if on_failure:
+            notify(on_failure, path)
 
     return say_what_failed

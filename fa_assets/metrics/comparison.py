@@ -1,12 +1,12 @@
 """One set of predictions against another: the same clips, folds and classes, or there is no comparison."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fa_assets.errors import BadInputError
-from fa_assets.metrics.lwlrap import LwlrapSums
+from fa_assets.metrics.bootstrap import PairedBootstrap, resampled
+from fa_assets.metrics.figures import CLASS, CLIP, FOLD, OVERALL, Figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,9 +14,11 @@ class Difference:
     """LWLRAP of both sides, value by value; `nan` where there are no positives.
 
     Attributes:
-        ours, baseline: float64 (k,), one value per fold or per class.
+        keys: the folds, or the classes.
+        ours, baseline: float64 (k,).
     """
 
+    keys: tuple[str, ...]
     ours: np.ndarray
     baseline: np.ndarray
 
@@ -32,71 +34,45 @@ class Comparison:
 
     Attributes:
         ours, baseline: LWLRAP over all folds.
-        folds: the folds, ascending; `per_fold` follows their order.
-        per_fold: LWLRAP per fold.
-        per_class: LWLRAP per class, in column order.
-        recorded: a figure from elsewhere that ours is held against, or None.
+        per_fold, per_class: LWLRAP of each.
+        gain: the paired bootstrap over the clips.
     """
 
     ours: float
     baseline: float
-    folds: tuple[int, ...]
     per_fold: Difference
     per_class: Difference
-    recorded: float | None
-
-    @property
-    def difference(self) -> float:
-        """Ours minus the baseline."""
-        return self.ours - self.baseline
-
-    @property
-    def difference_to_recorded(self) -> float | None:
-        """Ours minus the recorded figure, None where none is given."""
-        return None if self.recorded is None else self.ours - self.recorded
+    gain: PairedBootstrap
 
 
-def compare(
-    ours: Mapping[int, LwlrapSums], baseline: Mapping[int, LwlrapSums], recorded: float | None = None
-) -> Comparison:
-    """Hold our LWLRAP against a baseline computed on the same clips, and against a recorded figure.
+def compare(ours: Figures, baseline: Figures, *, resamples: int, seed: int) -> Comparison:
+    """Hold our LWLRAP against a baseline computed on the same clips.
 
     Args:
-        ours, baseline: the sums of each fold.
-        recorded: an LWLRAP that was published or noted down earlier.
+        resamples, seed: of the bootstrap.
 
     Raises:
-        BadInputError: a fold is missing on one side, or its positives per class differ: then the two were not computed
-            on the same clips; every such fold is named.
+        BadInputError: the two were not computed on the same clips, folds and classes, or no clip has a label.
     """
-    folds = tuple(sorted({*ours, *baseline}))
     offenders = [
-        f"fold {fold}: only one side has it"
-        if fold not in ours or fold not in baseline
-        else f"fold {fold}: the positives per class differ"
-        for fold in folds
-        if fold not in ours or fold not in baseline or not np.array_equal(ours[fold].count, baseline[fold].count)
+        f"the {scope} figures are of other keys or positives"
+        for scope in (FOLD, CLASS, CLIP)
+        if [(one.key, one.weight) for one in ours.of(scope).values()]
+        != [(one.key, one.weight) for one in baseline.of(scope).values()]
     ]
-    if offenders or not folds:
+    if offenders or not ours.of(CLIP):
         raise BadInputError(
-            "the two sides were not scored on the same clips and classes; compute both on the same folds",
-            offenders or ["there are no folds"],
+            "The two sides were not scored on the same clips and classes: materialize the predictions of both again.",
+            offenders or ["no clip has a label"],
         )
-    our_total, baseline_total = _total(ours, folds), _total(baseline, folds)
-    return Comparison(
-        ours=our_total.overall,
-        baseline=baseline_total.overall,
-        folds=folds,
-        per_fold=Difference(
-            np.array([ours[fold].overall for fold in folds]), np.array([baseline[fold].overall for fold in folds])
-        ),
-        per_class=Difference(our_total.per_class, baseline_total.per_class),
-        recorded=recorded,
+    weights = ours.weights(CLIP)
+    gain = resampled((ours.values(CLIP) - baseline.values(CLIP)) * weights, weights, resamples, seed)
+    return side_by_side(ours, baseline, gain)
+
+
+def side_by_side(ours: Figures, baseline: Figures, gain: PairedBootstrap) -> Comparison:
+    """The same of figures that were compared before, with the bootstrap that was made then."""
+    per_fold, per_class = (
+        Difference(tuple(ours.of(scope)), ours.values(scope), baseline.values(scope)) for scope in (FOLD, CLASS)
     )
-
-
-def _total(sums: Mapping[int, LwlrapSums], folds: tuple[int, ...]) -> LwlrapSums:
-    total = sums[folds[0]]
-    for fold in folds[1:]:
-        total = total + sums[fold]
-    return total
+    return Comparison(float(ours.values(OVERALL)[0]), float(baseline.values(OVERALL)[0]), per_fold, per_class, gain)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fa_assets.metrics.prediction_table import Predictions
+from fa_assets.metrics.predictions import Predictions
 
 MISSING, WRONG = "missing label", "wrong label"
 

@@ -6,12 +6,11 @@ For other clips or other weights there is nothing to compare.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
-from fa_assets.metrics.lwlrap import LwlrapSums
-from fa_assets.metrics.metric_table import total_of
+from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 
 CLIPS_DIGEST = "b963b723f794574615858e4169d726293a06b5095e51dbfce307033d0bdec98b"
 """`clips_digest` of FSDKaggle2019's 4970 curated clips; Kaggle's label CSV and the post-competition one have the same."""
@@ -35,7 +34,7 @@ def is_recorded_case(fnames: Sequence[str], labels: Sequence[Sequence[str]], wei
 
 
 @dataclass(frozen=True)
-class Figure:
+class Reproduced:
     """One figure beside the recorded one; `name` is a fold or "overall"."""
 
     name: str
@@ -51,7 +50,9 @@ class Figure:
         return abs(self.difference) <= TOLERANCE
 
 
-def compare_with_recorded(sums: Mapping[int, LwlrapSums]) -> tuple[Figure, ...]:
+def compare_with_recorded(figures: Figures) -> tuple[Reproduced, ...]:
     """LWLRAP of each fold and overall, beside what was recorded."""
-    per_fold = (Figure(str(fold), sums[fold].overall, recorded) for fold, recorded in enumerate(RECORDED_PER_FOLD))
-    return (*per_fold, Figure("overall", total_of(sums).overall, RECORDED_OVERALL))
+    names = (*map(str, range(len(RECORDED_PER_FOLD))), OVERALL)
+    values = (*figures.values(FOLD), *figures.values(OVERALL))
+    recorded = (*RECORDED_PER_FOLD, RECORDED_OVERALL)
+    return tuple(Reproduced(name, float(value), was) for name, value, was in zip(names, values, recorded, strict=True))

@@ -51,7 +51,7 @@ def label_counts(labels: Sequence[Sequence[str]]) -> Picture | None:
     return draw("Clips per class", alt, paint, height=rows_height(len(rows)))
 
 
-def fold_balance_picture(classes: list[str], balance: np.ndarray) -> Picture:
+def fold_balance_picture(classes: Sequence[str], balance: np.ndarray) -> Picture:
     """How evenly the classes lie in the folds.
 
     Args:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.metrics.bootstrap import paired_bootstrap, verdict
-from fa_assets.metrics.comparison import compare
+from fa_assets.metrics.bootstrap import PairedBootstrap, verdict
+from fa_assets.metrics.comparison import Comparison, side_by_side
 from fa_assets.metrics.confusion import most_confused
+from fa_assets.metrics.figures import CLASS, Figures
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.metrics.lwlrap import LwlrapSums
-from fa_assets.metrics.metric_table import sums_of, total_of
-from fa_assets.metrics.prediction_table import Predictions
+from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
@@ -37,46 +36,40 @@ class Evaluated:
     """Everything the report is made of: the stored values, and where the clips would lie on this machine.
 
     Attributes:
-        clips: the table curated_clips.
+        schemes: the crop scheme and its baseline.
+        clips: the table folds.
         left_out: (file name, reason) of clips that could not be used.
-        fold_of: int (n,), the fold of each clip.
-        embeddings: float32 (n, d), MC5's, in the order of the clips.
-        mc5, center: out-of-fold predictions of both schemes.
-        mc5_metrics, center_metrics, audit: the tables of these names.
-        resamples, seed: of the paired bootstrap, as in the comparison.
+        embeddings: float32 (n, d), the scheme's, in the order of the clips.
+        predictions: the scheme's, out of fold.
+        figures: the scheme's; `baseline` the baseline's.
+        gain: the paired bootstrap of their difference.
+        audit: the table label_audit.
         experiments: the table of this name; a section only where it has rows.
         pictures: whether there are any.
     """
 
+    schemes: tuple[str, str]
     clips: pa.Table
     left_out: Sequence[Sequence[str]]
-    fold_of: np.ndarray
     embeddings: np.ndarray
-    mc5: Predictions
-    center: Predictions
-    mc5_metrics: pa.Table
-    center_metrics: pa.Table
+    predictions: Predictions
+    figures: Figures
+    baseline: Figures
+    gain: PairedBootstrap
     audit: pa.Table
     weights_origin: str
     weights_trained: bool
     local_clips: Mapping[str, LocalClip]
-    resamples: int
-    seed: int
     experiments: pa.Table | None = None
     pictures: bool = True
 
 
 def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[InputVersion], ledger: Ledger) -> Page:
     """The page of one run; `inputs` are the values that were read for it."""
-    classes, mc5_sums = sums_of(run.mc5_metrics)
-    _, center_sums = sums_of(run.center_metrics)
-    mc5, center = total_of(mc5_sums), total_of(center_sums)
-    gain = paired_bootstrap(run.mc5.truth, run.mc5.logits, run.center.logits, run.resamples, run.seed)
-    result = compare(mc5_sums, center_sums)
+    result = side_by_side(run.figures, run.baseline, run.gain)
     seconds = np.asarray(run.clips["seconds"])
     entries = behind(ledger, inputs)
     newest = max((entry.finished_at for entry in entries), default=None)
-    pairs = most_confused(run.mc5.truth, run.mc5.logits, run.mc5.classes)
     warnings = []
     if not run.weights_trained:
         warnings.append(
@@ -89,73 +82,25 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
         subtitle=f"Run {run_id}"
         + ("" if newest is None else f", values of {newest:%Y-%m-%d %H:%M} UTC or earlier")
         + f"; weights: {run.weights_origin}",
-        answer=verdict(gain, "MC5", "the centre crop"),
+        answer=verdict(run.gain, *run.schemes),
         figures=[
-            ("LWLRAP, MC5", f"{mc5.overall:.4f}"),
-            ("LWLRAP, centre crop", f"{center.overall:.4f}"),
-            ("difference", f"{gain.difference:+z.4f}"),
-            ("resamples won", f"{gain.share_won:.1%}"),
+            *(
+                (f"LWLRAP, {name}", f"{value:.4f}")
+                for name, value in zip(run.schemes, (result.ours, result.baseline), strict=True)
+            ),
+            ("difference", f"{run.gain.difference:+z.4f}"),
+            ("resamples won", f"{run.gain.share_won:.1%}"),
             ("clips", str(len(seconds))),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
-            ("classes", str(len(classes))),
+            ("classes", str(len(run.figures.classes))),
         ],
         warnings=warnings,
         sections=[
-            Section(
-                "MC5 against the centre crop",
-                "Both on the same clips, folds and weights. The interval is a paired bootstrap over the clips: it says how far "
-                "the difference depends on which clips there are, not on the seed or the folds.",
-                pictures=_drawn(
-                    run.pictures,
-                    lambda: comparison_plots.gain(gain),
-                    lambda: comparison_plots.by_fold(result),
-                    lambda: comparison_plots.by_class(result, classes),
-                ),
-                tables=[
-                    Table(
-                        "Per fold",
-                        ("fold", "MC5", "centre", "difference"),
-                        [
-                            (fold, *map(_or_none, values))
-                            for fold, *values in zip(
-                                result.folds,
-                                result.per_fold.ours,
-                                result.per_fold.baseline,
-                                result.per_fold.difference,
-                                strict=True,
-                            )
-                        ],
-                    )
-                ],
-            ),
-            Section(
-                "Classes",
-                "LWLRAP (label-weighted label-ranking average precision) of the out-of-fold predictions of MC5.",
-                pictures=_drawn(
-                    run.pictures,
-                    lambda: metric_plots.per_class(run.mc5.classes, mc5),
-                    lambda: metric_plots.confused_pairs(pairs),
-                    lambda: metric_plots.reliability_diagram(reliability(run.mc5.truth, run.mc5.probabilities)),
-                ),
-                tables=[_class_table(classes, mc5, center)],
-            ),
+            _comparison_section(run, result),
+            _class_section(run),
             *_experiments_section(run),
             _doubt_section(run),
-            Section(
-                "Clips",
-                pictures=_drawn(
-                    run.pictures,
-                    lambda: durations(seconds),
-                    lambda: label_counts(run.clips["labels"].to_pylist()),
-                    lambda: fold_balance_picture(
-                        classes, fold_balance(multi_hot(run.clips["labels"].to_pylist(), classes), run.fold_of)
-                    ),
-                    lambda: projection(run.embeddings, run.clips["labels"].to_pylist()),
-                ),
-                tables=[Table("Left out", ("clip", "reason"), [tuple(one) for one in run.left_out])]
-                if run.left_out
-                else [],
-            ),
+            _clip_section(run, seconds),
             Section(
                 "Where the numbers come from",
                 "Every materialization behind this page, from the ledger, upstream first. A data version stands for the bytes "
@@ -163,6 +108,68 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
                 tables=[lineage_table(entries), settings_table(entries), environment_table(entries)],
             ),
         ],
+    )
+
+
+def _comparison_section(run: Evaluated, result: Comparison) -> Section:
+    per_fold = result.per_fold
+    columns = (map(_or_none, one) for one in (per_fold.ours, per_fold.baseline, per_fold.difference))
+    return Section(
+        f"{run.schemes[0]} against {run.schemes[1]}",
+        "Both crop schemes on the same clips, folds and weights. The interval is a paired bootstrap over the clips: it "
+        "says how "
+        "far the difference depends on which clips there are, not on the seed or the folds.",
+        pictures=_drawn(
+            run.pictures,
+            lambda: comparison_plots.gain(run.gain, run.schemes),
+            lambda: comparison_plots.by_fold(result, run.schemes),
+            lambda: comparison_plots.by_class(result, run.schemes),
+        ),
+        tables=[
+            Table("Per fold", ("fold", *run.schemes, "difference"), list(zip(per_fold.keys, *columns, strict=True)))
+        ],
+    )
+
+
+def _class_section(run: Evaluated) -> Section:
+    found = run.predictions
+    rows = sorted(
+        zip(
+            run.figures.classes,
+            map(_or_none, run.figures.values(CLASS)),
+            map(_or_none, run.baseline.values(CLASS)),
+            map(int, run.figures.weights(CLASS)),
+            strict=True,
+        ),
+        key=lambda row: 2.0 if row[1] is None else row[1],
+    )
+    return Section(
+        "Classes",
+        f"LWLRAP (label-weighted label-ranking average precision) of the out-of-fold predictions of {run.schemes[0]}.",
+        pictures=_drawn(
+            run.pictures,
+            lambda: metric_plots.per_class(run.figures),
+            lambda: metric_plots.confused_pairs(most_confused(found.truth, found.logits, found.classes)),
+            lambda: metric_plots.reliability_diagram(reliability(found.truth, found.probabilities)),
+        ),
+        tables=[Table("Per class, the worst first", ("class", *run.schemes, "positives"), rows)],
+    )
+
+
+def _clip_section(run: Evaluated, seconds: np.ndarray) -> Section:
+    classes, labels = run.figures.classes, run.clips["labels"].to_pylist()
+    return Section(
+        "Clips",
+        pictures=_drawn(
+            run.pictures,
+            lambda: durations(seconds),
+            lambda: label_counts(labels),
+            lambda: fold_balance_picture(
+                classes, fold_balance(multi_hot(labels, classes), np.asarray(run.clips["fold"]))
+            ),
+            lambda: projection(run.embeddings, labels),
+        ),
+        tables=[Table("Left out", ("clip", "reason"), [tuple(one) for one in run.left_out])] if run.left_out else [],
     )
 
 
@@ -214,14 +221,6 @@ def _doubt_section(run: Evaluated) -> Section:
         if shown
         else [],
     )
-
-
-def _class_table(classes: Sequence[str], mc5: LwlrapSums, center: LwlrapSums) -> Table:
-    rows = sorted(
-        zip(classes, map(_or_none, mc5.per_class), map(_or_none, center.per_class), map(int, mc5.count), strict=True),
-        key=lambda row: 2.0 if row[1] is None else row[1],
-    )
-    return Table("Per class, the worst first", ("class", "MC5", "centre", "positives"), rows)
 
 
 def _drawn(wanted: bool, *painters: Callable[[], Picture | None]) -> list[Picture]:

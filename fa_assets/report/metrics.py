@@ -3,27 +3,30 @@
 import numpy as np
 
 from fa_assets.metrics.confusion import ConfusedPair
-from fa_assets.metrics.lwlrap import LwlrapSums
+from fa_assets.metrics.figures import CLASS, OVERALL, Figures
 from fa_assets.metrics.reliability import Reliability
 from fa_assets.report.picture import BLUE, ORANGE, PALE, TEXT, Picture, draw, ends, name_rows, rows_height, shorten
 
 
-def per_class(classes: tuple[str, ...], sums: LwlrapSums) -> Picture:
+def per_class(figures: Figures) -> Picture:
     """LWLRAP of each class that has positives, the worst first, with the number of positives."""
-    lwlrap = sums.per_class
-    known = np.flatnonzero(sums.count > 0)
+    classes, lwlrap, count = figures.classes, figures.values(CLASS), figures.weights(CLASS)
+    overall = figures.values(OVERALL)[0]
+    known = np.flatnonzero(count > 0)
     order = ends(known[np.argsort(lwlrap[known], kind="stable")])
     rows = np.arange(len(order))
 
     def paint(axis, counts_axis) -> None:  # type: ignore[no-untyped-def]
         axis.barh(rows, lwlrap[order], color=BLUE, height=0.7)
-        axis.axvline(sums.overall, color=ORANGE, linewidth=1.2, label=f"all classes {sums.overall:.4f}")
+        axis.axvline(overall, color=ORANGE, linewidth=1.2, label=f"all classes {overall:.4f}")
         name_rows(axis, [shorten(classes[one]) for one in order])
         axis.set(xlabel="LWLRAP", title="LWLRAP per class, the worst first", xlim=(0, 1))
         axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1)
-        counts_axis.barh(rows, sums.count[order], color=PALE, height=0.7)
-        for row, count in zip(rows, sums.count[order], strict=True):
-            counts_axis.annotate(str(count), (count, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
+        counts_axis.barh(rows, count[order], color=PALE, height=0.7)
+        for row, positives in zip(rows, count[order], strict=True):
+            counts_axis.annotate(
+                str(positives), (positives, row), (3, 0), textcoords="offset points", va="center", fontsize=7
+            )
         counts_axis.set(xlabel="positives")
         name_rows(counts_axis, [""] * len(rows))
         counts_axis.margins(x=0.18)
@@ -31,7 +34,7 @@ def per_class(classes: tuple[str, ...], sums: LwlrapSums) -> Picture:
     worst = f"{classes[order[0]]} {lwlrap[order[0]]:.3f}" if order else "none"
     return draw(
         "LWLRAP per class",
-        f"LWLRAP per class, sorted; the worst is {worst}, over all {sums.overall:.4f}.",
+        f"LWLRAP per class, sorted; the worst is {worst}, over all {overall:.4f}.",
         paint,
         height=rows_height(len(rows)),
         columns=(3, 1),

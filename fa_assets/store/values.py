@@ -2,7 +2,6 @@
 
     <root>/values/<asset>/<asset>.parquet
     <root>/values/<asset>/fold=<k>/<asset>.parquet
-    <root>/values/test_<...>/shard=<k>/test_<...>.parquet        of the test clips, which have no folds
 
 Every file carries its own header in the Parquet metadata: which data version it is, by which code version and from
 which inputs it was made. So a reader knows exactly what it read, whatever was written since. Files are replaced
@@ -93,7 +92,7 @@ class ValueStore:
         """Where the value of an asset (and fold) lies, whether or not it is there."""
         folder = self.folder / asset
         if partition is not None:
-            folder /= f"{'shard' if asset.startswith('test_') else 'fold'}={partition}"
+            folder /= f"fold={partition}"
         return folder / f"{asset}.parquet"
 
     def write(self, table: pa.Table | TableStream, header: ValueHeader) -> StoragePath:
@@ -122,7 +121,7 @@ class ValueStore:
         with _explained(path, asset, partition), path.open("rb") as file:
             # Through an open file: given a path, pyarrow would add the hive folder's `fold` as a column.
             table = pq.read_table(file)
-        return Value(table, self._header(path, table.schema))
+        return Value(table, read_header(path, table.schema))
 
     @contextmanager
     def scan(self, asset: str, partition: str | None = None, *, rows_at_once: int = 1024) -> Iterator[Scan]:
@@ -144,14 +143,14 @@ class ValueStore:
                     for batch in parquet.iter_batches(rows_at_once):
                         yield pa.Table.from_batches([batch])
 
-            yield Scan(self._header(path, parquet.schema_arrow), parquet.metadata.num_rows, parts())
+            yield Scan(read_header(path, parquet.schema_arrow), parquet.metadata.num_rows, parts())
 
     def header(self, asset: str, partition: str | None = None) -> ValueHeader | None:
         """The header of a stored value, without reading its table; None when it is not there or damaged."""
         path = self.path(asset, partition)
         try:
             with path.open("rb") as file:
-                return self._header(path, pq.read_schema(file))
+                return read_header(path, pq.read_schema(file))
         except (FileNotFoundError, UserError):
             return None
         except (pa.ArrowInvalid, OSError) as error:
@@ -159,12 +158,17 @@ class ValueStore:
                 raise
             return None
 
-    @staticmethod
-    def _header(path: StoragePath, schema: pa.Schema) -> ValueHeader:
-        text = (schema.metadata or {}).get(_HEADER_KEY)
-        if text is None:
-            raise UserError(f"{path} carries no fa_assets header: it was not written by fa_assets. Move it away.")
-        return ValueHeader.from_json(text)
+
+def read_header(path: StoragePath | str, schema: pa.Schema) -> ValueHeader:
+    """The header of the file at `path`, whose schema is given.
+
+    Raises:
+        UserError: it has none.
+    """
+    text = (schema.metadata or {}).get(_HEADER_KEY)
+    if text is None:
+        raise UserError(f"{path} carries no fa_assets header: it was not written by fa_assets. Move it away.")
+    return ValueHeader.from_json(text)
 
 
 @contextmanager

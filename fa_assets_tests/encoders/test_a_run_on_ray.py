@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fa_assets.graph.runner import run
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc")
 AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}

@@ -13,10 +13,10 @@ from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.embed_clips import Clip, embed_clips, embed_clips_on
 from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, _Pool, plan_batches, require_ray
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.graph.runner import prepare_environment
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets_tests.encoders.stand_ins import SumEncoder, decode_but_die, decode_but_die_once, engine_at
+from fa_assets_tests.runs import prepare_environment
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster

@@ -15,13 +15,13 @@ import dagster as dg
 import pytest
 
 from fa_assets.definitions import defs
-from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import LedgerEntry
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, EDGES, HOW_TO_INSTALL, NODES, REQUIRED, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import Site, Webserver, served_site, wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
 

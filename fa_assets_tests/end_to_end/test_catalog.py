@@ -11,11 +11,11 @@ import pytest
 
 from fa_assets.catalog.database import Catalog
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import run
 from fa_assets.store.ledger import Ledger
 from fa_assets_tests.catalog.test_database import held_by_another_process
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 
 MADE_FROM = {
     *("class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint"),

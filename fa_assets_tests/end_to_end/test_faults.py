@@ -18,7 +18,7 @@ import pytest
 
 from fa_assets.catalog.queries import LWLRAP_ORIGIN
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import RunOutcome, run
+from fa_assets.graph.runner import RunOutcome
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.values import ValueStore
@@ -26,6 +26,7 @@ from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.end_to_end.commands import embed_for_ever, start
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.download import Patience, download
@@ -32,6 +31,7 @@ from fa_assets_tests.end_to_end.commands import (
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
+from fa_assets_tests.runs import run
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import EmbeddingStore, embedding_matrix, embedding_stores
 from fa_assets.store.ledger import Ledger
@@ -19,6 +18,7 @@ from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import batches, note_batches, one_process, start
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 BATCH = 2

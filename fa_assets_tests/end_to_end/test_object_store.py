@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import prepare_environment, run
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.store.roots import subfolders
@@ -20,6 +18,7 @@ from fa_assets_tests.end_to_end.test_secrets import assert_no_secrets, contents
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.graph.driver import Daemon, parts_of
 from fa_assets_tests.object_store import ObjectStore
+from fa_assets_tests.runs import prepare_environment, recorder_of, run
 from fa_assets_tests.small_dataset import N_CLIPS
 
 
@@ -59,7 +58,7 @@ def test_what_others_need_is_in_the_object_store_and_the_rest_on_this_machine(se
 
 
 def test_the_catalog_is_made_from_the_remote_ledger(settings: Settings) -> None:
-    catalog = Recorder.of(settings).catalog
+    catalog = recorder_of(settings).catalog
     catalog.sync()  # another test's machine may have added to the ledger
     assert catalog.query("select count(*) n from embeddings")["n"][0] == 2 * N_CLIPS
     assert catalog.query("select count(*) n from clips")["n"][0] == N_CLIPS
@@ -111,7 +110,7 @@ def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
         outcome = run(other, select="+mc5_embeddings")
     assert outcome.failures == ()
     assert {one.reason for one in outcome.planned} >= {"not known to this Dagster instance"}
-    newest = list(Recorder.of(other).catalog.ledger.entries())[-5:]
+    newest = list(recorder_of(other).catalog.ledger.entries())[-5:]
     assert {entry.asset for entry in newest} == {"mc5_embeddings"}
     assert sum(int(str(entry.metadata["crops_computed"])) for entry in newest) == len(keys[lost])
 

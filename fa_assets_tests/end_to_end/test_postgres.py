@@ -9,13 +9,13 @@ import dagster as dg
 import pytest
 import yaml
 
-from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
 from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.processes import prepared
+from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 N_RUNS = 10

@@ -15,12 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fa_assets.encoders.threads import limit_torch_threads
-from fa_assets.graph.runner import run
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.encoders.cnn14.narrow_reference import Embed, narrow_reference
 from fa_assets_tests.finished_run import environment_of
+from fa_assets_tests.runs import run
 
 CLIPS_PER_CLASS = 2
 CROP = 320_000

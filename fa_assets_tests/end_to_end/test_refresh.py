@@ -11,13 +11,13 @@ import pytest
 
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.errors import UserError
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.runner import RunOutcome, plan, run
+from fa_assets.graph.runner import RunOutcome
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import N_CLIPS, TEST_FNAMES, make_clip
 
 EMBEDDED_AND_LATER = {
@@ -161,7 +161,7 @@ def unchanged(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -
 def planned(unchanged: Settings, settings: Settings, **options: Any) -> set[str]:
     """The assets that a run with these settings would make in the storage of the others."""
     with environment_of(unchanged), dg.DagsterInstance.get() as instance:
-        return {one.asset for one in plan(build_definitions(settings), instance, settings, **options)}
+        return {one.asset for one in plan(settings, instance, **options)}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypa
     assert digests(settings)[predictions] == before[predictions]
     # The failed check is remembered: the embeddings are not taken for current.
     with dg.DagsterInstance.get() as instance:
-        again = plan(build_definitions(changed), instance, changed, select="+mc5_metrics")
+        again = plan(changed, instance, select="+mc5_metrics")
     assert any(one.asset == "mc5_embeddings" and "did not pass" in one.reason for one in again)
 
 

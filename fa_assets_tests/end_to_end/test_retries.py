@@ -12,13 +12,14 @@ import torch
 
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.graph import retries
-from fa_assets.graph.runner import RunOutcome, run, unheard
+from fa_assets.graph.runner import RunOutcome, unheard
 from fa_assets.settings import Settings
 from fa_assets.store.download import Patience, download
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
+from fa_assets_tests.runs import run
 
 DOWN = Answer(status=503)
 ASKED_BY_THE_DOWNLOADER = 2

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.graph.runner import run
 from fa_assets.store.roots import StoragePath
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.end_to_end.commands import start
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
+from fa_assets_tests.runs import run
 
 PASSWORD, TOKEN, SIGNATURE = "pass-word-of-tests", "token-of-tests", "signature-of-tests"
 

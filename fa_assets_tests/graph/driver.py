@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from fa_assets.graph.build import build_definitions
+from fa_assets.definitions import build_definitions
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.settings import Settings
 

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from fa_assets.graph.build import build_definitions
+from fa_assets.definitions import build_definitions
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.settings import Settings
 

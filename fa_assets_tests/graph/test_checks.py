@@ -11,20 +11,19 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.by_fold import verdict_by_fold
-from fa_assets.graph.checks_embeddings import EMBEDDING_SIZE, embedding_problems
+from fa_assets.definitions import build_definitions
+from fa_assets.graph.checks_embeddings import EMBEDDING_SIZE, embedding_problems, sound
 from fa_assets.graph.checks_evaluation import classifier_problems
-from fa_assets.graph.recorder import Recorder
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_column, embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import recorder_of
 
 Evaluate: TypeAlias = Callable[[Settings, str], dg.AssetCheckResult]
 
-FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound", "mc5_classifiers_fitted", "center_classifiers_fitted"}
+FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound"}
 
 
 SIMILARITY = 0.9999
@@ -53,7 +52,7 @@ def evaluate(definitions: dg.Definitions) -> Evaluate:
     by_name = {key.name: check for check in definitions.asset_checks or () for key in check.check_keys}
 
     def call(settings: Settings, name: str) -> dg.AssetCheckResult:
-        result = by_name[name](recorder=Recorder.of(settings))
+        result = by_name[name](dg.build_asset_check_context(), recorder=recorder_of(settings))
         assert isinstance(result, dg.AssetCheckResult)
         return result
 
@@ -85,7 +84,7 @@ def damage_levels(settings: Settings) -> None:
 
 
 def damage_groups(settings: Settings) -> None:
-    rewrite(settings, "curated_clips", with_column("group", lambda values: ["one site"] * len(values)))
+    rewrite(settings, "folds", with_column("group", lambda values: ["one site"] * len(values)))
 
 
 def damage_bytes(settings: Settings) -> None:
@@ -97,7 +96,7 @@ def damage_folds(settings: Settings) -> None:
 
 
 def damage_labels(settings: Settings) -> None:
-    rewrite(settings, "curated_clips", with_column("labels", lambda values: first([["Noise"]] * len(values), ["Tone"])))
+    rewrite(settings, "folds", with_column("labels", lambda values: first([["Noise"]] * len(values), ["Tone"])))
 
 
 def damage_left_out(settings: Settings) -> None:
@@ -112,12 +111,19 @@ def damage_comparison(settings: Settings) -> None:
     rewrite(settings, "comparison", with_column("difference", lambda values: first(values, -0.01)))
 
 
+def damage_gate(settings: Settings) -> None:
+    values = ValueStore(settings.storage_root)
+    value = values.read("comparison")
+    details = {**value.header.details, "gate_passed": False, "gate": "it is bad"}
+    values.write(value.table, replace(value.header, details=details))
+
+
 def damage_metrics(settings: Settings) -> None:
-    rewrite(settings, "mc5_metrics", with_column("precision_sum", lambda values: [0.1 * value for value in values]))
+    rewrite(settings, "mc5_metrics", with_column("value", lambda values: [0.1 * value for value in values]))
 
 
 def damage_predictions(settings: Settings) -> None:
-    rewrite(settings, "mc5_oof_predictions", lambda table: table.slice(4), fold="1")
+    rewrite(settings, "mc5_oof_predictions", lambda table: table.slice(4))
 
 
 def damage_ledger(settings: Settings) -> None:
@@ -159,7 +165,8 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "mc5_above_chance": (damage_metrics, "look at the labels and the weights", False),
     "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
     "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
-    "mc5_not_worse_than_center": (damage_comparison, "use center", False),
+    "not_worse_than_baseline": (damage_comparison, "use center", False),
+    "submission_gate": (damage_gate, "No submission is made: it is bad. Look at the weights", True),
 }
 """What makes a check fail, what it then says, and whether it blocks."""
 
@@ -176,7 +183,7 @@ def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(
         # The instance is opened first: Dagster looks for the definitions' state in the one that was opened last.
         with environment_of(settings), dg.DagsterInstance.ephemeral() as instance:
             result = whole.resolve_job_def("checks_alone").execute_in_process(
-                instance=instance, raise_on_error=False, resources={"recorder": Recorder.of(settings)}
+                instance=instance, raise_on_error=False, resources={"recorder": recorder_of(settings)}
             )
             told = result.get_asset_check_evaluations()
             assert {one.check_name for one in told} == set(DAMAGE)
@@ -204,7 +211,7 @@ def test_it_passes_on_good_values_and_fails_on_damaged_ones(
     assert message in str(bad.description)
     assert (bad.severity is dg.AssetCheckSeverity.ERROR) == blocking
     key = next(key for key in graph.asset_check_keys if key.name == name)
-    assert graph.get(key).blocking == blocking
+    assert graph.get(key).blocking == (blocking and name != "submission_gate"), "the report is made all the same"
 
 
 def test_weights_that_were_not_trained_are_told(settings: Settings, evaluate: Evaluate) -> None:
@@ -245,7 +252,7 @@ def test_embeddings_of_a_run_are_sound(finished: FinishedRun) -> None:
 
 
 def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: FinishedRun) -> None:
-    good = ValueStore(finished.settings.storage_root).read("mc5_oof_predictions", "0").header.details["classifiers"]
+    good = ValueStore(finished.settings.storage_root).read("mc5_oof_predictions").header.details["classifiers"]
     assert classifier_problems(good) == []
     bad = [{**good[0], "converged": False}, {**good[1], "trained": False}, *good[2:]]
     first_problem, second_problem = classifier_problems(bad)
@@ -253,11 +260,15 @@ def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: Fini
     assert "nothing to learn from" in second_problem
 
 
-def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do() -> None:
-    bad = verdict_by_fold({"0": [], "3": ["all alike"]}, good="sound", advice="Look at the weights.")
-    assert (bad.passed, bad.description) == (False, "Look at the weights. fold 3: all alike")
-    good = verdict_by_fold({"0": [], "3": []}, good="sound", advice="Look at the weights.")
-    assert (good.passed, good.description) == (True, "sound")
+def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do(settings: Settings) -> None:
+    values = ValueStore(settings.storage_root)
+    folds = values.read("folds")
+    stored = {fold: values.read("mc5_embeddings", fold) for fold in ("0", "3")}
+    assert (sound(stored, folds).passed, sound(stored, folds).description) == (True, "sound")
+    stored["3"] = replace(stored["3"], table=stored["3"].table.slice(1))
+    bad = sound(stored, folds)
+    assert not bad.passed
+    assert "fold 3: the rows are not the fold's clips in their order" in str(bad.description)
 
 
 def test_metrics_of_other_labels_are_not_compared(settings: Settings, evaluate: Evaluate) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from fa_assets.cli.summary import read_summary
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import run
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import run
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,6 @@ import pytest
 from fa_assets.cli.summary import read_summary
 from fa_assets.graph import features
 from fa_assets.graph.features import IN_MEMORY, OUT_OF_CORE, recipe_settings
-from fa_assets.graph.runner import run
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.models.classifier_file import load_classifier
 from fa_assets.models.one_vs_rest import fit_one_vs_rest
@@ -19,6 +18,7 @@ from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.graph.test_values_of_a_run import FOLDS, embeddings_of, folds_of, predictions_of, truth_of
+from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import CLASSES
 from fa_assets_tests.store.test_row_file import open_files
 

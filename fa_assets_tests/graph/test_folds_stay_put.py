@@ -7,14 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.runner import plan, run
 from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import make_clip
 
 pytestmark = pytest.mark.slow
@@ -63,7 +62,7 @@ def test_clips_keep_their_folds_also_when_renamed_until_fresh_ones_are_asked_for
     assert entry.metadata["origin"] == "continued"
     assert (entry.metadata["clips_kept"], entry.metadata["clips_moved"], entry.metadata["clips_new"]) == (22 + 1, 0, 1)
     with dg.DagsterInstance.get() as instance:  # having gone on from itself does not make it stale
-        assert "folds" not in {one.asset for one in plan(build_definitions(settings), instance, settings)}
+        assert "folds" not in {one.asset for one in plan(settings, instance)}
 
     assert run(settings.model_copy(update={"folds": "fresh"}), select="+folds").failures == ()
     classes = values.read("class_vocabulary").table["class_name"].to_pylist()

@@ -1,15 +1,15 @@
 import dagster as dg
 import duckdb
 
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.recorder import Recorder
+from fa_assets.definitions import build_definitions
 from fa_assets.settings import Settings
+from fa_assets_tests.runs import recorder_of
 
 
 def test_the_catalog_is_copied_by_one_job_at_a_time(settings: Settings, instance: dg.DagsterInstance) -> None:
     job = build_definitions(settings).resolve_job_def("catalog_snapshot")
     assert [node.definition.pools for node in job.nodes] == [{"catalog"}]
-    Recorder.of(settings).catalog.path.unlink()  # as far behind as can be
+    recorder_of(settings).catalog.path.unlink()  # as far behind as can be
     assert job.execute_in_process(instance=instance).success
     entries = len(list((settings.storage_root / "ledger").glob("*.json")))
     for name in ("catalog.duckdb", "catalog-snapshot.duckdb"):

@@ -5,11 +5,10 @@ import shutil
 import dagster as dg
 import pytest
 
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.runner import plan, run
 from fa_assets.settings import Settings
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.graph.driver import Daemon, Requested, parts_of
+from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import TEST_FNAMES, make_clip
 
 pytestmark = pytest.mark.slow
@@ -82,7 +81,7 @@ def test_other_settings_remake_what_uses_them(settings: Settings, instance: dg.D
 def test_a_change_in_the_test_set_remakes_the_test_stage_alone(daemon: Daemon, settings: Settings) -> None:
     make_clip(settings.dataset / "test" / TEST_FNAMES[0], ("Tone",), index=300)
     stage = {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
-    assert {one.asset for one in plan(build_definitions(settings), daemon.instance, settings)} == stage
+    assert {one.asset for one in plan(settings, daemon.instance)} == stage
     assert {asset for asset, _ in daemon.refresh()} == stage
     newest = daemon.instance.fetch_materializations(dg.AssetKey("test_mc5_embeddings"), limit=len(FOLDS)).records
     embedded = [record.asset_materialization for record in newest if record.asset_materialization]

@@ -10,8 +10,8 @@ from dagster._core.definitions.freshness_evaluator import FRESHNESS_EVALUATORS_B
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.test_utils import freeze_time
 
+from fa_assets.definitions import build_definitions
 from fa_assets.errors import UserError
-from fa_assets.graph.build import build_definitions
 from fa_assets.settings import Settings, load_settings
 from fa_assets_tests.graph.test_refresh_sensor import add_clip
 

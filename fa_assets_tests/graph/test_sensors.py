@@ -6,12 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from fa_assets.definitions import build_definitions
 from fa_assets.graph import sensors
-from fa_assets.graph.build import build_definitions
-from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.sensors import refresh_sensors
 from fa_assets.settings import Settings
 from fa_assets_tests.graph.driver import Daemon
+from fa_assets_tests.runs import recorder_of
 from fa_assets_tests.small_dataset import make_clip
 
 
@@ -46,7 +46,7 @@ def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon
 def test_a_large_folder_is_hashed_over_several_ticks(
     daemon: Daemon, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Recorder.of(settings).recordings_memory.unlink()
+    recorder_of(settings).recordings_memory.unlink()
     monkeypatch.setattr(sensors, "SCAN_LIMIT_S", 0.0)
     n_clips = len(list(settings.dataset.glob("*/*.wav")))
     for done in range(1, n_clips + 1):

@@ -13,12 +13,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import run
 from fa_assets.models.classifier_file import load_classifier
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.graph.test_values_of_a_run import FOLDS, embeddings_of, folds_of, truth_of
+from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 
 from fa_assets.metrics.gate import judge, predictions_to_judge
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.prediction_table import Predictions
+from fa_assets.metrics.predictions import Predictions
 from fa_assets.store.values import MissingValueError, ValueStore
 
 

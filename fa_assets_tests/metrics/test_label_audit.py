@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fa_assets.metrics.label_audit import MISSING, WRONG, doubted_labels
-from fa_assets.metrics.prediction_table import Predictions
+from fa_assets.metrics.predictions import Predictions
 
 
 def predictions(truth: np.ndarray, probabilities: np.ndarray) -> Predictions:

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.metrics.prediction_table import predictions_of
+from fa_assets.metrics.predictions import predictions_of
 
 
 def table(fnames: list[str], classes: list[str], start: float) -> pa.Table:

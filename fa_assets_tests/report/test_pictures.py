@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from fa_assets.metrics.metric_table import total_of
 
 from fa_assets.metrics.bootstrap import paired_bootstrap
 from fa_assets.metrics.comparison import compare
@@ -15,8 +16,7 @@ from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.label_audit import doubted_labels
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.metric_table import total_of
-from fa_assets.metrics.prediction_table import Predictions
+from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison, metrics
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts

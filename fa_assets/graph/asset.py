@@ -1,0 +1,168 @@
+"""An asset, declared once: what it reads, its columns, its settings, its code version, and the function that makes it.
+
+All else follows from the declaration: the dependencies and the code version that Dagster sees, the columns and their
+    lineage in the
+UI, the inputs that are recorded, where the value is stored, and what a check reads.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from fa_assets.graph.columns import column_lineage, column_schema
+from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS
+from fa_assets.graph.progress import ProgressReporter
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.references import OWNERS, code_references
+from fa_assets.graph.source import Source
+from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.store.ledger import Ledger
+from fa_assets.store.recipe import Recipe, Scalar
+from fa_assets.store.values import Value
+
+
+@dataclass(frozen=True, eq=False)
+class Asset:
+    """A declaration.
+
+    Attributes:
+        name, group: as Dagster shows them.
+        make: called as ``make(work, **inputs)``, with a `Stored` value (or the dataset, of a source) for each of `reads`; gives
+            what it made, an asset by fold one `Made` for each fold of the run.
+        columns: of the table that is stored.
+        version: of the code, raised by hand when the values that it computes change.
+        reads: what is read, by the parameter of `make`.
+        settings: those that the values depend on; they are part of the code version.
+        kinds: shown as icons.
+        description: the docstring of `make`, where nothing is said.
+        by_fold: whether the value is stored, and made, a fold at a time.
+        pool: of Dagster's concurrency pools.
+    """
+
+    name: str
+    group: str
+    make: Callable[..., Made | Iterable[Made]]
+    columns: pa.Schema
+    version: str
+    reads: "Mapping[str, Asset | Source]" = field(default_factory=dict)
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+    kinds: frozenset[str] = frozenset({"parquet"})
+    description: str | None = None
+    by_fold: bool = False
+    pool: str | None = None
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The code version and the settings."""
+        return Recipe(self.version, self.settings)
+
+    @property
+    def key(self) -> dg.AssetKey:
+        return dg.AssetKey(self.name)
+
+    def to_dagster(self, **tags: str) -> dg.AssetsDefinition:
+        """The asset as Dagster knows it, with these tags besides those that all have."""
+
+        @dg.asset(
+            name=self.name,
+            group_name=self.group,
+            deps=[one.key for one in self.reads.values()],
+            partitions_def=FOLDS if self.by_fold else None,
+            backfill_policy=ALL_IN_ONE_RUN if self.by_fold else None,
+            pool=self.pool,
+            code_version=str(self.recipe),
+            kinds=set(self.kinds),
+            description=self.description or inspect.cleandoc(_function(self.make).__doc__ or ""),
+            owners=OWNERS,
+            tags={"stage": self.group, "domain": "audio-tagging", **tags},
+            metadata={"dagster/code_references": code_references(_function(self.make))},
+        )
+        def materialize(
+            context: dg.AssetExecutionContext,
+            recorder: dg.ResourceParam[Recorder],
+            dataset: dg.ResourceParam[DatasetFolder],
+            progress: dg.ResourceParam[ProgressReporter],
+        ) -> dg.MaterializeResult:
+            return self._materialize(context, recorder, dataset, progress)
+
+        return materialize
+
+    def _materialize(
+        self, context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder, progress: ProgressReporter
+    ) -> dg.MaterializeResult:
+        partitions = sorted(context.partition_keys) if self.by_fold else [None]
+        work = Work(context, recorder, dataset, progress, self.recipe)
+        with work.recorded():
+            inputs = {name: _opened(work, one) for name, one in self.reads.items()}
+            work.partitions = [one for one in partitions if not work.keeps(one)]
+            if work.partitions:
+                made = self.make(work, **inputs)
+                for one in [made] if isinstance(made, Made) else made:
+                    work.write(one)
+        lineage = column_lineage(self.columns, {name: one.name for name, one in self.reads.items()})
+        return work.result(column_schema(self.columns), lineage)
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """A check of an asset.
+
+    Attributes:
+        asset: whose.
+        judge: called as ``judge(value, **reads)``, of an asset by fold as ``judge(values, **reads)`` with the values of
+            the run's folds; what it reads of an asset by fold comes as such a mapping, too.
+        description: what is true when it passes.
+        name: where it is not that of `judge`.
+        blocking: whether nothing is made from a value that fails it.
+        reads: other assets, by the parameter of `judge`.
+        with_ledger: whether `judge` takes the ledger, as ``ledger``.
+    """
+
+    asset: Asset
+    judge: Callable[..., dg.AssetCheckResult]
+    description: str
+    name: str | None = None
+    blocking: bool = False
+    reads: Mapping[str, Asset] = field(default_factory=dict)
+    with_ledger: bool = False
+
+    def to_dagster(self) -> dg.AssetChecksDefinition:
+        """The check as Dagster knows it."""
+
+        @dg.asset_check(
+            asset=self.asset.key,
+            name=self.name or _function(self.judge).__name__,
+            description=self.description,
+            blocking=self.blocking,
+            partitions_def=FOLDS if self.asset.by_fold else None,
+            additional_deps=[one.key for one in self.reads.values()],
+        )
+        def check(context: dg.AssetCheckExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
+            folds = sorted(context.op_execution_context.partition_keys) if self.asset.by_fold else FOLD_NAMES
+            reads: dict[str, object] = {name: _values(recorder, one) for name, one in self.reads.items()}
+            if self.with_ledger:
+                reads["ledger"] = Ledger(recorder.root / "ledger")
+            return self.judge(_values(recorder, self.asset, folds), **reads)
+
+        return check
+
+
+def _values(recorder: Recorder, asset: Asset, folds: Sequence[str] = FOLD_NAMES) -> Value | dict[str, Value]:
+    if asset.by_fold:
+        return {fold: recorder.values.read(asset.name, fold) for fold in folds}
+    return recorder.values.read(asset.name)
+
+
+def _opened(work: Work, read: Asset | Source) -> Stored | KaggleDataset:
+    return work.observe(read.name) if isinstance(read, Source) else work.open(read.name, by_fold=read.by_fold)
+
+
+def _function(make: Callable[..., Any]) -> Callable[..., Any]:
+    return make.func if isinstance(make, partial) else make

@@ -1,0 +1,333 @@
+"""The work on one asset: its inputs, its phases, and what is recorded when it writes.
+
+The inputs are noted, at the data versions that are there, before anything is read; a value that is made again meanwhile
+is not read. What is written goes to the value's file, then to the ledger, and last to Dagster; so a materialization that
+Dagster shows is always on disk. An asset by fold stores and records each fold as soon as it is made, also when a later fold of
+the same run fails.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pyarrow as pa
+
+from fa_assets.catalog.environment import collect_environment
+from fa_assets.errors import UserError
+from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.display import pictures
+from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.progress import ProgressReporter
+from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.source import versions_of
+from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.intake.recordings import scan_recordings
+from fa_assets.progress import ProgressCallback
+from fa_assets.store.atomic import digest_file
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
+from fa_assets.store.recipe import Recipe, Scalar, short_digest
+from fa_assets.store.roots import StoragePath, relative_name
+from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore, table_digest
+
+if TYPE_CHECKING:
+    from fa_assets.report.picture import Picture
+
+KEEP_UNCHANGED_TAG = "fa_assets/keep_unchanged"
+"""The tag of a refresh: a value whose inputs turn out to be what it was made from is not made again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What an asset made.
+
+    Attributes:
+        table: the value; the parts of a stream may be made while they are written.
+        fold: of an asset by fold.
+        version: the data version; without one that which follows from inputs, settings and code version. One by content leaves
+            what reads the value current where it turns out equal.
+        facts: figures for the ledger, the catalog and the UI.
+        display: metadata for the UI alone (tables, pictures).
+        details: small facts kept in the value's header, for those who read it.
+        environment: what the work ran on, beyond the library versions (device, batch).
+        metrics: rows of the ledger's metrics.
+        files: that were written beside the value, to be recorded with size and hash.
+    """
+
+    table: pa.Table | TableStream
+    fold: str | None = None
+    version: str | None = None
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    display: Mapping[str, dg.MetadataValue] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, Scalar] = field(default_factory=dict)
+    metrics: Sequence[MetricRow] = ()
+    files: Sequence[StoragePath] = ()
+
+
+class Stored:
+    """A value that is read: the headers are there at once, the tables when they are asked for."""
+
+    def __init__(self, work: "Work", asset: str, partitions: Sequence[str | None]) -> None:
+        self.asset = asset
+        self._work = work
+        self.headers: dict[str | None, ValueHeader] = {}
+        for one in partitions:
+            with work.values.scan(asset, one) as scan:
+                self.headers[one] = scan.header
+
+    @property
+    def header(self) -> ValueHeader:
+        """Of a value that is not stored by fold."""
+        return self.headers[None]
+
+    @property
+    def table(self) -> pa.Table:
+        """The table of a value that is not stored by fold."""
+        return self.of(None)
+
+    def of(self, fold: str | None) -> pa.Table:
+        """The table of a fold."""
+        with self._work.phase("read"):
+            value = self._work.values.read(self.asset, fold)
+        self._require_same(value.header, fold)
+        return value.table
+
+    @contextmanager
+    def scan(self, fold: str | None) -> Iterator[Scan]:
+        """The table of a fold, in parts; it is not held in memory as a whole."""
+        with self._work.values.scan(self.asset, fold) as scan:
+            self._require_same(scan.header, fold)
+            yield scan
+
+    def detail(self, name: str) -> object:
+        """What all parts say of themselves.
+
+        Raises:
+            UserError: they say different things, or an older version of fa_assets made them.
+        """
+        found = {json.dumps(one.details.get(name)) for one in self.headers.values()}
+        if len(found) != 1 or "null" in found:
+            raise UserError(
+                f"The parts of {self.asset} do not agree about {name}, or were made by an older fa_assets: materialize all of "
+                "it again."
+            )
+        return next(iter(self.headers.values())).details[name]
+
+    def _require_same(self, header: ValueHeader, fold: str | None) -> None:
+        if header.materialization_id != self.headers[fold].materialization_id:
+            raise UserError(
+                f"{self.asset} was made again while {self._work.asset} was reading it: start it again once that run is done."
+            )
+
+
+class Work:
+    """One asset being materialized.
+
+    Attributes:
+        asset: its name.
+        partitions: the folds to make, of an asset by fold; else one None.
+        inputs: what is read, at which data version.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        recorder: Recorder,
+        dataset: DatasetFolder,
+        progress: ProgressReporter,
+        recipe: Recipe,
+    ) -> None:
+        self.asset = context.asset_key.path[-1]
+        self.recipe = recipe
+        self.recorder = recorder
+        self.root = recorder.root
+        self.values = ValueStore(recorder.root)
+        self.log = context.log
+        self.run_id = context.run.run_id
+        self.partitions: Sequence[str | None] = (None,)
+        self.dataset = dataset
+        self._context = context
+        self._progress = progress
+        self._inputs: dict[tuple[str, str | None], InputVersion] = {}
+        self._metadata: dict[str, object] = {}
+        self._data_version: str | None = None
+        self.written = 0
+        self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._started_at = datetime.now(UTC)
+        self._started = time.perf_counter()
+        self._timings: dict[str, float] = {}
+        self._within = 0.0
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """The frame of all of it: errors are explained, and the catalog is brought up to date where anything was written."""
+        try:
+            with self.recorder.explained(self._context.retry_number):
+                yield
+        finally:
+            if self.written:
+                self.recorder.catalog.try_sync(self.run_id)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a part of the work, without the phases inside it; it is recorded with the next write."""
+        started, before = time.perf_counter(), self._within
+        self._within = 0.0
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self._timings[name] = self._timings.get(name, 0.0) + spent - self._within
+            self._within = before + spent
+
+    def track(self, unit: str, part: str = "") -> ProgressCallback:
+        """A progress callback, logged as this asset's, e.g. ``track("clips", "fold 0")``."""
+        return self._progress.track(self.log, f"{self.asset}, {part}" if part else self.asset, unit)
+
+    def draw(self, painters: "Mapping[str, Callable[[], Picture | None]]") -> dict[str, dg.MetadataValue]:
+        """Pictures for the UI, where they are wanted; see `pictures`."""
+        with self.phase("draw"):
+            return {**pictures(self.recorder.pictures, self.log, painters)}
+
+    def open(self, asset: str, *, by_fold: bool) -> Stored:
+        """A stored value, noted as an input."""
+        stored = Stored(self, asset, FOLD_NAMES if by_fold else (None,))
+        for partition, header in stored.headers.items():
+            self._note(asset, partition, header.data_version, header.materialization_id)
+        return stored
+
+    def observe(self, source: str) -> KaggleDataset:
+        """The dataset, with the state of one of its sources noted as an input before anything is read of it."""
+        dataset = self.dataset.open()
+        with self.phase("observe"):
+            state = scan_recordings(dataset, self.recorder.recordings_memory)
+        self._note(source, None, versions_of(state)[source], None)
+        return dataset
+
+    def _note(self, asset: str, partition: str | None, data_version: str, source_id: str | None) -> None:
+        self._inputs[(asset, partition)] = InputVersion(asset, partition, data_version, source_id)
+
+    @property
+    def inputs(self) -> tuple[InputVersion, ...]:
+        """What is read, sorted."""
+        return tuple(sorted(self._inputs.values(), key=lambda one: (one.asset, one.partition or "")))
+
+    @property
+    def version(self) -> str:
+        """The data version that code version, settings and inputs determine."""
+        parts = [self.asset, str(self.recipe), *(f"{i.asset} {i.partition} {i.data_version}" for i in self.inputs)]
+        return short_digest(*parts)
+
+    def keeps(self, fold: str | None) -> bool:
+        """Whether the stored value stays: in a refresh, when it was made by the same recipe from the same inputs."""
+        if KEEP_UNCHANGED_TAG not in self._context.run.tags:
+            return False
+        header = self.values.header(self.asset, fold)
+        if (
+            header is None
+            or header.code_version != str(self.recipe)
+            or _versions(header.inputs) != _versions(self.inputs)
+        ):
+            return False
+        self.log.info(f"{_named(self.asset, fold)} is kept: what it is made from is as it was")
+        self._data_version = header.data_version
+        self._show({"kept": "what it is made from is as it was"}, fold)
+        return True
+
+    def write(self, made: Made) -> None:
+        """Store a value, and record it in the ledger."""
+        id = self._ledger.new_id()
+        data_version = made.version or self.version
+        with self.phase("write"):
+            path = self.values.write(
+                made.table,
+                ValueHeader(
+                    asset=self.asset,
+                    partition=made.fold,
+                    data_version=data_version,
+                    code_version=str(self.recipe),
+                    run_id=self.run_id,
+                    inputs=self.inputs,
+                    details=made.details,
+                    materialization_id=id,
+                ),
+            )
+            files = tuple(self.stored(file) for file in (path, *made.files))
+        # By a clock that never steps back: nothing ends before it began.
+        finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
+        rows = made.table.num_rows
+        self._ledger.append(
+            LedgerEntry(
+                id=id,
+                asset=self.asset,
+                partition=made.fold,
+                run_id=self.run_id,
+                started_at=self._started_at,
+                finished_at=finished_at,
+                code_version=str(self.recipe),
+                data_version=data_version,
+                inputs=self.inputs,
+                settings=self.recipe.settings,
+                environment={**collect_environment(), **made.environment},
+                timings=dict(self._timings),
+                files=files,
+                metadata={"rows": rows, **made.facts},
+                metrics=tuple(made.metrics),
+            )
+        )
+        self.written += 1
+        self._data_version = data_version
+        seconds = round((finished_at - self._started_at).total_seconds(), 3)
+        self._show(
+            {
+                "dagster/row_count": rows,
+                **made.facts,
+                **made.environment,
+                **made.display,
+                "seconds": seconds,
+                "file": dg.MetadataValue.path(str(path)),
+            },
+            made.fold,
+        )
+        self._start_clock()
+
+    @property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.root / "ledger")
+
+    def version_by_content(self, table: pa.Table, details: Mapping[str, object]) -> str:
+        """The data version of a value by its content."""
+        return short_digest(self.asset, table_digest(table), json.dumps(details, sort_keys=True))
+
+    def _show(self, metadata: Mapping[str, object], fold: str | None) -> None:
+        shown = {name: value for name, value in metadata.items() if value is not None}
+        self._context.add_asset_metadata(shown, partition_key=fold)
+
+    def stored(self, path: StoragePath) -> StoredFile:
+        """A file under the storage root with its size and hash."""
+        digest = digest_file(path)
+        return StoredFile(relative_name(path, self.root), digest.size_bytes, digest.sha256)
+
+    def result(self, schema: dg.TableSchema, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
+        """What Dagster gets once everything is written: the version, the columns and their origin."""
+        if self._data_version is None:
+            raise RuntimeError(f"{self.asset} wrote nothing")
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(self._data_version),
+            metadata={"dagster/column_schema": schema, "dagster/column_lineage": lineage},
+        )
+
+
+def _versions(inputs: Sequence[InputVersion]) -> set[tuple[str, str | None, str]]:
+    return {(one.asset, one.partition, one.data_version) for one in inputs}
+
+
+def _named(asset: str, fold: str | None) -> str:
+    return asset if fold is None else f"{asset}, fold {fold},"

@@ -1,0 +1,51 @@
+"""Out-of-fold predictions as matrices, from the stored table with a row per clip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions of all folds, fold after fold, each in the order of the label CSV.
+
+    Attributes:
+        fnames: object (n,), the clips.
+        fold: int64 (n,), the fold each was held out in.
+        classes: the C class names, in the order of the columns.
+        truth: bool (n, C).
+        logits, probabilities: float64 (n, C).
+    """
+
+    fnames: np.ndarray
+    fold: np.ndarray
+    classes: tuple[str, ...]
+    truth: np.ndarray
+    logits: np.ndarray
+    probabilities: np.ndarray
+
+
+def predictions_of(table: pa.Table, classes: list[str]) -> Predictions:
+    """The stored table (columns fname, fold, truth, logit, probability) as matrices."""
+    truth, logits, probabilities = (matrix(table[name], len(classes)) for name in ("truth", "logit", "probability"))
+    return Predictions(
+        np.array(table["fname"].to_pylist(), dtype=object),
+        np.asarray(table["fold"]).astype(np.int64),
+        tuple(classes),
+        truth.astype(bool),
+        logits,
+        probabilities,
+    )
+
+
+def matrix(column: pa.ChunkedArray, width: int) -> np.ndarray:
+    """A column of lists of `width` numbers as a matrix (n, width)."""
+    flat = column.combine_chunks().flatten()
+    return flat.to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def list_column(values: np.ndarray) -> pa.ListArray:
+    """A matrix (n, width) as a column of lists; the reverse of `matrix`."""
+    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
