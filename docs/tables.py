@@ -13,7 +13,7 @@ import click
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.catalog.schema import as_markdown
-from fa_assets.graph.build import build_definitions
+from fa_assets.definitions import build_definitions
 from fa_assets.settings import Settings, variable_of
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -16,12 +16,10 @@ from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
 
 def submitted(finished: FinishedRun) -> dict[str, dict[str, float]]:
-    table = ValueStore(finished.settings.storage_root).read("submission").table
-    by_file: dict[str, dict[str, float]] = {}
-    for row in table.to_pylist():
-        if row["model"] == "final":
-            by_file.setdefault(row["fname"], {})[row["class_name"]] = row["probability"]
-    return by_file
+    rows = ValueStore(finished.settings.storage_root).read("submission").table.to_pylist()
+    return {
+        row["fname"]: dict(zip(CLASSES, row["probability"], strict=True)) for row in rows if row["model"] == "final"
+    }
 
 
 def test_files_are_tagged_as_in_the_submission(finished: FinishedRun) -> None:

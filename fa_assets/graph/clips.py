@@ -168,8 +168,7 @@ def _previous_folds(work: Work, clips: pa.Table) -> np.ndarray | None:
         UserError: the earlier folds cannot be read.
     """
     try:
-        with work.phase("read"):
-            table = work.values.read(work.asset).table
+        table = work.open(work.asset, by_fold=False).table
     except MissingValueError:
         return None
     except UserError as error:

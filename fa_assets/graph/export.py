@@ -26,6 +26,7 @@ from fa_assets.store.atomic import replacing
 from fa_assets.store.roots import StoragePath
 
 STAGE = "c3a_curated"
+FILES = tables.files("embeddings.embedding predictions.probability metrics.value folds.fold folds.labels weights.sha1")
 _VERSIONS = ("python", "torch", "librosa", "numpy", "pandas", "scikit-learn", "panns-inference")
 
 
@@ -37,7 +38,7 @@ def notebook_artifacts_asset(
         "notebook_artifacts",
         "export",
         partial(write_notebook_files, scheme=scheme),
-        tables.FILES,
+        FILES,
         version="2",
         reads={
             "folds": folds,
@@ -83,7 +84,7 @@ def write_notebook_files(
         with replacing(files[-1]) as temporary:
             temporary.write_bytes(content)
     return Made(
-        pa.Table.from_pylist([asdict(work.stored(file)) for file in files], schema=tables.FILES),
+        pa.Table.from_pylist([asdict(work.stored(file)) for file in files], schema=FILES),
         facts={"folder": str(work.root / "notebook")},
         files=files,
     )

@@ -4,7 +4,7 @@ import inspect
 import subprocess
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ _FORGES = {"github.com": "blob", "gitlab.com": "-/blob"}
 def code_references(function: Callable[..., Any]) -> dg.CodeReferencesMetadataValue:
     """Where a function stands: on the repository's web page where the checkout has a remote there, else in the file."""
     path, line = Path(inspect.getfile(function)), function.__code__.co_firstlineno
-    base = repository_url(_CHECKOUT)
+    base = _base()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # code references are beta
         reference: dg.LocalFileCodeReference | dg.UrlCodeReference
@@ -32,7 +32,11 @@ def code_references(function: Callable[..., Any]) -> dg.CodeReferencesMetadataVa
         return dg.CodeReferencesMetadataValue(code_references=[reference])
 
 
-@lru_cache
+@cache
+def _base() -> str | None:
+    return repository_url(_CHECKOUT)
+
+
 def repository_url(checkout: Path) -> str | None:
     """The web address under which the checkout's files are seen at its commit, where its remote has such pages.
 

@@ -25,6 +25,10 @@ from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import Ledger
 
 REPORT = "report"
+FILES = tables.files(
+    "metrics.value baseline.value predictions.logit comparison.difference audit.margin embeddings.embedding folds.seconds "
+    "experiments.lwlrap weights.origin"
+)
 
 
 def report_asset(schemes: tuple[str, str], **reads: Asset) -> Asset:
@@ -38,7 +42,7 @@ def report_asset(schemes: tuple[str, str], **reads: Asset) -> Asset:
         REPORT,
         "export",
         partial(write_report, schemes=schemes),
-        tables.FILES,
+        FILES,
         version="3",
         reads=reads,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
@@ -95,7 +99,7 @@ def write_report(
     file = work.stored(path)
     row: Mapping[str, object] = {"path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
     return Made(
-        pa.Table.from_pylist([row], schema=tables.FILES),
+        pa.Table.from_pylist([row], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
         display={"page": dg.MetadataValue.path(str(path))},
         files=[path],

@@ -212,10 +212,13 @@ EXPERIMENTS = pa.schema(
     ]
 )
 
-FILES = pa.schema(
-    [
-        _column("path", pa.string(), "relative to the storage folder"),
-        _column("size_bytes", pa.int64(), "of the file"),
-        _column("sha256", pa.string(), "of the file's bytes"),
-    ]
-)
+
+def files(made_of: str) -> pa.Schema:
+    """The columns of a list of files, whose content is made of these columns."""
+    return pa.schema(
+        [
+            _column("path", pa.string(), "relative to the storage folder"),
+            _column("size_bytes", pa.int64(), "of the file"),
+            _column("sha256", pa.string(), "of the file's bytes", made_of),
+        ]
+    )

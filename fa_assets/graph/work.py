@@ -233,13 +233,17 @@ class Work:
         if (
             header is None
             or header.code_version != str(self.recipe)
-            or _versions(header.inputs) != _versions(self.inputs)
+            or self._others(header.inputs) != self._others(self.inputs)
         ):
             return False
         self.log.info(f"{_named(self.asset, fold)} is kept: what it is made from is as it was")
         self._data_version = header.data_version
         self._show({"kept": "what it is made from is as it was"}, fold)
         return True
+
+    def _others(self, inputs: Sequence[InputVersion]) -> set[tuple[str, str | None, str]]:
+        """The versions of inputs, without the asset's own earlier value, which folds go on from."""
+        return {(one.asset, one.partition, one.data_version) for one in inputs if one.asset != self.asset}
 
     def write(self, made: Made) -> None:
         """Store a value, and record it in the ledger."""
@@ -323,10 +327,6 @@ class Work:
             data_version=dg.DataVersion(self._data_version),
             metadata={"dagster/column_schema": schema, "dagster/column_lineage": lineage},
         )
-
-
-def _versions(inputs: Sequence[InputVersion]) -> set[tuple[str, str | None, str]]:
-    return {(one.asset, one.partition, one.data_version) for one in inputs}
 
 
 def _named(asset: str, fold: str | None) -> str:

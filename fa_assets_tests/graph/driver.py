@@ -70,5 +70,5 @@ def parts_of(request: dg.RunRequest) -> Requested:
     tags, names = request.tags, {key.to_user_string() for key in request.asset_selection or ()}
     first, last = (tags.get(f"dagster/asset_partition_range_{end}", "0") for end in ("start", "end"))
     folds = [str(fold) for fold in range(int(first), int(last) + 1)]
-    folded = {name for name in names if name.endswith(("_embeddings", "_oof_predictions"))}
+    folded = {name for name in names if name in ("mc5_embeddings", "center_embeddings")}
     return {(name, fold) for name in folded for fold in folds} | {(name, None) for name in names - folded}

@@ -8,7 +8,7 @@ import pytest
 
 from fa_assets.cli.summary import read_summary
 from fa_assets.graph import features
-from fa_assets.graph.features import IN_MEMORY, OUT_OF_CORE, recipe_settings
+from fa_assets.graph.features import IN_MEMORY, OUT_OF_CORE
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.models.classifier_file import load_classifier
 from fa_assets.models.one_vs_rest import fit_one_vs_rest
@@ -17,7 +17,7 @@ from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.graph.test_values_of_a_run import FOLDS, embeddings_of, folds_of, predictions_of, truth_of
+from fa_assets_tests.graph.test_values_of_a_run import embeddings_of, folds_of, predictions_of, truth_of
 from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import CLASSES
 from fa_assets_tests.store.test_row_file import open_files
@@ -60,9 +60,8 @@ def test_predictions_and_metrics_are_those_in_memory(finished: FinishedRun, out_
     found = predictions_of(store, "mc5", "probability")
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), rtol=0, atol=1e-3)
     np.testing.assert_array_equal(predictions_of(store, "mc5", "truth").astype(bool), truth)
-    for fold in FOLDS:
-        tables = [values.read("mc5_oof_predictions", fold).table for values in (before, store)]
-        assert tables[0].select(["fname", "class_name"]).equals(tables[1].select(["fname", "class_name"]))
+    tables = [values.read("mc5_oof_predictions").table for values in (before, store)]
+    assert tables[0].select(["fname", "fold"]).equals(tables[1].select(["fname", "fold"]))
     told = read_summary(out_of_core.storage_root).results["mc5"]
     assert told.overall == pytest.approx(lwlrap_sums(truth, logits).overall, abs=1e-12)
     for fold in range(5):
@@ -80,18 +79,13 @@ def test_the_final_classifier_is_that_in_memory(out_of_core: Settings) -> None:
 
 
 def test_which_way_was_taken_is_recorded(finished: FinishedRun, out_of_core: Settings) -> None:
-    for asset, partition in (("mc5_oof_predictions", "3"), ("final_classifier", None)):
-        in_memory, on_disk = (newest(one, asset, partition) for one in (finished.settings, out_of_core))
+    for asset in ("mc5_oof_predictions", "final_classifier"):
+        in_memory, on_disk = (newest(one, asset) for one in (finished.settings, out_of_core))
         assert (in_memory.metadata["fit"], on_disk.metadata["fit"]) == (IN_MEMORY, OUT_OF_CORE)
         assert "fit_in_memory_gb" not in in_memory.settings
         assert on_disk.settings["fit_in_memory_gb"] == 0.0
         assert in_memory.inputs == on_disk.inputs
         assert set(in_memory.timings) == set(on_disk.timings) >= {"fit", "write"}
-
-
-def test_only_a_limit_that_was_set_is_part_of_the_recipe() -> None:
-    assert recipe_settings(Settings()) == {"C": 2.0, "max_iter": 1000}
-    assert recipe_settings(Settings(fit_in_memory_gb=8)) == {"C": 2.0, "max_iter": 1000, "fit_in_memory_gb": 8.0}
 
 
 def test_after_a_failure_nothing_is_left_on_the_disk(out_of_core: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

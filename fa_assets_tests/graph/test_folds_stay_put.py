@@ -65,7 +65,7 @@ def test_clips_keep_their_folds_also_when_renamed_until_fresh_ones_are_asked_for
         assert "folds" not in {one.asset for one in plan(settings, instance)}
 
     assert run(settings.model_copy(update={"folds": "fresh"}), select="+folds").failures == ()
-    classes = values.read("class_vocabulary").table["class_name"].to_pylist()
+    classes = values.read("folds").header.details["classes"]
     of_seed_42 = stratified_folds(multi_hot(values.read("curated_clips").table["labels"].to_pylist(), classes))
     fresh = folds_of(settings)
     assert list(fresh.values()) == of_seed_42.tolist() != list(sticky.values())

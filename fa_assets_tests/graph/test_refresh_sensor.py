@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from fa_assets.settings import Settings
+from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.graph.driver import Daemon, Requested, parts_of
 from fa_assets_tests.runs import plan, run
@@ -24,9 +25,9 @@ def folded(*assets: str) -> Requested:
     return {(asset, fold) for asset in assets for fold in FOLDS}
 
 
-INTAKE = whole("class_vocabulary", "curated_clips", "folds")
+INTAKE = whole("curated_clips", "folds")
 EMBEDDINGS = folded("mc5_embeddings", "center_embeddings")
-PREDICTIONS = folded("mc5_oof_predictions", "center_oof_predictions")
+PREDICTIONS = whole("mc5_oof_predictions", "center_oof_predictions")
 METRICS = whole("mc5_metrics", "center_metrics")
 
 
@@ -69,33 +70,36 @@ def test_a_fresh_instance_makes_everything_and_waits_while_it_is_made(settings: 
 
 def test_other_settings_remake_what_uses_them(settings: Settings, instance: dg.DagsterInstance) -> None:
     changed = settings.model_copy(update={"regularization_c": 1.0})
-    assert run(changed, select="mc5_oof_predictions", folds=["0", "1", "2", "3"]).failures == ()
+    assert run(changed, select="center_oof_predictions").failures == ()
     request = Daemon(changed, instance).tick()
     assert request is not None
     made = parts_of(request)
     assert made >= METRICS | whole("final_classifier", "label_audit", "notebook_artifacts")
-    assert ("mc5_oof_predictions", "4") in made
-    assert not made & (INTAKE | EMBEDDINGS)
+    assert ("mc5_oof_predictions", None) in made
+    assert not made & (INTAKE | EMBEDDINGS | whole("center_oof_predictions"))
 
 
 def test_a_change_in_the_test_set_remakes_the_test_stage_alone(daemon: Daemon, settings: Settings) -> None:
     make_clip(settings.dataset / "test" / TEST_FNAMES[0], ("Tone",), index=300)
-    stage = {"test_clips", "test_mc5_embeddings", "submission", "test_metrics"}
+    stage = {"test_clips", "test_embeddings", "submission", "test_metrics"}
     assert {one.asset for one in plan(settings, daemon.instance)} == stage
     assert {asset for asset, _ in daemon.refresh()} == stage
-    newest = daemon.instance.fetch_materializations(dg.AssetKey("test_mc5_embeddings"), limit=len(FOLDS)).records
+    newest = daemon.instance.fetch_materializations(dg.AssetKey("test_embeddings"), limit=1).records
     embedded = [record.asset_materialization for record in newest if record.asset_materialization]
     assert sum(int(str(one.metadata["crops_computed"].value)) for one in embedded) == 1
     assert daemon.tick() is None
 
 
 def test_a_lost_fold_is_made_again_with_what_uses_it(daemon: Daemon, settings: Settings) -> None:
-    ValueStore(settings.storage_root).path("mc5_oof_predictions", "2").unlink()
+    ValueStore(settings.storage_root).path("mc5_embeddings", "2").unlink()
+    before = Ledger(settings.storage_root / "ledger").ids()
     made = daemon.refresh()
-    assert ("mc5_oof_predictions", "2") in made
-    assert not made & (INTAKE | EMBEDDINGS | {("mc5_oof_predictions", "1")})
+    assert ("mc5_embeddings", "2") in made
+    assert not made & (INTAKE | {("mc5_embeddings", "1")})
+    again = Ledger(settings.storage_root / "ledger").entries(skip=before)
+    assert [(one.asset, one.partition) for one in again] == [("mc5_embeddings", "2")], "the rest was kept"
     assert daemon.tick() is None
-    ValueStore(settings.storage_root).path("mc5_oof_predictions", "2").unlink()
+    ValueStore(settings.storage_root).path("mc5_embeddings", "2").unlink()
     request = daemon.tick()
     assert request is not None
     assert parts_of(request) == made, "lost once more"

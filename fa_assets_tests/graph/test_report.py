@@ -27,8 +27,8 @@ def page(illustrated: FinishedRun) -> Path:
 def test_the_report_has_the_figures_tables_settings_lineage_and_sounds(page: Path, illustrated: FinishedRun) -> None:
     html = page.read_text()
     results = read_summary(illustrated.settings.storage_root).results
-    assert f"<b>{results['mc5'].overall:.4f}</b>LWLRAP, MC5" in html
-    assert f"<b>{results['center'].overall:.4f}</b>LWLRAP, centre crop" in html
+    assert f"<b>{results['mc5'].overall:.4f}</b>LWLRAP, mc5" in html
+    assert f"<b>{results['center'].overall:.4f}</b>LWLRAP, center" in html
     assert "The weights are untrained" in html
     assert html.count('<img src="data:image/svg+xml;base64,') >= 9
     for name in (*CLASSES, "on_bad_clip", "max_iter", "scikit-learn", "git_commit", illustrated.outcome.run_id):

@@ -9,8 +9,8 @@ import pytest
 
 from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
 from fa_assets.graph import tables
-from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.reproduction import reproduction_checks
+from fa_assets.graph.checks_comparison import fsdkaggle2019_reproduced
+from fa_assets.metrics.figures import Figure, figures_table
 from fa_assets.metrics.reproduction import RECORDED_OVERALL, RECORDED_PER_FOLD, clips_digest, is_recorded_case
 from fa_assets.store.values import ValueHeader, ValueStore
 from fa_assets_tests.finished_run import FinishedRun
@@ -34,31 +34,32 @@ def test_the_curated_clips_are_known_in_any_order_and_nothing_else_is(shared_dat
     assert clips_digest(fnames, [["Bark"], *labels[1:]]) != clips_digest(fnames, [["Meow"], *labels[1:]])
 
 
-def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) -> Recorder:
+def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) -> ValueStore:
     """A storage folder with nothing but what the check reads."""
     fnames, labels = read_clips(clips_csv)
     n = len(fnames)
     contents = {
-        "curated_clips": pa.table(
-            [fnames, labels, [44_100] * n, [1] * n, [1] * n, [1.0] * n, [""] * n, [""] * n, *([[0.5] * n] * 3)],
-            schema=tables.CLIPS,
+        "folds": pa.table(
+            [[0] * n, fnames, labels, [44_100] * n, [1] * n, [1] * n, [1.0] * n, [""] * n, [""] * n],
+            schema=tables.FOLDS,
         ),
         "cnn14_checkpoint": pa.table([["x"], [1], [sha1], ["x"], [True]], schema=tables.CHECKPOINT),
-        "mc5_metrics": pa.table(
-            [range(5), ["all"] * 5, [POSITIVES * one for one in per_fold], [POSITIVES] * 5, per_fold],
-            schema=tables.METRICS,
+        "mc5_metrics": figures_table(
+            [
+                Figure("lwlrap", "overall", "", sum(per_fold) / 5, 5 * POSITIVES),
+                *(Figure("lwlrap", "fold", str(fold), one, POSITIVES) for fold, one in enumerate(per_fold)),
+            ],
+            tables.METRICS,
         ),
     }
     for asset, table in contents.items():
-        ValueStore(root).write(table, ValueHeader(asset, None, "v", "1", "run", ()))
-    return Recorder(storage=str(root))
+        ValueStore(root).write(table, ValueHeader(asset, None, "v", "1", "run", (), {"classes": ["all"]}))
+    return ValueStore(root)
 
 
-def evaluate(recorder: Recorder) -> dg.AssetCheckResult:
-    (check,) = reproduction_checks(dg.asset(name="mc5_metrics")(lambda: None))
-    result = check(recorder=recorder)
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
+def evaluate(values: ValueStore) -> dg.AssetCheckResult:
+    metrics, folds, weights = (values.read(asset) for asset in ("mc5_metrics", "folds", "cnn14_checkpoint"))
+    return fsdkaggle2019_reproduced(metrics, folds=folds, weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -84,5 +85,5 @@ def test_with_other_weights_there_is_nothing_to_compare(shared_data: Path, tmp_p
 
 
 def test_a_run_on_other_clips_passes_without_comparing(finished: FinishedRun) -> None:
-    result = evaluate(Recorder(storage=str(finished.settings.storage_root)))
+    result = evaluate(ValueStore(finished.settings.storage_root))
     assert result.passed and "nothing to compare" in (result.description or "")

@@ -8,7 +8,6 @@ import pytest
 
 from fa_assets.definitions import build_definitions
 from fa_assets.graph import sensors
-from fa_assets.graph.sensors import refresh_sensors
 from fa_assets.settings import Settings
 from fa_assets_tests.graph.driver import Daemon
 from fa_assets_tests.runs import recorder_of
@@ -70,7 +69,7 @@ def test_a_failed_run_leaves_a_report_and_calls_the_program_that_was_named(
         .execute_in_process(instance=instance, raise_on_error=False)
     )
     assert not result.success
-    *_, sensor = refresh_sensors(settings)
+    sensor = build_definitions(settings).get_repository_def().get_sensor_def("say_what_failed")
     context = dg.build_run_status_sensor_context(
         sensor_name=sensor.name,
         dagster_event=result.get_run_failure_event(),

@@ -17,7 +17,7 @@ from fa_assets.models.classifier_file import load_classifier
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.graph.test_values_of_a_run import FOLDS, embeddings_of, folds_of, truth_of
+from fa_assets_tests.graph.test_values_of_a_run import embeddings_of, figures_of, folds_of, truth_of
 from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
@@ -41,13 +41,9 @@ def read_submission(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 
 
 def unseen_embeddings(values: ValueStore) -> np.ndarray:
-    stacked = np.empty((len(TEST_FNAMES), 2048), np.float32)
-    for shard in range(5):
-        table = values.read("test_mc5_embeddings", str(shard)).table
-        assert table["fname"].to_pylist() == list(TEST_FNAMES[shard::5])
-        if table.num_rows:
-            stacked[shard::5] = embedding_matrix(table["embedding"])
-    return stacked
+    table = values.read("test_embeddings").table
+    assert table["fname"].to_pylist() == list(TEST_FNAMES)
+    return embedding_matrix(table["embedding"])
 
 
 def reference(X: np.ndarray, Y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
@@ -77,35 +73,37 @@ def test_the_files_hold_what_the_value_holds_to_the_last_digit(values: ValueStor
     table = values.read("submission").table
     for model, name in (("final", "submission.csv"), ("fold_mean", "submission_fold_mean.csv")):
         own = np.array([row["probability"] for row in table.to_pylist() if row["model"] == model])
-        np.testing.assert_array_equal(read_submission(storage / "submission" / name)[2].reshape(-1), own)
+        np.testing.assert_array_equal(read_submission(storage / "submission" / name)[2], own)
 
 
 def test_test_metrics_are_scikit_learns_where_labels_are_known(values: ValueStore, storage: Path) -> None:
-    rows = {(row["model"], row["scope"]): row for row in values.read("test_metrics").table.to_pylist()}
-    models = ("final", "fold_mean")
-    assert set(rows) == {(m, s) for m in models for s in ("all", "Public", "Private")} | {("out_of_fold", "curated")}
+    table = values.read("test_metrics").table
+    rows = {(row["model"], row["scope"], row["metric"]): row for row in table.to_pylist()}
+    scored = {(model, scope) for model in ("final", "fold_mean") for scope in ("all", "Public", "Private")}
+    scored.add(("out_of_fold", "curated"))
+    assert set(rows) == {(*one, metric) for one in scored for metric in ("lwlrap", "map")}
     truth = {"t1.wav": ["Tone"], "t0.wav": ["Noise", "Tone"]}
     _, fnames, probabilities = read_submission(storage / "submission" / "submission.csv")
     for scope, chosen in (("all", ["t1.wav", "t0.wav"]), ("Public", ["t1.wav"]), ("Private", ["t0.wav"])):
         Y = np.array([[name in truth[fname] for name in CLASSES] for fname in chosen])
         scores = probabilities[[fnames.index(fname) for fname in chosen]]
-        row = rows["final", scope]
-        assert row["clips"] == len(chosen)
+        lwlrap, mean_average_precision = (rows["final", scope, metric] for metric in ("lwlrap", "map"))
+        assert lwlrap["clips"] == len(chosen)
         expected = label_ranking_average_precision_score(Y, scores, sample_weight=Y.sum(axis=1))
-        assert row["lwlrap"] == pytest.approx(expected, abs=1e-12)
+        assert lwlrap["value"] == pytest.approx(expected, abs=1e-12)
         present = Y.any(axis=0)
-        assert row["map"] == pytest.approx(average_precision_score(Y[:, present], scores[:, present]), abs=1e-12)
-    metrics = values.read("mc5_metrics").table.to_pandas()
-    assert rows["out_of_fold", "curated"]["lwlrap"] == pytest.approx(
-        metrics["precision_sum"].sum() / metrics["count"].sum(), abs=1e-12
-    )
+        expected = average_precision_score(Y[:, present], scores[:, present])
+        assert mean_average_precision["value"] == pytest.approx(expected, abs=1e-12)
+    figures = figures_of(values, "mc5")
+    assert rows["out_of_fold", "curated", "lwlrap"]["value"] == figures.overall()
+    assert rows["out_of_fold", "curated", "map"]["value"] == figures.overall("map")
 
 
 def test_the_final_classifier_says_what_it_belongs_to(values: ValueStore, storage: Path) -> None:
     stored = load_classifier(storage / "classifiers" / "final.npz")
     assert stored.classes == CLASSES
     assert stored.origin.data_version == values.read("final_classifier").header.data_version
-    assert stored.origin.settings == {"C": 2.0, "max_iter": 1000}
+    assert stored.origin.settings == {"scheme": "mc5", "C": 2.0, "max_iter": 1000}
     assert stored.origin.encoder_fingerprint == next((storage / "embedding_store").iterdir()).name
     assert stored.origin.versions["scikit-learn"]
     table = values.read("final_classifier").table
@@ -117,7 +115,7 @@ def test_the_submission_can_be_followed_to_weights_folds_and_test_clips(storage:
     catalog = Recorder(storage=str(storage)).catalog
     (id,) = catalog.query("select id from materializations where asset = 'submission'")["id"]
     upstream = set(catalog.query("select asset from upstream_of(?)", [id])["asset"])
-    assert {"cnn14_checkpoint", "folds", "test_clips", "test_mc5_embeddings", "final_classifier"} <= upstream
+    assert {"cnn14_checkpoint", "folds", "test_clips", "test_embeddings", "final_classifier"} <= upstream
     files = set(catalog.query("select path from files where materialization_id = ?", [id])["path"])
     assert {"submission/submission.csv", "submission/submission_fold_mean.csv"} <= files
     assert set(catalog.query("select distinct scheme from embeddings")["scheme"]) == {"mc5", "center"}
@@ -129,16 +127,17 @@ def test_below_the_threshold_no_submission_is_made_and_the_reason_is_said(
     settings = finished.copy(tmp_path).model_copy(update={"min_lwlrap": 1.0})
     shutil.rmtree(settings.storage_root / "submission")
     with environment_of(settings):
-        alone = run(settings, select="submission")
+        alone = run(settings, select="comparison,submission")
         assert any(
             "No submission is made: LWLRAP 0." in line and "below FA_MIN_LWLRAP=1" in line for line in alone.failures
         )
-        gated = run(settings, select="mc5_metrics,submission", force=True)
+        gated = run(settings, select="comparison,report,submission", force=True)
         assert any("check submission_gate: No submission is made" in line for line in gated.failures)
+        assert not any(line.startswith("report") for line in gated.failures)
         assert not (settings.storage_root / "submission").exists()
         again = settings.model_copy(update={"min_lwlrap": 0.1})
     with environment_of(again):
-        assert run(again, select="submission").failures == ()
+        assert run(again, select="comparison,submission").failures == ()
     assert (settings.storage_root / "submission" / "submission.csv").exists()
 
 
@@ -150,8 +149,7 @@ def test_without_a_test_folder_there_is_a_classifier_and_no_submission(finished:
         outcome = run(settings)
     assert outcome.failures == ()
     store = ValueStore(settings.storage_root)
-    for asset in ("test_clips", "submission", "test_metrics"):
+    for asset in ("test_clips", "test_embeddings", "submission", "test_metrics"):
         assert store.read(asset).table.num_rows == 0
-    assert sum(store.read("test_mc5_embeddings", shard).table.num_rows for shard in FOLDS) == 0
     assert not (settings.storage_root / "submission").exists()
     assert (settings.storage_root / "classifiers" / "final.npz").exists()

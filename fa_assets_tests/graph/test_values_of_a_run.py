@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import label_ranking_average_precision_score
+from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fa_assets.cli.summary import read_summary
 from fa_assets.graph.recorder import Recorder
+from fa_assets.metrics.figures import Figures
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -53,11 +54,15 @@ def embeddings_of(values: ValueStore, scheme: str) -> np.ndarray:
 
 
 def predictions_of(values: ValueStore, scheme: str, column: str) -> np.ndarray:
-    stacked = np.empty((N_CLIPS, len(CLASSES)))
-    for fold in FOLDS:
-        table = values.read(f"{scheme}_oof_predictions", fold).table
-        stacked[folds_of(values) == int(fold)] = np.asarray(table[column]).reshape(-1, len(CLASSES))
-    return stacked
+    """In the order of the label CSV; they are stored fold after fold."""
+    table = values.read(f"{scheme}_oof_predictions").table
+    order = {fname: row for row, fname in enumerate(table["fname"].to_pylist())}
+    return np.array(table[column].to_pylist())[[order[fname] for fname in FNAMES]]
+
+
+def figures_of(values: ValueStore, scheme: str) -> Figures:
+    value = values.read(f"{scheme}_metrics")
+    return Figures.of_table(value.table, value.header.details["classes"])
 
 
 def test_the_run_made_everything_and_warned_of_the_weights(finished: FinishedRun) -> None:
@@ -69,7 +74,8 @@ def test_the_run_made_everything_and_warned_of_the_weights(finished: FinishedRun
 
 
 def test_clips_and_classes_keep_the_files_order(values: ValueStore) -> None:
-    assert values.read("class_vocabulary").table["class_name"].to_pylist() == list(CLASSES)
+    for asset in ("curated_clips", "folds", "mc5_oof_predictions", "mc5_metrics", "final_classifier", "submission"):
+        assert values.read(asset).header.details["classes"] == list(CLASSES)
     assert values.read("curated_clips").table["fname"].to_pylist() == FNAMES
     assert values.read("folds").table["fname"].to_pylist() == FNAMES
 
@@ -107,21 +113,36 @@ def test_metrics_are_scikit_learns_overall_and_per_fold(values: ValueStore, sche
     def reference(rows: np.ndarray) -> float:
         return label_ranking_average_precision_score(truth[rows], logits[rows], sample_weight=truth[rows].sum(axis=1))
 
-    frame = values.read(f"{scheme}_metrics").table.to_pandas()
-    assert frame["precision_sum"].sum() / frame["count"].sum() == pytest.approx(reference(folds >= 0), abs=1e-12)
-    for fold, rows in frame.groupby("fold"):
-        assert rows["precision_sum"].sum() / rows["count"].sum() == pytest.approx(reference(folds == fold), abs=1e-12)
-    np.testing.assert_array_equal(frame.groupby("class_name", sort=False)["count"].sum(), truth.sum(axis=0))
+    figures = figures_of(values, scheme)
+    assert figures.overall() == pytest.approx(reference(folds >= 0), abs=1e-12)
+    for fold in range(5):
+        assert figures.of("fold")[str(fold)].value == pytest.approx(reference(folds == fold), abs=1e-12)
+    for fname, one in figures.of("clip").items():
+        row = FNAMES.index(fname)
+        assert one.value == pytest.approx(reference(np.arange(N_CLIPS) == row), abs=1e-12)
+        assert one.weight == truth[row].sum()
+    assert tuple(figures.of("class")) == CLASSES
+    np.testing.assert_array_equal(figures.weights("class"), truth.sum(axis=0))
+    average = [
+        np.mean(
+            [
+                average_precision_score(truth[folds == fold, one], logits[folds == fold, one])
+                for one in np.flatnonzero(truth[folds == fold].any(axis=0))
+            ]
+        )
+        for fold in range(5)
+    ]
+    assert figures.overall("map") == pytest.approx(np.mean(average), abs=1e-12)
 
 
 def test_the_comparison_is_of_the_two_metrics(values: ValueStore, storage: Path) -> None:
-    frame = values.read("comparison").table.to_pandas().set_index(["scope", "name"])
+    frame = values.read("comparison").table.to_pandas().set_index(["scope", "key"])
     results = read_summary(storage).results
-    assert frame.loc[("overall", ""), "mc5"] == pytest.approx(results["mc5"].overall, abs=1e-15)
-    assert frame.loc[("overall", ""), "center"] == pytest.approx(results["center"].overall, abs=1e-15)
+    assert frame.loc[("overall", ""), "lwlrap"] == pytest.approx(results["mc5"].overall, abs=1e-15)
+    assert frame.loc[("overall", ""), "baseline"] == pytest.approx(results["center"].overall, abs=1e-15)
     for fold in range(5):
-        assert frame.loc[("fold", str(fold)), "mc5"] == pytest.approx(results["mc5"].per_fold[fold], abs=1e-15)
-    np.testing.assert_allclose(frame["difference"], frame["mc5"] - frame["center"])
+        assert frame.loc[("fold", str(fold)), "lwlrap"] == pytest.approx(results["mc5"].per_fold[fold], abs=1e-15)
+    np.testing.assert_allclose(frame["difference"], frame["lwlrap"] - frame["baseline"])
     assert {name for scope, name in frame.index if scope == "class"} == set(CLASSES)
 
 
@@ -190,9 +211,7 @@ def test_a_number_can_be_followed_to_its_bytes_weights_code_and_settings(storage
     catalog = Recorder(storage=str(storage)).catalog
     (metrics_id,) = catalog.query("select id from materializations where asset = 'mc5_metrics'")["id"]
     upstream = catalog.query("select asset, partition, data_version from upstream_of(?)", [metrics_id])
-    assert {"cnn14_checkpoint", "folds", "curated_clips", "class_vocabulary", "mc5_embeddings"} <= set(
-        upstream["asset"]
-    )
+    assert {"cnn14_checkpoint", "folds", "curated_clips", "mc5_embeddings"} <= set(upstream["asset"])
     sha1 = values.read("cnn14_checkpoint").table.to_pylist()[0]["sha1"]
     assert upstream.set_index("asset").loc["cnn14_checkpoint", "data_version"] == sha1[:16]
     clips = catalog.query("select fname, sha256 from clips order by fname")

@@ -6,11 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fa_assets.definitions import defs
-from fa_assets.graph.words import repository_url
+from fa_assets.definitions import build_definitions
+from fa_assets.graph.references import repository_url
+from fa_assets.settings import Settings
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 
-GRAPH = defs.resolve_asset_graph()
+GRAPH = build_definitions(Settings()).resolve_asset_graph()
 ASSETS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
 MATERIALIZED = sorted(key.to_user_string() for key in GRAPH.materializable_asset_keys)
 
@@ -41,7 +42,7 @@ def test_every_asset_says_what_it_is_whose_and_where_its_code_is(asset: str) -> 
         assert reference.url.rpartition("#L")[2].isdigit()
         return
     lines = Path(reference.file_path).read_text().splitlines()[reference.line_number - 1 :]
-    assert lines[0].strip().startswith("@dg."), "the reference leads to the asset's decorator"
+    assert lines[0].startswith("def "), "the reference leads to the function that makes or observes it"
 
 
 def columns_of(asset: str, metadata: dict[str, dict[str, dg.MetadataValue]]) -> set[str]:
@@ -115,7 +116,7 @@ def test_what_is_watched_over_time_is_a_number(asset: str, metadata: dict[str, d
 def test_the_comparison_answers_in_a_sentence(metadata: dict[str, dict[str, dg.MetadataValue]]) -> None:
     found = metadata["comparison"]
     answer = found["is_the_gain_real"].value
-    assert isinstance(answer, str) and "the centre crop" in answer
+    assert isinstance(answer, str) and "center" in answer
     low, high = found["difference_low"].value, found["difference_high"].value
     assert isinstance(low, float) and isinstance(high, float)
     assert ("is better than" in answer) == (low > 0)

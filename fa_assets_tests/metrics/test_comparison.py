@@ -1,47 +1,69 @@
-"""A comparison sets like against like, and says where it cannot."""
+"""A comparison sets like against like, and says where it cannot; its bootstrap is that of the predictions."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import label_ranking_average_precision_score
 
 from fa_assets.errors import BadInputError
+from fa_assets.metrics.bootstrap import paired_bootstrap
 from fa_assets.metrics.comparison import compare
-from fa_assets.metrics.lwlrap import LwlrapSums
+from fa_assets.metrics.figures import Figures, lwlrap
+from fa_assets.metrics.predictions import Predictions
 
 
-def sums(precision_sum: list[float], count: list[int]) -> LwlrapSums:
-    return LwlrapSums(np.array(precision_sum), np.array(count, dtype=np.int64), tied=0)
+def predictions(seed: int, n: int = 60) -> Predictions:
+    """Scores of the same clips, whatever the seed; class d has no positive, clip 7 no label."""
+    truth = np.random.default_rng(7).random((n, 4)) < 0.4
+    truth[:, 3] = False
+    truth[7] = False
+    logits = truth + np.random.default_rng(seed).normal(size=truth.shape)
+    names = np.array([f"{index}.wav" for index in range(n)], dtype=object)
+    return Predictions(names, np.arange(n) % 3, tuple("abcd"), truth, logits, 1 / (1 + np.exp(-logits)))
 
 
-OURS = {1: sums([2.0, 0.0], [2, 0]), 0: sums([1.0, 0.5], [2, 1])}
-BASELINE = {0: sums([1.5, 0.25], [2, 1]), 1: sums([1.0, 0.0], [2, 0])}
+def figures(found: Predictions) -> Figures:
+    return Figures(lwlrap(found), found.classes)
 
 
-def test_compare() -> None:
-    found = compare(OURS, BASELINE, recorded=0.8)
-    assert found.folds == (0, 1)
-    assert (found.ours, found.baseline) == pytest.approx((3.5 / 5, 2.75 / 5))
-    assert found.difference == pytest.approx(0.15)
-    assert found.difference_to_recorded == pytest.approx(-0.1)
-    np.testing.assert_allclose(found.per_fold.ours, [1.5 / 3, 1.0])
-    np.testing.assert_allclose(found.per_fold.baseline, [1.75 / 3, 0.5])
-    np.testing.assert_allclose(found.per_fold.difference, [-0.25 / 3, 0.5])
-    np.testing.assert_allclose(found.per_class.ours, [3 / 4, 0.5])
-    np.testing.assert_allclose(found.per_class.difference, [0.5 / 4, 0.25])
+def reference(found: Predictions, rows: np.ndarray) -> float:
+    truth = found.truth[rows]
+    return label_ranking_average_precision_score(truth, found.logits[rows], sample_weight=truth.sum(axis=1))
 
 
-def test_a_class_without_positives_stays_null() -> None:
-    found = compare({0: sums([1.0, 0.0], [2, 0])}, {0: sums([2.0, 0.0], [2, 0])})
-    np.testing.assert_array_equal(found.per_class.difference, [-0.5, np.nan])
-    assert found.recorded is None
-    assert found.difference_to_recorded is None
+def test_both_sides_and_their_difference_are_scikit_learns() -> None:
+    ours, baseline = predictions(0), predictions(1)
+    found = compare(figures(ours), figures(baseline), resamples=100, seed=5)
+    everything = np.ones(len(ours.fnames), bool)
+    assert found.ours == pytest.approx(reference(ours, everything), abs=1e-12)
+    assert found.baseline == pytest.approx(reference(baseline, everything), abs=1e-12)
+    assert found.per_fold.keys == ("0", "1", "2")
+    for fold in range(3):
+        wanted = reference(ours, ours.fold == fold) - reference(baseline, ours.fold == fold)
+        assert found.per_fold.difference[fold] == pytest.approx(wanted, abs=1e-12)
+    assert found.per_class.keys == tuple("abcd")
+    assert np.isnan(found.per_class.difference).tolist() == [False, False, False, True]
 
 
-def test_other_clips_are_refused_fold_by_fold() -> None:
-    with pytest.raises(BadInputError) as caught:
-        compare({**OURS, 2: OURS[0]}, {**BASELINE, 1: sums([1.0, 0.0], [1, 0])})
-    assert caught.value.offenders == ("fold 1: the positives per class differ", "fold 2: only one side has it")
+def test_the_bootstrap_is_that_of_the_predictions() -> None:
+    ours, baseline = predictions(0), predictions(1)
+    found = compare(figures(ours), figures(baseline), resamples=200, seed=5).gain
+    wanted = paired_bootstrap(ours.truth, ours.logits, baseline.logits, 200, 5)
+    assert (found.difference, found.low, found.high) == pytest.approx((wanted.difference, wanted.low, wanted.high))
+    assert found.share_won == pytest.approx(wanted.share_won, abs=0.01)  # a tie may round to either side
+    assert found.edges == pytest.approx(wanted.edges)
 
 
-def test_nothing_is_no_comparison() -> None:
-    with pytest.raises(BadInputError, match="there are no folds"):
-        compare({}, {})
+@pytest.mark.parametrize("what", ["clips", "labels", "folds", "nothing"])
+def test_other_clips_folds_or_labels_are_refused(what: str) -> None:
+    ours = predictions(0)
+    other = {
+        "clips": predictions(1, n=59),
+        "labels": replace(ours, truth=~ours.truth),
+        "folds": replace(ours, fold=ours.fold[::-1]),
+        "nothing": replace(ours, truth=np.zeros_like(ours.truth)),
+    }[what]
+    sides = (other, other) if what == "nothing" else (ours, other)
+    with pytest.raises(BadInputError, match="materialize the predictions of both again"):
+        compare(*map(figures, sides), resamples=10, seed=0)

@@ -81,7 +81,7 @@ def test_with_the_baseline_alone_nothing_differs() -> None:
     assert (baseline.name, nested.name) == ("baseline", CHOSEN)
     assert nested.chosen == ("baseline",) * 5
     assert baseline.selected_in == (0, 1, 2, 3, 4)
-    assert nested.lwlrap == baseline.lwlrap and not nested.against_baseline.differences.any()
+    assert nested.lwlrap == baseline.lwlrap and nested.against_baseline.difference == 0
 
 
 def test_the_baselines_scores_are_taken_as_they_are() -> None:

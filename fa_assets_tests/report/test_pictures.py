@@ -8,14 +8,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from fa_assets.metrics.metric_table import total_of
 
-from fa_assets.metrics.bootstrap import paired_bootstrap
 from fa_assets.metrics.comparison import compare
 from fa_assets.metrics.confusion import most_confused
+from fa_assets.metrics.figures import Figures, lwlrap
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.label_audit import doubted_labels
-from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison, metrics
@@ -35,23 +33,22 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
     fold = np.arange(n) % 5
     logits = [truth * 2.0 + random.normal(size=truth.shape) * spread for spread in (1.0, 1.2)]
     probabilities = 1 / (1 + np.exp(-logits[0]))
-    found = Predictions(
-        np.array([f"{i}.wav" for i in range(n)], dtype=object), fold, classes, truth, logits[0], probabilities
-    )
-    sums = [{one: lwlrap_sums(truth[fold == one], scores[fold == one]) for one in range(5)} for scores in logits]
-    result = compare(sums[0], sums[1])
+    fnames = np.array([f"{i}.wav" for i in range(n)], dtype=object)
+    found, other = (Predictions(fnames, fold, classes, truth, one, probabilities) for one in logits)
+    ours, baseline = (Figures(lwlrap(one), classes) for one in (found, other))
+    result, schemes = compare(ours, baseline, resamples=200, seed=0), ("mc5", "center")
     return {
         "durations": durations(random.exponential(6, n)),
         "label_counts": label_counts(labels),
         "balance": fold_balance_picture(list(classes), fold_balance(truth, fold)),
         "projection": projection(random.normal(size=(n, 16)), labels),
         "throughput": throughput([(0.0, 0), (0.5, n // 2), (1.5, n)]),
-        "per_class": metrics.per_class(classes, total_of(sums[0])),
+        "per_class": metrics.per_class(ours),
         "confused": metrics.confused_pairs(most_confused(truth, logits[0], classes)),
         "reliability": metrics.reliability_diagram(reliability(truth, probabilities)),
-        "gain": comparison.gain(paired_bootstrap(truth, logits[0], logits[1], 200, 0)),
-        "by_fold": comparison.by_fold(result),
-        "by_class": comparison.by_class(result, classes),
+        "gain": comparison.gain(result.gain, schemes),
+        "by_fold": comparison.by_fold(result, schemes),
+        "by_class": comparison.by_class(result, schemes),
         "doubts": doubts_per_class(doubted_labels(found)),
     }
 
