@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,17 @@ def test_dg_loads_the_definitions_without_warnings_of_ours(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "mc5_oof_predictions" in done.stdout
     assert "Warning" not in done.stdout + done.stderr
+
+
+def test_one_module_alone_imports_a_private_part_of_dagster() -> None:
+    private = re.compile(r"^\s*(?:from|import) (dagster\w*\._\S+|dagster_shared\S*)", re.MULTILINE)
+    found = {
+        (path.name, module)
+        for path in PACKAGE.rglob("*.py")
+        for module in private.findall(path.read_text())
+        if path.name != "staleness.py"
+    }
+    assert found == {("runner.py", "dagster._core.remote_origin")}
 
 
 def test_the_workspace_file_names_the_definitions() -> None:
