@@ -19,8 +19,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
-_CHECKOUT = Path(__file__).resolve().parents[1]
-DATA_FOLDER = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "data"
+_PARENT = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
+"""Whether the package lies in a checkout of its repository, and was not installed as a wheel."""
+
+DATA_FOLDER = (_PARENT if IN_CHECKOUT else Path.cwd()) / "data"
 """Default place of the demo set and of storage: `data/` in the checkout, or in the working directory without one."""
 
 DEMO_DATASET = DATA_FOLDER / "demo_dataset"

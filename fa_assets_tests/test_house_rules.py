@@ -51,7 +51,7 @@ def test_one_module_alone_imports_a_private_part_of_dagster() -> None:
 
 
 def test_the_workspace_file_names_the_definitions() -> None:
-    (origin,) = location_origins_from_yaml_paths([str(CHECKOUT / "workspace.yaml")])
+    (origin,) = location_origins_from_yaml_paths([str(PACKAGE / "graph" / "workspace.yaml")])
     assert origin.location_name == "fa_assets"
     target = origin.loadable_target_origin
     assert pkgutil.resolve_name(f"{target.module_name}:{target.attribute}") is defs

@@ -38,7 +38,7 @@ from fa_assets.store.trouble import require_reachable, require_writable, storage
 from fa_assets.store.values import ValueStore
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
-"""The job in the code location of workspace.yaml."""
+"""The job in the code location of graph/workspace.yaml."""
 
 _PROCESS_TAG = "fa_assets/process"
 
