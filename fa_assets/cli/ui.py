@@ -6,6 +6,7 @@ installed wheel, in whichever folder the command is given.
 
 import os
 import shlex
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def ui_command(port: int, **options: Any) -> None:
         _require_free(port)
         prepare_environment(settings)
         where = ["--host", _HOST, "--port", str(port), "--workspace", str(_WORKSPACE)]
+        # Dagster ends at SIGTERM as it does at SIGINT, which a shell lets what it starts in the background ignore.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execv(sys.executable, [sys.executable, "-m", "dagster_dg_cli.cli", "dev", *where])
 
 
