@@ -5,7 +5,6 @@ values; the command line only sets these variables before it loads the definitio
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -238,19 +237,19 @@ def without_secrets(source: str) -> str:
     return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def load_settings(**given: Any) -> Settings:
+    """Read the settings from the environment; those that are given and not None come before it.
 
     Raises:
-        UserError: a variable holds a value that does not fit; every such variable is named.
+        UserError: a value does not fit, every such setting is named; or there is no setting of that name.
     """
+    if unknown := sorted(set(given) - set(Settings.model_fields)):
+        raise UserError(f"There is no setting {', '.join(unknown)}. There are: {', '.join(Settings.model_fields)}.")
     try:
-        return Settings()
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = [
-            f"{variable_of(str(problem['loc'][0]))}="
-            f"{without_secrets(os.environ.get(variable_of(str(problem['loc'][0])), ''))!r}: "
-            f"{problem['msg']}"
+            f"{variable_of(str(problem['loc'][0]))}={without_secrets(str(problem['input']))!r}: {problem['msg']}"
             for problem in error.errors()
         ]
         raise UserError("Settings that do not fit:\n  " + "\n  ".join(problems)) from error
