@@ -87,8 +87,9 @@ class MadeUpStorage:
         id: str | None = None,
     ) -> str:
         """Store a value and its ledger entry; return the entry's id."""
+        fields = [field.with_metadata({"doc": f"{field.name} of {asset}"}) for field in table.schema]
         header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs))
-        path = self.values.write(table, header)
+        path = self.values.write(table.cast(pa.schema(fields)), header)
         digest = digest_file(path)
         file = StoredFile(path.relative_to(self.root).as_posix(), digest.size_bytes, digest.sha256)
         entry = an_entry(
@@ -205,10 +206,16 @@ def a_vector(fname: str) -> np.ndarray:
     return vector
 
 
+def rows(storage: MadeUpStorage, sql: str) -> list[tuple[object, ...]]:
+    with storage.catalog.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
 def dump(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table and view, sorted, by name."""
     with catalog.connect() as connection:
         names = connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'main' order by 1"
+            "select table_name, concat(table_schema, '.\"', table_name, '\"') from information_schema.tables "
+            "order by table_schema, 1"
         ).fetchall()
-        return {name: sorted(connection.execute(f"from {name}").fetchall(), key=repr) for (name,) in names}
+        return {name: sorted(connection.execute(f"from {quoted}").fetchall(), key=repr) for name, quoted in names}
