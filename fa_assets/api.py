@@ -1,15 +1,14 @@
-"""Tagging any audio file with the stored final classifier.
-
-    from fa_assets.api import Tagger
-    Tagger.load("data/demo").tag("dog.wav")
+"""What a notebook or script imports: `run` the graph, query what it made with `open_catalog`, tag files with a `Tagger`.
 
 A `Tagger` has the weights, the precision and the crop scheme that its classifier was fitted with, or it is not made:
 embeddings of another encoder would give numbers without meaning. Files go through the same decoding and crops as the clips.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +19,78 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.values import ValueStore
+
+if TYPE_CHECKING:
+    from fa_assets.catalog.database import Catalog
+    from fa_assets.graph.runner import RunOutcome
+
+__all__ = ["Tag", "TaggedFile", "Tagger", "open_catalog", "run"]
+
+
+def run(
+    dataset: str | Path | None = None,
+    storage: str | Path | None = None,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] | None = None,
+    force: bool = False,
+    **settings: Any,
+) -> "RunOutcome":
+    """Materialize what is not current, as `fa-assets run` does, in this process.
+
+    >>> outcome = run("clips", "results", device="cpu", select="comparison", force=True)
+    >>> [(one.asset, one.reason) for one in outcome.planned]
+    [('comparison', 'forced')]
+
+    Args:
+        dataset: the dataset folder; the generated demo set where neither it nor FA_DATASET is given.
+        storage: the storage folder, or the address of an object store.
+        select: an asset selection, e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
+        folds: only these folds of the partitioned assets; consecutive.
+        force: also what is current.
+        settings: any other setting by its name (`fa_assets.settings.Settings`). What is not given here is read from the
+            environment (FA_DEVICE, ...), which is afterwards as it was before.
+
+    Raises:
+        UserError: a setting, the dataset or the selection cannot be used, or an asset or a blocking check failed; what was
+            finished is kept.
+    """
+    from fa_assets.definitions import code_location_with
+    from fa_assets.graph import runner
+
+    location = code_location_with(dataset=dataset, storage=storage, **settings)
+    before = dict(os.environ)
+    try:
+        runner.prepare_environment(location)
+        outcome = runner.run(location, select=select, folds=folds, force=force)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    if outcome.failures:
+        raise UserError("\n".join(["The run failed; what was finished is kept.", *outcome.failures]))
+    return outcome
+
+
+def open_catalog(storage: str | Path | None = None, *, local: str | Path | None = None) -> "Catalog":
+    """The catalog of a storage folder, up to date with its ledger; docs/catalog.md has its tables.
+
+    >>> open_catalog("results").query("select scheme, count(*) as clips from embeddings group by scheme order by scheme")
+       scheme  clips
+    0  center     24
+    1     mc5     24
+
+    Args:
+        storage: the storage folder, or the address of an object store; FA_STORAGE where it is not given.
+        local: the folder of what lies on this machine; the storage folder where that is one.
+
+    Raises:
+        UserError: the catalog is open for writing elsewhere, or of a newer version.
+    """
+    from fa_assets.definitions import code_location_with
+
+    catalog = code_location_with(storage=storage, local=local).recorder.catalog
+    catalog.sync()
+    return catalog
 
 
 @dataclass(frozen=True)
@@ -39,7 +110,15 @@ class TaggedFile:
 
 
 class Tagger:
-    """A classifier and the encoder that belongs to it."""
+    """A classifier and the encoder that belongs to it.
+
+    >>> tagger = Tagger.load("results")
+    >>> len(tagger.classes)
+    4
+    >>> best = tagger.tag("clips/test/t0.wav")[0]
+    >>> best.class_name, f"{best.probability:.1f}"
+    ('Noise', '1.0')
+    """
 
     def __init__(self, classifier: StoredClassifier, encoder: Cnn14Encoder) -> None:
         self.classifier = classifier

@@ -1,6 +1,7 @@
 """The entry point that Dagster loads: `defs`, for the settings of the environment. Here settings become the graph's choices."""
 
 import shlex
+from typing import Any
 
 import dagster as dg
 
@@ -80,6 +81,15 @@ def _ray(settings: Settings) -> RayOptions | None:
         decode_cpus=settings.ray_decode_cpus,
         actors=settings.ray_actors,
     )
+
+
+def code_location_with(**given: Any) -> CodeLocation:
+    """The code location for the settings of the environment; those that are given and not None come before it.
+
+    Raises:
+        UserError: as `load_settings`.
+    """
+    return code_location(load_settings(**given))
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

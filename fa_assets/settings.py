@@ -5,7 +5,6 @@ values; the command line only sets these variables before it loads the definitio
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
-_CHECKOUT = Path(__file__).resolve().parents[1]
-DATA_FOLDER = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "data"
+_PARENT = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
+"""Whether the package lies in a checkout of its repository, and was not installed as a wheel."""
+
+DATA_FOLDER = (_PARENT if IN_CHECKOUT else Path.cwd()) / "data"
 """Default place of the demo set and of storage: `data/` in the checkout, or in the working directory without one."""
 
 DEMO_DATASET = DATA_FOLDER / "demo_dataset"
@@ -248,14 +250,16 @@ def without_secrets(source: str) -> str:
     return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def load_settings(**given: Any) -> Settings:
+    """Read the settings from the environment; those that are given and not None come before it.
 
     Raises:
-        UserError: a variable holds a value that does not fit; every such variable is named.
+        UserError: a value does not fit, every such setting is named; or there is no setting of that name.
     """
+    if unknown := sorted(set(given) - set(Settings.model_fields)):
+        raise UserError(f"There is no setting {', '.join(unknown)}. There are: {', '.join(Settings.model_fields)}.")
     try:
-        return Settings()
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = [_problem(one) for one in error.errors()]
         raise UserError("Settings that do not fit:\n  " + "\n  ".join(problems)) from error
@@ -264,5 +268,4 @@ def load_settings() -> Settings:
 def _problem(error: Any) -> str:
     if not error["loc"]:  # of several settings together
         return str(error["msg"])
-    variable = variable_of(str(error["loc"][0]))
-    return f"{variable}={without_secrets(os.environ.get(variable, ''))!r}: {error['msg']}"
+    return f"{variable_of(str(error['loc'][0]))}={without_secrets(str(error['input']))!r}: {error['msg']}"

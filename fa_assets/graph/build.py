@@ -27,6 +27,7 @@ from fa_assets.graph.jobs import catalog_snapshot, everything, stage_jobs, verif
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
 from fa_assets.graph.submission import (
@@ -116,7 +117,7 @@ def definitions_of(
     sources = [one.to_dagster() for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
     made = [one.to_dagster(**_scheme_tag(one.name, schemes)) for one in assets]
     return dg.Definitions(
-        assets=[*sources, *with_freshness(made, metrics_max_age_days)],
+        assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),
         asset_checks=[one.to_dagster() for one in checks],
         jobs=[everything, *stage_jobs, verify_checkpoint_job(weights.name), catalog_snapshot],
         sensors=sensors,

@@ -16,7 +16,7 @@ from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import CLASS, FOLD, METRICS, Figures, figures_table
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.predictions import Predictions, list_column, predictions_of
+from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest, probabilities_from_logits
@@ -159,7 +159,8 @@ def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips
                 probabilities = probabilities_from_logits(logits)
             columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8)]
             matrices = (clips.truth[rows], logits, probabilities)
-            yield pa.table([*map(pa.array, columns), *map(list_column, matrices)], schema=tables.PREDICTIONS)
+            lists = [name_column(clips.classes, len(rows)), *map(list_column, matrices)]
+            yield pa.table([*map(pa.array, columns), *lists], schema=tables.PREDICTIONS)
 
 
 def _per_class(fold: int, classes: Sequence[str], model: OneVsRest) -> list[tuple[int, str, int, int, bool, bool]]:

@@ -30,7 +30,7 @@ from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.predictions import list_column, matrix
+from fa_assets.metrics.predictions import list_column, matrix, name_column
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
 from fa_assets.store.atomic import replacing
 from fa_assets.store.embedding_store import embedding_matrix
@@ -196,7 +196,12 @@ def submit(
     return Made(
         pa.concat_tables(
             pa.table(
-                [pa.repeat(name, len(fnames)), pa.array(fnames, pa.string()), list_column(values)],
+                [
+                    pa.repeat(name, len(fnames)),
+                    pa.array(fnames, pa.string()),
+                    name_column(classes, len(fnames)),
+                    list_column(values),
+                ],
                 schema=tables.SUBMISSION,
             )
             for name, values in by_model.items()
