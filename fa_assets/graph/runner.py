@@ -27,8 +27,8 @@ from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import observe
 from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
-from fa_assets.graph.work import KEEP_UNCHANGED_TAG
 from fa_assets.store.trouble import require_reachable, require_writable, storage_trouble
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -125,7 +125,7 @@ def run(
         tags = {
             FROM_TAG: "fa-assets run",
             _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
-            **({} if force else {KEEP_UNCHANGED_TAG: "yes"}),
+            **({} if force else keeping_tags(planned)),
             **range_tags(planned),
         }
         run_id = str(uuid.uuid4())
