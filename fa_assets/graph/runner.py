@@ -108,7 +108,7 @@ def run(
 
     Args:
         select: an asset selection (see `_select`), e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
-        folds: only these folds of the partitioned assets; consecutive.
+        folds: only these folds of the partitioned assets, consecutive; see `plan`.
         force: also what is current.
         on_step: told of every asset that begins or ends.
         on_warning: told of what the log warns of on the way, such as a retry and why it comes.
@@ -168,7 +168,10 @@ def plan(
     folds: Sequence[str] | None = None,
     force: bool = False,
 ) -> list[Stale]:
-    """What a run would make, upstream first; the dataset folder is observed on the way."""
+    """What a run would make, upstream first; the dataset folder is observed on the way.
+
+    Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
+    """
     versions = observe(instance, location.dataset, location.recorder)
     graph = location.definitions.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
@@ -176,6 +179,16 @@ def plan(
     if not chosen:
         raise UserError(f"--select {select!r} selects nothing that can be materialized.")
     wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
+    candidates = find_stale(graph, instance, location.recorder.values, versions) if folds or not force else []
+    lacking = [dg.AssetKey(one.asset) for one in candidates if one.partition not in (None, *wanted)]
+    if lacking:
+        uses = dg.AssetSelection.assets(*lacking).downstream(include_self=False).resolve(graph)
+        needing, chosen = chosen, chosen - {key.to_user_string() for key in uses}
+        if not chosen:
+            raise UserError(
+                f"--fold: {', '.join(sorted(needing))} cannot be made, since the embeddings of the other folds are not "
+                "current. Leave --fold out."
+            )
     if force:
         candidates = [
             Stale(key.to_user_string(), fold, "forced")
@@ -183,8 +196,6 @@ def plan(
             if graph.get(key).is_materializable
             for fold in parts_of(graph, key)
         ]
-    else:
-        candidates = find_stale(graph, instance, location.recorder.values, versions)
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 
