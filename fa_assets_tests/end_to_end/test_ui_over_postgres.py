@@ -45,8 +45,8 @@ query($repository: RepositorySelector!) {
 }"""
 REPOSITORY = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
 ALL_FOLDS = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "4"}
-FIRST_ASSETS = ["class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint", "center_embeddings", "mc5_embeddings"]
-IN_GPU_POOL = {"center_embeddings", "mc5_embeddings", "test_mc5_embeddings"}
+FIRST_ASSETS = ["curated_clips", "folds", "cnn14_checkpoint", "center_embeddings", "mc5_embeddings"]
+IN_GPU_POOL = {"center_embeddings", "mc5_embeddings", "test_embeddings"}
 
 
 @dataclass(frozen=True)
