@@ -43,7 +43,11 @@ def main() -> None:
     help="Only these assets, separated by commas, e.g. mc5_metrics, or '+mc5_metrics' for it and all it needs.",
 )
 @click.option(
-    "--fold", "only", multiple=True, metavar="K", help="Only this fold of the partitioned assets; repeatable."
+    "--fold",
+    "only",
+    multiple=True,
+    metavar="K",
+    help="Only this fold of the embeddings, and what needs no other fold's that is not current; repeatable.",
 )
 @click.option("--force", is_flag=True, help="Also what is current.")
 def run_command(select: str | None, only: tuple[str, ...], force: bool, **options: Any) -> None:

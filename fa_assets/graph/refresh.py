@@ -11,7 +11,7 @@ import dagster as dg
 
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.staleness import Stale, range_tags
-from fa_assets.graph.work import KEEP_UNCHANGED_TAG
+from fa_assets.graph.work import KEEP_UNCHANGED_TAG, MAKE_AGAIN_TAG
 
 _UNFINISHED = dg.RunsFilter(
     statuses=[
@@ -36,8 +36,14 @@ def refresh_request(
     return dg.RunRequest(
         asset_selection=assets,
         asset_check_keys=sorted({*graph.get_check_keys_for_assets(set(assets)), *checks}),
-        tags={FROM_TAG: started_by, KEEP_UNCHANGED_TAG: "yes", **range_tags(stale)},
+        tags={FROM_TAG: started_by, **keeping_tags(stale), **range_tags(stale)},
     )
+
+
+def keeping_tags(stale: Sequence[Stale]) -> dict[str, str]:
+    """The tags by which a run keeps what turns out unchanged, but for what failed a check."""
+    failed = " ".join(sorted({one.asset for one in stale if one.failed}))
+    return {KEEP_UNCHANGED_TAG: "yes", **({MAKE_AGAIN_TAG: failed} if failed else {})}
 
 
 def being_made(instance: dg.DagsterInstance, stale: Sequence[Stale]) -> set[str]:

@@ -29,8 +29,8 @@ from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import observe
 from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
-from fa_assets.graph.work import KEEP_UNCHANGED_TAG
 from fa_assets.store.trouble import require_reachable, require_writable, storage_trouble
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -110,7 +110,7 @@ def run(
 
     Args:
         select: an asset selection (see `_select`), e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
-        folds: only these folds of the partitioned assets; consecutive.
+        folds: only these folds of the partitioned assets, consecutive; see `plan`.
         force: also what is current.
         on_step: told of every asset that begins or ends.
         on_warning: told of what the log warns of on the way, such as a retry and why it comes.
@@ -127,7 +127,7 @@ def run(
         tags = {
             FROM_TAG: "fa-assets run",
             _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
-            **({} if force else {KEEP_UNCHANGED_TAG: "yes"}),
+            **({} if force else keeping_tags(planned)),
             **range_tags(planned),
         }
         run_id = str(uuid.uuid4())
@@ -170,7 +170,10 @@ def plan(
     folds: Sequence[str] | None = None,
     force: bool = False,
 ) -> list[Stale]:
-    """What a run would make, upstream first; the dataset folder is observed on the way."""
+    """What a run would make, upstream first; the dataset folder is observed on the way.
+
+    Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
+    """
     versions = observe(instance, location.dataset, location.recorder)
     graph = location.definitions.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
@@ -180,6 +183,16 @@ def plan(
     if not chosen:
         raise UserError(f"--select {select!r} selects nothing that can be materialized.")
     wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
+    candidates = find_stale(graph, instance, location.recorder.values, versions) if folds or not force else []
+    lacking = [dg.AssetKey(one.asset) for one in candidates if one.partition not in (None, *wanted)]
+    if lacking:
+        uses = dg.AssetSelection.assets(*lacking).downstream(include_self=False).resolve(graph)
+        needing, chosen = chosen, chosen - {key.to_user_string() for key in uses}
+        if not chosen:
+            raise UserError(
+                f"--fold: {', '.join(sorted(needing))} cannot be made, since the embeddings of the other folds are not "
+                "current. Leave --fold out."
+            )
     if force:
         candidates = [
             Stale(key.to_user_string(), fold, "forced")
@@ -187,8 +200,6 @@ def plan(
             if graph.get(key).is_materializable
             for fold in parts_of(graph, key)
         ]
-    else:
-        candidates = find_stale(graph, instance, location.recorder.values, versions)
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 

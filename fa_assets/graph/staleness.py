@@ -30,6 +30,7 @@ class Stale:
 
     Attributes:
         reason: the first reason why.
+        failed: a blocking check of its asset did not pass.
         waits: it may yet turn out current: all that is wrong is that something it was made from is not current itself.
         situation: a digest of the code version and of the data versions of what it is made from, as they are stored. Making
             the value again in the same situation would go the same way.
@@ -38,6 +39,7 @@ class Stale:
     asset: str
     partition: str | None
     reason: str
+    failed: bool = False
     waits: bool = False
     situation: str = ""
 
@@ -69,7 +71,7 @@ def find_stale(
             waits = reason is None
             reason = reason or _reason_upstream(header, current)
             if reason is not None:
-                stale.append(Stale(asset, partition, reason, waits, situation))
+                stale.append(Stale(asset, partition, reason, partition in failed, waits, situation))
             elif header is not None:
                 current[(asset, partition)] = header.data_version
     return stale

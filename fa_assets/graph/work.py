@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 KEEP_UNCHANGED_TAG = "fa_assets/keep_unchanged"
 """The tag of a refresh: a value whose inputs turn out to be what it was made from is not made again."""
+MAKE_AGAIN_TAG = "fa_assets/make_again"
+"""The tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +228,11 @@ class Work:
         return short_digest(*parts)
 
     def keeps(self, fold: str | None) -> bool:
-        """Whether the stored value stays: in a refresh, when it was made by the same recipe from the same inputs."""
-        if KEEP_UNCHANGED_TAG not in self._context.run.tags:
+        """Whether the stored value stays: in a refresh, when it was made by the same recipe from the same inputs.
+
+        What reads nothing is made again: files that lie on another machine (the weights) come to this one.
+        """
+        if KEEP_UNCHANGED_TAG not in self._context.run.tags or not self.inputs:
             return False
         header = self.values.header(self.asset, fold)
         if (
@@ -236,9 +241,15 @@ class Work:
             or self._others(header.inputs) != self._others(self.inputs)
         ):
             return False
+        if self.asset in self._context.run.tags.get(MAKE_AGAIN_TAG, "").split():
+            return False
+        try:
+            recorded = self._ledger.read(str(header.materialization_id))
+        except UserError:  # whoever wrote the value was stopped before it was recorded, or the record was lost
+            return False
         self.log.info(f"{_named(self.asset, fold)} is kept: what it is made from is as it was")
         self._data_version = header.data_version
-        self._show({"kept": "what it is made from is as it was"}, fold)
+        self._show({**recorded.metadata, "kept": "what it is made from is as it was"}, fold)
         return True
 
     def _others(self, inputs: Sequence[InputVersion]) -> set[tuple[str, str | None, str]]:

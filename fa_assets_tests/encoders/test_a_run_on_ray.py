@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fa_assets.definitions import code_location
+from fa_assets.graph.runner import run
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import COMMAND, environment
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.runs import run
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-EMBEDDINGS = ("center_embeddings", "test_mc5_embeddings")
+EMBEDDINGS = {"center_embeddings": "0", "test_embeddings": None}
+"""The assets with the part that is made."""
 
 
 def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_made(
@@ -29,17 +31,13 @@ def test_the_embeddings_are_the_local_ones_and_the_ledger_says_where_they_were_m
     before = servers()
     settings = finished.settings.model_copy(update={"storage": tmp_path / "storage", "engine": "ray", "ray_actors": 1})
     watched: list[tuple[str, int, int]] = []
+    location = code_location(settings, lambda task, unit, done, total: watched.append((task, done, total)))
     with environment_of(settings):
-        outcome = run(
-            settings,
-            select="+center_embeddings,+test_mc5_embeddings",
-            folds=["0"],
-            watcher=lambda task, unit, done, total: watched.append((task, done, total)),
-        )
+        outcome = run(location, select="+center_embeddings,+test_embeddings", folds=["0"])
     assert outcome.failures == ()
-    for asset in EMBEDDINGS:
+    for asset, part in EMBEDDINGS.items():
         ours, theirs = (
-            embedding_matrix(ValueStore(one.storage_root).read(asset, "0").table["embedding"])
+            embedding_matrix(ValueStore(one.storage_root).read(asset, part).table["embedding"])
             for one in (settings, finished.settings)
         )
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * np.abs(theirs).max())

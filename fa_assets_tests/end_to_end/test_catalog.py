@@ -18,11 +18,11 @@ from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.runs import run
 
 MADE_FROM = {
-    *("class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint"),
+    *("curated_clips", "folds", "cnn14_checkpoint"),
     *("mc5_embeddings", "mc5_oof_predictions", "mc5_metrics"),
 }
 """The assets behind mc5_metrics, and itself."""
-CHEAP = "class_vocabulary,curated_clips,folds,mc5_metrics,center_metrics,comparison"
+CHEAP = "curated_clips,folds,mc5_metrics,center_metrics,comparison"
 
 
 @pytest.mark.promise("A process that holds the catalog open neither fails nor delays a run.", "others")
@@ -56,10 +56,10 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
             logged = [log.user_message for log in instance.all_logs(str(outcome.run_id))]
     assert len([one for one in caplog.records if "catalog is behind" in one.message]) == 1
     assert len([message for message in logged if "catalog is behind" in message]) == 1
-    assert patience == [0.1, 0, 0, 0, 0, 0]
+    assert patience == [0.1, 0, 0, 0, 0]
     done = fa_assets("catalog", "sync", settings=settings)
-    assert (done.exit_code, done.stdout) == (0, "6 materializations added.\n"), done.stderr
-    assert catalog.query("select count(*) n from materializations")["n"][0] == before + 6
+    assert (done.exit_code, done.stdout) == (0, "5 materializations added.\n"), done.stderr
+    assert catalog.query("select count(*) n from materializations")["n"][0] == before + 5
     assert not catalog.is_behind
 
 
@@ -99,7 +99,7 @@ def test_lineage_says_what_a_number_came_from(finished: FinishedRun) -> None:
 
     users = fa_assets("lineage", "cnn14_checkpoint", "--downstream", "--json", settings=finished.settings).stdout
     used_by = {one["asset"] for one in json.loads(users)["materializations"]}
-    assert used_by.isdisjoint(("class_vocabulary", "curated_clips", "folds"))
+    assert used_by.isdisjoint(("curated_clips", "folds"))
     assert used_by >= {
         *("cnn14_checkpoint", "comparison", "notebook_artifacts"),
         *(f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")),
@@ -117,7 +117,7 @@ def test_diff_says_what_differs_and_nothing_else(finished: FinishedRun, tmp_path
     for one in found["differences"]:
         by_kind.setdefault(one["kind"], {})[one["name"]] = (one["a"], one["b"])
     assert by_kind["setting"] == {"mc5_oof_predictions.C": ("2.0", "0.0005")}
-    assert set(by_kind["data"]) == {"mc5_metrics", *(f"mc5_oof_predictions[{fold}]" for fold in range(5))}
+    assert set(by_kind["data"]) == {"mc5_metrics", "mc5_oof_predictions"}
     assert "mc5" in by_kind["lwlrap"]
     assert by_kind["asset"]["comparison"] == ("made", None)
     # Of the test stage alone:

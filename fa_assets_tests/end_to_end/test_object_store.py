@@ -77,7 +77,7 @@ def test_the_same_command_again_finds_everything_current(settings: Settings) -> 
 
 
 def test_the_sensor_asks_the_object_store(settings: Settings) -> None:
-    path = ValueStore(settings.storage_root).path("mc5_oof_predictions", "2")
+    path = ValueStore(settings.storage_root).path("mc5_embeddings", "2")
     with environment_of(settings), dg.DagsterInstance.get() as instance:
         daemon = Daemon(settings, instance)
         assert daemon.tick() is None
@@ -86,8 +86,8 @@ def test_the_sensor_asks_the_object_store(settings: Settings) -> None:
         request = daemon.tick()
         path.write_bytes(content)
     assert request is not None
-    assert ("mc5_oof_predictions", "2") in parts_of(request)
-    assert not {("mc5_embeddings", "2"), ("mc5_oof_predictions", "1")} & parts_of(request)
+    assert {("mc5_embeddings", "2"), ("mc5_oof_predictions", None)} <= parts_of(request)
+    assert not {("mc5_embeddings", "1"), ("center_embeddings", "2")} & parts_of(request)
 
 
 @pytest.mark.promise("No key to the object store is in what a run leaves there or on the machine.", "input")
@@ -98,7 +98,7 @@ def test_the_keys_are_in_nothing_that_is_left(settings: Settings, s3: ObjectStor
     assert any(name.endswith(".db") for name, _ in contents(settings.local_root)), "Dagster's event log was looked at"
 
 
-def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
+def test_another_machine_fetches_the_weights_alone_and_a_lost_shard_costs_itself(
     settings: Settings, tmp_path: Path
 ) -> None:
     other = settings.model_copy(update={"local": tmp_path / "local"})
@@ -106,12 +106,17 @@ def test_another_machine_computes_no_crop_again_and_a_lost_shard_costs_itself(
     keys = {name: index.keys for name, index in store.index_of(store.shards()).items()}
     lost = max(keys, key=lambda name: len(keys[name]))  # not that of the test clips
     (store.folder / lost).unlink()
+    ledger = recorder_of(other).catalog.ledger
+    before = ledger.ids()
     with environment_of(other):
         outcome = run(other, select="+mc5_embeddings")
-    assert outcome.failures == ()
-    assert {one.reason for one in outcome.planned} >= {"not known to this Dagster instance"}
-    newest = list(recorder_of(other).catalog.ledger.entries())[-5:]
-    assert {entry.asset for entry in newest} == {"mc5_embeddings"}
+        assert outcome.failures == ()
+        assert {one.reason for one in outcome.planned} == {"not known to this Dagster instance"}
+        assert [entry.asset for entry in ledger.entries(skip=before)] == ["cnn14_checkpoint"]
+        before = ledger.ids()
+        assert run(other, select="mc5_embeddings", force=True).failures == ()
+    newest = list(ledger.entries(skip=before))
+    assert [entry.asset for entry in newest] == ["mc5_embeddings"] * 5
     assert sum(int(str(entry.metadata["crops_computed"])) for entry in newest) == len(keys[lost])
 
 

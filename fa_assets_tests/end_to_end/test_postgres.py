@@ -19,7 +19,7 @@ from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 N_RUNS = 10
-ASSETS = {"class_vocabulary", "curated_clips", "folds"}
+ASSETS = {"curated_clips", "folds"}
 
 
 @pytest.fixture

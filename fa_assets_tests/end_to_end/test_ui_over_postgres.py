@@ -37,8 +37,8 @@ query($repository: RepositorySelector!) {
     ... on Sensors { results { name sensorState { ticks(limit: 5) { status error { message } } } } }
   }
 }"""
-FIRST_ASSETS = ["class_vocabulary", "curated_clips", "folds", "cnn14_checkpoint", "center_embeddings", "mc5_embeddings"]
-IN_GPU_POOL = {"center_embeddings", "mc5_embeddings", "test_mc5_embeddings"}
+FIRST_ASSETS = ["curated_clips", "folds", "cnn14_checkpoint", "center_embeddings", "mc5_embeddings"]
+IN_GPU_POOL = {"center_embeddings", "mc5_embeddings", "test_embeddings"}
 
 
 @dataclass(frozen=True)
