@@ -251,7 +251,7 @@ class Catalog:
         known = {id for (id,) in connection.execute("select id from materializations").fetchall()}
         entries = list(self.ledger.entries(skip=known))
         for table, rows in _history_rows(entries).items():
-            _insert(connection, table, pa.Table.from_pylist(rows))
+            current.insert(connection, table, pa.Table.from_pylist(rows))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if newest.asset.endswith("_embeddings"):
                 self._seen_by_duckdb.bring(newest.files[0].path)
@@ -300,12 +300,6 @@ def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, An
             lwlrap = metric.precision_sum / metric.count if metric.count else None
             add("metrics", materialization_id=entry.id, **vars(metric), lwlrap=lwlrap)
     return rows
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    connection.register("new_rows", rows)
-    connection.execute(f"insert into {table} by name select * from new_rows")
-    connection.unregister("new_rows")
 
 
 def _text(value: Scalar) -> str | None:
