@@ -14,7 +14,7 @@ from fa_assets.catalog import current
 from fa_assets.catalog.views import VIEWS, comment_on, create_view
 
 SCHEMA_VERSION = 4
-"""Raised whenever anything in the catalog changes; an older one is then made again from the ledger."""
+"""Raised whenever anything in the catalog changes; an older one is then rebuilt from the ledger."""
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def no_listener(asset: str, seconds: float | None) -> None:
     """Listen to nothing."""
 
 
-def unheard(warning: str) -> None:
-    """Leave a warning to the log, which has it too."""
+def ignore_warning(warning: str) -> None:
+    """Do nothing with a warning, which is in the log as well."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def run(
     force: bool = False,
     watcher: Watcher = watch_nothing,
     on_step: StepListener = no_listener,
-    on_warning: Callable[[str], None] = unheard,
+    on_warning: Callable[[str], None] = ignore_warning,
 ) -> RunOutcome:
     """Materialize what is not current.
 
@@ -126,7 +126,7 @@ def run(
     """
     definitions = build_definitions(settings, watcher)
     with dg.DagsterInstance.get() as instance:
-        _bury_dead_runs(instance)
+        _end_dead_runs(instance)
         planned = plan(definitions, instance, settings, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
@@ -275,7 +275,7 @@ def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) 
         on_warning(entry.user_message)
 
 
-def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+def _end_dead_runs(instance: dg.DagsterInstance) -> None:
     """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
     for dead in instance.get_runs(unfinished):
