@@ -97,10 +97,10 @@ lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
-	(echo "# What 'make install' installs: pip takes this file as constraints. Made anew by 'make lock'."; \
+	(echo "# What 'make install' installs: pip takes this file as constraints. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
 	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,postgres,kubernetes,deploy]'
-	(echo "# What 'make install-cluster' installs beyond requirements.lock. Made anew by 'make lock'."; \
+	(echo "# What 'make install-cluster' installs beyond requirements.lock. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock
 

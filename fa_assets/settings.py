@@ -113,7 +113,7 @@ class Settings(BaseSettings):
 
     folds: Literal["sticky", "fresh"] = Field(
         default="sticky",
-        description="What a refresh does to the folds: clips that have one keep it, or all are stratified anew.",
+        description="What a refresh does to the folds: clips that have one keep it, or all are stratified again.",
     )
     max_lwlrap_drop: float = Field(
         default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."

@@ -76,6 +76,15 @@ SHOWN = (
 )
 
 
+def insert(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, statement: str = "insert into {} by name"
+) -> None:
+    """Add rows to a table, column by column of the same name."""
+    connection.register("new_rows", rows)
+    connection.execute(f"{statement.format(table)} from new_rows")
+    connection.unregister("new_rows")
+
+
 def refresh(connection: duckdb.DuckDBPyConnection, storage_root: StoragePath, asset: str) -> None:
     """Make the table of an asset again from the value files of its newest materializations."""
     table = _table(asset)
@@ -89,10 +98,10 @@ def refresh(connection: duckdb.DuckDBPyConnection, storage_root: StoragePath, as
             _with_constants(file.schema_arrow.empty_table(), part) for file, part in zip(files, parts, strict=True)
         ]
         empty = pa.concat_tables(tables, promote_options="permissive")
-        _execute_on(connection, f"create table {table} as from new_rows", empty)
+        insert(connection, table, empty, "create table {} as")
         for file, part in zip(files, parts, strict=True):
             for batch in file.iter_batches(_ROWS_AT_ONCE):
-                _insert(connection, table, _with_constants(pa.Table.from_batches([batch]), part))
+                insert(connection, table, _with_constants(pa.Table.from_batches([batch]), part))
     except pa.ArrowException as error:
         log.warning("The value of %s is not in the catalog: %s", asset, error)
         connection.execute(f"drop table if exists {table}")
@@ -217,16 +226,6 @@ def _with_constants(table: pa.Table, part: _Part) -> pa.Table:
     return table.append_column(
         pa.field(name, pa.string(), metadata={"doc": about}), pa.repeat(pa.scalar(part.id), table.num_rows)
     )
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    _execute_on(connection, f"insert into {table} by name select * from new_rows", rows)
-
-
-def _execute_on(connection: duckdb.DuckDBPyConnection, statement: str, rows: pa.Table) -> None:
-    connection.register("new_rows", rows)
-    connection.execute(statement)
-    connection.unregister("new_rows")
 
 
 def _table(asset: str) -> str:

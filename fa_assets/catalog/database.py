@@ -1,11 +1,11 @@
-"""The catalog: `catalog.duckdb`, a projection of the ledger that can be deleted and made anew at any time.
+"""The catalog: `catalog.duckdb`, a projection of the ledger that can be deleted and rebuilt at any time.
 
 - Whatever the catalog says comes from ledger entries and from value files they name; nothing else writes to it.
 - An entry is in it wholly or not at all: each sync is one transaction.
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
   against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
   the next sync. `<name>.behind` is there until then: it names the runs that have waited in vain, and none waits twice.
-- A catalog of a newer layout is refused and left as it is; one of an older layout is made anew.
+- A catalog of a newer layout is refused and left as it is; one of an older layout is rebuilt.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 """How long a person's command waits for another process that has the catalog open."""
 
-RUN_PATIENCE_S = 2.0
+RUN_TIMEOUT_S = 2.0
 """How long a run waits for it, in all its steps and processes together."""
 
 _RETRY_S = 0.05
@@ -61,7 +61,7 @@ class Catalog:
         """The catalog of a storage root, in the local folder."""
         return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
 
-    def sync(self, timeout_s: float = PATIENCE_S) -> int:
+    def sync(self, timeout_s: float = TIMEOUT_S) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
 
         Raises:
@@ -77,9 +77,7 @@ class Catalog:
                     is_ours = version in (None, schema.SCHEMA_VERSION)
                     added = self._apply(connection) if is_ours else 0
                 if not is_ours:
-                    log.info(
-                        "%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION
-                    )
+                    log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
                     added = self._make_anew(self.path)
             else:  # whole or not there: DuckDB would leave half a file where the disk is full
                 added = self._make_anew(self.path)
@@ -89,12 +87,12 @@ class Catalog:
     def try_sync(self, run_id: str) -> bool:
         """`sync` after a materialization, which is safe in the ledger: it warns, once in a run, instead of raising.
 
-        Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_PATIENCE_S`), or could
+        Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
         not be written.
         """
         waited = self._runs_that_waited()
         try:
-            self.sync(0.0 if run_id in waited else RUN_PATIENCE_S)
+            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S)
         except (UserError, duckdb.Error, OSError) as error:
             if run_id not in waited:
                 log.warning(
@@ -111,8 +109,8 @@ class Catalog:
         """Whether a run could not write to it, and nothing has since."""
         return self._behind.exists()
 
-    def rebuild(self, timeout_s: float = PATIENCE_S) -> int:
-        """Make the catalog anew from the ledger and the value files, beside the old one, and put it in its place.
+    def rebuild(self, timeout_s: float = TIMEOUT_S) -> int:
+        """Rebuild the catalog from the ledger and the value files, beside the old one, and put it in its place.
 
         Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced; whoever reads the old one
         goes on reading it until they open the new one.
@@ -129,7 +127,7 @@ class Catalog:
             self._behind.unlink(missing_ok=True)
             return added
 
-    def snapshot(self, target: Path, timeout_s: float = PATIENCE_S) -> int:
+    def snapshot(self, target: Path, timeout_s: float = TIMEOUT_S) -> int:
         """Put an up-to-date copy at `target`, for dashboards, which may hold it open; return the entries in it.
 
         It is whole or not there, and replaces an older one under its readers. It is made from the ledger, as the catalog
@@ -154,7 +152,7 @@ class Catalog:
         return self._make_anew(target)
 
     @contextmanager
-    def connect(self, read_only: bool = True, timeout_s: float = PATIENCE_S) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, read_only: bool = True, timeout_s: float = TIMEOUT_S) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for queries; close it soon, no run can bring the catalog up to date while it is open.
 
         Raises:
@@ -204,7 +202,7 @@ class Catalog:
             except duckdb.Error as error:
                 if not _means_busy(error):
                     raise _UnusableCatalogError(
-                        f"The catalog {self.path} cannot be opened ({error}): `fa-assets catalog rebuild` makes it anew."
+                        f"The catalog {self.path} cannot be opened ({error}): rebuild it with `fa-assets catalog rebuild`."
                     ) from error
                 if time.monotonic() >= deadline:
                     raise CatalogBusyError(f"The catalog {self.path} is open elsewhere: {error}") from error
@@ -216,7 +214,7 @@ class Catalog:
         if version is not None and version > schema.SCHEMA_VERSION:
             raise UserError(
                 f"The catalog {self.path} has layout {version}, this fa_assets knows up to {schema.SCHEMA_VERSION}: "
-                "install a newer fa_assets, or move the catalog away and it is made anew."
+                "install a newer fa_assets, or move the catalog away and it is rebuilt."
             )
         return version
 
@@ -256,7 +254,7 @@ class Catalog:
         known = {id for (id,) in connection.execute("select id from materializations").fetchall()}
         entries = list(self.ledger.entries(skip=known))
         for table, rows in _history_rows(entries).items():
-            _insert(connection, table, pa.Table.from_pylist(rows))
+            current.insert(connection, table, pa.Table.from_pylist(rows))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if newest.asset.endswith("_embeddings"):
                 self._seen_by_duckdb.bring(newest.files[0].path)
@@ -305,12 +303,6 @@ def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, An
             lwlrap = metric.precision_sum / metric.count if metric.count else None
             add("metrics", materialization_id=entry.id, **vars(metric), lwlrap=lwlrap)
     return rows
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    connection.register("new_rows", rows)
-    connection.execute(f"insert into {table} by name select * from new_rows")
-    connection.unregister("new_rows")
 
 
 def _text(value: Scalar) -> str | None:

@@ -14,28 +14,19 @@ from fa_assets.catalog import current
 from fa_assets.catalog.views import VIEWS, comment_on, create_view
 
 SCHEMA_VERSION = 4
-"""Raised whenever anything in the catalog changes; an older one is then made again from the ledger."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: name, DuckDB type, and what it means."""
-
-    name: str
-    type: str
-    comment: str
+"""Raised whenever anything in the catalog changes; an older one is then rebuilt from the ledger."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, and what a row of it is."""
+    """A table, what a row of it is, and its columns (name, DuckDB type, meaning)."""
 
     name: str
     comment: str
-    columns: tuple[Column, ...]
+    columns: tuple[tuple[str, str, str], ...]
 
 
-_OWNER = Column("materialization_id", "VARCHAR NOT NULL", "the materialization it belongs to")
+_OWNER = ("materialization_id", "VARCHAR NOT NULL", "the materialization it belongs to")
 _LWLRAP = "label-weighted label-ranking average precision"
 
 TABLES = (
@@ -43,16 +34,16 @@ TABLES = (
         "materializations",
         "One row per materialization: one asset, or one fold of it, made once.",
         (
-            Column("id", "VARCHAR PRIMARY KEY", "sorts by time; the name of the ledger file begins with it"),
-            Column("asset", "VARCHAR NOT NULL", "asset name"),
-            Column("partition", "VARCHAR", "fold number as text, null for an asset without folds"),
-            Column("run_id", "VARCHAR NOT NULL", "Dagster run that made it"),
-            Column("started_at", "TIMESTAMPTZ NOT NULL", "start of its computation"),
-            Column("finished_at", "TIMESTAMPTZ NOT NULL", "when its files were on disk"),
-            Column("seconds", "DOUBLE NOT NULL", "finished_at - started_at"),
-            Column("code_version", "VARCHAR NOT NULL", "version of the asset's code, and the settings it uses"),
-            Column("data_version", "VARCHAR NOT NULL", "equal where inputs, settings and code version are equal"),
-            Column("metadata", "JSON NOT NULL", "figures of the result (rows, lwlrap), as a JSON object"),
+            ("id", "VARCHAR PRIMARY KEY", "sorts by time; the name of the ledger file begins with it"),
+            ("asset", "VARCHAR NOT NULL", "asset name"),
+            ("partition", "VARCHAR", "fold number as text, null for an asset without folds"),
+            ("run_id", "VARCHAR NOT NULL", "Dagster run that made it"),
+            ("started_at", "TIMESTAMPTZ NOT NULL", "start of its computation"),
+            ("finished_at", "TIMESTAMPTZ NOT NULL", "when its files were on disk"),
+            ("seconds", "DOUBLE NOT NULL", "finished_at - started_at"),
+            ("code_version", "VARCHAR NOT NULL", "version of the asset's code, and the settings it uses"),
+            ("data_version", "VARCHAR NOT NULL", "equal where inputs, settings and code version are equal"),
+            ("metadata", "JSON NOT NULL", "figures of the result (rows, lwlrap), as a JSON object"),
         ),
     ),
     Table(
@@ -60,40 +51,40 @@ TABLES = (
         "One row per value that a materialization read.",
         (
             _OWNER,
-            Column("asset", "VARCHAR NOT NULL", "asset that was read"),
-            Column("partition", "VARCHAR", "fold that was read, null for an asset without folds"),
-            Column("data_version", "VARCHAR NOT NULL", "the data version that was read"),
-            Column("source_id", "VARCHAR", "the materialization whose value was read; null where none is recorded"),
+            ("asset", "VARCHAR NOT NULL", "asset that was read"),
+            ("partition", "VARCHAR", "fold that was read, null for an asset without folds"),
+            ("data_version", "VARCHAR NOT NULL", "the data version that was read"),
+            ("source_id", "VARCHAR", "the materialization whose value was read; null where none is recorded"),
         ),
     ),
     Table(
         "settings",
         "One row per setting of a materialization.",
-        (_OWNER, Column("name", "VARCHAR NOT NULL", "setting"), Column("value", "VARCHAR", "its value as text")),
+        (_OWNER, ("name", "VARCHAR NOT NULL", "setting"), ("value", "VARCHAR", "its value as text")),
     ),
     Table(
         "environment",
         "One row per fact about what a materialization ran on: library versions, device, git commit.",
         (
             _OWNER,
-            Column("name", "VARCHAR NOT NULL", "library or fact"),
-            Column("value", "VARCHAR", "its value as text"),
+            ("name", "VARCHAR NOT NULL", "library or fact"),
+            ("value", "VARCHAR", "its value as text"),
         ),
     ),
     Table(
         "timings",
         "One row per phase of a materialization.",
-        (_OWNER, Column("phase", "VARCHAR NOT NULL", "read, embed, fit, ..."), Column("seconds", "DOUBLE", "its time")),
+        (_OWNER, ("phase", "VARCHAR NOT NULL", "read, embed, fit, ..."), ("seconds", "DOUBLE", "its time")),
     ),
     Table(
         "files",
         "One row per file that a materialization wrote; later ones may have replaced it.",
         (
             _OWNER,
-            Column("position", "INTEGER NOT NULL", "0 is the value itself, the others lie beside it"),
-            Column("path", "VARCHAR NOT NULL", "relative to the storage folder"),
-            Column("size_bytes", "BIGINT NOT NULL", "size in bytes"),
-            Column("sha256", "VARCHAR NOT NULL", "of its bytes, hex"),
+            ("position", "INTEGER NOT NULL", "0 is the value itself, the others lie beside it"),
+            ("path", "VARCHAR NOT NULL", "relative to the storage folder"),
+            ("size_bytes", "BIGINT NOT NULL", "size in bytes"),
+            ("sha256", "VARCHAR NOT NULL", "of its bytes, hex"),
         ),
     ),
     Table(
@@ -101,12 +92,12 @@ TABLES = (
         f"One row per class and fold of a metrics materialization; LWLRAP is {_LWLRAP}.",
         (
             _OWNER,
-            Column("scheme", "VARCHAR NOT NULL", "crop scheme: mc5, center"),
-            Column("fold", "INTEGER NOT NULL", "held-out fold"),
-            Column("class_name", "VARCHAR NOT NULL", "class"),
-            Column("precision_sum", "DOUBLE NOT NULL", "sum of label-ranking precisions over the positives"),
-            Column("count", "BIGINT NOT NULL", "positives; any LWLRAP is sum(precision_sum) / sum(count)"),
-            Column("lwlrap", "DOUBLE", "precision_sum / count, null without positives"),
+            ("scheme", "VARCHAR NOT NULL", "crop scheme: mc5, center"),
+            ("fold", "INTEGER NOT NULL", "held-out fold"),
+            ("class_name", "VARCHAR NOT NULL", "class"),
+            ("precision_sum", "DOUBLE NOT NULL", "sum of label-ranking precisions over the positives"),
+            ("count", "BIGINT NOT NULL", "positives; any LWLRAP is sum(precision_sum) / sum(count)"),
+            ("lwlrap", "DOUBLE", "precision_sum / count, null without positives"),
         ),
     ),
 )
@@ -118,11 +109,11 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("insert into schema_version values (?)", [SCHEMA_VERSION])
     comment_on(connection, "table schema_version", "The version of the layout of this catalog, in one row.")
     for table in TABLES:
-        columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+        columns = ", ".join(f'"{name}" {type}' for name, type, _ in table.columns)
         connection.execute(f"create table {table.name} ({columns})")
         comment_on(connection, f"table {table.name}", table.comment)
-        for column in table.columns:
-            comment_on(connection, f'column {table.name}."{column.name}"', column.comment)
+        for name, _, meaning in table.columns:
+            comment_on(connection, f'column {table.name}."{name}"', meaning)
     for view in VIEWS:
         create_view(connection, view)
     connection.execute(f"create schema {current.SCHEMA}")
@@ -132,7 +123,7 @@ def as_markdown() -> str:
     """Every table, view and macro with its columns, for people."""
     parts = []
     for table in TABLES:
-        columns = tuple((one.name, f"{one.type.partition(' ')[0]}: {one.comment}") for one in table.columns)
+        columns = tuple((name, f"{type.partition(' ')[0]}: {meaning}") for name, type, meaning in table.columns)
         parts += [f"### Table `{table.name}`", table.comment, _markdown(columns)]
     parts += [f"### Tables of the schema `{current.SCHEMA}`", current.ABOUT]
     parts.append(_markdown(tuple((shown.name, shown.about) for shown in current.SHOWN), "view"))

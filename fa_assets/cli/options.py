@@ -43,7 +43,7 @@ def apply_options(options: dict[str, Any]) -> Settings:
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """Say in a line what a user can mend, and exit with 1; an interruption exits with 130."""
+    """Print what a user can fix as one line, and exit with 1; an interruption exits with 130."""
     try:
         yield
     except UserError as error:

@@ -46,8 +46,8 @@ def no_listener(asset: str, seconds: float | None) -> None:
     """Listen to nothing."""
 
 
-def unheard(warning: str) -> None:
-    """Leave a warning to the log, which has it too."""
+def ignore_warning(warning: str) -> None:
+    """Do nothing with a warning, which is in the log as well."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def run(
     folds: Sequence[str] | None = None,
     force: bool = False,
     on_step: StepListener = no_listener,
-    on_warning: Callable[[str], None] = unheard,
+    on_warning: Callable[[str], None] = ignore_warning,
 ) -> RunOutcome:
     """Materialize what is not current.
 
@@ -120,7 +120,7 @@ def run(
         KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
     with dg.DagsterInstance.get() as instance:
-        _bury_dead_runs(instance)
+        _end_dead_runs(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
@@ -285,7 +285,7 @@ def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) 
         on_warning(entry.user_message)
 
 
-def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+def _end_dead_runs(instance: dg.DagsterInstance) -> None:
     """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
     for dead in instance.get_runs(unfinished):

@@ -27,25 +27,6 @@ def test_the_values_are_in_the_current_tables(runs: MadeUpStorage) -> None:
     ) == [("mc5", 1, "gong.wav", 2.0, 2048), ("mc5", 1, "hail.wav", pytest.approx(0.1), 2048)]
 
 
-def test_the_newest_experiments_are_in_the_catalog(storage: MadeUpStorage) -> None:
-    storage.write_experiments({"1": 0.25, "chosen in each fold": 0.25})
-    storage.catalog.sync()
-    newest = storage.write_experiments({"2": 0.5, "0.2": 0.75, "chosen in each fold": 0.625})
-    storage.catalog.sync()
-    assert rows(
-        storage,
-        "select variant, C, norm, crops, lwlrap, lwlrap_per_fold, difference, low, high, share_won, selected, "
-        "materialization_id from experiments order by lwlrap",
-    ) == [
-        ("2", 2.0, "l2", 5, 0.5, [0.5, 0.5], 0.0, -0.25, 0.25, 0.5, False, newest),
-        ("chosen in each fold", None, "l2", 5, 0.625, [0.625, 0.625], 0.125, -0.125, 0.375, 0.625, None, newest),
-        ("0.2", 0.2, "l2", 5, 0.75, [0.75, 0.75], 0.25, 0.0, 0.5, 0.75, True, newest),
-    ]
-    before = dump(storage.catalog)
-    storage.catalog.rebuild()
-    assert dump(storage.catalog) == before
-
-
 def test_a_new_materialization_replaces_its_own_rows_only(storage: MadeUpStorage) -> None:
     other = storage.write_predictions("center")
     storage.write_predictions("mc5")
@@ -127,39 +108,29 @@ def test_of_a_value_that_is_no_longer_partitioned_the_old_partitions_are_not_sho
     assert rows(storage, "select fname, fold, materialization_id from predictions") == [("a", 1, newest)]
 
 
-def test_values_are_copied_some_rows_at_a_time(storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_copied_some_rows_at_a_time_and_wholly_or_not_at_all(
+    storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     storage.write_clips()
     storage.catalog.sync()
     whole = dump(storage.catalog)
     monkeypatch.setattr(current, "_ROWS_AT_ONCE", 3)
     inserted: list[int] = []
-    insert = current._insert
+    insert, damaged = current.insert, False
 
-    def seen(connection: duckdb.DuckDBPyConnection, table: str, part: pa.Table) -> None:
+    def seen(connection: duckdb.DuckDBPyConnection, table: str, part: pa.Table, *statement: str) -> None:
         if table == 'assets."curated_clips"':
             inserted.append(part.num_rows)
-        insert(connection, table, part)
+            if damaged and part.num_rows == 1:
+                raise pa.ArrowInvalid("a damaged page")
+        insert(connection, table, part, *statement)
 
-    monkeypatch.setattr(current, "_insert", seen)
+    monkeypatch.setattr(current, "insert", seen)
     storage.catalog.rebuild()
     assert dump(storage.catalog) == whole
-    assert inserted == [3, 1]
-
-
-def test_of_a_value_that_cannot_be_read_to_its_end_no_row_is_left(
-    storage: MadeUpStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(current, "_ROWS_AT_ONCE", 3)
-    insert = current._insert
-
-    def failing(connection: duckdb.DuckDBPyConnection, table: str, part: pa.Table) -> None:
-        if table == 'assets."curated_clips"' and part.num_rows == 1:
-            raise pa.ArrowInvalid("a damaged page")
-        insert(connection, table, part)
-
-    monkeypatch.setattr(current, "_insert", failing)
-    storage.write_clips()
-    assert storage.catalog.sync() == 1
+    assert inserted == [0, 3, 1]
+    damaged = True
+    storage.catalog.rebuild()
     assert "The value of curated_clips is not in the catalog: a damaged page" in caplog.text
     assert rows(storage, "from clips") == []
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 import fa_assets
 from fa_assets.catalog import current, database, schema
-from fa_assets.catalog.database import RUN_PATIENCE_S, Catalog, CatalogBusyError
+from fa_assets.catalog.database import RUN_TIMEOUT_S, Catalog, CatalogBusyError
 from fa_assets.catalog.views import VIEWS
 from fa_assets.errors import UserError
 from fa_assets_tests.catalog.made_up import MadeUpStorage, an_entry, dump, rows
@@ -250,7 +250,7 @@ def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
 def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_later(
     hold: str, what: str, storage: MadeUpStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "RUN_PATIENCE_S", 0.3)
+    monkeypatch.setattr(database, "RUN_TIMEOUT_S", 0.3)
     storage.write_clips()
     storage.catalog.sync()
     written = storage.write_predictions("mc5")
@@ -287,7 +287,7 @@ def test_a_run_waits_once_in_all_its_processes(storage: MadeUpStorage) -> None:
         for run_id in ("run-1", "run-1", "run-2"):
             run_at_once((try_to_sync, storage.root, run_id, 5, theirs))
     first, second, other_run = (ours.recv() for _ in range(3))
-    assert first == other_run == [RUN_PATIENCE_S, 0.0, 0.0, 0.0, 0.0]
+    assert first == other_run == [RUN_TIMEOUT_S, 0.0, 0.0, 0.0, 0.0]
     assert second == [0.0] * 5
 
 

@@ -134,7 +134,7 @@ def test_the_runs_newest_first_with_what_they_found(storage: MadeUpStorage) -> N
 def test_answers_are_current_also_while_the_catalog_is_open_elsewhere(
     hold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracing, "_SYNC_PATIENCE_S", 0.1)
+    monkeypatch.setattr(tracing, "_SYNC_TIMEOUT_S", 0.1)
     storage = MadeUpStorage(tmp_path)
     storage.write_everything("run-1")
     storage.catalog.sync()
