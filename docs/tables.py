@@ -11,9 +11,8 @@ from pathlib import Path
 
 import click
 
-from fa_assets.audio.crops import SCHEMES
 from fa_assets.catalog.schema import as_markdown
-from fa_assets.graph.build import build_definitions
+from fa_assets.graph.build import SCHEMES_MADE, build_definitions
 from fa_assets.settings import Settings, variable_of
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -57,9 +56,11 @@ def checks() -> str:
 
 def for_any_scheme(row: tuple[str, ...], rows: Collection[tuple[str, ...]]) -> tuple[str, ...]:
     """The row with SCHEME for the crop scheme, if every scheme has such a row; else as it is."""
-    for scheme in SCHEMES:
+    for scheme in SCHEMES_MADE:
         general = tuple(cell.replace(scheme, "SCHEME") for cell in row)
-        if general != row and all(tuple(cell.replace("SCHEME", one) for cell in general) in rows for one in SCHEMES):
+        if general != row and all(
+            tuple(cell.replace("SCHEME", one) for cell in general) in rows for one in SCHEMES_MADE
+        ):
             return general
     return row
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fa_assets.encoders.registry import DEFAULT, find_encoder
 from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
@@ -47,13 +48,18 @@ class Settings(BaseSettings):
         description="Folder for what stays on this machine: catalog, checkpoints, Dagster's instance. "
         "Default: the storage folder; data/NAME where that is an object store.",
     )
+    encoder: str = Field(
+        default=DEFAULT, description="What makes embeddings of clips: cnn14, or the encoder of an installed package."
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="CNN14 weights: a path, a URL, 'published' (Zenodo, size and sha1 checked) or 'demo' (seeded, "
-        "untrained). Default: demo for the demo set, published for anything else.",
+        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
+        "Default: demo for the demo set if the encoder has such, published for anything else.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the network runs; auto takes CUDA when there is one."
+    device: str = Field(
+        default="auto",
+        description="Where the network runs: cpu, cuda, cuda:N, mps or another device of torch's; auto takes CUDA when there "
+        "is one, and of several GPUs one that no other run has.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Arithmetic of the network's trunk; front end and head stay in full precision."
@@ -200,8 +206,12 @@ class Settings(BaseSettings):
 
     @property
     def checkpoint_source(self) -> str:
-        """The checkpoint setting with its default filled in; a path is made absolute."""
-        source = self.checkpoint or ("demo" if self.is_demo else "published")
+        """The checkpoint setting with its default filled in; a path is made absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
         return str(Path(source).expanduser().absolute())

@@ -20,9 +20,6 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 3
 """Raised whenever anything below changes; an older catalog is then made anew from the ledger."""
 
-EMBEDDING_SIZE = 2048
-"""Columns of CNN14's embedding."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -413,25 +410,43 @@ def create_embeddings_view(connection: duckdb.DuckDBPyConnection, storage_root: 
     """
     pattern = "*_embeddings/fold=*/*.parquet"
     values = storage_root.absolute() / "values"
-    select = f"""
-        select ''::VARCHAR as scheme, 0::INTEGER as fold, ''::VARCHAR as fname, null::FLOAT[{EMBEDDING_SIZE}] as embedding
-        where false
-        """
+    select = _select_embeddings(
+        "''::VARCHAR", "null::FLOAT[1]", "(select 0::INTEGER as fold, ''::VARCHAR as fname)", "false"
+    )
     if any(values.glob(pattern)):
         files = _quoted(f"{glob.escape(values.as_posix())}/{pattern}")
-        from_files = f"""
-            select regexp_extract(filename, '([^/]+)_embeddings/fold=[^/]+/[^/]+$', 1) as scheme, fold, fname,
-                embedding::FLOAT[{EMBEDDING_SIZE}] as embedding
-            from read_parquet({files}, filename = true, hive_partitioning = true, hive_types = {{'fold': INTEGER}})
-            """
         try:
             # Beside the transaction of `connection`, which a refused statement would end.
             with connection.cursor() as beside:
+                width = _embedding_width(beside, files)
+                from_files = _select_embeddings(
+                    "regexp_extract(filename, '([^/]+)_embeddings/fold=[^/]+/[^/]+$', 1)",
+                    f"try_cast(embedding as FLOAT[{width}])",
+                    f"read_parquet({files}, filename = true, hive_partitioning = true, hive_types = {{'fold': INTEGER}})",
+                    f"len(embedding) = {width}",
+                )
                 beside.execute(f"describe {from_files}")
             select = from_files
         except duckdb.Error as error:
             log.warning("the catalog's embeddings are empty, the files in %s cannot be read: %s", values, error)
     _create_view(connection, _embeddings_view(select))
+
+
+def _select_embeddings(scheme: str, embedding: str, source: str, where: str) -> str:
+    return f"select {scheme} as scheme, fold, fname, {embedding} as embedding from {source} where {where}"
+
+
+def _embedding_width(connection: duckdb.DuckDBPyConnection, files: str) -> int:
+    """The numbers of an embedding, read from the files' footers; where encoders are mixed, of most of the clips."""
+    found = connection.execute(
+        f"""
+        select width from (
+            select sum(num_values) // sum(row_group_num_rows) as width, sum(row_group_num_rows) as clips
+            from parquet_metadata({files}) where path_in_schema like 'embedding%' and row_group_num_rows > 0 group by file_name
+        ) group by width order by sum(clips) desc, width limit 1
+        """
+    ).fetchone()
+    return int(found[0]) if found else 1
 
 
 def _embeddings_view(select: str) -> View:
@@ -442,7 +457,7 @@ def _embeddings_view(select: str) -> View:
             ("scheme", "crop scheme: mc5, center"),
             ("fold", "the clip's fold"),
             ("fname", "clip"),
-            ("embedding", "CNN14's embedding, mean over the crops"),
+            ("embedding", "the encoder's embedding, mean over the crops: an array of its dimension"),
         ),
         select,
     )

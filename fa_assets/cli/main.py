@@ -43,7 +43,7 @@ _ALL_SETTINGS = tuple(Settings.model_fields)
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fa_assets")
 def main() -> None:
-    """From a folder of labelled clips to CNN14 embeddings, out-of-fold predictions and label-ranking metrics.
+    """From a folder of labelled clips to embeddings, out-of-fold predictions and label-ranking metrics.
 
     Every option has an environment variable; the Dagster UI reads the same ones.
     """
@@ -123,7 +123,7 @@ def fetch_command(
 
 
 @main.command("status")
-@setting_options("dataset", "storage", "local", "checkpoint", "precision", "on_bad_clip", "folds")
+@setting_options("dataset", "storage", "local", "encoder", "checkpoint", "precision", "on_bad_clip", "folds")
 def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():
@@ -138,7 +138,7 @@ def status_command(**options: Any) -> None:
 
 
 @main.command("summary")
-@setting_options("dataset", "storage", "local")
+@setting_options("dataset", "storage", "local", "encoder")
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
     with friendly_errors():
@@ -324,7 +324,7 @@ def _report(console: "Console", outcome: "RunOutcome") -> None:
 def _print_summary(settings: Settings, ui_command: str) -> None:
     from fa_assets.cli.summary import read_summary
 
-    summary = read_summary(settings.storage_root)
+    summary = read_summary(settings.storage_root, settings.encoder)
     if summary.clips is None:
         click.echo("Nothing has been materialized yet.")
         return

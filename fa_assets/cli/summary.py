@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.encoders.registry import DEFAULT, checkpoint_asset
 from fa_assets.metrics.metric_table import sums_of, total_of
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, ValueStore
@@ -33,12 +34,12 @@ class Summary:
     report: StoragePath | None
 
 
-def read_summary(storage: StoragePath) -> Summary:
-    """Read the summary of a storage folder."""
+def read_summary(storage: StoragePath, encoder: str = DEFAULT) -> Summary:
+    """Read the summary of a storage folder, with the weights of an encoder."""
     values = ValueStore(storage)
     clips = _maybe(values, "curated_clips")
     vocabulary = _maybe(values, "class_vocabulary")
-    checkpoint = _maybe(values, "cnn14_checkpoint")
+    checkpoint = _maybe(values, checkpoint_asset(encoder))
     header = values.header("curated_clips")
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
     report = _maybe(values, "report")

@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from fa_assets.catalog.tracing import Lineage, Materialization, Run, RunDifferences
+from fa_assets.encoders.registry import is_checkpoint
 
 _PLAIN_WIDTH = 1000
 _SHORT = 8
@@ -120,10 +121,8 @@ def _results(found: Lineage) -> list[RenderableType]:
 def _origins(groups: Mapping[str, Sequence[Materialization]]) -> list[RenderableType]:
     """The checkpoints, the folds and what was read from outside, in a line each."""
     lines: dict[str, None] = {}
-    for asset, what, names in (
-        ("cnn14_checkpoint", "weights", ("sha1", "origin", "trained", "path")),
-        ("folds", "folds", ("origin", "data_version")),
-    ):
+    weights = [(one, "weights", ["sha1", "origin", "trained", "path"]) for one in groups if is_checkpoint(one)]
+    for asset, what, names in [*weights, ("folds", "folds", ["origin", "data_version"])]:
         for one in groups.get(asset, ()):
             facts = {**one.metadata, "data_version": one.data_version}
             line = ", ".join(f"{name} {facts[name]}" for name in names if name in facts)

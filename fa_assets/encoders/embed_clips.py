@@ -17,9 +17,9 @@ from typing import Protocol
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crops, distinct_crops
+from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
-from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
+from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import digest_file
@@ -29,21 +29,10 @@ NOTHING_COMPUTED = "none: every crop was in the store"
 """The device of a materialization that computed nothing."""
 
 _CLIPS_AT_ONCE = 1024
-"""Clips whose crops are held in memory at once: 42 MB of embeddings where each has five crops."""
+"""Clips whose crops are held in memory at once: 42 MB where each has five crops of 2048 numbers."""
 
 _ATTEMPTS = 3
 """How often what was stored is computed anew because it cannot be read back."""
-
-
-class Encoder(Protocol):
-    """What is asked of an encoder: embed crops, a batch at a time."""
-
-    @property
-    def batch_size(self) -> int: ...
-
-    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
-        """(n, CROP_SAMPLES) float32 crops, of which the first `lengths` samples are content -> (n, d) float32."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,10 +45,13 @@ class Clip:
     sample_rate: int
     frames: int
 
-    @property
-    def n_samples(self) -> int:
-        """Length in samples at 32 kHz."""
-        return resampled_length(self.frames, self.sample_rate)
+    def samples_at(self, rate: int) -> int:
+        """Length in samples at a rate in Hz."""
+        return resampled_length(self.frames, self.sample_rate, rate)
+
+    def content_of(self, key: CropKey) -> int:
+        """How many of a crop's samples lie before the clip's end."""
+        return min(key.length, self.samples_at(key.rate) - key.start)
 
 
 Work = tuple[Clip, list[CropKey]]
@@ -75,7 +67,7 @@ class Engine(Protocol):
         """Compute and store the crops.
 
         Args:
-            work: the longest crops first, each content once.
+            work: the longest crops first, each content once; all crops of one rate and length.
             store: where they go, a batch at a time, so that what is finished is never lost.
             finished: called with the crops of each batch once they are stored.
 
@@ -104,6 +96,7 @@ def embed_clips(
     scheme: CropScheme,
     store: EmbeddingStore,
     encoder: Callable[[], Encoder],
+    card: EncoderCard,
     *,
     threads: int = 2,
     progress: ProgressCallback = no_progress,
@@ -114,7 +107,7 @@ def embed_clips(
         encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
         threads: how many clips are decoded at once.
     """
-    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, progress=progress)
+    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, card, progress=progress)
 
 
 def embed_clips_on(
@@ -122,6 +115,7 @@ def embed_clips_on(
     clips: Sequence[Clip],
     scheme: CropScheme,
     store: EmbeddingStore,
+    card: EncoderCard,
     *,
     progress: ProgressCallback = no_progress,
 ) -> ClipEmbeddings:
@@ -132,6 +126,7 @@ def embed_clips_on(
         clips: none gives no vectors.
         scheme: where the crops lie.
         store: where the crops' embeddings are kept, of the same encoder.
+        card: the encoder's.
         progress: called with (clips done, clips in all).
 
     Raises:
@@ -139,8 +134,8 @@ def embed_clips_on(
     """
     started = time.perf_counter()
     if not clips:
-        return ClipEmbeddings(np.empty((0, EMBEDDING_SIZE), np.float32), 0, 0, 0.0)
-    crops_of = _crops_of(clips, scheme)
+        return ClipEmbeddings(np.empty((0, card.dimension), np.float32), 0, 0, 0.0)
+    crops_of = _crops_of(clips, scheme, card)
     distinct = {key for crops in crops_of for key, _ in crops}
     computed: set[CropKey] = set()
     missing = store.missing(key for crops in crops_of for key, _ in crops)
@@ -156,12 +151,13 @@ def embed_clips_on(
     )
 
 
-def _crops_of(clips: Sequence[Clip], scheme: CropScheme) -> list[list[tuple[CropKey, float]]]:
+def _crops_of(clips: Sequence[Clip], scheme: CropScheme, card: EncoderCard) -> list[list[tuple[CropKey, float]]]:
     """The distinct crops of each clip, and their weights."""
+    rate, length = card.sample_rate, card.crop_samples
     return [
         [
-            (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)
-            for crop in distinct_crops(clip.n_samples, scheme)
+            (CropKey(clip.sha256, rate, crop.start, length), crop.weight)
+            for crop in distinct_crops(clip.samples_at(rate), scheme, length)
         ]
         for clip in clips
     ]
@@ -176,7 +172,7 @@ def _work_of(clips: Sequence[Clip], missing: Sequence[CropKey]) -> list[Work]:
     first_of = {clip.sha256: clip for clip in reversed(clips)}
     return sorted(
         ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
-        key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
+        key=lambda item: -min(item[0].samples_at(item[1][0].rate), item[1][0].length),
     )
 
 
@@ -199,7 +195,7 @@ class LocalEngine:
         network = self._encoder()
         bad: list[str] = []
         for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
-            store.append(keys, network.embed(batch, lengths))
+            store.append(keys, embed_checked(network, batch, lengths))
             finished(keys)
         return bad
 
@@ -261,7 +257,7 @@ def _weighted_means(
 def _batches(
     work: Sequence[Work], batch_size: int, threads: int, bad: list[str]
 ) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
-    """Batches of crops across clips: keys, (n, CROP_SAMPLES) float32 and content lengths; bad clips go into `bad`."""
+    """Batches of crops across clips: keys, (n, length) float32 and content lengths; bad clips go into `bad`."""
     keys: list[CropKey] = []
     crops: list[np.ndarray] = []
     lengths: list[int] = []
@@ -274,7 +270,7 @@ def _batches(
         for key, crop in zip(missing, clip_crops, strict=True):
             keys.append(key)
             crops.append(crop)
-            lengths.append(min(CROP_SAMPLES, clip.n_samples - key.start))
+            lengths.append(clip.content_of(key))
             if len(keys) == batch_size:
                 yield keys, np.stack(crops), lengths
                 keys, crops, lengths = [], [], []
@@ -299,7 +295,7 @@ def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "F
 
 
 def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
-    """The crops of a clip that are asked for: (len(keys), CROP_SAMPLES) float32.
+    """The crops of a clip that are asked for, all of one rate and length: (len(keys), length) float32.
 
     Raises:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
@@ -308,7 +304,8 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
         raise BadClipError("no such file")
     if digest_file(clip.path).sha256 != clip.sha256:
         raise BadClipError("its bytes changed since curated_clips was materialized")
-    crops, n_samples = cut_crops(stream_mono(clip.path), [key.start for key in keys])
-    if n_samples != clip.n_samples:
-        raise BadClipError(f"{n_samples} samples at 32 kHz, {clip.n_samples} expected")
+    rate = keys[0].rate
+    crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
+    if n_samples != clip.samples_at(rate):
+        raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops

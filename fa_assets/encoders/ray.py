@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.audio.decode import BadClipError
-from fa_assets.encoders.cnn14.encoder import BATCH_SIZES
-from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Encoder, Work, decode_crops
+from fa_assets.encoders.base import Encoder, embed_checked
+from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Work, decode_crops
+from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_BATCH = {"cpu": 32, "gpu": 64}
+"""Crops of a batch where nothing is said."""
 _AHEAD = 3
 """Batches of an actor at once: one in the network, the others decoded or on their way."""
 _MOST_CROPS = 256
@@ -49,7 +51,7 @@ _ANSWER_S = 20.0
 _WAIT_S = 30.0
 
 Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
-"""(clip, keys) -> (len(keys), CROP_SAMPLES) float32; raises BadClipError."""
+"""As `decode_crops`: (clip, keys) -> (len(keys), length) float32; raises BadClipError."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class RayOptions:
         Raises:
             UserError: the cluster has less than one actor and one decoder need.
         """
-        on_gpu = gpus > 0 and device != "cpu"
+        on_gpu = gpus > 0 and device in ("auto", "cuda")
         actor_gpus = self.actor_gpus if self.actor_gpus is not None else float(on_gpu or device == "cuda")
         actor_cpus = self.actor_cpus or (1.0 if actor_gpus else _CPUS["actor"])
         decode_cpus = self.decode_cpus or (1.0 if actor_gpus else _CPUS["decode"])
@@ -99,42 +101,35 @@ class Use(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EncoderRecipe:
+class SentEncoder:
     """How a node makes the encoder.
 
     Attributes:
-        checkpoint: the weights on the driver's machine; a node that has no such file gets them from `content`.
-        sha1: of the weights.
-        device, precision, batch_size: as `Cnn14Encoder`'s.
-        fingerprint: the encoder's on the driver; a node with another version of this package has another.
+        recipe: with the weights' place on the driver's machine; a node that has no such file gets them from `content`.
+        fingerprint: the encoder's on the driver; a node with another version of its code has another.
         content: the bytes of the weights in Ray's object store, where the cluster has other machines.
     """
 
-    checkpoint: Path
-    sha1: str
-    device: str
-    precision: str
-    batch_size: int | None
+    recipe: EncoderRecipe
     fingerprint: str
     content: "ray.ObjectRef[bytes] | None" = None
 
     def __call__(self) -> Encoder:
-        from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-        from fa_assets.encoders.cnn14.loading import load_encoder
-
-        if encoder_fingerprint(self.sha1, self.precision) != self.fingerprint:
+        if self.recipe.fingerprint != self.fingerprint:
             raise UserError(
-                f"Node {socket.gethostname()} has another version of fa_assets than the driver: install the same on every node."
+                f"Node {socket.gethostname()} has another version of fa_assets or of encoder {self.recipe.name} than "
+                "the driver: install the same on every node."
             )
-        return load_encoder(self.weights(), self.sha1, self.device, self.precision, self.batch_size)
+        return replace(self.recipe, checkpoint=self.weights())()
 
     def weights(self) -> Path:
         """The weights on this machine, fetched from the driver where they are missing."""
-        if self.content is None or self.checkpoint.is_file():
-            return self.checkpoint
+        if self.content is None or self.recipe.checkpoint.is_file():
+            return self.recipe.checkpoint
         import ray
 
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fa_assets" / f"{self.sha1}.pth"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fa_assets"
+        path = cache / f"{self.recipe.sha1}{self.recipe.checkpoint.suffix}"
         if not path.is_file():
             with replacing(path) as draft:
                 draft.write_bytes(ray.get(self.content))
@@ -174,7 +169,7 @@ def decode_batch(batch: Sequence[Work], decode: Decode) -> Decoded:
             decoded.bad.append(f"{clip.fname}: {error}{where}")
             continue
         decoded.keys.extend(keys)
-        decoded.crops.extend(crop[: clip.n_samples - key.start] for key, crop in zip(keys, crops, strict=True))
+        decoded.crops.extend(crop[: clip.content_of(key)] for key, crop in zip(keys, crops, strict=True))
     return decoded
 
 
@@ -205,13 +200,13 @@ class Embedder:
         import ray
 
         if decoded.keys:
-            crops = np.zeros((len(decoded.crops), CROP_SAMPLES), np.float32)
+            crops = np.zeros((len(decoded.crops), decoded.keys[0].length), np.float32)
             for row, crop in zip(crops, decoded.crops, strict=True):
                 row[: len(crop)] = crop
-            self._store.append(decoded.keys, self._encoder.embed(crops, [len(crop) for crop in decoded.crops]))
+            lengths = [len(crop) for crop in decoded.crops]
+            self._store.append(decoded.keys, embed_checked(self._encoder, crops, lengths))
         node = f"{socket.gethostname()} ({ray.get_runtime_context().get_node_id()[:8]})"
-        device, name = (getattr(self._encoder, what, "") for what in ("device", "device_name"))
-        return Embedded(decoded.keys, decoded.bad, node, os.getpid(), device, name)
+        return Embedded(decoded.keys, decoded.bad, node, os.getpid(), self._encoder.device, self._encoder.device_name)
 
 
 class RayEngine:
@@ -221,8 +216,8 @@ class RayEngine:
     Args:
         encoder: makes the encoder in an actor.
         options: what to ask of the cluster.
-        device: "auto", "cpu" or "cuda": whether actors want a GPU where nothing is said.
-        batch_size: crops of a batch; by default as the encoder's.
+        device: as the setting; with "auto" and "cuda" actors want a GPU where nothing is said.
+        batch_size: crops of a batch.
         decode: decodes a clip in a task.
     """
 
@@ -303,13 +298,15 @@ class RayEngine:
         if isinstance(store.root, Path):
             store.root.mkdir(parents=True, exist_ok=True)
         encoder = self._encoder
-        if isinstance(encoder, EncoderRecipe) and hosts != {socket.gethostname()}:
-            encoder = replace(encoder, content=ray.put(encoder.checkpoint.read_bytes()))
+        if isinstance(encoder, EncoderRecipe):
+            elsewhere = hosts != {socket.gethostname()}
+            content = ray.put(encoder.checkpoint.read_bytes()) if elsewhere else None
+            encoder = SentEncoder(encoder, encoder.fingerprint, content)
         embedder = ray.remote(num_cpus=use.actor_cpus, num_gpus=use.actor_gpus)(Embedder)
         decode = ray.remote(num_cpus=use.decode_cpus, max_retries=1)(decode_batch)
         return _Pool(
             use.actors,
-            min(self._batch_size or BATCH_SIZES["cuda" if use.actor_gpus else "cpu"], _MOST_CROPS),
+            min(self._batch_size or _BATCH["gpu" if use.actor_gpus else "cpu"], _MOST_CROPS),
             start=lambda: embedder.remote(str(store.root), store.fingerprint, encoder),
             embed=lambda actor, batch: actor.embed.remote(decode.remote(batch, self._decode)),
         )

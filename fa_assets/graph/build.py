@@ -7,6 +7,7 @@ steps in one process, so that the weights are loaded once for both crop schemes.
 import dagster as dg
 
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph.audit import label_audit_asset
 from fa_assets.graph.checks_clips import clip_checks
 from fa_assets.graph.checks_embeddings import embedding_checks
@@ -20,7 +21,7 @@ from fa_assets.graph.embeddings import embeddings_asset
 from fa_assets.graph.evaluation import metrics_asset, predictions_asset
 from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
-from fa_assets.graph.jobs import catalog_snapshot, everything, stage_jobs, verify_checkpoint
+from fa_assets.graph.jobs import VERIFIES_CHECKPOINT, catalog_snapshot, checkpoint_intact, everything, stage_jobs
 from fa_assets.graph.model import model_assets
 from fa_assets.graph.partitions import all_folds_of
 from fa_assets.graph.policies import with_freshness
@@ -41,64 +42,69 @@ from fa_assets.graph.submission import (
 from fa_assets.graph.words import with_words
 from fa_assets.settings import Settings
 
+SCHEMES_MADE = ("mc5", "center")
+"""The crop schemes that the graph makes embeddings by."""
+
 
 def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> dg.Definitions:
     """The whole code location for some settings; `watcher` is told of the progress of long assets."""
     class_vocabulary, curated_clips, folds = clip_assets(settings)
-    (cnn14_checkpoint,) = model_assets(settings)
+    (checkpoint,) = model_assets(settings)
     assets: list[dg.AssetsDefinition] = [
         curated_recordings,
         test_recordings,
         class_vocabulary,
         curated_clips,
         folds,
-        cnn14_checkpoint,
+        checkpoint,
     ]
-    asset_checks = [*model_checks(cnn14_checkpoint), *clip_checks(curated_clips, folds)]
+    asset_checks = [*model_checks(checkpoint), *clip_checks(curated_clips, folds)]
     embeddings, predictions, metrics = {}, {}, {}
-    for name, scheme in SCHEMES.items():
-        embeddings[name] = embeddings_asset(scheme, settings, [curated_clips, folds, cnn14_checkpoint])
+    for name in SCHEMES_MADE:
+        embeddings[name] = embeddings_asset(SCHEMES[name], settings, [curated_clips, folds, checkpoint])
         predictions[name] = predictions_asset(
             name, settings, [class_vocabulary, curated_clips, folds], embeddings[name]
         )
         metrics[name] = metrics_asset(name, predictions[name])
         assets += [embeddings[name], predictions[name], metrics[name]]
-        asset_checks += embedding_checks(embeddings[name])
+        asset_checks += embedding_checks(embeddings[name], find_encoder(settings.encoder).card)
         asset_checks += evaluation_checks(name, predictions[name], metrics[name], settings.max_lwlrap_drop)
     comparison = comparison_asset(metrics, predictions)
     asset_checks += comparison_checks(comparison)
     asset_checks += leakage_checks(metrics["mc5"], embeddings["mc5"], settings.duplicate_similarity)
     label_audit = label_audit_asset(curated_clips, predictions["mc5"])
     notebook_artifacts = notebook_artifacts_asset(
+        settings.encoder,
         [
             curated_clips,
             folds,
-            cnn14_checkpoint,
+            checkpoint,
             all_folds_of(embeddings["mc5"]),
             all_folds_of(predictions["mc5"]),
             metrics["mc5"],
-        ]
+        ],
     )
     experiments = experiments_asset(
         settings,
         [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"]), all_folds_of(predictions["mc5"])],
     )
     report = report_asset(
+        settings.encoder,
         [
             curated_clips,
             folds,
-            cnn14_checkpoint,
+            checkpoint,
             all_folds_of(embeddings["mc5"]),
             *(all_folds_of(predictions[scheme]) for scheme in ("mc5", "center")),
             *(metrics[scheme] for scheme in ("mc5", "center")),
             label_audit,
             experiments,
-        ]
+        ],
     )
     asset_checks += submission_checks(metrics["mc5"], metrics["center"], settings)
-    asset_checks += reproduction_checks(metrics["mc5"])
+    asset_checks += reproduction_checks(metrics["mc5"], checkpoint)
     test_clips = test_clips_asset(class_vocabulary)
-    test_embeddings = test_embeddings_asset(settings, [test_clips, cnn14_checkpoint])
+    test_embeddings = test_embeddings_asset(settings, [test_clips, checkpoint])
     final_classifier = final_classifier_asset(
         settings, [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"])]
     )
@@ -121,7 +127,16 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
             settings,
         ),
         asset_checks=asset_checks,
-        jobs=[everything, *stage_jobs, verify_checkpoint, catalog_snapshot],
+        jobs=[
+            everything,
+            *stage_jobs,
+            dg.define_asset_job(
+                "verify_checkpoint",
+                selection=dg.AssetSelection.checks(checkpoint_intact(settings.encoder)),
+                description=VERIFIES_CHECKPOINT,
+            ),
+            catalog_snapshot,
+        ],
         sensors=refresh_sensors(settings),
         schedules=[nightly_schedule(settings)],
         executor=dg.in_process_executor,

@@ -8,14 +8,15 @@ import dagster as dg
 from fa_assets.graph.recorder import Recorder
 
 
-def model_checks(cnn14_checkpoint: dg.AssetsDefinition) -> list[dg.AssetChecksDefinition]:
+def model_checks(checkpoint: dg.AssetsDefinition) -> list[dg.AssetChecksDefinition]:
     """Checks of the weights."""
+    asset = checkpoint.key.to_user_string()
 
     @dg.asset_check(
-        asset=cnn14_checkpoint, description="The weights were trained; those of the demo are seeded random numbers."
+        asset=checkpoint, description="The weights were trained; those of the demo are seeded random numbers."
     )
     def weights_trained(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        row = recorder.values.read("cnn14_checkpoint").table.to_pylist()[0]
+        row = recorder.values.read(asset).table.to_pylist()[0]
         return dg.AssetCheckResult(
             passed=row["trained"],
             severity=dg.AssetCheckSeverity.WARN,
@@ -27,18 +28,18 @@ def model_checks(cnn14_checkpoint: dg.AssetsDefinition) -> list[dg.AssetChecksDe
         )
 
     @dg.asset_check(
-        asset=cnn14_checkpoint,
+        asset=checkpoint,
         blocking=True,
         description="The weights file on disk has the size and sha1 that were recorded; it is read anew, also every night.",
     )
     def checkpoint_intact(recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
-        row = recorder.values.read("cnn14_checkpoint").table.to_pylist()[0]
+        row = recorder.values.read(asset).table.to_pylist()[0]
         problem = _difference(Path(row["path"]), row["size_bytes"], row["sha1"])
         return dg.AssetCheckResult(
             passed=problem is None,
             description="as recorded"
             if problem is None
-            else f"{row['path']} {problem}. Materialize cnn14_checkpoint again: published and demo weights are fetched or made "
+            else f"{row['path']} {problem}. Materialize {asset} again: published and demo weights are fetched or made "
             "anew, a file of yours is taken as it is now; what was made from the old one is then stale.",
             metadata={"path": dg.MetadataValue.path(row["path"]), "sha1": row["sha1"], "size_bytes": row["size_bytes"]},
         )

@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from fa_assets.audio.crops import CropScheme
 from fa_assets.encoders.embed_clips import Clip, embed_clips_on
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.display import pictures
+from fa_assets.graph.encoder import recipe_of
 from fa_assets.graph.engine import check_engine, open_engine
-from fa_assets.graph.model import Weights
+from fa_assets.graph.model import read_weights
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLDS
 from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Materialization, Recorder
@@ -33,8 +35,9 @@ _CLIP_COLUMNS = ("sha256", "sample_rate", "frames")
 def embeddings_asset(
     scheme: CropScheme, settings: Settings, upstream: list[dg.AssetsDefinition]
 ) -> dg.AssetsDefinition:
-    """The asset `<scheme>_embeddings`; `upstream` are curated_clips, folds and cnn14_checkpoint."""
-    recipe = Recipe("2", {"scheme": scheme.name, "precision": settings.precision})
+    """The asset `<scheme>_embeddings`; `upstream` are curated_clips, folds and the encoder's checkpoint."""
+    recipe = embeddings_recipe("2", scheme, settings)
+    card = find_encoder(settings.encoder).card
 
     @dg.asset(
         name=f"{scheme.name}_embeddings",
@@ -45,9 +48,10 @@ def embeddings_asset(
         pool=GPU_POOL,
         code_version=str(recipe),
         kinds={"pytorch", "parquet"},
-        description=f"CNN14's 2048-d embedding (float32, no unit) of every clip in the fold, one row per clip in the order of "
-        f"the label CSV: 32 kHz mono, {_in_words(scheme)}, zero-padded when shorter. Crops that are in the embedding store "
-        "already are not computed again.",
+        description=f"{card.title}'s {card.dimension}-d embedding (float32, no unit) of every clip in the fold, one row per "
+        f"clip in the order of the label CSV: {card.sample_rate / 1000:g} kHz mono, the mean over {card.crop_seconds:g} s "
+        f"crops {scheme.description}, zero-padded when shorter. Crops that are in the embedding store already are not computed "
+        "again.",
     )
     def embeddings(
         context: dg.AssetExecutionContext,
@@ -60,7 +64,9 @@ def embeddings_asset(
             clips = _clips_by_fold(work, KaggleDataset(Path(dataset.folder)))
             parts = {str(fold): own for fold, own in clips.items()}
             embed_partitions(context, work, scheme, settings, progress, parts, _labels(work))
-        return work.result(tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS))
+        return work.result(
+            tables.column_schema(tables.EMBEDDINGS), tables.column_lineage(tables.EMBEDDINGS, encoder=card.name)
+        )
 
     return embeddings
 
@@ -84,17 +90,18 @@ def embed_partitions(
         schema: of the value.
         part_name: what a partition is called.
     """
-    from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
     from fa_assets.report.embeddings import projection, throughput
 
-    weights = Weights.read(work)
-    store = EmbeddingStore(work.root, encoder_fingerprint(weights.sha1, settings.precision))
-    with open_engine(settings, weights.path, weights.sha1) as engine:
+    weights = read_weights(work, settings.encoder)
+    card = find_encoder(settings.encoder).card
+    encoder = recipe_of(settings, weights)
+    store = EmbeddingStore(work.root, encoder.fingerprint)
+    with open_engine(settings, encoder) as engine:
         for part in sorted(context.partition_keys):
             own = clips[part]
             watch = Stopwatch(progress.track(context.log, f"{work.asset}, {part_name} {part}", "clips"))
             with work.phase("embed"):
-                result = embed_clips_on(engine, own, scheme, store, progress=watch)
+                result = embed_clips_on(engine, own, scheme, store, card, progress=watch)
             context.log.info(
                 f"{part_name} {part}: {len(own)} clips, {result.crops_computed} crops computed, {result.crops_reused} reused"
             )
@@ -122,7 +129,7 @@ def embed_partitions(
                     "weights_trained": weights.trained,
                     "encoder_fingerprint": store.fingerprint,
                 },
-                details={"encoder_fingerprint": store.fingerprint},
+                details={"encoder": card.name, "encoder_fingerprint": store.fingerprint},
                 display=drawn,
                 environment=engine.environment,
             )
@@ -135,10 +142,9 @@ def clips_of(table: pa.Table, folder: Path) -> list[Clip]:
     return [Clip(*fields) for fields in zip(*columns, strict=True)]
 
 
-def _in_words(scheme: CropScheme) -> str:
-    if len(scheme.fractions) == 1:
-        return f"one 10 s crop at {scheme.fractions[0]:.0%} of the slack"
-    return f"the mean over 10 s crops at {', '.join(f'{part:.0%}' for part in scheme.fractions)} of the slack"
+def embeddings_recipe(version: str, scheme: CropScheme, settings: Settings) -> Recipe:
+    """What embeddings depend on besides their inputs."""
+    return Recipe(version, {"encoder": settings.encoder, "scheme": scheme.name, "precision": settings.precision})
 
 
 class Stopwatch:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Protocol
 
+from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.embed_clips import Engine, LocalEngine
-from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, require_ray
+from fa_assets.encoders.ray import RayEngine, RayOptions, require_ray
+from fa_assets.encoders.registry import EncoderRecipe, find_encoder
 from fa_assets.encoders.threads import usable_cpus
+from fa_assets.errors import UserError
 from fa_assets.graph.encoder import LazyEncoder
 from fa_assets.settings import Settings
 from fa_assets.store.recipe import Scalar
@@ -31,31 +33,25 @@ class _Local(LocalEngine):
 
 
 def check_engine(settings: Settings) -> None:
-    """Raise a UserError, before any work, when what was asked for is not there: Ray, or the device in this process."""
+    """Raise a UserError, before any work, when what was asked for is not there: Ray, the precision, or the device."""
+    find_encoder(settings.encoder).require_precision(settings.precision)
     if settings.engine == "ray":
         require_ray()
+        if ":" in settings.device:
+            raise UserError(
+                f"FA_DEVICE={settings.device} names one GPU of one machine: with FA_ENGINE=ray say cuda, Ray gives each "
+                "actor its own."
+            )
     elif settings.device != "auto":  # which takes what there is: torch need not be loaded to find out
-        from fa_assets.encoders.cnn14.encoder import resolve_device
-
         resolve_device(settings.device)
 
 
 @contextmanager
-def open_engine(settings: Settings, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
-    """The engine, with the encoder of these weights; nothing is loaded or started before there is work."""
+def open_engine(settings: Settings, recipe: EncoderRecipe) -> Iterator[RecordedEngine]:
+    """The engine, with the encoder of this recipe; nothing is loaded or started before there is work."""
     if settings.engine == "local":
-        yield _Local(LazyEncoder(settings, checkpoint, sha1))
+        yield _Local(LazyEncoder(recipe))
         return
-    from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-
-    recipe = EncoderRecipe(
-        checkpoint=checkpoint,
-        sha1=sha1,
-        device=settings.device,
-        precision=settings.precision,
-        batch_size=settings.batch_size,
-        fingerprint=encoder_fingerprint(sha1, settings.precision),
-    )
     options = RayOptions(
         address=settings.ray_address,
         actor_gpus=settings.ray_actor_gpus,

@@ -13,6 +13,7 @@ from fa_assets.catalog.environment import library_versions
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.display import pictures, records
+from fa_assets.graph.encoder import require_encoder
 from fa_assets.graph.features import TrainingClips, TrainingSet, recipe_settings, training_set
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS, all_folds_of
 from fa_assets.graph.progress import ProgressReporter
@@ -65,7 +66,7 @@ def predictions_asset(
             features = stack.enter_context(
                 training_set(work, context.log, f"{scheme}_embeddings", clips, settings, recorder.local_root)
             )
-            fingerprint = fingerprint_of(work, f"{scheme}_embeddings")
+            fingerprint = fingerprint_of(work, f"{scheme}_embeddings", settings.encoder)
             for fold in sorted(context.partition_keys):
                 held_out = clips.fold_of == int(fold)
                 with work.phase("fit"):
@@ -99,6 +100,7 @@ def predictions_asset(
                     partition=fold,
                     data_version=version,
                     scheme=scheme,
+                    encoder=settings.encoder,
                     encoder_fingerprint=fingerprint,
                     settings=recipe.settings,
                     versions=library_versions(),
@@ -202,16 +204,20 @@ def read_predictions(work: Materialization, scheme: str) -> Predictions:
     return predictions_of({int(fold): work.read(asset, fold).table for fold in FOLD_NAMES}, asset)
 
 
-def fingerprint_of(work: Materialization, asset: str, partitions: Sequence[str] = FOLD_NAMES) -> str:
+def fingerprint_of(work: Materialization, asset: str, encoder: str, partitions: Sequence[str] = FOLD_NAMES) -> str:
     """The fingerprint of the encoder that made all partitions of an embeddings asset, which are read as inputs.
 
     Raises:
-        UserError: they were made by different encoders.
+        UserError: they were made by another encoder than this, or with different weights or precisions.
     """
-    found = {work.header(asset, one).details.get("encoder_fingerprint") for one in partitions}
+    found = set()
+    for one in partitions:
+        header = work.header(asset, one)
+        require_encoder(header, encoder)
+        found.add(header.details.get("encoder_fingerprint"))
     if len(found) != 1 or None in found:
         raise UserError(
-            f"{asset} was made by different encoders, or by an older fa_assets: materialize all of it again."
+            f"{asset} was made with different weights, or by an older fa_assets: materialize all of it again."
         )
     return str(found.pop())
 

@@ -6,8 +6,10 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
+from fa_assets.audio.crops import MC5
 from fa_assets.audio.decode import resampled_length
+from fa_assets.encoders.base import EncoderCard
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.display import records
@@ -51,7 +53,7 @@ def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | d
             classes = work.read("class_vocabulary").table["class_name"].to_pylist()
             clips = work.read("curated_clips").table
             fold_of = np.asarray(work.read("folds").table["fold"])
-            fingerprint = fingerprint_of(work, "mc5_embeddings")
+            fingerprint = fingerprint_of(work, "mc5_embeddings", settings.encoder)
             outcomes = []
             if variants:
                 baseline = None
@@ -61,7 +63,7 @@ def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | d
                     baseline = predictions.logits[[row_of[fname] for fname in clips["fname"].to_pylist()]]
                 with work.phase("load"):
                     store = EmbeddingStore(work.root, fingerprint)
-                    crops = _crops(store, clips)
+                    crops = _crops(store, clips, find_encoder(settings.encoder).card)
                 with work.phase("experiment"):
                     outcomes = run_experiments(
                         variants,
@@ -108,21 +110,19 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _crops(store: EmbeddingStore, clips: pa.Table) -> dict[float, np.ndarray]:
+def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:
     """The embedding of each clip's crop at each of mc5's places, float32 (clips, d), by the fraction of the slack.
 
     Raises:
         UserError: the store has lost some.
     """
+    rate, length = card.sample_rate, card.crop_samples
+    keys: dict[float, list[CropKey]] = {fraction: [] for fraction in MC5.fractions}
     columns = (clips[name].to_pylist() for name in ("sha256", "frames", "sample_rate"))
-    slack = [
-        (sha256, max(resampled_length(frames, rate) - CROP_SAMPLES, 0))
-        for sha256, frames, rate in zip(*columns, strict=True)
-    ]
-    keys = {
-        fraction: [CropKey(sha256, int(fraction * own), CROP_SAMPLES) for sha256, own in slack]
-        for fraction in SCHEMES["mc5"].fractions
-    }
+    for sha256, frames, own_rate in zip(*columns, strict=True):
+        starts = MC5.starts(resampled_length(frames, own_rate, rate), length)
+        for own, start in zip(keys.values(), starts, strict=True):
+            own.append(CropKey(sha256, rate, start, length))
     found = store.load(dict.fromkeys(key for own in keys.values() for key in own))
     lost = sum(key not in found for own in keys.values() for key in own)
     if lost:

@@ -9,13 +9,12 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.audio.crops import CROP_SAMPLES
-from fa_assets.audio.decode import SAMPLE_RATE
 from fa_assets.catalog.environment import collect_environment
+from fa_assets.encoders.registry import checkpoint_asset, find_encoder
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.features import stack_by_clip
-from fa_assets.graph.model import Weights
+from fa_assets.graph.model import read_weights
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.recorder import Recorder
 from fa_assets.metrics.metric_table import sums_of, total_of
@@ -29,9 +28,10 @@ TTA = "mc5"
 _VERSIONS = ("python", "torch", "librosa", "numpy", "pandas", "scikit-learn", "panns-inference")
 
 
-def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
+def notebook_artifacts_asset(encoder: str, upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
     """The asset `notebook_artifacts`; `upstream` is everything it reads."""
     recipe = Recipe("1")
+    card = find_encoder(encoder).card
 
     @dg.asset(group_name="export", deps=upstream, code_version=str(recipe), kinds={"numpy"})
     def notebook_artifacts(
@@ -44,7 +44,7 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
             clips = work.read("curated_clips").table
             fold_of = np.asarray(work.read("folds").table["fold"])
             fnames = np.array(clips["fname"].to_pylist(), dtype=object)
-            embeddings = stack_by_clip(work, "mc5_embeddings", fnames, fold_of)
+            embeddings = stack_by_clip(work, "mc5_embeddings", fnames, fold_of, encoder)
             classes, sums = sums_of(work.read("mc5_metrics").table)
             oof = np.empty((len(fnames), len(classes)), np.float32)
             for fold in FOLD_NAMES:
@@ -55,14 +55,14 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
                         f"mc5_oof_predictions, fold {fold}, is of other clips or classes: materialize it again."
                     )
                 oof[rows] = np.asarray(predictions["probability"]).reshape(-1, len(classes))
-            weights = Weights.read(work)
+            weights = read_weights(work, encoder)
             lwlrap = total_of(sums).overall
             environment = collect_environment()
             metadata = {
                 "tta": TTA,
-                "sr": SAMPLE_RATE,
-                "T_sec": CROP_SAMPLES // SAMPLE_RATE,
-                "T": CROP_SAMPLES,
+                "sr": card.sample_rate,
+                "T_sec": card.crop_seconds,
+                "T": card.crop_samples,
                 "crops": ["begin", "center", "end", "25%", "75%"],
                 "aggregation": "mean",
                 "stage": STAGE,
@@ -109,7 +109,7 @@ def notebook_artifacts_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) 
             tables.column_lineage(
                 tables.FILES,
                 sha256="mc5_embeddings.embedding mc5_oof_predictions.probability mc5_metrics.precision_sum folds.fold "
-                "curated_clips.labels cnn14_checkpoint.sha1",
+                f"curated_clips.labels {checkpoint_asset(encoder)}.sha1",
             ),
         )
 

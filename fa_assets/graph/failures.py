@@ -38,7 +38,8 @@ def write_failure(context: dg.RunFailureSensorContext, settings: Settings) -> Pa
         "the code starts what is stale by itself, and the nightly schedule tries it again in any case. To go on at once:",
         "",
         f"    fa-assets run --dataset {shlex.quote(str(settings.dataset))} --storage "
-        f"{shlex.quote(str(settings.storage_root))} --checkpoint {shlex.quote(settings.checkpoint_label)}",
+        f"{shlex.quote(str(settings.storage_root))} --encoder {shlex.quote(settings.encoder)} "
+        f"--checkpoint {shlex.quote(settings.checkpoint_label)}",
         "",
         f"or, in the UI, Re-execute on the page of the run, /runs/{run.run_id}.",
         "",

@@ -9,8 +9,9 @@ from typing import Protocol
 import dagster as dg
 import numpy as np
 
-from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
+from fa_assets.graph.encoder import require_encoder
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.recorder import Materialization
 from fa_assets.metrics.folds import N_FOLDS
@@ -86,20 +87,22 @@ def training_set(
         scratch: folder for a file of all embeddings, if there are more than `fit_in_memory_gb`; it is gone afterwards.
 
     Raises:
-        UserError: a fold's embeddings are of other clips than the folds say now; there is no room for the file.
+        UserError: a fold's embeddings are of other clips than the folds say now, or of another encoder than the settings;
+            there is no room for the file.
     """
-    gigabytes = 4e-9 * len(clips.fnames) * EMBEDDING_SIZE
+    dimension = find_encoder(settings.encoder).card.dimension
+    gigabytes = 4e-9 * len(clips.fnames) * dimension
     if gigabytes <= settings.fit_in_memory_gb:
-        yield _InMemory(stack_by_clip(work, asset, clips.fnames, clips.fold_of), clips)
+        yield _InMemory(stack_by_clip(work, asset, clips.fnames, clips.fold_of, settings.encoder), clips)
         return
     log.info(
         f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={settings.fit_in_memory_gb:g}: they are read from "
         f"a file in {scratch} at every step"
     )
-    with row_file(scratch, EMBEDDING_SIZE, len(clips.fnames)) as file:
+    with row_file(scratch, dimension, len(clips.fnames)) as file:
         with work.phase("read"):
             for fold, partition in enumerate(FOLD_NAMES):
-                _append(work, asset, partition, clips.fnames[clips.fold_of == fold].tolist(), file)
+                _append(work, asset, partition, clips.fnames[clips.fold_of == fold].tolist(), file, settings.encoder)
         yield _OnDisk(file, clips)
 
 
@@ -154,15 +157,19 @@ class _OnDisk:
             yield self._order[rows], self._file.read(rows)
 
 
-def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
-    """A fold-partitioned embeddings asset as one (clips, 2048) float32 array, in the order of the clips.
+def stack_by_clip(
+    work: Materialization, asset: str, fnames: np.ndarray, fold_of: np.ndarray, encoder: str
+) -> np.ndarray:
+    """A fold-partitioned embeddings asset as one (clips, d) float32 array, in the order of the clips.
 
     Raises:
-        UserError: a fold's embeddings are of other clips than the folds say now.
+        UserError: a fold's embeddings are of other clips than the folds say now, or of another encoder.
     """
     stacked: np.ndarray | None = None
     for fold in range(N_FOLDS):
-        table = work.read(asset, str(fold)).table
+        value = work.read(asset, str(fold))
+        require_encoder(value.header, encoder)
+        table = value.table
         rows = np.flatnonzero(fold_of == fold)
         if table["fname"].to_pylist() != list(fnames[rows]):
             raise _of_other_clips(asset, str(fold))
@@ -174,9 +181,10 @@ def stack_by_clip(work: Materialization, asset: str, fnames: np.ndarray, fold_of
     return stacked
 
 
-def _append(work: Materialization, asset: str, partition: str, fnames: list[str], file: RowFile) -> None:
+def _append(work: Materialization, asset: str, partition: str, fnames: list[str], file: RowFile, encoder: str) -> None:
     """Write a fold's embeddings to the file, in tables of a few rows."""
     with work.scan(asset, partition) as scan:
+        require_encoder(scan.header, encoder)
         done = 0
         for part in scan.parts:
             if part["fname"].to_pylist() != fnames[done : done + part.num_rows]:

@@ -2,13 +2,13 @@
 
 import dagster as dg
 
+from fa_assets.encoders.registry import checkpoint_asset
 from fa_assets.errors import UserError
 from fa_assets.graph.recorder import Recorder
 
 EVERYTHING = "everything"
 FROM_TAG = "from"
 """The tag of a run that says what started it."""
-CHECKPOINT_INTACT = dg.AssetCheckKey(dg.AssetKey("cnn14_checkpoint"), "checkpoint_intact")
 
 _STAGES = {
     "clips": "Classes, clips and folds: the intake, which finds everything that can be wrong with the input.",
@@ -31,11 +31,15 @@ stage_jobs = [
     for group, description in _STAGES.items()
 ]
 
-verify_checkpoint = dg.define_asset_job(
-    "verify_checkpoint",
-    selection=dg.AssetSelection.checks(CHECKPOINT_INTACT),
-    description="Reads the weights file again and compares its size and sha1 with what was recorded. When it was damaged or "
-    "replaced, the weights are stale, and all that was made from them.",
+
+def checkpoint_intact(encoder: str) -> dg.AssetCheckKey:
+    """The check that reads the encoder's weights file."""
+    return dg.AssetCheckKey(dg.AssetKey(checkpoint_asset(encoder)), "checkpoint_intact")
+
+
+VERIFIES_CHECKPOINT = (
+    "Reads the weights file again and compares its size and sha1 with what was recorded. When it was damaged or replaced, the "
+    "weights are stale, and all that was made from them."
 )
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.decode import BadClipError
+from fa_assets.encoders.registry import checkpoint_asset
 from fa_assets.graph import tables
 from fa_assets.graph.comparison import RESAMPLES, SEED
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import stack_by_clip
-from fa_assets.graph.model import Weights
+from fa_assets.graph.model import read_weights
 from fa_assets.graph.recorder import Recorder
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.report.content import Evaluated, page_of
@@ -27,7 +28,7 @@ from fa_assets.store.recipe import Recipe
 REPORT = "report"
 
 
-def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
+def report_asset(encoder: str, upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
     """The asset `report`; `upstream` is everything it reads."""
     recipe = Recipe("2", {"resamples": RESAMPLES, "seed": SEED})
 
@@ -45,13 +46,13 @@ def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.Assets
             clips = work.read("curated_clips").table
             fold_of = np.asarray(work.read("folds").table["fold"])
             fnames = np.array(clips["fname"].to_pylist(), dtype=object)
-            weights = Weights.read(work)
+            weights = read_weights(work, encoder)
             audit = work.read("label_audit").table
             evaluated = Evaluated(
                 clips=clips,
                 left_out=work.read("curated_clips").header.details["left_out"],
                 fold_of=fold_of,
-                embeddings=stack_by_clip(work, "mc5_embeddings", fnames, fold_of),
+                embeddings=stack_by_clip(work, "mc5_embeddings", fnames, fold_of, encoder),
                 mc5=read_predictions(work, "mc5"),
                 center=read_predictions(work, "center"),
                 mc5_metrics=work.read("mc5_metrics").table,
@@ -91,7 +92,7 @@ def report_asset(upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.Assets
                 tables.FILES,
                 sha256="mc5_metrics.precision_sum center_metrics.precision_sum mc5_oof_predictions.logit "
                 "center_oof_predictions.logit label_audit.margin mc5_embeddings.embedding curated_clips.seconds folds.fold "
-                "cnn14_checkpoint.origin",
+                f"{checkpoint_asset(encoder)}.origin",
             ),
         )
 

@@ -6,8 +6,11 @@ from fa_assets.graph.display import records
 from fa_assets.graph.recorder import Recorder
 
 
-def reproduction_checks(mc5_metrics: dg.AssetsDefinition) -> list[dg.AssetChecksDefinition]:
+def reproduction_checks(
+    mc5_metrics: dg.AssetsDefinition, checkpoint: dg.AssetsDefinition
+) -> list[dg.AssetChecksDefinition]:
     """Checks that the recorded figures are reproduced."""
+    weights = checkpoint.key.to_user_string()
 
     @dg.asset_check(
         asset=mc5_metrics,
@@ -19,7 +22,7 @@ def reproduction_checks(mc5_metrics: dg.AssetsDefinition) -> list[dg.AssetChecks
         from fa_assets.metrics.reproduction import TOLERANCE, compare_with_recorded, is_recorded_case
 
         clips = recorder.values.read("curated_clips").table
-        sha1 = recorder.values.read("cnn14_checkpoint").table["sha1"][0].as_py()
+        sha1 = recorder.values.read(weights).table["sha1"][0].as_py()
         if not is_recorded_case(clips["fname"].to_pylist(), clips["labels"].to_pylist(), sha1):
             return dg.AssetCheckResult(
                 passed=True,

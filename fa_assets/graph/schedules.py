@@ -5,7 +5,7 @@ from dagster._utils.schedules import is_valid_cron_string
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.jobs import CHECKPOINT_INTACT, everything
+from fa_assets.graph.jobs import checkpoint_intact, everything
 from fa_assets.graph.observation import SCAN_LIMIT_S, observe
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.refresh import being_made, refresh_request
@@ -47,7 +47,8 @@ def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if busy := being_made(context.instance, stale):
             context.log.info(f"A run is making {', '.join(sorted(busy))}; nothing is refreshed.")
             stale = []
-        checks = [CHECKPOINT_INTACT] if recorder.values.header("cnn14_checkpoint") is not None else []
+        intact = checkpoint_intact(settings.encoder)
+        checks = [intact] if recorder.values.header(intact.asset_key.to_user_string()) is not None else []
         if not stale and not checks:
             return dg.SkipReason("There is nothing yet to verify, and nothing that can be made.")
         return refresh_request(graph, stale, "schedule", checks)

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.catalog.environment import library_versions
-from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.display import records
-from fa_assets.graph.embeddings import GPU_POOL, clips_of, embed_partitions
+from fa_assets.graph.embeddings import GPU_POOL, clips_of, embed_partitions, embeddings_recipe
 from fa_assets.graph.engine import check_engine
 from fa_assets.graph.evaluation import fingerprint_of
 from fa_assets.graph.features import TrainingClips, recipe_settings, training_set
@@ -111,9 +111,9 @@ def test_clips_asset(class_vocabulary: dg.AssetsDefinition) -> dg.AssetsDefiniti
 
 
 def test_embeddings_asset(settings: Settings, upstream: list[dg.AssetsDefinition]) -> dg.AssetsDefinition:
-    """The asset `test_mc5_embeddings`; `upstream` are test_clips and cnn14_checkpoint."""
+    """The asset `test_mc5_embeddings`; `upstream` are test_clips and the checkpoint."""
     scheme = SCHEMES[SCHEME]
-    recipe = Recipe("1", {"scheme": scheme.name, "precision": settings.precision})
+    recipe = embeddings_recipe("1", scheme, settings)
 
     @dg.asset(
         name=f"test_{SCHEME}_embeddings",
@@ -186,7 +186,8 @@ def final_classifier_asset(
                 partition=None,
                 data_version=work.version_from_inputs(),
                 scheme=SCHEME,
-                encoder_fingerprint=fingerprint_of(work, f"{SCHEME}_embeddings"),
+                encoder=settings.encoder,
+                encoder_fingerprint=fingerprint_of(work, f"{SCHEME}_embeddings", settings.encoder),
                 settings=recipe.settings,
                 versions=library_versions(),
             )
@@ -235,9 +236,9 @@ def submission_asset(settings: Settings, upstream: list[dg.AssetsDefinition | dg
             if not verdict.passed:
                 raise UserError(f"No submission is made: {verdict.reason}. {WAY_OUT}")
             fnames = work.read("test_clips").table["fname"].to_pylist()
-            features = _stack_shards(work, fnames)
+            fingerprint = fingerprint_of(work, f"test_{SCHEME}_embeddings", settings.encoder)
+            features = _stack_shards(work, fnames, find_encoder(settings.encoder).card.dimension)
             classes = tuple(work.read("class_vocabulary").table["class_name"].to_pylist())
-            fingerprint = fingerprint_of(work, f"test_{SCHEME}_embeddings")
             folder = work.root / "classifiers"
 
             def probabilities(file: StoragePath, header: ValueHeader) -> np.ndarray:
@@ -363,10 +364,10 @@ def write_submission(path: Path, fnames: Sequence[str], classes: Sequence[str], 
         writer.writerows((fname, *map(repr, map(float, row))) for fname, row in zip(fnames, probabilities, strict=True))
 
 
-def _stack_shards(work: Materialization, fnames: Sequence[str]) -> np.ndarray:
-    """The test clips' embeddings, (clips, 2048) float32, in the order of test_clips."""
+def _stack_shards(work: Materialization, fnames: Sequence[str], dimension: int) -> np.ndarray:
+    """The test clips' embeddings, (clips, dimension) float32, in the order of test_clips."""
     asset = f"test_{SCHEME}_embeddings"
-    stacked = np.empty((len(fnames), EMBEDDING_SIZE), np.float32)
+    stacked = np.empty((len(fnames), dimension), np.float32)
     for shard in FOLD_NAMES:
         table = work.read(asset, shard).table
         rows = slice(int(shard), None, len(FOLD_NAMES))

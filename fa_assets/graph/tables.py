@@ -1,6 +1,7 @@
 """The columns of the stored tables, said once: the Arrow schemas the assets write and the UI shows.
 
-With each column goes what it is made of: columns of other assets, ``{scheme}`` standing for the crop scheme.
+With each column goes what it is made of: columns of other assets, ``{scheme}`` standing for the crop scheme and
+``{encoder}`` for the encoder.
 """
 
 from collections.abc import Mapping
@@ -67,8 +68,8 @@ EMBEDDINGS = pa.schema(
         _column(
             "embedding",
             pa.list_(pa.float32()),
-            "CNN14's 2048-d embedding, mean over crops",
-            "curated_clips.sha256 cnn14_checkpoint.sha1",
+            "the encoder's embedding, mean over crops",
+            "curated_clips.sha256 {encoder}_checkpoint.sha1",
         ),
     ]
 )
@@ -194,7 +195,7 @@ TEST_CLIPS = pa.schema(
 TEST_EMBEDDINGS = pa.schema(
     [
         _column("fname", pa.string(), "the shard's test clips: every fifth row of test_clips", "test_clips.fname"),
-        _column("embedding", pa.list_(pa.float32()), "CNN14's 2048-d embedding, mean over crops", "test_clips.sha256"),
+        _column("embedding", pa.list_(pa.float32()), "the encoder's embedding, mean over crops", "test_clips.sha256"),
     ]
 )
 
@@ -302,16 +303,17 @@ def column_schema(schema: pa.Schema) -> dg.TableSchema:
     )
 
 
-def column_lineage(schema: pa.Schema, *, scheme: str = "", **sources: str) -> dg.TableColumnLineage:
+def column_lineage(schema: pa.Schema, *, scheme: str = "", encoder: str = "", **sources: str) -> dg.TableColumnLineage:
     """Which columns of other assets each column is made of.
 
     Args:
         schema: its fields' ``from``.
-        scheme: what ``{scheme}`` stands for.
+        scheme, encoder: what ``{scheme}`` and ``{encoder}`` stand for.
         sources: for columns whose origin is the asset's own matter, e.g. ``sha256="mc5_metrics.lwlrap"``.
     """
+    made_of = {field.name: (field.metadata or {}).get(b"from", b"").decode() for field in schema}
     origins: Mapping[str, str] = {
-        **{field.name: (field.metadata or {}).get(b"from", b"").decode().format(scheme=scheme) for field in schema},
+        **{name: text.format(scheme=scheme, encoder=encoder) for name, text in made_of.items()},
         **sources,
     }
     return dg.TableColumnLineage(

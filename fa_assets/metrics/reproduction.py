@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
+from fa_assets.encoders.cnn14.definition import PUBLISHED
 from fa_assets.metrics.lwlrap import LwlrapSums
 from fa_assets.metrics.metric_table import total_of
 

@@ -270,13 +270,24 @@ def test_the_embeddings_view_is_empty_until_there_are_files(storage: MadeUpStora
     empty = storage.catalog.query("from embeddings")
     assert list(empty.columns) == ["scheme", "fold", "fname", "embedding"]
     assert len(empty) == 0
-    with storage.catalog.connect() as connection:
-        types = connection.execute("describe embeddings").fetchall()
     storage.write_everything()
     storage.catalog.sync()
-    with storage.catalog.connect() as connection:
-        assert connection.execute("describe embeddings").fetchall() == types
-        assert connection.execute("select count(*) from embeddings").fetchone() == (4,)
+    assert len(storage.catalog.query("from embeddings")) == 4
+    assert rows(storage, "select distinct typeof(embedding) from embeddings") == [("FLOAT[2048]",)]
+
+
+def test_the_embeddings_view_has_the_encoders_dimension_and_leaves_out_what_another_one_left(
+    storage: MadeUpStorage,
+) -> None:
+    storage.write_everything()
+    small = [[float(row), 1.0, 2.0] for row in range(5)]
+    table = pa.table(
+        {"fname": [f"{row}.wav" for row in range(5)], "embedding": pa.array(small, pa.list_(pa.float32()))}
+    )
+    storage.write("mc5_embeddings", table, partition="0", run_id="run-9", data_version="another")
+    storage.catalog.sync()
+    found = rows(storage, "select fold, fname, embedding[1], typeof(embedding) from embeddings order by fname")
+    assert found == [(0, f"{row}.wav", float(row), "FLOAT[3]") for row in range(5)]
 
 
 @pytest.mark.promise("A catalog made anew from the ledger equals the one that grew with it, row for row.", "kept")

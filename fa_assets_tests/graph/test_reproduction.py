@@ -7,7 +7,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
+from fa_assets.encoders.cnn14.definition import PUBLISHED
 from fa_assets.graph import tables
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.reproduction import reproduction_checks
@@ -55,7 +55,8 @@ def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) 
 
 
 def evaluate(recorder: Recorder) -> dg.AssetCheckResult:
-    (check,) = reproduction_checks(dg.asset(name="mc5_metrics")(lambda: None))
+    metrics, checkpoint = (dg.asset(name=name)(lambda: None) for name in ("mc5_metrics", "cnn14_checkpoint"))
+    (check,) = reproduction_checks(metrics, checkpoint)
     result = check(recorder=recorder)
     assert isinstance(result, dg.AssetCheckResult)
     return result
