@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.decode import BadClipError
-from fa_assets.encoders.registry import checkpoint_asset
+from fa_assets.encoders.registry import checkpoint_asset, find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.comparison import RESAMPLES, SEED
 from fa_assets.graph.dataset import DatasetFolder
@@ -58,6 +58,7 @@ def report_asset(encoder: str, upstream: list[dg.AssetsDefinition | dg.AssetDep]
                 mc5_metrics=work.read("mc5_metrics").table,
                 center_metrics=work.read("center_metrics").table,
                 audit=audit,
+                encoder=find_encoder(encoder).card.title,
                 weights_origin=weights.origin,
                 weights_trained=weights.trained,
                 local_clips=_local_clips(KaggleDataset(Path(dataset.folder)), audit, clips),

@@ -57,6 +57,7 @@ class Evaluated:
     mc5_metrics: pa.Table
     center_metrics: pa.Table
     audit: pa.Table
+    encoder: str
     weights_origin: str
     weights_trained: bool
     local_clips: Mapping[str, LocalClip]
@@ -88,7 +89,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
         title=f"Audio tagging report: {dataset}",
         subtitle=f"Run {run_id}"
         + ("" if newest is None else f", values of {newest:%Y-%m-%d %H:%M} UTC or earlier")
-        + f"; weights: {run.weights_origin}",
+        + f"; encoder: {run.encoder}; weights: {run.weights_origin}",
         answer=verdict(gain, "MC5", "the centre crop"),
         figures=[
             ("LWLRAP, MC5", f"{mc5.overall:.4f}"),
