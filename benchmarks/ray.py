@@ -22,7 +22,8 @@ from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
 from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips_on
-from fa_assets.encoders.ray import RayEngine, RayOptions
+from fa_assets.encoders.ray import RayEngine
+from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.store.embedding_store import EmbeddingStore
 

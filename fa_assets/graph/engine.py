@@ -6,7 +6,8 @@ from typing import Protocol
 
 from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.embed_clips import Engine, LocalEngine
-from fa_assets.encoders.ray import RayEngine, RayOptions, require_ray
+from fa_assets.encoders.ray import RayEngine
+from fa_assets.encoders.ray_cluster import RayOptions, require_ray
 from fa_assets.encoders.registry import EncoderRecipe, find_encoder
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError

@@ -21,7 +21,7 @@ from dagster._core.events import RunFailureReason
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from filelock import FileLock
 
-from fa_assets.encoders.ray import require_ray
+from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.build import build_definitions
 from fa_assets.graph.dataset import DatasetFolder

@@ -11,6 +11,8 @@ import pytest
 
 from fa_assets.api import Tagger
 from fa_assets.catalog.queries import LWLRAP_ORIGIN, SIMILAR_CLIPS
+from fa_assets.errors import UserError
+from fa_assets.graph.engine import check_engine
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.runner import find_what_is_stale, run
 from fa_assets.settings import Settings
@@ -121,10 +123,8 @@ def test_what_it_made_is_stale_for_another_encoder_and_refused_by_its_readers(se
 
 
 def test_a_precision_or_an_encoder_that_is_not_there_is_one_line(settings: Settings) -> None:
-    rough = settings.model_copy(update={"precision": "bf16"})
-    with environment_of(rough):
-        (failure,) = run(rough, select="center_embeddings", folds=["0"]).failures
-    assert "Unknown precision 'bf16' for encoder tiny: use one of fp32." in failure
+    with pytest.raises(UserError, match="Unknown precision 'bf16' for encoder tiny: use one of fp32."):
+        check_engine(settings.model_copy(update={"precision": "bf16"}))
     done = fa_assets("status", "--encoder", "nothing", settings=settings)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "Unknown encoder 'nothing': there is cnn14, tiny." in done.stderr

@@ -11,7 +11,8 @@ import pytest
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.embed_clips import Clip, embed_clips, embed_clips_on
-from fa_assets.encoders.ray import RayEngine, RayOptions, SentEncoder, _Pool, plan_batches, require_ray
+from fa_assets.encoders.ray import RayEngine, _Pool, plan_batches
+from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, require_ray
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.graph.runner import prepare_environment
