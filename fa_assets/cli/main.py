@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from fa_assets.cli.catalog import CATALOG_COMMANDS
+from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.files import init_command, predict_command
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.cli.store import store_group
@@ -181,7 +182,7 @@ def ui_command(port: int, **options: Any) -> None:
         os.execv(dg_command, [str(dg_command), "dev", "--host", "127.0.0.1", "--port", str(port)])
 
 
-for command in (*CATALOG_COMMANDS, store_group, init_command, predict_command):
+for command in (*CATALOG_COMMANDS, store_group, encoders_group, init_command, predict_command):
     main.add_command(command)
 
 

@@ -10,6 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -60,7 +61,8 @@ class EncoderCard:
         trained_on: names of the corpora that the weights have seen.
         precisions: values of FA_PRECISION that it knows.
         weights: the published file, if there is one.
-        extra: what pip installs for it, e.g. "fa_assets[birdnet]", where fa_assets alone does not do.
+        requires: modules that `load` imports and that fa_assets does not bring.
+        extra: what pip installs for these, e.g. "fa_assets[birdnet]".
         norm_bounds: Euclidean norms that its embeddings may have, if they are known.
     """
 
@@ -75,6 +77,7 @@ class EncoderCard:
     trained_on: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("fp32",)
     weights: WeightsFile | None = None
+    requires: tuple[str, ...] = ()
     extra: str | None = None
     norm_bounds: tuple[float, float] | None = None
 
@@ -161,6 +164,17 @@ class EncoderDefinition(ABC):
         return digest_of(
             {"encoder": self.card.name, "weights_sha1": sha1, "precision": precision, "version": self.version}
         )
+
+    @property
+    def to_install(self) -> str | None:
+        """The command that installs what it lacks here; None where it lacks nothing."""
+        missing = [name for name in self.card.requires if find_spec(name) is None]
+        return f"pip install '{self.card.extra or ' '.join(missing)}'" if missing else None
+
+    def require_installed(self) -> None:
+        """Raise a UserError that says what to install, where something is missing."""
+        if self.to_install:
+            raise UserError(f"Encoder {self.card.name} needs what is not installed: {self.to_install}.")
 
     def require_precision(self, precision: str) -> None:
         """Raise a UserError that names the precisions there are, where this is none of them."""

@@ -101,6 +101,7 @@ class EncoderRecipe:
 @lru_cache(maxsize=1)
 def _load(recipe: EncoderRecipe) -> Encoder:
     definition = find_encoder(recipe.name)
+    definition.require_installed()
     require_sha1(recipe.checkpoint, recipe.sha1, checkpoint_asset(recipe.name))
     return definition.load(
         recipe.checkpoint, device=recipe.device, precision=recipe.precision, batch_size=recipe.batch_size

@@ -34,8 +34,11 @@ class _Local(LocalEngine):
 
 
 def check_engine(settings: Settings) -> None:
-    """Raise a UserError, before any work, when what was asked for is not there: Ray, the precision, or the device."""
-    find_encoder(settings.encoder).require_precision(settings.precision)
+    """Raise a UserError, before any work, when what was asked for is not there: the encoder's libraries, the
+    precision, Ray or the device."""
+    definition = find_encoder(settings.encoder)
+    definition.require_installed()
+    definition.require_precision(settings.precision)
     if settings.engine == "ray":
         require_ray()
         if ":" in settings.device:
