@@ -86,6 +86,17 @@ def test_the_mean_over_five_crops_in_the_order_of_the_clips(clips: list[Clip], s
     assert (encoder.crops, result.crops_computed, result.crops_reused) == (13, 13, 0)
 
 
+def test_tiles_are_the_mean_over_the_whole_clip(clips: list[Clip], store: EmbeddingStore) -> None:
+    encoder = CountingEncoder()
+    vectors = embed_clips(clips, SCHEMES["tiles"], store, encoder, CARD).vectors
+    for clip, vector in zip(clips, vectors, strict=True):
+        samples = load_mono(clip.path, CARD.sample_rate)
+        n_tiles = -(-len(samples) // CARD.crop_samples)
+        total = [samples.sum(), np.abs(samples).sum(), len(samples)]
+        np.testing.assert_allclose(vector * n_tiles, total, rtol=1e-4, atol=1e-2)
+    assert encoder.crops == 8, "25 s and 11 s make three and two, the others one each"
+
+
 def test_what_is_in_the_store_is_not_computed_again_and_loads_no_network(
     clips: list[Clip], store: EmbeddingStore
 ) -> None:
