@@ -2,9 +2,9 @@
 
 Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
 network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
-and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory grows neither
-with the number of clips nor with their length. The clips' bytes are hashed again as they are read, so an embedding is
-never stored under the name of other content.
+and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory does not grow
+with the number of clips, nor with their length where a scheme has a fixed number of crops; of `tiles`, whole clips are held.
+The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
 """
 
 import time
@@ -30,6 +30,9 @@ NOTHING_COMPUTED = "none: every crop was in the store"
 
 _CLIPS_AT_ONCE = 1024
 """Clips whose crops are held in memory at once: 42 MB where each has five crops of 2048 numbers."""
+
+_SAMPLES_AHEAD = 64 << 20
+"""Samples of crops that are decoded ahead of the network, 256 MB, or one clip where that has more."""
 
 _ATTEMPTS = 3
 """How often what was stored is computed anew because it cannot be read back."""
@@ -279,14 +282,18 @@ def _batches(
 
 
 def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
-    """Decode in threads, in order, at most a few clips ahead of whoever takes them."""
+    """Decode in threads, in order, at most a few clips and `_SAMPLES_AHEAD` ahead of whoever takes them."""
     waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
+    samples = 0
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         try:
             for item in work:
-                waiting.append((item, pool.submit(decode_crops, *item)))
-                if len(waiting) > 2 * threads:
+                own = sum(key.length for key in item[1])
+                while waiting and (len(waiting) > 2 * threads or samples + own > _SAMPLES_AHEAD):
+                    samples -= sum(key.length for key in waiting[0][0][1])
                     yield waiting.popleft()
+                waiting.append((item, pool.submit(decode_crops, *item)))
+                samples += own
             while waiting:
                 yield waiting.popleft()
         finally:

@@ -45,10 +45,9 @@ def find_encoder(name: str) -> EncoderDefinition:
         )
     try:
         found = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"Encoder {name} ({entry.value}) cannot be imported: {error}. Install what it needs."
-        ) from error
+    except Exception as error:  # whatever another package's module raises
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"Encoder {name} ({entry.value}) cannot be imported: {said}. Install what it needs.") from error
     if not isinstance(found, EncoderDefinition) or found.card.name != name or not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise UserError(
             f"Encoder {name}: {entry.value} is not an EncoderDefinition whose card has this name, of lower case letters, "

@@ -11,9 +11,10 @@ import soundfile
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip, load_mono
-from fa_assets.encoders.embed_clips import Clip, embed_clips
+from fa_assets.encoders import embed_clips as module
+from fa_assets.encoders.embed_clips import Clip, decode_crops, embed_clips
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.store.embedding_store import EmbeddingStore
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets_tests.encoders.stand_ins import CARD
 
 MC5, CENTER = SCHEMES["mc5"], SCHEMES["center"]
@@ -107,6 +108,31 @@ def test_what_is_in_the_store_is_not_computed_again_and_loads_no_network(
     assert (again.loads, second.crops_computed, second.crops_reused) == (0, 0, 13)
     center = embed_clips(clips, CENTER, store, again, CARD)
     assert (again.loads, center.crops_computed, center.crops_reused) == (0, 0, 5)
+
+
+def test_clips_with_many_crops_are_decoded_one_at_a_time(
+    clips: list[Clip], store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most as many samples wait for the network as are allowed, or one clip that has more."""
+    began: list[str] = []
+
+    def decode(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+        began.append(clip.fname)
+        return decode_crops(clip, keys)
+
+    monkeypatch.setattr(module, "decode_crops", decode)
+    monkeypatch.setattr(module, "_SAMPLES_AHEAD", CARD.crop_samples)
+    ahead = []
+    for taken, ((clip, _), decoded) in enumerate(module._decode_ahead(work_of(clips), threads=3)):
+        decoded.result()
+        ahead.append(began[taken:])
+        assert ahead[-1][0] == clip.fname
+    assert [len(names) for names in ahead] == [1, 1, 1, 1, 1]
+    assert len(list(module._decode_ahead(work_of(clips), threads=3))) == len(clips)
+
+
+def work_of(clips: Sequence[Clip]) -> list[tuple[Clip, list[CropKey]]]:
+    return [(clip, [CropKey(clip.sha256, CARD.sample_rate, 0, CARD.crop_samples)]) for clip in clips]
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:
