@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, cut_crops, distinct_crops
+from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, load_mono
-from fa_assets.encoders.cnn14.encoder import PRECISIONS, Cnn14Encoder, encoder_fingerprint
+from fa_assets.encoders.base import Encoder, embed_checked
+from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
 from fa_assets.store.roots import StoragePath, open_root
@@ -120,7 +121,7 @@ class Tagger:
     ('Noise', '1.0')
     """
 
-    def __init__(self, classifier: StoredClassifier, encoder: Cnn14Encoder) -> None:
+    def __init__(self, classifier: StoredClassifier, encoder: Encoder) -> None:
         self.classifier = classifier
         self._encoder = encoder
 
@@ -135,23 +136,26 @@ class Tagger:
 
         Args:
             storage: the folder, or the address of an object store.
-            device: "auto", "cpu" or "cuda".
+            device: as the setting FA_DEVICE.
 
         Raises:
             UserError: there is none, it is damaged, or the weights it was fitted with are not those of the folder.
         """
         root = open_root(storage) if isinstance(storage, str | Path) else storage
         classifier = load_classifier(root / "classifiers" / "final.npz")
-        row = ValueStore(root).read("cnn14_checkpoint").table.to_pylist()[0]
-        fitting = [
-            one for one in PRECISIONS if encoder_fingerprint(row["sha1"], one) == classifier.origin.encoder_fingerprint
+        name = classifier.origin.encoder
+        row = ValueStore(root).read(checkpoint_asset(name)).table.to_pylist()[0]
+        recipes = [
+            EncoderRecipe(name, Path(row["path"]), row["sha1"], device, precision)
+            for precision in find_encoder(name).card.precisions
         ]
+        fitting = [one for one in recipes if one.fingerprint == classifier.origin.encoder_fingerprint]
         if not fitting:
             raise UserError(
                 f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another "
                 "version of fa_assets: materialize it again (`fa-assets run`)."
             )
-        return cls(classifier, Cnn14Encoder(Path(row["path"]), device=device, precision=fitting[0]))
+        return cls(classifier, fitting[0]())
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:
         """The probability of every class for one audio file, the most probable first.
@@ -167,13 +171,13 @@ class Tagger:
         Raises:
             BadInputError: files that cannot be read, all of them named.
         """
-        embeddings = np.empty((len(paths), Cnn14Encoder.embedding_size), np.float32)
+        embeddings = np.empty((len(paths), self._encoder.card.dimension), np.float32)
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
                 if not path.is_file():
                     raise BadClipError("no such file")
-                embeddings[row] = self._embed(load_mono(path))
+                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
@@ -186,10 +190,12 @@ class Tagger:
 
     def _embed(self, samples: np.ndarray) -> np.ndarray:
         """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme])
-        vectors = self._encoder.embed(
-            cut_crops([samples], [crop.start for crop in crops])[0],
-            [min(CROP_SAMPLES, len(samples) - crop.start) for crop in crops],
+        length = self._encoder.card.crop_samples
+        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme], length)
+        vectors = embed_checked(
+            self._encoder,
+            cut_crops([samples], [crop.start for crop in crops], length)[0],
+            [min(length, len(samples) - crop.start) for crop in crops],
         )
         return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
             np.float32

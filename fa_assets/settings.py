@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fa_assets.encoders.registry import DEFAULT, find_encoder
+from fa_assets.audio.crops import SCHEMES
 from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
@@ -49,13 +51,18 @@ class Settings(BaseSettings):
         description="Folder for what stays on this machine: catalog, checkpoints, Dagster's instance. "
         "Default: the storage folder; data/NAME where that is an object store.",
     )
+    encoder: str = Field(
+        default=DEFAULT, description="What makes embeddings of clips: cnn14, or the encoder of an installed package."
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="CNN14 weights: a path, a URL, 'published' (Zenodo, size and sha1 checked) or 'demo' (seeded, "
-        "untrained). Default: demo for the demo set, published for anything else.",
+        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
+        "Default: demo for the demo set if the encoder has such, published for anything else.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the network runs; auto takes CUDA when there is one."
+    device: str = Field(
+        default="auto",
+        description="Where the network runs: cpu, cuda, cuda:N, mps or another device of torch's; auto takes CUDA when there "
+        "is one, and of several GPUs one that no other run has.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Arithmetic of the network's trunk; front end and head stay in full precision."
@@ -91,12 +98,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Copies of the network at most. Default: as many as the cluster's GPUs, or CPUs, have room for.",
     )
-    scheme: Literal["mc5", "center"] = Field(
-        default="mc5", description="Crop scheme: where in a clip the network listens; what the results are made with."
+    scheme: str = Field(
+        default="mc5",
+        description="Crop scheme: where in a clip the network listens; what the results are made with: "
+        f"{', '.join(SCHEMES)}.",
     )
-    baseline: Literal["mc5", "center"] = Field(
-        default="center", description="Crop scheme that the results are compared with."
-    )
+    baseline: str = Field(default="center", description="Crop scheme that the results are compared with.")
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
@@ -167,6 +174,13 @@ class Settings(BaseSettings):
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
         return name
 
+    @field_validator("scheme", "baseline")
+    @classmethod
+    def _known_scheme(cls, name: str) -> str:
+        if name not in SCHEMES:
+            raise ValueError(f"no such crop scheme; there are {', '.join(SCHEMES)}")
+        return name
+
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -215,8 +229,12 @@ class Settings(BaseSettings):
 
     @property
     def checkpoint_source(self) -> str:
-        """The checkpoint setting with its default filled in; a path is made absolute."""
-        source = self.checkpoint or ("demo" if self.is_demo else "published")
+        """The checkpoint setting with its default filled in; a path is made absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
         return str(Path(source).expanduser().absolute())

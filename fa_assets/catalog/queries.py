@@ -17,7 +17,7 @@ select lwlrap.lwlrap, metrics.finished_at, metrics.run_id,
 from newest
 join materializations metrics using (id)
 join lwlrap on lwlrap.materialization_id = newest.id and lwlrap.scope = 'overall'
-left join (select distinct * from upstream where asset = 'cnn14_checkpoint') checkpoint on true
+left join (select distinct * from upstream where ends_with(asset, '_checkpoint')) checkpoint on true
 left join (select distinct * from upstream where asset = 'folds') folds on true
 """
 """Which checkpoint and folds produced this LWLRAP: the newest one of a crop scheme ($scheme: mc5, center).

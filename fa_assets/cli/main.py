@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from fa_assets.cli.catalog import CATALOG_COMMANDS
+from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.files import fetch_command, init_command, predict_command
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.cli.store import store_group
@@ -29,7 +30,7 @@ _ALL_SETTINGS = tuple(Settings.model_fields)
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fa_assets")
 def main() -> None:
-    """From a folder of labelled clips to CNN14 embeddings, out-of-fold predictions and label-ranking metrics.
+    """From a folder of labelled clips to embeddings, out-of-fold predictions and label-ranking metrics.
 
     Every option has an environment variable; the Dagster UI reads the same ones.
     """
@@ -68,7 +69,7 @@ def demo_command(**options: Any) -> None:
 
 
 @main.command("status")
-@setting_options("dataset", "storage", "local", "checkpoint", "precision", "on_bad_clip", "folds")
+@setting_options("dataset", "storage", "local", "encoder", "checkpoint", "precision", "on_bad_clip", "folds")
 def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():
@@ -84,7 +85,7 @@ def status_command(**options: Any) -> None:
 
 
 @main.command("summary")
-@setting_options("dataset", "storage", "local")
+@setting_options("dataset", "storage", "local", "encoder")
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
     with friendly_errors():
@@ -108,7 +109,16 @@ def report_command(open_page: bool, **options: Any) -> None:
         click.echo(str(page))
 
 
-for command in (*CATALOG_COMMANDS, store_group, init_command, fetch_command, predict_command, ui_command):
+COMMANDS = (
+    *CATALOG_COMMANDS,
+    store_group,
+    encoders_group,
+    init_command,
+    fetch_command,
+    predict_command,
+    ui_command,
+)
+for command in COMMANDS:
     main.add_command(command)
 
 

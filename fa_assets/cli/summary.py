@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.cli.ui import ui_command_line
+from fa_assets.encoders.registry import DEFAULT, checkpoint_asset
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
@@ -37,11 +38,11 @@ class Summary:
     report: StoragePath | None
 
 
-def read_summary(storage: StoragePath) -> Summary:
-    """Read the summary of a storage folder."""
+def read_summary(storage: StoragePath, encoder: str = DEFAULT) -> Summary:
+    """Read the summary of a storage folder, with the weights of an encoder."""
     values = ValueStore(storage)
     clips = _maybe(values, "curated_clips")
-    checkpoint = _maybe(values, "cnn14_checkpoint")
+    checkpoint = _maybe(values, checkpoint_asset(encoder))
     header = values.header("curated_clips")
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
     report = _maybe(values, "report")
@@ -66,7 +67,7 @@ def read_summary(storage: StoragePath) -> Summary:
 
 def print_summary(settings: Settings) -> None:
     """Print the summary of the storage folder, and the command that opens the UI over it."""
-    summary = read_summary(settings.storage_root)
+    summary = read_summary(settings.storage_root, settings.encoder)
     if summary.clips is None:
         click.echo("Nothing has been materialized yet.")
         return
