@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fa_assets.encoders.registry import DEFAULT, find_encoder
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.encoders.registry import DEFAULT, find_encoder
 from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
