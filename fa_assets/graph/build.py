@@ -81,7 +81,7 @@ def build_definitions(settings: Settings, watcher: Watcher = watch_nothing) -> d
     )
     experiments = experiments_asset(
         settings,
-        [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"]), all_folds_of(predictions["mc5"])],
+        [class_vocabulary, curated_clips, folds, all_folds_of(embeddings["mc5"])],
     )
     report = report_asset(
         [

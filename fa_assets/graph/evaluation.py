@@ -24,7 +24,8 @@ from fa_assets.metrics.metric_table import rows_of, total_of
 from fa_assets.metrics.prediction_table import Predictions, predictions_of
 from fa_assets.metrics.reliability import reliability
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, save_classifier
-from fa_assets.models.one_vs_rest import OneVsRest, probabilities_from_logits
+from fa_assets.models.classifiers import CLASSIFIERS
+from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import MetricRow
 from fa_assets.store.recipe import Recipe
@@ -38,7 +39,7 @@ def predictions_asset(
     scheme: str, settings: Settings, upstream: list[dg.AssetsDefinition], embeddings: dg.AssetsDefinition
 ) -> dg.AssetsDefinition:
     """The asset `<scheme>_oof_predictions`; `upstream` are class_vocabulary, curated_clips and folds."""
-    recipe = Recipe("3", recipe_settings(settings))
+    recipe = Recipe("4", recipe_settings(settings))
     name = f"{scheme}_oof_predictions"
 
     @dg.asset(
@@ -48,11 +49,10 @@ def predictions_asset(
         partitions_def=FOLDS,
         backfill_policy=ALL_IN_ONE_RUN,
         code_version=str(recipe),
-        kinds={"scikitlearn", "parquet"},
+        kinds={CLASSIFIERS[settings.classifier].kind, "parquet"},
         description="Out-of-fold logits and probabilities of the fold's clips, one row per clip and class, from standardised "
-        "one-vs-rest "
-        f"logistic regressions (C={settings.regularization_c:g}, L-BFGS, at most {settings.max_iter} iterations) fitted on "
-        f"{scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
+        f"one-vs-rest logistic regressions ({settings.classifier}, C={settings.regularization_c:g}, at most {settings.max_iter} "
+        f"iterations) fitted on {scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
     )
     def oof_predictions(
         context: dg.AssetExecutionContext,
@@ -224,8 +224,7 @@ def _prediction_tables(
     blocks = features.of_fold(fold, max(1, min(_CLIPS_AT_ONCE, _ROWS_AT_ONCE // len(names))))
     for rows, embeddings in blocks:
         with work.phase("predict"):
-            logits = model.logits(embeddings)
-            probabilities = probabilities_from_logits(logits)
+            logits, probabilities = model.predict(embeddings)
         yield pa.table(
             [
                 pa.array(np.repeat(clips.fnames[rows], len(names)), pa.string()),

@@ -11,17 +11,15 @@ from fa_assets.audio.decode import resampled_length
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.display import records
-from fa_assets.graph.evaluation import fingerprint_of, read_predictions
+from fa_assets.graph.evaluation import fingerprint_of
 from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.experiments import (
     CHOSEN,
-    MAX_ITERATIONS,
     RESAMPLES,
     SEED,
     Outcome,
-    Variant,
     parse_variants,
     run_experiments,
 )
@@ -33,9 +31,8 @@ from fa_assets.store.recipe import Recipe
 def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | dg.AssetDep]) -> dg.AssetsDefinition:
     """The asset `experiments`; `upstream` is everything it reads."""
     variants = parse_variants(settings.experiments or "")
-    is_the_pipelines = (settings.regularization_c, settings.max_iter) == (Variant().C, MAX_ITERATIONS)
     names = " ".join(variant.name for variant in variants)
-    recipe = Recipe("2", {"variants": names, "resamples": RESAMPLES, "seed": SEED})
+    recipe = Recipe("3", {"variants": names, "resamples": RESAMPLES, "seed": SEED})
 
     @dg.asset(group_name="evaluation", deps=upstream, code_version=str(recipe), kinds={"parquet"})
     def experiments(
@@ -46,7 +43,7 @@ def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | d
         """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
         bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
         judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants.
-        With the notebook's settings the baseline's scores are those of mc5_oof_predictions."""
+        All of them are fitted by torch, the baseline with the notebook's settings too."""
         with recorder.materialization(context, recipe) as work:
             classes = work.read("class_vocabulary").table["class_name"].to_pylist()
             clips = work.read("curated_clips").table
@@ -54,11 +51,6 @@ def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | d
             fingerprint = fingerprint_of(work, "mc5_embeddings")
             outcomes = []
             if variants:
-                baseline = None
-                if is_the_pipelines:
-                    predictions = read_predictions(work, "mc5")
-                    row_of = {fname: row for row, fname in enumerate(predictions.fnames)}
-                    baseline = predictions.logits[[row_of[fname] for fname in clips["fname"].to_pylist()]]
                 with work.phase("load"):
                     store = EmbeddingStore(work.root, fingerprint)
                     crops = _crops(store, clips)
@@ -68,7 +60,6 @@ def experiments_asset(settings: Settings, upstream: list[dg.AssetsDefinition | d
                         crops,
                         multi_hot(clips["labels"].to_pylist(), classes),
                         fold_of,
-                        baseline_logits=baseline,
                         progress=progress.track(context.log, "experiments", "fits"),
                     )
             rows = [_row(one) for one in outcomes]

@@ -36,6 +36,7 @@ from fa_assets.metrics.gate import WAY_OUT, judge, predictions_to_judge
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
+from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import replacing
 from fa_assets.store.embedding_store import embedding_matrix
@@ -161,9 +162,14 @@ def final_classifier_asset(
     settings: Settings, upstream: list[dg.AssetsDefinition | dg.AssetDep]
 ) -> dg.AssetsDefinition:
     """The asset `final_classifier`; `upstream` is everything it reads."""
-    recipe = Recipe("1", recipe_settings(settings))
+    recipe = Recipe("2", recipe_settings(settings))
 
-    @dg.asset(group_name=_GROUP, deps=upstream, code_version=str(recipe), kinds={"scikitlearn", "numpy"})
+    @dg.asset(
+        group_name=_GROUP,
+        deps=upstream,
+        code_version=str(recipe),
+        kinds={CLASSIFIERS[settings.classifier].kind, "numpy"},
+    )
     def final_classifier(
         context: dg.AssetExecutionContext,
         recorder: dg.ResourceParam[Recorder],
