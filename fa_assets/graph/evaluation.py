@@ -51,8 +51,9 @@ def predictions_asset(
         code_version=str(recipe),
         kinds={CLASSIFIERS[settings.classifier].kind, "parquet"},
         description="Out-of-fold logits and probabilities of the fold's clips, one row per clip and class, from standardised "
-        f"one-vs-rest logistic regressions ({settings.classifier}, C={settings.regularization_c:g}, at most {settings.max_iter} "
-        f"iterations) fitted on {scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
+        f"one-vs-rest logistic regressions ({settings.classifier}, C={settings.regularization_c:g}, at most "
+        f"{settings.max_iter} iterations) fitted on {scheme}_embeddings of the other folds. Each fold's model is kept beside "
+        "them, in `<storage>/classifiers/`.",
     )
     def oof_predictions(
         context: dg.AssetExecutionContext,
