@@ -40,7 +40,7 @@ _PARTS_AT_ONCE = 16
 _SCALER_ROWS = 2048
 
 _CLASSES_IN_MEMORY, _CLASSES_FROM_FILE = 40, 500
-"""Classes in a group. Every group reads all rows again at each step, which takes time from a file only."""
+"""Classes in a group. Fewer would need fewer steps, but every group reads all rows again, most slowly from a file."""
 
 _PAIR_BYTES, _FEWEST_PAIRS, _MOST_PAIRS = 1 << 28, 10, 100
 """Memory for the steps that L-BFGS remembers, and how many they are."""
