@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """Something the user can mend: the message says what is wrong and what to do.
+    """Something the user can fix: the message says what is wrong and what to do.
 
-    `transient` is true of a class of errors that may be gone a while later without anyone mending anything, such as a server
+    `transient` is true of a class of errors that may be gone a while later without anyone fixing anything, such as a server
     that does not answer: an asset that meets one is tried again.
     """
 

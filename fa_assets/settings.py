@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="auto",
-        description="Where the network runs, and FA_CLASSIFIER=torch: cpu, cuda, cuda:N, mps or another device of torch's; "
-        "auto takes CUDA when there is one, and of several GPUs one that no other run has.",
+        description="Where the network runs, and FA_CLASSIFIER=torch: cpu, cuda, cuda:N, mps or any other torch device; "
+        "auto takes CUDA when there is one, and of several GPUs one that no other run uses.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Arithmetic of the network's trunk; front end and head stay in full precision."

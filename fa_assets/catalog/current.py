@@ -71,7 +71,7 @@ SHOWN = (
         "experiments",
         "One row per variant of the classifier that FA_EXPERIMENTS names, the baseline first, and last the nested choice "
         "among them (settings null): for each fold the variant that is best on the other folds. The best variant's LWLRAP is "
-        "the maximum of a search and flatters; the nested choice's does not.",
+        "the maximum of a search and so too high; the nested choice's is not.",
     ),
 )
 

@@ -4,7 +4,7 @@
 - An entry is in it wholly or not at all: each sync is one transaction.
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
   against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
-  the next sync. `<name>.behind` is there until then: it names the runs that have waited in vain, and none waits twice.
+  the next sync. `<name>.behind` is there until then: it names the runs whose wait timed out, and none waits twice.
 - A catalog of a newer layout is refused and left as it is; one of an older layout is rebuilt.
 """
 
@@ -78,9 +78,9 @@ class Catalog:
                     added = self._apply(connection) if is_ours else 0
                 if not is_ours:
                     log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
-                    added = self._make_anew(self.path)
+                    added = self._rebuild_at(self.path)
             else:  # whole or not there: DuckDB would leave half a file where the disk is full
-                added = self._make_anew(self.path)
+                added = self._rebuild_at(self.path)
             self._behind.unlink(missing_ok=True)
             return added
 
@@ -123,7 +123,7 @@ class Catalog:
                         self._known_version(connection)
                 except _UnusableCatalogError as error:
                     log.warning("%s", error)
-            added = self._make_anew(self.path)
+            added = self._rebuild_at(self.path)
             self._behind.unlink(missing_ok=True)
             return added
 
@@ -134,7 +134,7 @@ class Catalog:
         is, so it does not matter who has the catalog open. Its view `embeddings` reads the files of the storage folder.
 
         Raises:
-            UserError: what is at `target` is no such copy, or of a newer version; or the ledger is of a newer version.
+            UserError: what is at `target` is not such a copy, or of a newer version; or the ledger is of a newer version.
             CatalogBusyError: `target` is open for writing elsewhere.
             duckdb.Error, OSError: it could not be written; what was there is left as it was.
         """
@@ -148,8 +148,8 @@ class Catalog:
             except _UnusableCatalogError:
                 version = None
             if version is None:
-                raise UserError(f"{target} is there and is no copy of a catalog: name another file, or move it away.")
-        return self._make_anew(target)
+                raise UserError(f"{target} exists and is not a copy of a catalog: name another file, or move it away.")
+        return self._rebuild_at(target)
 
     @contextmanager
     def connect(self, read_only: bool = True, timeout_s: float = TIMEOUT_S) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -218,7 +218,7 @@ class Catalog:
             )
         return version
 
-    def _make_anew(self, path: Path) -> int:
+    def _rebuild_at(self, path: Path) -> int:
         """Make the database at `path` from the ledger and the value files, and put it in the place of what was there."""
         with replacing(path) as temporary:
             try:
@@ -266,7 +266,7 @@ class Catalog:
 
 
 class _UnusableCatalogError(UserError):
-    """The file is there and is no DuckDB database that can be opened."""
+    """The file exists but is not a DuckDB database that can be opened."""
 
 
 def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any]]]:

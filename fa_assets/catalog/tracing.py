@@ -222,7 +222,7 @@ def resolve_run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     if name in begun:
         return name
     if len(begun) != 1:
-        what = "is the beginning of several run ids" if begun else "is no run"
+        what = "is the beginning of several run ids" if begun else "is not a run"
         raise UserError(f"{name!r} {what}: `fa-assets runs` lists them.")
     return begun[0]
 

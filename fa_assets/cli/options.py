@@ -10,7 +10,7 @@ import click
 
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings, load_settings, variable_of
-from fa_assets.store.trouble import remote_trouble, storage_trouble
+from fa_assets.store.storage_errors import as_remote_error, as_storage_error
 
 _METAVARS = {
     **dict.fromkeys(("dataset", "storage", "local"), "DIR"),
@@ -56,10 +56,10 @@ def friendly_errors() -> Iterator[None]:
         sys.exit(1)
     except Exception as error:
         settings = load_settings()
-        trouble = remote_trouble(error, settings.storage_root) or storage_trouble(error, settings.local_root)
-        if trouble is None:
+        explained = as_remote_error(error, settings.storage_root) or as_storage_error(error, settings.local_root)
+        if explained is None:
             raise
-        click.secho(str(trouble), fg="red", err=True)
+        click.secho(str(explained), fg="red", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)

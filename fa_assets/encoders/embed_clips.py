@@ -35,7 +35,7 @@ _SAMPLES_AHEAD = 64 << 20
 """Samples of crops that are decoded ahead of the network, 256 MB, or one clip where that has more."""
 
 _ATTEMPTS = 3
-"""How often what was stored is computed anew because it cannot be read back."""
+"""How often what was stored is computed again because it cannot be read back."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _compute(
     bad = engine.compute(work, store, finished)
     if bad:
         raise BadInputError(
-            "Clips that cannot be embedded as they are now; the others are stored. Mend them and materialize "
+            "Clips that cannot be embedded as they are now; the others are stored. Fix them and materialize "
             "curated_clips, then this, again.",
             bad,
         )

@@ -1,8 +1,7 @@
 """An asset, declared once: what it reads, its columns, its settings, its code version, and the function that makes it.
 
 All else follows from the declaration: the dependencies and the code version that Dagster sees, the columns and their
-    lineage in the
-UI, the inputs that are recorded, where the value is stored, and what a check reads.
+lineage in the UI, the inputs that are recorded, where the value is stored, and what a check reads.
 """
 
 import inspect

@@ -86,7 +86,7 @@ def every_clip_used(clips: Value) -> dg.AssetCheckResult:
         "left_out",
         ["fname", "reason"],
         left_out,
-        bad=f"{len(left_out)} clips left out: mend them, or live without them.",
+        bad=f"{len(left_out)} clips left out: fix them, or go on without them.",
         good="every clip is in",
     )
 
@@ -111,7 +111,7 @@ def no_duplicates_across_folds(folds: Value) -> dg.AssetCheckResult:
         "pairs",
         ["clip", "fold", "same_as", "in_fold", "similarity"],
         pairs,
-        bad=f"{len(pairs)} pairs of identical clips lie in different folds, so the scores flatter. Take one of each out "
+        bad=f"{len(pairs)} pairs of identical clips lie in different folds, so the scores are too high. Take one of each out "
         "of train_curated.csv, or give both the same group there (docs/refreshes.md).",
         good="no identical clips in different folds",
     )
@@ -159,8 +159,8 @@ def groups_whole(folds: Value) -> dg.AssetCheckResult:
         "groups",
         ["group", "folds"],
         divided,
-        bad=f"{len(divided)} groups lie in several folds, so the scores flatter: train_curated_folds.csv divides them. "
-        "Mend it, or move it away to have folds made that keep groups whole.",
+        bad=f"{len(divided)} groups lie in several folds, so the scores are too high: train_curated_folds.csv divides them. "
+        "Fix it, or move it away to have folds made that keep groups whole.",
         good="no group is divided" if any(groups) else "there are no groups",
     )
 

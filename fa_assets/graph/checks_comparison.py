@@ -23,8 +23,8 @@ def comparison_checks(comparison: Asset, schemes: tuple[str, str]) -> list[Check
         Check(
             comparison,
             submission_gate,
-            "LWLRAP is not below FA_MIN_LWLRAP; without that setting, not for sure below the baseline scheme's on the same "
-            "clips by more than 0.01. A submission is only made when it has passed.",
+            "LWLRAP is not below FA_MIN_LWLRAP; without that setting, not significantly more than 0.01 below the baseline "
+            "scheme's on the same clips. A submission is only made when it has passed.",
         ),
     ]
 

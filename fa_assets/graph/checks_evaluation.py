@@ -165,7 +165,7 @@ def no_near_duplicates_across_folds(
         passed=not pairs,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(pairs)} pairs of near-duplicates in different folds ({concerned} of {len(fnames)} clips): the "
-        "scores may flatter. Listen to some; where they are one recording, give them the same group in train_curated.csv "
+        "scores may be too high. Listen to some; where they are one recording, give them the same group in train_curated.csv "
         "(docs/refreshes.md), or take one out. Where they merely sound alike, raise FA_DUPLICATE_SIMILARITY."
         if pairs
         else "no near-duplicates in different folds",

@@ -1,4 +1,4 @@
-"""What a failed run leaves for the person who has to mend it: one Markdown file, and a call to whoever sends messages."""
+"""What a failed run leaves for the person who has to fix it: one Markdown file, and a call to a program that sends messages."""
 
 import logging
 import shlex
@@ -39,11 +39,11 @@ def write_failure(context: dg.RunFailureSensorContext, advice: Advice) -> Path:
         "## What failed",
         "",
         *(f"- `{step}`: {cause}" for step, cause in steps),
-        *([] if steps else [f"- {context.failure_event.message or 'its process ended without a word'}"]),
+        *([] if steps else [f"- {context.failure_event.message or 'its process ended without a message'}"]),
         "",
         "## How to go on",
         "",
-        "What was finished is kept; no crop is embedded twice. Mend what is said above. A change of the data, the settings or "
+        "What was finished is kept; no crop is embedded twice. Fix what is listed above. A change of the data, the settings or "
         "the code starts what is stale by itself, and the nightly schedule tries it again in any case. To go on at once:",
         "",
         f"    {advice.command}",

@@ -11,7 +11,7 @@ import dagster as dg
 from fa_assets.errors import UserError
 from fa_assets.graph.retries import wait_to_retry
 from fa_assets.store.roots import StoragePath, open_root
-from fa_assets.store.trouble import remote_trouble, storage_trouble
+from fa_assets.store.storage_errors import as_remote_error, as_storage_error
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class Recorder:
                 wait_to_retry(error, attempts)
             raise dg.Failure(description=str(error), allow_retries=False) from error
         except Exception as error:
-            trouble = remote_trouble(error, self.root) or storage_trouble(error, self.local_root)
-            if trouble is None:
+            explained = as_remote_error(error, self.root) or as_storage_error(error, self.local_root)
+            if explained is None:
                 raise
-            raise dg.Failure(description=str(trouble), allow_retries=False) from error
+            raise dg.Failure(description=str(explained), allow_retries=False) from error
 
     @property
     def catalog(self) -> "Catalog":

@@ -31,7 +31,7 @@ from fa_assets.graph.observation import observe
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
-from fa_assets.store.trouble import require_reachable, require_writable, storage_trouble
+from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
@@ -92,7 +92,7 @@ def prepare_environment(location: CodeLocation) -> None:
         with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
     except OSError as error:
-        raise storage_trouble(error, local_root) or UserError(
+        raise as_storage_error(error, local_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
         ) from error
 

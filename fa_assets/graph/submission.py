@@ -104,7 +104,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 LabelledClips(test.fnames, tuple(labels or () for labels in test.labels)),
                 threads=usable_cpus(),
                 progress=work.track("clips"),
-                way_out="Each needs a row in the submission: mend them.",
+                way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]
     else:

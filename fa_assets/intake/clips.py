@@ -13,7 +13,7 @@ from fa_assets.progress import ProgressCallback, no_progress
 
 log = logging.getLogger(__name__)
 
-_WAY_OUT = "Mend or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
+_WAY_OUT = "Fix or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
 
 
 @dataclass(frozen=True)

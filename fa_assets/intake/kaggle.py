@@ -103,7 +103,7 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         elif len(set(own)) < len(own):
             offenders.append(f"row {row}, {fname!r}: a label twice")
     if offenders:
-        raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; mend them.", offenders)
+        raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; correct them.", offenders)
     groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
     return LabelledClips(tuple(fnames), labels, groups)
 
@@ -112,7 +112,7 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     """The classes: the columns of `sample_submission.csv` after fname, in order; without it the sorted set of labels.
 
     Raises:
-        BadInputError: a label that is no class, a class that no clip has, a class named twice; all are named.
+        BadInputError: a label that is not a class, a class that no clip has, a class named twice; all are named.
     """
     counts = Counter(label for own in clips.labels for label in own)
     path = dataset.sample_submission_csv
@@ -137,7 +137,7 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     """The folds of `train_curated_folds.csv` for these clips, (len(fnames),) int8; None when there is no such file.
 
     Raises:
-        BadInputError: a clip without a fold or with two, a fold that is no whole number from 0 to n_folds - 1, an
+        BadInputError: a clip without a fold or with two, a fold that is not a whole number from 0 to n_folds - 1, an
             empty fold; all are named.
     """
     path = dataset.folds_csv
@@ -152,7 +152,7 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     offenders += [f"fold {fold}: no clip" for fold in sorted(valid - {given.get(name) for name in fnames})]
     if offenders:
         raise BadInputError(
-            f"{path}: every clip needs one row with a fold from 0 to {n_folds - 1}, and every fold a clip; mend it, or "
+            f"{path}: every clip needs one row with a fold from 0 to {n_folds - 1}, and every fold a clip; correct it, or "
             "move it away to have folds made.",
             offenders,
         )
@@ -203,7 +203,7 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
     ]
     if offenders:
         raise BadInputError(
-            f"{path} names test clips that cannot be used; mend it, or move {dataset.test_folder} away.", offenders
+            f"{path} names test clips that cannot be used; correct it, or move {dataset.test_folder} away.", offenders
         )
     fnames = fnames or list(there)
     known: dict[str, tuple[tuple[str, ...], str]] = {}
@@ -215,10 +215,10 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
         known = dict(zip(names, zip(labels, usage, strict=True), strict=True))
         offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
         offenders += [
-            f"{name!r}: {label!r} is no class" for name in known for label in known[name][0] if label not in classes
+            f"{name!r}: {label!r} is not a class" for name in known for label in known[name][0] if label not in classes
         ]
         if offenders:
-            raise BadInputError(f"{dataset.test_csv} has rows that cannot be used; mend it.", offenders)
+            raise BadInputError(f"{dataset.test_csv} has rows that cannot be used; correct it.", offenders)
     return SubmissionClips(
         tuple(fnames),
         tuple(known[name][0] if name in known else None for name in fnames),
@@ -249,7 +249,7 @@ def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
         except BadClipError as error:
             offenders.append(f"{fname}: {error}")
     if offenders:
-        raise BadInputError(f"Clips in {folder} that are not read; mend or remove them.", offenders)
+        raise BadInputError(f"Clips in {folder} that are not read; fix or remove them.", offenders)
     return paths
 
 

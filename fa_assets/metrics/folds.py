@@ -190,5 +190,5 @@ def _require_no_empty_fold(folds: np.ndarray, n_folds: int, what: str) -> None:
     if empty:
         raise UserError(
             f"fold {', '.join(map(str, empty))} would be empty: there are too few {what}; add some, or set FA_FOLDS=fresh to "
-            "make all folds anew."
+            "stratify all clips again."
         )

@@ -1,11 +1,9 @@
 """May a submission be made? Only when the out-of-fold figure says that the embeddings are worth it.
 
 With a minimum, LWLRAP must reach it. Without one, the scheme must not be below the baseline scheme on the same clips by
-more than `MARGIN` for sure: the upper end of the 95% interval of a paired bootstrap over clips must not be below
-    -`MARGIN`. The interval
-is for the choice of clips, the margin for the rest: scikit-learn's stopping rule ends the solves early, and where exactly
-depends on how a machine rounds. So a difference of rounding or of a handful of clips, as on small sets, is no reason to
-refuse.
+significantly more than `MARGIN`: the upper end of the 95% interval of a paired bootstrap over clips must not be below
+-`MARGIN`. The interval accounts for the choice of clips, the margin for rounding: scikit-learn's solver stops early, and where
+exactly depends on the machine. So a difference by rounding or by a few clips, as on small sets, does not refuse a submission.
 """
 
 from dataclasses import dataclass
@@ -42,5 +40,5 @@ def judge(lwlrap: float, difference: float, low: float, high: float, minimum: fl
         f"({CONFIDENCE:.0%} interval {low:+z.4f} to {high:+z.4f})"
     )
     if high >= -MARGIN:
-        return Verdict(True, f"{figures}: not below it for sure by more than {MARGIN}")
+        return Verdict(True, f"{figures}: not significantly below it by more than {MARGIN}")
     return Verdict(False, f"{figures}: below it by more than {MARGIN} and by more than the choice of clips explains")

@@ -34,7 +34,7 @@ def multi_hot(labels: Sequence[Sequence[str]], classes: Sequence[str]) -> np.nda
                 unknown.setdefault(name, []).append(row)
     if unknown:
         raise BadInputError(
-            "labels that are not among the classes; mend the labels or add the classes",
+            "labels that are not among the classes; correct the labels or add the classes",
             [f"{name!r}: {len(rows)} time(s), first in row {rows[0]}" for name, rows in unknown.items()],
         )
     return truth

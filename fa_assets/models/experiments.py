@@ -4,7 +4,7 @@ A variant says what differs from the baseline, which has the notebook's settings
 standardised features, the mean over five crops. All of them, the baseline too, are fitted by `torch_lbfgs`, so that a
 difference is never one between solvers. Two kinds of figures, not to be confused:
 
-- A variant's own out-of-fold LWLRAP. The best one of a table is the maximum of several noisy figures, so it flatters.
+- A variant's own out-of-fold LWLRAP. The best one of a table is the maximum of several noisy figures, so it is too high.
 - The nested one. For each fold, the variant is chosen by the other folds alone (fitted on three of them, judged on the fourth,
   four times), then fitted on these four and judged on the fold. No fold has a say in the variant it is judged by.
 

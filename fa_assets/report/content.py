@@ -184,7 +184,7 @@ def _experiments_section(run: Evaluated) -> list[Section]:
     )
     text = (
         "Variants of the classifier on the same folds; the default is the baseline. The best row is the maximum of a search "
-        "and flatters; in the nested choice no fold has a say in the variant it is judged by."
+        "and so too high; in the nested choice no fold has a say in the variant it is judged by."
     )
     return [Section("Other classifiers", text, tables=[table])] if rows else []
 

@@ -40,7 +40,7 @@ class UnreachableError(DownloadError):
 
 
 @dataclass(frozen=True)
-class Patience:
+class Retries:
     """How long to try: `attempts` in a row without a new byte, `stall_s` seconds of silence ending an attempt.
 
     Waits double from `wait_s` seconds, unless the server says how long (Retry-After); none exceeds `longest_wait_s`.
@@ -52,7 +52,7 @@ class Patience:
     longest_wait_s: float = 60.0
 
 
-USUAL_PATIENCE = Patience()
+DEFAULT_RETRIES = Retries()
 
 
 def public_url(url: str) -> str:
@@ -77,7 +77,7 @@ def download(
     checksum: str | None = None,
     verify: Callable[[Path], None] = lambda part: None,
     progress: ProgressCallback = no_progress,
-    patience: Patience = USUAL_PATIENCE,
+    retries: Retries = DEFAULT_RETRIES,
     way_out: str = _WAY_OUT,
 ) -> None:
     """Fetch `url` to `target`, unless a file of the expected size and checksum (where known) is there.
@@ -91,11 +91,11 @@ def download(
         checksum: of its bytes, where known, as ``sha1:<hex>`` or with another algorithm of hashlib's.
         verify: called with the complete part before it takes its name; raises to refuse it.
         progress: called with (bytes done, bytes in all); in all is 0 where the server does not say.
-        patience: how long to try.
+        retries: how long to try.
         way_out: what the reader of an error can do, a sentence.
 
     Raises:
-        UnreachableError: the server gave no good answer for as long as `patience` lasted.
+        UnreachableError: the server gave no good answer for as long as `retries` says.
         DownloadError: it could not be fetched, or has another length or checksum. Whatever `verify` raises.
     """
     if _mismatch(target, size_bytes, checksum) is None:
@@ -110,7 +110,7 @@ def download(
         log.info("Downloading %s to %s", public_url(url), target)
         part = _Part(target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.validator"))
         try:
-            _fetch(url, part, size_bytes, progress, patience)
+            _fetch(url, part, size_bytes, progress, retries)
         except DownloadError as error:
             raise type(error)(f"{error} {way_out}") from error
         try:
@@ -161,26 +161,26 @@ class _TryAgainError(Exception):
         self.wait_s = wait_s
 
 
-def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, patience: Patience) -> None:
+def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries) -> None:
     """Complete the part, in as many attempts as it takes while each brings something."""
     failures = 0
     while True:
         had = part.size
         try:
-            _attempt(url, part, size_bytes, progress, patience.stall_s)
+            _attempt(url, part, size_bytes, progress, retries.stall_s)
             return
         except _TryAgainError as error:
             failures = 1 if part.size > had else failures + 1
-            if failures >= patience.attempts:
+            if failures >= retries.attempts:
                 raise UnreachableError(f"{public_url(url)}: {error}, {failures} times in a row.") from error
-            wait_s = patience.wait_s * 2 ** (failures - 1) if error.wait_s is None else error.wait_s
-            wait_s = min(max(wait_s, 0.0), patience.longest_wait_s)
+            wait_s = retries.wait_s * 2 ** (failures - 1) if error.wait_s is None else error.wait_s
+            wait_s = min(max(wait_s, 0.0), retries.longest_wait_s)
             log.warning("%s: %s; trying again in %.0f s", public_url(url), error, wait_s)
             time.sleep(wait_s)
 
 
 def _attempt(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, stall_s: float) -> None:
-    """One request: everything that is missing arrives, or `_TryAgainError`, or `DownloadError` where that is no use."""
+    """One request: everything that is missing arrives, or `_TryAgainError`, or `DownloadError` where that would not help."""
     try:
         with requests.get(url, headers=part.resume_headers(), stream=True, timeout=stall_s) as response:
             total = _start(response, part, size_bytes)

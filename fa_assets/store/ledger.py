@@ -102,7 +102,7 @@ class LedgerEntry:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9.-]+", self.id):
-            raise ValueError(f"{self.id!r} is no id: use new_entry_id()")
+            raise ValueError(f"{self.id!r} is not an id: use new_entry_id()")
         for name in ("started_at", "finished_at"):
             if getattr(self, name).tzinfo is None:
                 raise ValueError(f"{name} of {self.asset} has no timezone")

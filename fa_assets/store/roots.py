@@ -71,7 +71,7 @@ def open_root(location: str | Path) -> StoragePath:
         fsspec.get_filesystem_class(protocol)
     except ValueError:
         raise UserError(
-            f"{text}: {protocol!r} is no protocol that fsspec knows; use a local folder, or e.g. s3://bucket/prefix."
+            f"{text}: {protocol!r} is not a protocol that fsspec knows; use a local folder, or e.g. s3://bucket/prefix."
         ) from None
     except ImportError as error:
         raise UserError(f"{text} cannot be opened: {error}") from error

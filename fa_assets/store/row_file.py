@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 import numpy as np
 
 from fa_assets.errors import BadInputError
-from fa_assets.store.trouble import StorageError
+from fa_assets.store.storage_errors import StorageError
 
 
 @contextmanager

@@ -74,7 +74,9 @@ def test_sync_adds_what_is_new_and_only_that(storage: MadeUpStorage) -> None:
     assert dump(storage.catalog) == before
 
 
-@pytest.mark.promise("A catalog made anew from the ledger equals the one that grew with it, row for row.", "kept")
+@pytest.mark.promise(
+    "A catalog rebuilt from the ledger equals the one that was updated entry by entry, row for row.", "kept"
+)
 def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -> None:
     storage.write_everything("run-1")
     storage.catalog.sync()
@@ -109,8 +111,8 @@ def test_a_rebuild_waits_for_writers_and_not_for_readers(storage: MadeUpStorage)
     assert rows(storage, "select count(*) from materializations") == [(2,)]
 
 
-@pytest.mark.promise("A deleted or damaged catalog is made anew from the ledger.", "kept")
-def test_a_deleted_or_damaged_catalog_is_made_anew(storage: MadeUpStorage) -> None:
+@pytest.mark.promise("A deleted or damaged catalog is rebuilt from the ledger.", "kept")
+def test_a_deleted_or_damaged_catalog_is_rebuilt(storage: MadeUpStorage) -> None:
     storage.write_everything()
     storage.catalog.sync()
     before = dump(storage.catalog)
@@ -227,7 +229,7 @@ def test_a_newer_ledger_leaves_the_catalog_as_it_was(storage: MadeUpStorage, cap
     assert dump(storage.catalog) == before
 
 
-def test_an_older_layout_is_made_anew(storage: MadeUpStorage) -> None:
+def test_an_older_layout_is_rebuilt(storage: MadeUpStorage) -> None:
     storage.write_clips()
     storage.catalog.sync()
     before = dump(storage.catalog)
@@ -271,11 +273,11 @@ def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_lat
 def try_to_sync(root: Path, run_id: str, syncs: int, waits: Connection) -> None:
     """Send how long each of the syncs was ready to wait."""
     catalog = MadeUpStorage(root).catalog
-    patience: list[float] = []
+    timeouts: list[float] = []
     sync = catalog.sync
-    catalog.sync = lambda timeout_s: (patience.append(timeout_s), sync(timeout_s))[1]  # type: ignore[method-assign]
+    catalog.sync = lambda timeout_s: (timeouts.append(timeout_s), sync(timeout_s))[1]  # type: ignore[method-assign]
     assert not any(catalog.try_sync(run_id) for _ in range(syncs))
-    waits.send(patience)
+    waits.send(timeouts)
 
 
 @pytest.mark.slow
@@ -387,7 +389,7 @@ def test_a_snapshot_overwrites_nothing_else(storage: MadeUpStorage, tmp_path: Pa
     duckdb.connect(other).close()
     for target in (mine, other):
         content = target.read_bytes()
-        with pytest.raises(UserError, match="is no copy of a catalog"):
+        with pytest.raises(UserError, match="is not a copy of a catalog"):
             storage.catalog.snapshot(target)
         assert target.read_bytes() == content
 

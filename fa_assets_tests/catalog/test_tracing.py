@@ -60,8 +60,8 @@ def test_what_a_target_names(target: str, where: str, storage: MadeUpStorage) ->
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("mc5_metric", "'mc5_metric' is no run.*the assets that have been materialized are center_embeddings, "),
-        ("mc5_embeddings[7]", r"'mc5_embeddings\[7\]' is no run"),
+        ("mc5_metric", "'mc5_metric' is not a run.*the assets that have been materialized are center_embeddings, "),
+        ("mc5_embeddings[7]", r"'mc5_embeddings\[7\]' is not a run"),
         ("a", "'a' is the beginning of several run ids: `fa-assets runs` lists them"),
         ("20", "20 is the beginning of 15 materialization ids: give more of it"),
     ],

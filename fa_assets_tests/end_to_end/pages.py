@@ -22,7 +22,7 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-_PATIENCE_MS = 30_000
+_TIMEOUT_MS = 30_000
 _WINDOW: "ViewportSize" = {"width": 1600, "height": 1000}
 _LARGE: "ViewportSize" = {"width": 2600, "height": 1900}
 _ZOOM_STEPS = 9
@@ -39,7 +39,7 @@ class Pages:
         self.errors: list[str] = []
         self._base = base
         self._screenshots = screenshots
-        page.set_default_timeout(_PATIENCE_MS)
+        page.set_default_timeout(_TIMEOUT_MS)
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 

@@ -32,14 +32,14 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
     settings = finished.copy(tmp_path)
     catalog = Recorder(storage=str(settings.storage_root)).catalog
     (before,) = catalog.query("select count(*) n from materializations")["n"]
-    patience: list[float] = []
+    timeouts: list[float] = []
     sync = Catalog.sync
 
     def noted(self: Catalog, timeout_s: float) -> int:
-        patience.append(timeout_s)
+        timeouts.append(timeout_s)
         return sync(self, timeout_s)
 
-    monkeypatch.setattr("fa_assets.catalog.database.RUN_PATIENCE_S", 0.1)
+    monkeypatch.setattr("fa_assets.catalog.database.RUN_TIMEOUT_S", 0.1)
     monkeypatch.setattr(Catalog, "rebuild", partialmethod(Catalog.rebuild, 0.1))
     with held_by_another_process("held = duckdb.connect(path)", catalog.path), environment_of(settings):
         with caplog.at_level(logging.WARNING), pytest.MonkeyPatch.context() as patch:
@@ -56,7 +56,7 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
             logged = [log.user_message for log in instance.all_logs(str(outcome.run_id))]
     assert len([one for one in caplog.records if "catalog is behind" in one.message]) == 1
     assert len([message for message in logged if "catalog is behind" in message]) == 1
-    assert patience == [0.1, 0, 0, 0, 0]
+    assert timeouts == [0.1, 0, 0, 0, 0]
     done = fa_assets("catalog", "sync", settings=settings)
     assert (done.exit_code, done.stdout) == (0, "5 materializations added.\n"), done.stderr
     assert catalog.query("select count(*) n from materializations")["n"][0] == before + 5
@@ -130,7 +130,7 @@ def test_diff_says_what_differs_and_nothing_else(finished: FinishedRun, tmp_path
     assert re.search(r"^setting +mc5_oof_predictions\.C +2\.0 +0\.0005$", plain, flags=re.MULTILINE)
     assert "They do not differ" in fa_assets("diff", first, first, settings=settings).stdout
     unknown = fa_assets("diff", "no-such-run", settings=settings)
-    assert (unknown.exit_code, unknown.stderr) == (1, "'no-such-run' is no run: `fa-assets runs` lists them.\n")
+    assert (unknown.exit_code, unknown.stderr) == (1, "'no-such-run' is not a run: `fa-assets runs` lists them.\n")
     listed = fa_assets("runs", "--last", "1", settings=settings).stdout.splitlines()
     assert len(listed) == 2
     assert listed[1].startswith(second[:8])

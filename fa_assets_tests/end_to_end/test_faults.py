@@ -40,7 +40,7 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
 
 @contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[None]:
-    """Mount something over a folder; where that is not allowed, the tests with limited files remain (test_trouble)."""
+    """Mount something over a folder; where that is not allowed, the tests with limited files remain (test_storage_errors)."""
     if shutil.which("mount") is None:
         pytest.skip("no mount command")
     done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)

@@ -18,7 +18,7 @@ import pytest
 
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
-from fa_assets.store.download import Patience, download
+from fa_assets.store.download import Retries, download
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import (
     embed_for_ever,
@@ -92,7 +92,7 @@ def test_a_run_that_is_told_to_stop(
         assert newest.status is dg.DagsterRunStatus.FAILURE
         assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
     assert [path for path in storage.glob("**/.*.tmp") if "dagster_home" not in path.parts] == []
-    for path in before:  # as it was, or made anew and whole
+    for path in before:  # as it was, or made again and whole
         pq.read_table(pa.BufferReader(path.read_bytes()))
         assert select in path.parts or digest_file(path) == before[path]
 
@@ -121,7 +121,7 @@ def crops_reused(settings: Settings) -> int:
 def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = partial(download, patience=Patience(attempts=3, stall_s=1.0, wait_s=0.01))
+    hasty = partial(download, retries=Retries(attempts=3, stall_s=1.0, wait_s=0.01))
     monkeypatch.setattr("fa_assets.encoders.weights.download", hasty)
     weights, etag = demo_checkpoint.read_bytes(), {"ETag": '"1"'}
     server = serve(

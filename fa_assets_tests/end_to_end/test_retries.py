@@ -14,7 +14,7 @@ from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.graph import retries
 from fa_assets.graph.runner import RunOutcome, ignore_warning
 from fa_assets.settings import Settings
-from fa_assets.store.download import Patience, download
+from fa_assets.store.download import Retries, download
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -29,7 +29,7 @@ ASKED_BY_THE_DOWNLOADER = 2
 def settings(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """A copy of the finished run as this process's settings; nothing waits long."""
     monkeypatch.setattr(retries, "WAIT_S", 0.01)
-    hasty = partial(download, patience=Patience(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01))
+    hasty = partial(download, retries=Retries(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01))
     monkeypatch.setattr("fa_assets.encoders.weights.download", hasty)
     copy = finished.copy(tmp_path)
     with environment_of(copy):
@@ -108,7 +108,7 @@ class FullDevice:
 
 
 def embed_on(network: object, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> RunOutcome:
-    """Embed the centre crops of a fold, anew, with the encoder around another network."""
+    """Embed the centre crops of a fold again, with the encoder around another network."""
     shutil.rmtree(settings.storage_root / "embedding_store")
     encoder = Cnn14Encoder(Path(settings.checkpoint_source), device="cpu")
     monkeypatch.setattr(encoder, "_network", network)

@@ -22,7 +22,7 @@ from fa_assets_tests.end_to_end.past_runs import add_past_runs
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
 
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 """How long anything may take on a busy machine before a test gives up."""
 
 MATERIALIZATIONS = """
@@ -134,9 +134,9 @@ class Webserver:
 
 def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.3) -> None:
     """Ask again until it is so."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S:.0f} s in vain: {what}"
+        assert time.monotonic() < deadline, f"waited {TIMEOUT_S:.0f} s for: {what}"
         time.sleep(every_s)
 
 

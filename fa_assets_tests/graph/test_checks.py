@@ -154,7 +154,7 @@ def damage_checkpoint(settings: Settings) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "checkpoint_intact": (damage_checkpoint, "Materialize cnn14_checkpoint again", True),
-    "every_clip_used": (damage_left_out, "mend them", False),
+    "every_clip_used": (damage_left_out, "fix them", False),
     "sound_levels": (damage_levels, "2 clips are silent or clipped: listen", False),
     "no_duplicates_across_folds": (damage_bytes, "Take one of each out", False),
     "classes_in_folds": (damage_labels, "add clips of them", False),

@@ -1,4 +1,4 @@
-"""Experiments on a finished run: rows for the variants, the nested choice and the baseline; nothing else is made anew."""
+"""Experiments on a finished run: rows for the variants, the nested choice and the baseline; nothing else is made again."""
 
 from pathlib import Path
 

@@ -27,5 +27,5 @@ def test_another_file_in_the_copys_place_is_left_alone(settings: Settings, insta
     )
     (failure,) = [event.step_failure_data for event in result.all_node_events if event.is_step_failure]
     assert failure.user_failure_data is not None
-    assert "is no copy of a catalog" in str(failure.user_failure_data.description)
+    assert "is not a copy of a catalog" in str(failure.user_failure_data.description)
     assert theirs.read_text() == "my notes"

@@ -168,7 +168,7 @@ def test_without_rows_the_test_clips_are_what_lies_in_the_folder_and_without_one
         ("fname,Rain\na.wav,0\ngone.wav,0\n", None, ["'gone.wav': not in"]),
         ("fname,Rain\na.wav,0\na.wav,0\n", None, ["'a.wav': 2 rows"]),
         ("fname,Rain\n../a.wav,0\n", None, ["climbs out of the folder"]),
-        ("fname,Rain\na.wav,0\n", "fname,labels\na.wav,Snow\n", ["'a.wav': 'Snow' is no class"]),
+        ("fname,Rain\na.wav,0\n", "fname,labels\na.wav,Snow\n", ["'a.wav': 'Snow' is not a class"]),
         ("fname,Rain\na.wav,0\n", "fname,labels\na.wav,Rain\na.wav,Rain\n", ["'a.wav': 2 rows"]),
     ],
 )

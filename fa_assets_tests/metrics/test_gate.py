@@ -1,4 +1,4 @@
-"""The gate refuses what is worse for sure, and nothing because of rounding or a handful of clips."""
+"""The gate refuses what is significantly worse, and nothing because of rounding or a few clips."""
 
 import numpy as np
 import pytest

@@ -9,24 +9,24 @@ from time import time
 
 import pytest
 
-from fa_assets.store.download import DownloadError, Patience, download, file_name_for, public_url
+from fa_assets.store.download import DownloadError, Retries, download, file_name_for, public_url
 from fa_assets_tests.local_server import Answer
 
 BODY = bytes(range(256)) * 10_000
 SHA1 = hashlib.sha1(BODY).hexdigest()
 ETAG = {"ETag": '"version-1"'}
-HASTY = Patience(attempts=3, wait_s=0.01, longest_wait_s=2.0)
+HASTY = Retries(attempts=3, wait_s=0.01, longest_wait_s=2.0)
 SOON_STALLED = replace(HASTY, stall_s=0.3)
 
 
-def fetch(url: str, folder: Path, patience: Patience = HASTY, **more) -> Path:
+def fetch(url: str, folder: Path, retries: Retries = HASTY, **more) -> Path:
     target = folder / "weights.pth"
     download(
         url,
         target,
         size_bytes=len(BODY),
         checksum=f"sha1:{SHA1}",
-        patience=patience,
+        retries=retries,
         way_out="Use --checkpoint FILE.",
         **more,
     )
@@ -77,7 +77,7 @@ def test_cut_off_then_the_rest(serve, tmp_path, rest, resumes):
 @pytest.mark.promise("A stalled download is given up after a silence (30 s) and resumed.", "download")
 def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
     server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
-    assert fetch(server.url, tmp_path, patience=SOON_STALLED).read_bytes() == BODY
+    assert fetch(server.url, tmp_path, retries=SOON_STALLED).read_bytes() == BODY
     assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
 
 
@@ -120,7 +120,7 @@ def test_refused(serve, tmp_path, answer, message, requests):
     server = serve(answer)
     url = server.url.replace("http://", "http://me:secret@") + "?token=secret"
     with pytest.raises(DownloadError, match=message) as caught:
-        fetch(url, tmp_path, patience=SOON_STALLED if answer.stalls else HASTY)
+        fetch(url, tmp_path, retries=SOON_STALLED if answer.stalls else HASTY)
     assert len(server.requests) == requests
     assert server.url in str(caught.value) and "--checkpoint FILE" in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -152,7 +152,7 @@ def test_tried_again_after_what_may_pass(serve, tmp_path, waits, status):
 def test_retry_after_is_heeded_within_bounds(serve, tmp_path, waits, retry_after, least, most):
     value = formatdate(time() + 3600, usegmt=True) if retry_after == "date" else retry_after
     server = serve(Answer(status=429, headers={"Retry-After": value}), Answer(body=BODY))
-    fetch(server.url, tmp_path, patience=replace(HASTY, longest_wait_s=7200) if retry_after == "date" else HASTY)
+    fetch(server.url, tmp_path, retries=replace(HASTY, longest_wait_s=7200) if retry_after == "date" else HASTY)
     (waited,) = waits
     assert least <= waited <= most
 

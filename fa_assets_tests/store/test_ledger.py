@@ -38,8 +38,8 @@ def test_times_are_utc_in_the_file_and_equal_outside() -> None:
     ("field", "value", "message"),
     [
         ("started_at", datetime(2026, 1, 1), "started_at of folds has no timezone"),  # noqa: DTZ001
-        ("id", "a_b", "no id"),
-        ("id", "../escape", "no id"),
+        ("id", "a_b", "not an id"),
+        ("id", "../escape", "not an id"),
     ],
 )
 def test_an_entry_that_would_not_come_back_is_refused(field: str, value: object, message: str) -> None:

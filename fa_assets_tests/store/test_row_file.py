@@ -10,7 +10,7 @@ import pytest
 
 from fa_assets.errors import BadInputError
 from fa_assets.store.row_file import row_file
-from fa_assets.store.trouble import StorageError
+from fa_assets.store.storage_errors import StorageError
 from fa_assets_tests.processes import start
 
 

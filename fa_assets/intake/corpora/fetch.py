@@ -21,7 +21,7 @@ from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
-from fa_assets.store.download import USUAL_PATIENCE, Patience, download, public_url
+from fa_assets.store.download import DEFAULT_RETRIES, Retries, download, public_url
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def fetch(
     keep_archives: bool = False,
     zenodo: str = ZENODO,
     limits: Limits = USUAL_LIMITS,
-    patience: Patience = USUAL_PATIENCE,
+    retries: Retries = DEFAULT_RETRIES,
     progress: Callable[[str], ProgressCallback] = no_task,
 ) -> Fetched:
     """Fetch a corpus, or parts of it, into a dataset folder.
@@ -99,7 +99,7 @@ def fetch(
                     file,
                     size_bytes=published.size_bytes if published else None,
                     checksum=published.checksum if published else None,
-                    patience=patience,
+                    retries=retries,
                     progress=progress(f"fetch {file.name}"),
                     way_out=_WAY_OUT,
                 )

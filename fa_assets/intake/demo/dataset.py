@@ -104,7 +104,7 @@ def _is_there(folder: Path, origin: dict[str, str | int]) -> bool:
         files = marker.pop("files")
     except (OSError, ValueError, KeyError, AttributeError):
         raise UserError(
-            f"{folder} exists and is no generated demo set. Move it away, or choose another folder."
+            f"{folder} exists and is not a generated demo set. Move it away, or choose another folder."
         ) from None
     if marker != origin:
         raise UserError(

@@ -21,11 +21,11 @@ from fa_assets.intake.corpora.unpack import ArchiveError
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
 from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.store.download import DownloadError, Patience
+from fa_assets.store.download import DownloadError, Retries
 from fa_assets_tests.intake.corpora import small_archives as small
 from fa_assets_tests.local_server import Answer, Server
 
-HASTY = Patience(attempts=2, stall_s=1.0, wait_s=0.01)
+HASTY = Retries(attempts=2, stall_s=1.0, wait_s=0.01)
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -34,7 +34,7 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def fetch_kaggle(server: Server, folder: Path, **more) -> Fetched:
-    return fetch(ALL["fsdkaggle2019"], folder, zenodo=server.root, patience=HASTY, **more)
+    return fetch(ALL["fsdkaggle2019"], folder, zenodo=server.root, retries=HASTY, **more)
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def make_by_another_version(folder: Path) -> None:
         (spoil_nothing, {**SMALL, "seed": 7}, "made otherwise"),
         (make_by_another_version, SMALL, "made otherwise"),
         (lose_a_clip, SMALL, "files missing or changed: test/"),
-        (lose_the_marker, SMALL, "is no generated demo set"),
+        (lose_the_marker, SMALL, "is not a generated demo set"),
     ],
 )
 def test_something_else_is_refused_and_not_touched(tmp_path: Path, spoil, arguments: dict, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -160,7 +160,7 @@ def test_something_else_is_refused_and_not_touched(tmp_path: Path, spoil, argume
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set").write_text("mine")
-    with pytest.raises(UserError, match="is no generated demo set"):
+    with pytest.raises(UserError, match="is not a generated demo set"):
         generate_demo_dataset(tmp_path / "set", **SMALL)
     assert (tmp_path / "set").read_text() == "mine"
 

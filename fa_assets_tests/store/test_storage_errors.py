@@ -22,7 +22,7 @@ from fa_assets.catalog.database import Catalog
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.roots import listing, open_root
-from fa_assets.store.trouble import StorageError, require_reachable, require_writable, storage_trouble
+from fa_assets.store.storage_errors import StorageError, as_storage_error, require_reachable, require_writable
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.catalog.made_up import an_entry
 from fa_assets_tests.object_store import ObjectStore
@@ -67,7 +67,7 @@ def work_under_limit(work: Callable[[Path], str], root: Path, limit: int, answer
     try:
         said = work(root)
     except Exception as error:
-        said = f"{type(error).__name__}\n{storage_trouble(error, root)}"
+        said = f"{type(error).__name__}\n{as_storage_error(error, root)}"
     resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
     answer.send(said)
 
@@ -135,7 +135,7 @@ def test_errors_that_mean_the_storage_folder_say_so(error: Exception, message: s
     try:
         raise RuntimeError("an event could not be stored") from error
     except RuntimeError as outer:
-        found = storage_trouble(outer, Path("/storage"))
+        found = as_storage_error(outer, Path("/storage"))
     assert isinstance(found, StorageError)
     with pytest.raises(StorageError, match=message):
         raise found
@@ -151,7 +151,7 @@ def test_errors_that_mean_the_storage_folder_say_so(error: Exception, message: s
     ],
 )
 def test_errors_that_mean_something_else_are_left_alone(error: Exception) -> None:
-    assert storage_trouble(error, Path("/storage")) is None
+    assert as_storage_error(error, Path("/storage")) is None
 
 
 def test_a_folder_is_made_and_tried_without_a_trace(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_folder_of_another_user_is_named(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from fa_assets.store.trouble import StorageError, require_writable
+from fa_assets.store.storage_errors import StorageError, require_writable
 os.setuid(65534)
 try:
     require_writable(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Storage that cannot be written to or reached, in words for the person who can mend it.
+"""Errors of storage that cannot be written to or reached, explained to the user.
 
 A full disk shows up as many errors: `OSError` from Python and Arrow, SQLite's from Dagster's own tables. Here they become
 one `UserError`; nothing is lost by them, since every file is whole or not there (`storage.atomic`).
@@ -28,9 +28,9 @@ class StorageError(UserError):
     """The storage is full, cannot be written to, or cannot be reached."""
 
 
-def remote_trouble(error: BaseException, root: StoragePath) -> StorageError | None:
-    """What an error, or one behind it, says about the object store `root`; None where it says nothing of the kind, and
-    where the root is a local folder."""
+def as_remote_error(error: BaseException, root: StoragePath) -> StorageError | None:
+    """The error, or one of its causes, as a `StorageError` of the object store `root`; None where it is another one, or
+    the root is a local folder."""
     if isinstance(root, Path):
         return None
     for one in _chain(error):
@@ -42,8 +42,8 @@ def remote_trouble(error: BaseException, root: StoragePath) -> StorageError | No
     return None
 
 
-def storage_trouble(error: BaseException, root: Path) -> StorageError | None:
-    """What an error, or one behind it, says about the storage folder `root`; None where it says nothing of the kind."""
+def as_storage_error(error: BaseException, root: Path) -> StorageError | None:
+    """The error, or one of its causes, as a `StorageError` of the storage folder `root`; None where it is another one."""
     for one in _chain(error):
         number = one.errno if isinstance(one, OSError) else None
         if number in _READ_ONLY and not _is_under(one, root):
@@ -67,17 +67,17 @@ def require_writable(root: Path) -> None:
 
     Raises:
         StorageError: it is full, or cannot be written to.
-        OSError: it is no folder, and none can be made.
+        OSError: it is not a folder, and none can be made.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=root, buffering=0) as trial:
             trial.write(bytes(4096))
     except OSError as error:
-        trouble = storage_trouble(error, root)
-        if trouble is None:
+        explained = as_storage_error(error, root)
+        if explained is None:
             raise
-        raise trouble from error
+        raise explained from error
 
 
 def require_reachable(root: StoragePath) -> None:
@@ -93,7 +93,7 @@ def require_reachable(root: StoragePath) -> None:
         trial.write_bytes(b"")
         trial.unlink()
     except Exception as error:  # each protocol has errors of its own
-        raise remote_trouble(error, root) or error from error
+        raise as_remote_error(error, root) or error from error
 
 
 def _is_raised_in(error: BaseException, libraries: Collection[str]) -> bool:
