@@ -30,16 +30,16 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_a_table_that_is_out_of_date_is_named_and_written(script: ModuleType) -> None:
-    readme = next(page for page in script.PAGES if page.name == "README.md")
-    current = readme.read_text()
+    page = next(page for page in script.PAGES if page.name == "settings.md")
+    current = page.read_text()
     assert CliRunner().invoke(script.main, ["--check"]).exit_code == 0
-    readme.write_text(current.replace("`FA_PRECISION`", "`FA_PRECISE`"))
+    page.write_text(current.replace("`FA_PRECISION`", "`FA_PRECISE`"))
     found = CliRunner().invoke(script.main, ["--check"])
     assert found.exit_code == 1
-    assert "README.md: the table 'settings' is out of date." in found.output and "make docs" in found.output
-    assert "`FA_PRECISE`" in readme.read_text()
+    assert "docs/settings.md: the table 'settings' is out of date." in found.output and "make docs" in found.output
+    assert "`FA_PRECISE`" in page.read_text()
     assert CliRunner().invoke(script.main, []).exit_code == 0
-    assert readme.read_text() == current
+    assert page.read_text() == current
 
 
 def test_a_table_that_nothing_makes_is_an_error(script: ModuleType) -> None:
