@@ -110,7 +110,7 @@ def failure_sensor(observe_every_s: int, advice: Advice, on_failure: str | None)
         name="say_what_failed",
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=min(30, observe_every_s),
-        description="Writes what failed and how to go on to failures/ in the storage folder, and calls FA_ON_FAILURE.",
+        description="Writes what failed and how to go on to failures/ in the local folder, and calls FA_ON_FAILURE.",
     )
     def say_what_failed(context: dg.RunFailureSensorContext) -> None:
         path = write_failure(context, advice)
