@@ -1,7 +1,7 @@
-"""The errors meant for the person at the keyboard.
+"""Errors that are shown to the user.
 
 A `UserError` carries a message that names the thing that is wrong and the way out; the command line prints it without
-a traceback. Anything else that is raised is a defect of ours.
+a traceback. Anything else that is raised is a bug.
 """
 
 from collections.abc import Sequence

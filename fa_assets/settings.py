@@ -101,8 +101,7 @@ class Settings(BaseSettings):
     )
     scheme: str = Field(
         default="mc5",
-        description="Crop scheme: where in a clip the network listens; what the results are made with: "
-        f"{', '.join(SCHEMES)}.",
+        description=f"Crop scheme: which parts of a clip are embedded for the results: {', '.join(SCHEMES)}.",
     )
     baseline: str = Field(default="center", description="Crop scheme that the results are compared with.")
     on_bad_clip: Literal["fail", "skip"] = Field(
@@ -142,7 +141,7 @@ class Settings(BaseSettings):
         description="Whether sensors and schedule are on when the UI first opens; later its switches count.",
     )
     observe_every_s: int = Field(
-        default=60, ge=1, description="Seconds between two looks at the dataset folder while the UI is open."
+        default=60, ge=1, description="Seconds between two scans of the dataset folder while the UI is open."
     )
     nightly_cron: str = Field(default="0 3 * * *", description="When the nightly refresh runs, as a cron expression.")
     timezone: str = Field(default="UTC", description="Time zone of the nightly refresh, e.g. Europe/Berlin.")
@@ -293,7 +292,7 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = [_problem(one) for one in error.errors()]
-        raise UserError("Settings that do not fit:\n  " + "\n  ".join(problems)) from error
+        raise UserError("Settings that cannot be used:\n  " + "\n  ".join(problems)) from error
 
 
 def _problem(error: Any) -> str:

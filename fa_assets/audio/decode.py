@@ -1,4 +1,4 @@
-"""From a file of sound to mono float32 samples at an encoder's rate, the same as `librosa.load` gives.
+"""An audio file as mono float32 samples at an encoder's rate, the same as `librosa.load` gives.
 
 A clip is good when the whole file decodes, holds at least one sample, all of them finite, and was not cut short; why it
 is not is said in a `BadClipError`. libsndfile, soxr and hashlib release the GIL, so clips can be read from several
@@ -98,7 +98,7 @@ def resampled_length(frames: int, sample_rate: int, rate: int) -> int:
     """Number of samples that `load_mono` gives at `rate` Hz for a file of `frames` frames at `sample_rate` Hz.
 
     ceil(frames * rate / sample_rate) in the floating-point arithmetic of `librosa.resample`. At unusual rates (1159
-    Hz) a product that should be whole comes out a hair above it; librosa then gives one sample more, and so do we.
+    Hz) a product that should be whole comes out slightly above it; librosa then gives one sample more, and so do we.
     """
     return math.ceil(frames * (rate / sample_rate))
 
@@ -118,7 +118,7 @@ def load_mono(path: Path, rate: int) -> np.ndarray:
 def stream_mono(path: Path, rate: int) -> Iterator[np.ndarray]:
     """The samples of `load_mono` in pieces, so that memory does not grow with the clip: one block of the file at a time.
 
-    An MP3 is decoded in one piece, because soundfile seeks after each read, which an MP3 decoder does not survive unchanged.
+    An MP3 is decoded in one piece, because soundfile seeks after each read, after which an MP3 decoder gives other samples.
 
     Raises:
         BadClipError: as `load_mono`, possibly after some pieces.

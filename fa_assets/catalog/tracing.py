@@ -210,7 +210,7 @@ def resolve_run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     """The id of a run: `latest`, `previous`, or an id or the beginning of one.
 
     Raises:
-        UserError: there is none, or several begin so.
+        UserError: there is none, or several ids begin with it.
     """
     ids = [id for (id,) in connection.execute("select run_id from runs order by finished_at desc, run_id").fetchall()]
     places = {"latest": 0, "previous": 1}

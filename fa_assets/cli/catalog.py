@@ -39,7 +39,7 @@ def catalog_rebuild_command(**options: Any) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_storage_options
 def catalog_snapshot_command(file: Path, **options: Any) -> None:
-    """Write an up-to-date copy to FILE, which a dashboard may hold open; whoever has the catalog open does not matter."""
+    """Write an up-to-date copy to FILE, which a dashboard may hold open, also while the catalog is open elsewhere."""
     with friendly_errors():
         click.echo(f"{file}: {_catalog(options).snapshot(file)} materializations.")
 

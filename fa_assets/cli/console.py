@@ -1,4 +1,4 @@
-"""What a run shows while it goes: bars on a terminal, a line now and then elsewhere; and at the end how it went."""
+"""What a run prints: progress bars on a terminal, a line now and then elsewhere; and at the end how it went."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""`fa-assets encoders`: which there are, and whether one keeps what is asked of it."""
+"""`fa-assets encoders`: list the encoders, and check one."""
 
 import sys
 from typing import Any
@@ -62,4 +62,4 @@ def encoders_check_command(name: str, **options: Any) -> None:
         if not trial.passed:
             click.echo(f"{name} cannot be used as it is.")
             sys.exit(1)
-        click.echo(f"{name} keeps what is asked of an encoder.")
+        click.echo(f"{name} passed every check.")

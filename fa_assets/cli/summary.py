@@ -1,4 +1,4 @@
-"""What a person wants to know after a run, read from the stored values."""
+"""The summary of a run, read from the stored values."""
 
 from dataclasses import dataclass
 

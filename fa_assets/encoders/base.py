@@ -190,7 +190,7 @@ def digest_of(ingredients: dict[str, object]) -> str:
 
 
 def embed_checked(encoder: Encoder, crops: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
-    """`Encoder.embed`, its result held against the card.
+    """`Encoder.embed`, its result checked against the card.
 
     Raises:
         UserError: another shape or type.
@@ -200,7 +200,7 @@ def embed_checked(encoder: Encoder, crops: np.ndarray, lengths: Sequence[int]) -
     if embeddings.shape != (len(crops), card.dimension) or embeddings.dtype != np.float32:
         raise UserError(
             f"Encoder {card.name} gave {embeddings.shape} {embeddings.dtype} for {len(crops)} crops; its card says "
-            f"({len(crops)}, {card.dimension}) float32. Nothing of it was stored: see that the weights are this encoder's, or "
-            "correct the card."
+            f"({len(crops)}, {card.dimension}) float32. Nothing of it was stored: check that the weights are this encoder's, "
+            "or correct the card."
         )
     return embeddings

@@ -37,7 +37,7 @@ def resolve_device(device: str) -> str:
         wanted = torch.device(device)
     except RuntimeError:
         raise UserError(
-            f"Unknown device {device!r}: use auto, cpu, cuda, cuda:N, mps or another of torch's. {_there_is()}"
+            f"Unknown device {device!r}: use auto, cpu, cuda, cuda:N, mps or any other torch device. {_there_is()}"
         ) from None
     if wanted.type == "cuda" and not torch.cuda.is_available():
         built = f"torch {torch.__version__} is built for CUDA {torch.version.cuda or '(none: a CPU-only build)'}"
@@ -46,7 +46,7 @@ def resolve_device(device: str) -> str:
             "Use --device auto or --device cpu, or install a CUDA build of torch and check `nvidia-smi`."
         )
     if not ((wanted.index or 0) < torch.cuda.device_count() if wanted.type == "cuda" else _works(wanted)):
-        raise UserError(f"Device {device} is not here. {_there_is()} Use one of these, or --device auto.")
+        raise UserError(f"Device {device} is not available. {_there_is()} Use one of these, or --device auto.")
     return device
 
 

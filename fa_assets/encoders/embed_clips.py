@@ -149,7 +149,7 @@ def embed_clips_on(
         if not missing:
             return ClipEmbeddings(vectors, len(computed), len(distinct - computed), time.perf_counter() - started)
     raise UserError(
-        f"{len(missing)} crops were stored in {store.folder} and cannot be read back: look at the disk, and at the files named "
+        f"{len(missing)} crops were stored in {store.folder} and cannot be read back: check the disk, and at the files named "
         "*.damaged there."
     )
 
@@ -282,7 +282,7 @@ def _batches(
 
 
 def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
-    """Decode in threads, in order, at most a few clips and `_SAMPLES_AHEAD` ahead of whoever takes them."""
+    """Decode in threads, in order, at most a few clips and `_SAMPLES_AHEAD` ahead of their consumer."""
     waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
     samples = 0
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:

@@ -139,8 +139,8 @@ def connect(address: str | None) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"Ray cannot be used at FA_RAY_ADDRESS={address or ''} ({said}). See that the cluster runs, that this machine is a "
-            "node of it and, where it wants a token, that RAY_AUTH_MODE=token is set here and the token is known; or leave "
+            f"Ray cannot be used at FA_RAY_ADDRESS={address or ''} ({said}). Check that the cluster runs, that this machine is "
+            "a node of it and, if it requires a token, that RAY_AUTH_MODE=token is set here and the token is known; or leave "
             "FA_RAY_ADDRESS out for a Ray of this machine alone."
         ) from error
 

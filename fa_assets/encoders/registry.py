@@ -51,7 +51,7 @@ def find_encoder(name: str) -> EncoderDefinition:
     if not isinstance(found, EncoderDefinition) or found.card.name != name or not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise UserError(
             f"Encoder {name}: {entry.value} is not an EncoderDefinition whose card has this name, of lower case letters, "
-            "digits and underscores. Its package has to be corrected."
+            "digits and underscores. Fix its package."
         )
     return found
 

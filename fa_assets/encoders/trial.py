@@ -1,4 +1,4 @@
-"""Trying an encoder: whether it keeps what the platform relies on, on sounds that trip encoders up."""
+"""A trial of an encoder: whether it has the properties that the platform relies on, on difficult sounds."""
 
 import time
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.evaluation import GROUP, read_predictions
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.metrics.label_audit import MISSING, WRONG, doubted_labels
+from fa_assets.metrics.label_audit import MISSING, WRONG, find_label_issues
 from fa_assets.store.atomic import replacing
 
 SHOWN = 50
@@ -45,7 +45,7 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
 
     found = read_predictions(predictions)
     with work.phase("audit"):
-        doubts = doubted_labels(found)
+        doubts = find_label_issues(found)
     classes = np.array(found.classes, dtype=object)
     labels = {fname: ",".join(classes[own]) for fname, own in zip(found.fnames, found.truth, strict=True)}
     rows: list[dict[str, Any]] = [

@@ -43,10 +43,10 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
             partial(
                 _thin_classes,
                 folds_needed=2,
-                bad="have their positives in fewer than two folds and are never learnt and judged at once: add clips of them.",
+                bad="have their positives in fewer than two folds and cannot be both fitted and evaluated: add clips of them.",
                 good="every class can be learnt",
             ),
-            "Every class has a positive in at least two folds, so each can be learnt.",
+            "Every class has a positive in at least two folds, so it can be fitted and evaluated.",
             name="classes_in_folds",
         ),
         Check(
@@ -59,7 +59,7 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
                 "on the other folds. Add clips of them, or read those scores with care.",
                 good="every class is in every fold",
             ),
-            f"Every class has at least {N_FOLDS} positives and one in every fold, so each fold judges it.",
+            f"Every class has at least {N_FOLDS} positives and one in every fold, so every fold evaluates it.",
             name="positives_in_every_fold",
         ),
         Check(
@@ -100,7 +100,7 @@ def sound_levels(clips: Value) -> dg.AssetCheckResult:
         rows,
         bad=f"{len(rows)} clips are silent or clipped: listen to them; record or export them again, or take them out of "
         "train_curated.csv. A silent clip teaches the model that silence has its labels.",
-        good="every clip can be heard and is whole",
+        good="no clip is silent or clipped",
     )
 
 

@@ -47,7 +47,7 @@ def not_worse_than_baseline(comparison: Value, *, schemes: tuple[str, str]) -> d
     row = next(row for row in comparison.table.to_pylist() if row["scope"] == "overall")
     passed = row["difference"] >= 0
     advice = (
-        f" {schemes[0]} brings nothing here: use {schemes[1]} (FA_SCHEME), and look at the clips that are longer than a "
+        f" {schemes[0]} does not help here: use {schemes[1]} (FA_SCHEME), and look at the clips that are longer than a "
         "crop, the "
         "only ones in which the two differ."
     )
@@ -84,7 +84,7 @@ def fsdkaggle2019_reproduced(metrics: Value, folds: Value, weights: Value) -> dg
         f"{'' if figure.name == 'overall' else 'fold '}{figure.name} {figure.lwlrap:.4f} ({figure.difference:+.4f})"
         for figure in figures
     )
-    advice = ". They hold for the default settings (C, iterations, folds); look at what is set otherwise."
+    advice = ". They hold for the default settings (C, iterations, folds); check what is set otherwise."
     return dg.AssetCheckResult(
         passed=passed,
         description=f"{'within' if passed else 'not within'} {TOLERANCE} of what was recorded: {shown}"

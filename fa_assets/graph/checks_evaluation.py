@@ -117,7 +117,7 @@ def predictions_complete(metrics: Value, predictions: Value, folds: Value) -> dg
 
 
 def above_chance(metrics: Value, predictions: Value) -> dg.AssetCheckResult:
-    """Warns where nothing was learnt."""
+    """Warns where LWLRAP is not above chance."""
     lwlrap = Figures.of_table(metrics.table, metrics.header.details["classes"]).overall() or 0.0
     chance = chance_lwlrap(matrix(predictions.table["truth"], len(predictions.header.details["classes"])))
     return dg.AssetCheckResult(
@@ -209,7 +209,7 @@ class LwlrapChange:
     def in_words(self, most: float) -> str:
         figures = f"LWLRAP {self.now:.4f}, {self.before:.4f} before ({self.now - self.before:+.4f})"
         if not self.comparable:
-            return f"{figures}. Not compared: {self.labels_changed:.0%} of the labels came or went."
+            return f"{figures}. Not compared: {self.labels_changed:.0%} of the labels were added or removed."
         if not self.is_drop(most):
             return f"{figures}."
         return (

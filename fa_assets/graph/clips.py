@@ -122,8 +122,8 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
 def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
     """The fold each clip is held out in, one row per clip, 0 to 4: 5 multilabel-stratified folds with seed 42, over the
     clips in file order and the classes in their order; or those of train_curated_folds.csv, as they are. At a
-    refresh clips keep their folds, by name or by content, and new ones go where their classes lack (FA_FOLDS=sticky); or
-    all are stratified again (fresh). Clips of one group (a column of the label CSV) share a fold."""
+    refresh clips keep their folds, by name or by content, and new ones go where their classes are most lacking
+    (FA_FOLDS=sticky); or all are stratified again (fresh). Clips of one group (a column of the label CSV) share a fold."""
     from fa_assets.report.clips import fold_balance_picture
 
     table = clips.table
@@ -162,7 +162,7 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
 def _previous_folds(work: Work, clips: pa.Table) -> np.ndarray | None:
     """The fold each clip had, (clips,) int64, -1 for a new one; None when there are no earlier folds, or of no clip here.
 
-    A clip is known by its name, or else by its bytes: renamed it keeps its fold, and a copy goes where its twin is.
+    A clip is known by its name, or else by its bytes: renamed it keeps its fold, and a copy joins its original.
 
     Raises:
         UserError: the earlier folds cannot be read.

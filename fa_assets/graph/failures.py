@@ -34,7 +34,7 @@ def write_failure(context: dg.RunFailureSensorContext, advice: Advice) -> Path:
         f"# Run {run.run_id} failed",
         "",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, job {run.job_name}, dataset {advice.dataset}",
-        *([f"It was to make {', '.join(assets)}."] if assets else []),
+        *([f"Selected assets: {', '.join(assets)}."] if assets else []),
         "",
         "## What failed",
         "",

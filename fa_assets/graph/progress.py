@@ -1,4 +1,4 @@
-"""Progress of long assets: into the Dagster log always, and to whoever else watches (the command line's bars)."""
+"""Progress of long assets: into the Dagster log always, and to any other watcher (the command line's bars)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Another attempt at an asset that met what may pass by itself: a server that does not answer, a GPU that is full.
+"""Retries of an asset after a transient error: a server that does not answer, a GPU that is full.
 
 Only errors that say of themselves that they are `transient` come here, and that is why no asset has a retry policy of
 Dagster's: it would also run bad input again, a defect of ours, and what was stopped with Ctrl-C. The wait is before the
@@ -29,11 +29,11 @@ def wait_to_retry(error: UserError, retries_so_far: int) -> None:
         dagster.RetryRequested: the step is to run again.
     """
     if retries_so_far >= RETRIES:
-        log.warning("Tried %d times, which is enough.", retries_so_far + 1)
+        log.warning("Tried %d times, giving up.", retries_so_far + 1)
         return
     wait_s = WAIT_S * 2**retries_so_far * random.uniform(1 - JITTER, 1 + JITTER)
     log.warning(
-        "%s This may pass: trying again in %.0f s (retry %d of %d).", error, wait_s, retries_so_far + 1, RETRIES
+        "%s This may be temporary: trying again in %.0f s (retry %d of %d).", error, wait_s, retries_so_far + 1, RETRIES
     )
     time.sleep(wait_s)
     raise dg.RetryRequested(max_retries=RETRIES) from error

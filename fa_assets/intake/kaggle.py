@@ -127,7 +127,7 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     offenders += [f"{name!r}: a class that no clip has" for name in classes if name not in counts]
     if offenders:
         raise BadInputError(
-            f"{path} (the classes) and {dataset.labels_csv.name} (the labels) do not fit; make them name the same.",
+            f"{path} (the classes) and {dataset.labels_csv.name} (the labels) do not match; use the same names in both.",
             offenders,
         )
     return tuple(classes)
@@ -162,7 +162,7 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
 def locate_clip(folder: Path, fname: str) -> Path:
     """Where a clip lies, whether or not it is there.
 
-    The folder of clips may itself be a link, which whoever made the dataset put there; from there on nothing leads out.
+    The folder of clips may itself be a link, made by the dataset's author; from there on no link leads out.
 
     Args:
         folder: the folder of clips, resolved.
@@ -178,7 +178,7 @@ def locate_clip(folder: Path, fname: str) -> Path:
         pass  # a link to what is not there may still lead out
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise BadClipError("a link that leads in a circle") from error
+            raise BadClipError("a circular link") from error
         raise BadClipError(f"cannot be read: {error.strerror}") from error
     if not path.resolve().is_relative_to(folder):
         raise BadClipError("a link that leads out of the folder of clips")
@@ -249,7 +249,7 @@ def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
         except BadClipError as error:
             offenders.append(f"{fname}: {error}")
     if offenders:
-        raise BadInputError(f"Clips in {folder} that are not read; fix or remove them.", offenders)
+        raise BadInputError(f"Clips in {folder} that cannot be read; fix or remove them.", offenders)
     return paths
 
 
@@ -291,7 +291,7 @@ def _bad_fnames(fnames: Sequence[str]) -> list[str]:
         elif PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
             offenders.append(f"row {row}, {name!r}: an absolute path; name the clip relative to the folder")
         elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts or "\0" in name:
-            offenders.append(f"row {row}, {name!r}: climbs out of the folder")
+            offenders.append(f"row {row}, {name!r}: leads out of the folder")
     return offenders
 
 

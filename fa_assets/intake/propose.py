@@ -97,7 +97,7 @@ def propose(
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder.")
     if dataset.labels_csv.exists():
-        raise UserError(f"{dataset.labels_csv} is there already: `fa-assets run --dataset {folder}` takes it.")
+        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {folder}` takes it.")
     base = dataset.clips_folder if dataset.clips_folder.is_dir() else folder
     audio = sorted(
         path.relative_to(base).as_posix()

@@ -3,8 +3,8 @@
 Each stands for the bytes of its clips and for what the CSV files say of them, so a change in `test/` is none of the curated
 clips.
 
-Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that looking again costs a `stat` per clip.
-A look may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
+Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that another scan costs a `stat` per clip.
+A scan may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class Change:
-    """How many clips came, changed (bytes or labels) or went between two looks."""
+    """How many clips were added, changed (bytes or labels) or removed between two scans."""
 
     added: int
     changed: int
@@ -58,7 +58,7 @@ class Change:
 
 
 class ScanUnfinishedError(Exception):
-    """The time limit came first; `hashed` of `clips` clips are remembered, and the next look goes on."""
+    """The time limit came first; `hashed` of `clips` clips are remembered, and the next scan continues."""
 
     def __init__(self, hashed: int, clips: int) -> None:
         self.hashed = hashed
@@ -88,7 +88,7 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     known = _remembered(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
-        found[name] = _look_at(one, known.get(name, []))
+        found[name] = _find_file(one, known.get(name, []))
         if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
             hashed = _seen(found)
             _remember({**known, **hashed}, memory)
@@ -129,7 +129,7 @@ class _Found:
     is_new: bool
 
 
-def _look_at(watched: _Watched, remembered: list[str | int]) -> _Found | str:
+def _find_file(watched: _Watched, remembered: list[str | int]) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
         path = locate_clip(watched.folder, watched.name)

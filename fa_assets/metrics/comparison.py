@@ -46,7 +46,7 @@ class Comparison:
 
 
 def compare(ours: Figures, baseline: Figures, *, resamples: int, seed: int) -> Comparison:
-    """Hold our LWLRAP against a baseline computed on the same clips.
+    """Compare our LWLRAP with a baseline computed on the same clips.
 
     Args:
         resamples, seed: of the bootstrap.

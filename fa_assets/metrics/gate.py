@@ -13,7 +13,9 @@ from fa_assets.metrics.bootstrap import CONFIDENCE
 MARGIN = 0.01
 """LWLRAP; on the demo set, rounding alone moves it by about as much."""
 
-WAY_OUT = "Look at the weights, the labels and comparison. FA_MIN_LWLRAP sets another threshold; FA_MIN_LWLRAP=0 lets all pass."
+WAY_OUT = (
+    "Check the weights, the labels and comparison. FA_MIN_LWLRAP sets another threshold; FA_MIN_LWLRAP=0 accepts all."
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ MISSING, WRONG = "missing label", "wrong label"
 
 
 @dataclass(frozen=True)
-class Doubt:
+class LabelIssue:
     """One label of one clip that the model doubts.
 
     Attributes:
@@ -40,13 +40,13 @@ class Doubt:
     margin: float
 
 
-def doubted_labels(predictions: Predictions) -> list[Doubt]:
+def find_label_issues(predictions: Predictions) -> list[LabelIssue]:
     """Every doubted label, the largest margin first; then the least self-confidence, then by name.
 
     Classes without a positive or without a negative have no threshold and are left out.
     """
     truth, probabilities = predictions.truth, predictions.probabilities
-    doubts: list[Doubt] = []
+    doubts: list[LabelIssue] = []
     for column, name in enumerate(predictions.classes):
         present, probability = truth[:, column], probabilities[:, column]
         if present.all() or not present.any():
@@ -58,7 +58,7 @@ def doubted_labels(predictions: Predictions) -> list[Doubt]:
             for row in np.flatnonzero(suspects & (opposite >= threshold)):
                 against = float(opposite[row])
                 doubts.append(
-                    Doubt(
+                    LabelIssue(
                         fname=str(predictions.fnames[row]),
                         class_name=name,
                         kind=kind,

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Probabilities against what is so, in bins of equal width.
+    """Predicted probabilities against observed labels, in bins of equal width.
 
     Attributes:
         predicted: float64 (k,), the mean probability in each bin that holds any.

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fa_assets.metrics.label_audit import MISSING, WRONG, Doubt
+from fa_assets.metrics.label_audit import MISSING, WRONG, LabelIssue
 from fa_assets.report.picture import BLUE, ORANGE, Picture, draw, name_rows, rows_height, shorten
 
 _SHOWN = 40
 
 
-def doubts_per_class(doubts: Sequence[Doubt]) -> Picture | None:
+def doubts_per_class(doubts: Sequence[LabelIssue]) -> Picture | None:
     """How many labels of each class are doubted, the most first; None when none is."""
     if not doubts:
         return None

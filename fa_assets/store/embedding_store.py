@@ -67,7 +67,7 @@ class EmbeddingStore:
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return []
-        self._look()
+        self._update_index()
         _, found = self._index.locate(wanted)
         here = np.zeros(len(wanted), bool)
         here[found] = True
@@ -78,7 +78,7 @@ class EmbeddingStore:
         wanted = list(dict.fromkeys(keys))
         loaded: dict[CropKey, np.ndarray] = {}
         for _ in range(_ATTEMPTS):
-            self._look()
+            self._update_index()
             more, changed = self._load([key for key in wanted if key not in loaded])
             loaded |= more
             if not changed:
@@ -117,8 +117,8 @@ class EmbeddingStore:
             return
         log.warning("damaged shard set aside as %s (%s); its crops will be computed again", aside, reason)
 
-    def _look(self) -> None:
-        """Bring the index up to date with the folder; again, where shards went between being listed and being read."""
+    def _update_index(self) -> None:
+        """Bring the index up to date with the folder; again, where shards were removed between being listed and being read."""
         for _ in range(_ATTEMPTS):
             listed = {shard.name: shard for shard in self.shards()}
             merged = [shard for shard in listed.values() if is_merged(shard.name)]

@@ -190,7 +190,7 @@ class Ledger:
         parts = (entry.id, entry.asset) if entry.partition is None else (entry.id, entry.asset, entry.partition)
         path = self.folder / ("_".join(re.sub(r"[^\w.-]", "-", part) for part in parts) + ".json")
         if path.exists():
-            raise FileExistsError(f"{path} is there already: ledger entries are never overwritten.")
+            raise FileExistsError(f"{path} already exists: ledger entries are never overwritten.")
         with replacing(path) as temporary:
             temporary.write_text(entry.to_json(), encoding="utf-8")
         return path

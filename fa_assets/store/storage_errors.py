@@ -36,7 +36,7 @@ def as_remote_error(error: BaseException, root: StoragePath) -> StorageError | N
     for one in _chain(error):
         if type(one).__module__.partition(".")[0] in _REMOTE_LIBRARIES or _is_raised_in(one, _REMOTE_LIBRARIES):
             return StorageError(
-                f"The object store {root} cannot be used ({type(one).__name__}: {one}): look at the bucket, the endpoint and "
+                f"The object store {root} cannot be used ({type(one).__name__}: {one}): check the bucket, the endpoint and "
                 "the credentials in the environment. What was finished is kept."
             )
     return None

@@ -80,7 +80,7 @@ def test_the_list_says_what_there_is_and_why_one_cannot_be_used(site: None) -> N
 def test_check_gives_a_verdict(site: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ("--storage", str(tmp_path / "storage"))
     good = fa_assets("encoders", "check", "tiny", *options)
-    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "tiny keeps what is asked of an encoder.")
+    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "tiny passed every check.")
     monkeypatch.setattr(trial, "SAME", -1)
     bad = fa_assets("encoders", "check", "tiny", *options)
     assert bad.exit_code == 1 and "BREACH  the same twice" in bad.stdout

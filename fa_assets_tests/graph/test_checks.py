@@ -167,7 +167,7 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
     "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
     "not_worse_than_baseline": (damage_comparison, "use center", False),
-    "submission_gate": (damage_gate, "No submission is made: it is bad. Look at the weights", True),
+    "submission_gate": (damage_gate, "No submission is made: it is bad. Check the weights", True),
 }
 """What makes a check fail, what it then says, and whether it blocks."""
 

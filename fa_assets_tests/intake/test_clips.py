@@ -75,8 +75,8 @@ HARD_CASES = {
     "absolute/outside.wav": OUT,
     "up/train_curated/../outside.wav": OUT,
     "sub/dangling.wav": OUT,  # to what is not there
-    "loop.wav": "a link that leads in a circle",
-    "loop.wav/x.wav": "a link that leads in a circle",
+    "loop.wav": "a circular link",
+    "loop.wav/x.wav": "a circular link",
     "x" * 300 + ".wav": "cannot be read: File name too long",
     "good.wav/x.wav": "no such file",
     "sub": "not a file",
@@ -111,7 +111,7 @@ def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> Non
 )
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
-    with pytest.raises(BadInputError, match="not read") as caught:
+    with pytest.raises(BadInputError, match="cannot be read") as caught:
         clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"])
     assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fa_assets.metrics.label_audit import MISSING, WRONG, doubted_labels
+from fa_assets.metrics.label_audit import MISSING, WRONG, find_label_issues
 from fa_assets.metrics.predictions import Predictions
 
 
@@ -30,7 +30,7 @@ def test_planted_mistakes_are_found_first() -> None:
     for row in invented:
         given[row, (real[row].argmax() + 1) % 6] = True
         probabilities[row, (real[row].argmax() + 1) % 6] = 0.01
-    doubts = doubted_labels(predictions(given, probabilities))
+    doubts = find_label_issues(predictions(given, probabilities))
     assert {one.fname for one in doubts if one.kind == MISSING} == {f"{row}.wav" for row in removed}
     assert {one.fname for one in doubts if one.kind == WRONG} == {f"{row}.wav" for row in invented}
     assert all(first.margin >= second.margin for first, second in pairwise(doubts))
@@ -39,7 +39,7 @@ def test_planted_mistakes_are_found_first() -> None:
 def test_thresholds_margins_and_confidences_are_the_papers_class_by_class() -> None:
     truth = np.array([[1], [1], [1], [0], [0], [0]], dtype=bool)
     probabilities = np.array([[0.9], [0.7], [0.05], [0.1], [0.2], [0.8]])
-    doubts = doubted_labels(predictions(truth, probabilities))
+    doubts = find_label_issues(predictions(truth, probabilities))
     present, absent = np.mean([0.9, 0.7, 0.05]), np.mean([0.9, 0.8, 0.2])
     by_name = {one.fname: one for one in doubts}
     assert set(by_name) == {"2.wav", "5.wav"}
@@ -57,4 +57,4 @@ def test_thresholds_margins_and_confidences_are_the_papers_class_by_class() -> N
 
 @pytest.mark.parametrize("present", [True, False])
 def test_a_class_that_all_or_no_clips_carry_has_no_threshold(present: bool) -> None:
-    assert doubted_labels(predictions(np.full((4, 1), present), np.full((4, 1), 0.5))) == []
+    assert find_label_issues(predictions(np.full((4, 1), present), np.full((4, 1), 0.5))) == []

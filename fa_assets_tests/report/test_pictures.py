@@ -13,7 +13,7 @@ from fa_assets.metrics.comparison import compare
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import Figures, lwlrap
 from fa_assets.metrics.folds import fold_balance
-from fa_assets.metrics.label_audit import doubted_labels
+from fa_assets.metrics.label_audit import find_label_issues
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison, metrics
@@ -49,7 +49,7 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
         "gain": comparison.gain(result.gain, schemes),
         "by_fold": comparison.by_fold(result, schemes),
         "by_class": comparison.by_class(result, schemes),
-        "doubts": doubts_per_class(doubted_labels(found)),
+        "doubts": doubts_per_class(find_label_issues(found)),
     }
 
 

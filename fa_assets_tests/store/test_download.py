@@ -144,7 +144,7 @@ def test_tried_again_after_what_may_pass(serve, tmp_path, waits, status):
     assert waits == [0.01, 0.02]
 
 
-@pytest.mark.promise("A server that says how long to wait is heeded, within bounds.", "download")
+@pytest.mark.promise("A server's Retry-After is respected, within bounds.", "download")
 @pytest.mark.parametrize(
     ("retry_after", "least", "most"),
     [("1", 1, 1), ("3600", 2, 2), ("-5", 0, 0), ("soon", 0.01, 0.01), ("date", 1000, 3600)],

@@ -84,7 +84,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.promise(
-    "On a full disk a shard, a value or a ledger entry fails with the folder, the reason and the free space; what "
+    "On a full disk a shard, a value or a ledger entry fails with a message of the folder, the reason and the free space; what "
     "was there stays, and the run goes on once there is room.",
     "disk",
 )

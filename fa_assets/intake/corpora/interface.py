@@ -60,7 +60,7 @@ class Layout:
 
 
 class Corpus(ABC):
-    """A published corpus. A subclass is a page of facts and a method or two."""
+    """A published corpus. A subclass gives facts and one or two methods."""
 
     name: ClassVar[str]
     title: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Zip archives of strangers, unpacked so that nothing lands where it should not and nothing grows without end.
+"""Untrusted zip archives, unpacked so that nothing is written outside the folder and sizes are bounded.
 
 Every entry is judged before the first byte is written: no absolute or climbing names, no links or devices, no encryption, no
 two entries for one file, no entries that overlap (the trick of small bombs), no more bytes than the archive's size
@@ -92,7 +92,7 @@ def _judge(
     place: Callable[[str], str | None],
     limits: Limits,
 ) -> dict[zipfile.ZipInfo, Path]:
-    """Where each entry goes, after all of them were found harmless."""
+    """Where each entry goes, after all of them were checked."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > limits.entries:
         raise ArchiveError(f"{name} holds {len(entries):,} entries; at most {limits.entries:,} are unpacked.")
@@ -109,7 +109,7 @@ def _judge(
         taken.add(where.casefold())
         targets[entry] = folder / where
     if offenders:
-        raise ArchiveError(f"{name} is not unpacked: it holds entries that no honest archive has.", offenders)
+        raise ArchiveError(f"{name} is not unpacked: it holds unsafe entries.", offenders)
     total = sum(entry.file_size for entry in entries)
     allowed = max(int(limits.ratio * size), limits.least_bytes)
     if total > allowed:
@@ -125,12 +125,12 @@ def _judge(
 
 
 def _problem(entry: zipfile.ZipInfo) -> str | None:
-    """What is wrong with an entry by its own words; None for an honest one."""
+    """What is wrong with an entry by its header; None where nothing is."""
     posix, windows = PurePosixPath(entry.filename), PureWindowsPath(entry.filename)
     if posix.is_absolute() or windows.anchor:
         return "an absolute path"
     if ".." in posix.parts or ".." in windows.parts:
-        return "climbs out of the folder"
+        return "leads out of the folder"
     if "\\" in entry.filename or any(ord(letter) < 32 for letter in entry.orig_filename):
         return "a name with a backslash or a control character"
     kind = stat.S_IFMT(entry.external_attr >> 16)
