@@ -1,21 +1,22 @@
 # make demo: everything on generated data.   make test: the tests.   make ui: the Dagster UI over the demo's instance.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
-INSTALLED := .venv/.installed
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 # Percent of lines and branches that `make test` must reach.
 COVERED := 93
 
 # Compiled once, not by each of the many processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs screenshots demo test test-fast test-slow bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
+.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)
 
 # The lock is given as constraints, not as requirements, so that on a CUDA machine pip can add torch's CUDA packages.
 $(INSTALLED): pyproject.toml requirements.lock
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
@@ -44,6 +45,17 @@ test-fast: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python $(SIDE_BY_SIDE) -m heavy $(TEST)
+
+# `make test-fast` on each Python that the package is for and that is installed, in environments of their own.
+test-pythons:
+	@for version in 3.11 3.12 3.13; do \
+	  for python in "python$$version" "$$HOME"/.pyenv/versions/"$$version".*/bin/python none; do \
+	    if "$$python" -c '' 2> /dev/null; then break; fi; \
+	  done; \
+	  if [ "$$python" = none ]; then echo "Python $$version is not installed: not tested."; continue; fi; \
+	  echo "Python $$version: $$python"; \
+	  $(MAKE) --no-print-directory test-fast PYTHON="$$python" VENV=".venv-$$version" || exit 1; \
+	done
 
 # Speed and memory beside the reference; `make bench BENCH='--only embed --clips 8'` for a part (see benchmarks/README.md).
 bench: $(INSTALLED)
@@ -85,12 +97,12 @@ lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
-	(echo "# What 'make install' installs: pip takes this file as constraints. Made anew by 'make lock'."; \
+	(echo "# What 'make install' installs: pip takes this file as constraints. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
 	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,postgres,kubernetes,deploy]'
-	(echo "# What 'make install-cluster' installs beyond requirements.lock. Made anew by 'make lock'."; \
+	(echo "# What 'make install-cluster' installs beyond requirements.lock. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache data/demo data/demo_dataset
+	rm -rf .venv .venv-3.* .mypy_cache .pytest_cache .ruff_cache data/demo data/demo_dataset

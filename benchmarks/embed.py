@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Result, best, largest_difference, middle, require, smallest_cosine, timed
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
+from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip
+from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES, SAMPLE_RATE
+from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.encoders.cnn14.reference import reference_tagger
 from fa_assets.encoders.embed_clips import Clip, embed_clips
@@ -46,7 +48,7 @@ def ours(clips: list[Clip], encoder: Cnn14Encoder) -> np.ndarray:
     """Through an empty store, as a first run does it."""
     with tempfile.TemporaryDirectory() as folder:
         store = EmbeddingStore(Path(folder), "benchmark")
-        return embed_clips(clips, SCHEMES["mc5"], store, lambda: encoder, threads=usable_cpus()).vectors
+        return embed_clips(clips, SCHEMES["mc5"], store, lambda: encoder, CARD, threads=usable_cpus()).vectors
 
 
 def measure(
@@ -94,7 +96,7 @@ def measure(
     ratios = {name: middle([a / b for a, b in zip(times["reference"], times[name], strict=True)]) for name in encoders}
     return {
         "embed.clips": float(len(clips)),
-        "embed.clips_up_to_10_s": float(np.mean([clip.n_samples <= CROP_SAMPLES for clip in clips])),
+        "embed.clips_up_to_10_s": float(np.mean([clip.samples_at(SAMPLE_RATE) <= CROP_SAMPLES for clip in clips])),
         "embed.reference_seconds_per_clip": sum(times["reference"]) / len(clips),
         "embed.ratio_fp32": ratios["fp32"],
         "embed.ratio_bf16": ratios["bf16"],

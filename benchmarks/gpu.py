@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.embed import LEAST_COSINE_BF16, TOLERANCE_FP32, ours, trunk_share
 from benchmarks.made_clips import demo_clips, pieces
 from benchmarks.timing import largest_difference, machine, middle, require, smallest_cosine
-from fa_assets.audio.crops import CROP_SAMPLES
+from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 

@@ -19,11 +19,12 @@ import numpy as np
 from benchmarks.made_clips import demo_clips, pieces
 from benchmarks.timing import largest_difference, middle, require
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
-from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-from fa_assets.encoders.cnn14.loading import load_encoder
 from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips_on
-from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions
+from fa_assets.encoders.ray import RayEngine
+from fa_assets.encoders.ray_cluster import RayOptions
+from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.store.embedding_store import EmbeddingStore
 
 TOLERANCE = 1e-6
@@ -50,11 +51,10 @@ def main() -> int:
         make_demo_checkpoint(checkpoint)
         clips = pieces(demo_clips(folder / "demo", 60), folder / "pieces", 2 * options.clips, 0.5, 3)
         sha1 = hashlib.sha1(checkpoint.read_bytes()).hexdigest()
-        encoder = load_encoder(checkpoint, sha1, "cpu", "fp32", None)
-        recipe = EncoderRecipe(checkpoint, sha1, "cpu", "fp32", None, encoder_fingerprint(sha1, "fp32"))
+        recipe = EncoderRecipe(CARD.name, checkpoint, sha1, "cpu")
         seconds: dict[int, list[float]] = {count: [] for count in (0, *counts)}
         for turn in range(options.turns):
-            reference, took = measure(LocalEngine(lambda: encoder, 1), clips, folder / f"local-{turn}")
+            reference, took = measure(LocalEngine(recipe, 1), clips, folder / f"local-{turn}")
             seconds[0].append(took)
             for count in counts:
                 with RayEngine(recipe, RayOptions(address=options.address, actors=count), device="cpu") as engine:
@@ -74,9 +74,9 @@ def measure(engine: Engine, clips: list[Clip], folder: Path) -> tuple[np.ndarray
     """Vectors of the second half of the clips, and the seconds they took."""
     store = EmbeddingStore(folder, "benchmark")
     half = len(clips) // 2
-    embed_clips_on(engine, clips[:half], SCHEMES["mc5"], store)
+    embed_clips_on(engine, clips[:half], SCHEMES["mc5"], store, CARD)
     started = time.perf_counter()
-    vectors = embed_clips_on(engine, clips[half:], SCHEMES["mc5"], store).vectors
+    vectors = embed_clips_on(engine, clips[half:], SCHEMES["mc5"], store, CARD).vectors
     return vectors, time.perf_counter() - started
 
 

@@ -20,16 +20,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, distinct_crops
-from fa_assets.audio.decode import SAMPLE_RATE
-from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-from fa_assets.encoders.embed_clips import Clip, Encoder, embed_clips
+from fa_assets.audio.crops import SCHEMES, distinct_crops
+from fa_assets.encoders.base import Encoder
+from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES, SAMPLE_RATE
+from fa_assets.encoders.cnn14.definition import ENCODER
+from fa_assets.encoders.embed_clips import Clip, embed_clips
 from fa_assets.graph import tables
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.values import ValueHeader, ValueStore
 
 WIDTH, BATCH = 2048, 32
+MADE = SCHEMES["mc5"], SCHEMES["center"]
 SHA1 = "0" * 40
 
 
@@ -67,13 +69,13 @@ def make_up(folder: Path, n_clips: int) -> int:
     write(values, "cnn14_checkpoint", pa.Table.from_pylist([weights], schema=tables.CHECKPOINT))
     # In the order in which a run computes them: fold by fold.
     crops = [
-        CropKey(sha256[clip], start, CROP_SAMPLES)
+        CropKey(sha256[clip], SAMPLE_RATE, start, CROP_SAMPLES)
         for clip in sorted(range(n_clips), key=lambda clip: clip % N_FOLDS)
         for start in sorted(
-            {crop.start for scheme in SCHEMES.values() for crop in distinct_crops(int(frames[clip]), scheme)}
+            {crop.start for scheme in MADE for crop in distinct_crops(int(frames[clip]), scheme, CROP_SAMPLES)}
         )
     ]
-    store = EmbeddingStore(folder / "storage", encoder_fingerprint(SHA1, "fp32"))
+    store = EmbeddingStore(folder / "storage", ENCODER.fingerprint(SHA1, "fp32"))
     for at in range(0, len(crops), BATCH):
         batch = crops[at : at + BATCH]
         store.append(batch, rng.standard_normal((len(batch), WIDTH), np.float32))
@@ -91,10 +93,10 @@ def read_all(folder: Path) -> tuple[float, float]:
     columns = [table[name].to_pylist() for name in ("fname", "sha256", "sample_rate", "frames")]
     clips = [Clip(fname, Path(fname), *rest) for fname, *rest in zip(*columns, strict=True)]
     started, started_cpu = time.perf_counter(), time.process_time()
-    for scheme in SCHEMES.values():
-        store = EmbeddingStore(folder, encoder_fingerprint(SHA1, "fp32"))
+    for scheme in MADE:
+        store = EmbeddingStore(folder, ENCODER.fingerprint(SHA1, "fp32"))
         for fold in range(N_FOLDS):
-            embed_clips([clips[row] for row in np.flatnonzero(folds == fold)], scheme, store, refuse)
+            embed_clips([clips[row] for row in np.flatnonzero(folds == fold)], scheme, store, refuse, ENCODER.card)
     return time.perf_counter() - started, time.process_time() - started_cpu
 
 

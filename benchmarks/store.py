@@ -32,7 +32,8 @@ PLAN = (APPEND, *_LOOKS, COMPACT, LOOK_UP_ALL, REMOVE, *_LOOKS, VERIFY)
 def keys(first: int, end: int) -> list[CropKey]:
     """Five crops of each made-up clip."""
     return [
-        CropKey(hashlib.sha256(str(i // 5).encode()).hexdigest(), 32_000 * (i % 5), 320_000) for i in range(first, end)
+        CropKey(hashlib.sha256(str(i // 5).encode()).hexdigest(), 32_000, 32_000 * (i % 5), 320_000)
+        for i in range(first, end)
     ]
 
 

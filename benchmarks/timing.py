@@ -57,11 +57,11 @@ def machine() -> dict[str, float | str]:
     """What was measured on, by the keys of the results."""
     import torch
 
-    from fa_assets.encoders.cnn14.encoder import _processor_name
+    from fa_assets.encoders.devices import processor_name
     from fa_assets.encoders.threads import usable_cpus
 
     return {
-        "machine.processor": _processor_name(),
+        "machine.processor": processor_name(),
         "machine.cpus": float(usable_cpus()),
         "machine.load": os.getloadavg()[0],
         "machine.python": platform.python_version(),

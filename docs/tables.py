@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from fa_assets.audio.crops import SCHEMES
 from fa_assets.catalog.schema import as_markdown
 from fa_assets.definitions import build_definitions
 from fa_assets.settings import Settings, variable_of
@@ -57,9 +56,10 @@ def checks() -> str:
 
 def for_any_scheme(row: tuple[str, ...], rows: Collection[tuple[str, ...]]) -> tuple[str, ...]:
     """The row with SCHEME for the crop scheme, if every scheme has such a row; else as it is."""
-    for scheme in SCHEMES:
+    schemes = (Settings.model_fields["scheme"].default, Settings.model_fields["baseline"].default)
+    for scheme in schemes:
         general = tuple(cell.replace(scheme, "SCHEME") for cell in row)
-        if general != row and all(tuple(cell.replace("SCHEME", one) for cell in general) in rows for one in SCHEMES):
+        if general != row and all(tuple(cell.replace("SCHEME", one) for cell in general) in rows for one in schemes):
             return general
     return row
 

@@ -1,25 +1,97 @@
-"""Tagging any audio file with the stored final classifier.
-
-    from fa_assets.api import Tagger
-    Tagger.load("data/demo").tag("dog.wav")
+"""What a notebook or script imports: `run` the graph, query what it made with `open_catalog`, tag files with a `Tagger`.
 
 A `Tagger` has the weights, the precision and the crop scheme that its classifier was fitted with, or it is not made:
 embeddings of another encoder would give numbers without meaning. Files go through the same decoding and crops as the clips.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES, cut_crops, distinct_crops
+from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, load_mono
-from fa_assets.encoders.cnn14.encoder import PRECISIONS, Cnn14Encoder, encoder_fingerprint
+from fa_assets.encoders.base import Encoder, embed_checked
+from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.values import ValueStore
+
+if TYPE_CHECKING:
+    from fa_assets.catalog.database import Catalog
+    from fa_assets.graph.runner import RunOutcome
+
+__all__ = ["Tag", "TaggedFile", "Tagger", "open_catalog", "run"]
+
+
+def run(
+    dataset: str | Path | None = None,
+    storage: str | Path | None = None,
+    *,
+    select: str | None = None,
+    folds: Sequence[str] | None = None,
+    force: bool = False,
+    **settings: Any,
+) -> "RunOutcome":
+    """Materialize what is not current, as `fa-assets run` does, in this process.
+
+    >>> outcome = run("clips", "results", device="cpu", select="comparison", force=True)
+    >>> [(one.asset, one.reason) for one in outcome.planned]
+    [('comparison', 'forced')]
+
+    Args:
+        dataset: the dataset folder; the generated demo set where neither it nor FA_DATASET is given.
+        storage: the storage folder, or the address of an object store.
+        select: an asset selection, e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
+        folds: only these folds of the partitioned assets; consecutive.
+        force: also what is current.
+        settings: any other setting by its name (`fa_assets.settings.Settings`). What is not given here is read from the
+            environment (FA_DEVICE, ...), which is afterwards as it was before.
+
+    Raises:
+        UserError: a setting, the dataset or the selection cannot be used, or an asset or a blocking check failed; what was
+            finished is kept.
+    """
+    from fa_assets.definitions import code_location_with
+    from fa_assets.graph import runner
+
+    location = code_location_with(dataset=dataset, storage=storage, **settings)
+    before = dict(os.environ)
+    try:
+        runner.prepare_environment(location)
+        outcome = runner.run(location, select=select, folds=folds, force=force)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    if outcome.failures:
+        raise UserError("\n".join(["The run failed; what was finished is kept.", *outcome.failures]))
+    return outcome
+
+
+def open_catalog(storage: str | Path | None = None, *, local: str | Path | None = None) -> "Catalog":
+    """The catalog of a storage folder, up to date with its ledger; docs/catalog.md has its tables.
+
+    >>> open_catalog("results").query("select scheme, count(*) as clips from embeddings group by scheme order by scheme")
+       scheme  clips
+    0  center     24
+    1     mc5     24
+
+    Args:
+        storage: the storage folder, or the address of an object store; FA_STORAGE where it is not given.
+        local: the folder of what lies on this machine; the storage folder where that is one.
+
+    Raises:
+        UserError: the catalog is open for writing elsewhere, or of a newer version.
+    """
+    from fa_assets.definitions import code_location_with
+
+    catalog = code_location_with(storage=storage, local=local).recorder.catalog
+    catalog.sync()
+    return catalog
 
 
 @dataclass(frozen=True)
@@ -39,9 +111,17 @@ class TaggedFile:
 
 
 class Tagger:
-    """A classifier and the encoder that belongs to it."""
+    """A classifier and the encoder that belongs to it.
 
-    def __init__(self, classifier: StoredClassifier, encoder: Cnn14Encoder) -> None:
+    >>> tagger = Tagger.load("results")
+    >>> len(tagger.classes)
+    4
+    >>> best = tagger.tag("clips/test/t0.wav")[0]
+    >>> best.class_name, f"{best.probability:.1f}"
+    ('Noise', '1.0')
+    """
+
+    def __init__(self, classifier: StoredClassifier, encoder: Encoder) -> None:
         self.classifier = classifier
         self._encoder = encoder
 
@@ -56,23 +136,26 @@ class Tagger:
 
         Args:
             storage: the folder, or the address of an object store.
-            device: "auto", "cpu" or "cuda".
+            device: as the setting FA_DEVICE.
 
         Raises:
             UserError: there is none, it is damaged, or the weights it was fitted with are not those of the folder.
         """
         root = open_root(storage) if isinstance(storage, str | Path) else storage
         classifier = load_classifier(root / "classifiers" / "final.npz")
-        row = ValueStore(root).read("cnn14_checkpoint").table.to_pylist()[0]
-        fitting = [
-            one for one in PRECISIONS if encoder_fingerprint(row["sha1"], one) == classifier.origin.encoder_fingerprint
+        name = classifier.origin.encoder
+        row = ValueStore(root).read(checkpoint_asset(name)).table.to_pylist()[0]
+        recipes = [
+            EncoderRecipe(name, Path(row["path"]), row["sha1"], device, precision)
+            for precision in find_encoder(name).card.precisions
         ]
+        fitting = [one for one in recipes if one.fingerprint == classifier.origin.encoder_fingerprint]
         if not fitting:
             raise UserError(
                 f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another "
                 "version of fa_assets: materialize it again (`fa-assets run`)."
             )
-        return cls(classifier, Cnn14Encoder(Path(row["path"]), device=device, precision=fitting[0]))
+        return cls(classifier, fitting[0]())
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:
         """The probability of every class for one audio file, the most probable first.
@@ -88,13 +171,13 @@ class Tagger:
         Raises:
             BadInputError: files that cannot be read, all of them named.
         """
-        embeddings = np.empty((len(paths), Cnn14Encoder.embedding_size), np.float32)
+        embeddings = np.empty((len(paths), self._encoder.card.dimension), np.float32)
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
                 if not path.is_file():
                     raise BadClipError("no such file")
-                embeddings[row] = self._embed(load_mono(path))
+                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
@@ -107,10 +190,12 @@ class Tagger:
 
     def _embed(self, samples: np.ndarray) -> np.ndarray:
         """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme])
-        vectors = self._encoder.embed(
-            cut_crops([samples], [crop.start for crop in crops])[0],
-            [min(CROP_SAMPLES, len(samples) - crop.start) for crop in crops],
+        length = self._encoder.card.crop_samples
+        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme], length)
+        vectors = embed_checked(
+            self._encoder,
+            cut_crops([samples], [crop.start for crop in crops], length)[0],
+            [min(length, len(samples) - crop.start) for crop in crops],
         )
         return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
             np.float32

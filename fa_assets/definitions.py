@@ -1,10 +1,11 @@
 """The entry point that Dagster loads: `defs`, for the settings of the environment. Here settings become the graph's choices."""
 
 import shlex
+from typing import Any
 
 import dagster as dg
 
-from fa_assets.encoders.ray import RayOptions
+from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
@@ -12,7 +13,7 @@ from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.failures import Advice
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.model import checkpoint_asset
+from fa_assets.graph.model import weights_asset
 from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
@@ -29,13 +30,15 @@ def code_location(settings: Settings, watcher: Watcher = watch_nothing) -> CodeL
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip)
     folds = folds_asset(clips, settings.folds)
-    weights = checkpoint_asset(settings.checkpoint_source, settings.checkpoint_label)
+    weights = weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label)
     assets, checks = pipeline(
         clips,
         folds,
         weights,
         schemes=schemes,
-        engine=EngineOptions(settings.device, settings.precision, settings.batch_size, _ray(settings)),
+        engine=EngineOptions(
+            settings.encoder, settings.device, settings.precision, settings.batch_size, _ray(settings)
+        ),
         fit=_fit(settings),
         experiments=settings.experiments,
         min_lwlrap=settings.min_lwlrap,
@@ -43,10 +46,10 @@ def code_location(settings: Settings, watcher: Watcher = watch_nothing) -> CodeL
         duplicate_similarity=settings.duplicate_similarity,
     )
     running = settings.automation == "running"
-    again = ["fa-assets", "run", "--dataset", str(settings.dataset), "--storage", str(settings.storage_root)]
-    advice = Advice(
-        settings.dataset, shlex.join([*again, "--checkpoint", settings.checkpoint_label]), settings.local_root
-    )
+    again = {"dataset": settings.dataset, "storage": settings.storage_root, "encoder": settings.encoder}
+    again["checkpoint"] = settings.checkpoint_label
+    command = shlex.join(["fa-assets", "run", *(word for name in again for word in (f"--{name}", str(again[name])))])
+    advice = Advice(settings.dataset, command, settings.local_root)
     definitions = definitions_of(
         assets,
         checks,
@@ -80,6 +83,15 @@ def _ray(settings: Settings) -> RayOptions | None:
         decode_cpus=settings.ray_decode_cpus,
         actors=settings.ray_actors,
     )
+
+
+def code_location_with(**given: Any) -> CodeLocation:
+    """The code location for the settings of the environment; those that are given and not None come before it.
+
+    Raises:
+        UserError: as `load_settings`.
+    """
+    return code_location(load_settings(**given))
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -5,7 +5,6 @@ values; the command line only sets these variables before it loads the definitio
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fa_assets.encoders.registry import DEFAULT, find_encoder
+from fa_assets.audio.crops import SCHEMES
 from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
-_CHECKOUT = Path(__file__).resolve().parents[1]
-DATA_FOLDER = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "data"
+_PARENT = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
+"""Whether the package lies in a checkout of its repository, and was not installed as a wheel."""
+
+DATA_FOLDER = (_PARENT if IN_CHECKOUT else Path.cwd()) / "data"
 """Default place of the demo set and of storage: `data/` in the checkout, or in the working directory without one."""
 
 DEMO_DATASET = DATA_FOLDER / "demo_dataset"
@@ -47,13 +51,18 @@ class Settings(BaseSettings):
         description="Folder for what stays on this machine: catalog, checkpoints, Dagster's instance. "
         "Default: the storage folder; data/NAME where that is an object store.",
     )
+    encoder: str = Field(
+        default=DEFAULT, description="What makes embeddings of clips: cnn14, or the encoder of an installed package."
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="CNN14 weights: a path, a URL, 'published' (Zenodo, size and sha1 checked) or 'demo' (seeded, "
-        "untrained). Default: demo for the demo set, published for anything else.",
+        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
+        "Default: demo for the demo set if the encoder has such, published for anything else.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the network runs; auto takes CUDA when there is one."
+    device: str = Field(
+        default="auto",
+        description="Where the network runs: cpu, cuda, cuda:N, mps or another device of torch's; auto takes CUDA when there "
+        "is one, and of several GPUs one that no other run has.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Arithmetic of the network's trunk; front end and head stay in full precision."
@@ -89,12 +98,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Copies of the network at most. Default: as many as the cluster's GPUs, or CPUs, have room for.",
     )
-    scheme: Literal["mc5", "center"] = Field(
-        default="mc5", description="Crop scheme: where in a clip the network listens; what the results are made with."
+    scheme: str = Field(
+        default="mc5",
+        description="Crop scheme: where in a clip the network listens; what the results are made with: "
+        f"{', '.join(SCHEMES)}.",
     )
-    baseline: Literal["mc5", "center"] = Field(
-        default="center", description="Crop scheme that the results are compared with."
-    )
+    baseline: str = Field(default="center", description="Crop scheme that the results are compared with.")
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
@@ -111,7 +120,7 @@ class Settings(BaseSettings):
 
     folds: Literal["sticky", "fresh"] = Field(
         default="sticky",
-        description="What a refresh does to the folds: clips that have one keep it, or all are stratified anew.",
+        description="What a refresh does to the folds: clips that have one keep it, or all are stratified again.",
     )
     max_lwlrap_drop: float = Field(
         default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."
@@ -165,6 +174,13 @@ class Settings(BaseSettings):
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
         return name
 
+    @field_validator("scheme", "baseline")
+    @classmethod
+    def _known_scheme(cls, name: str) -> str:
+        if name not in SCHEMES:
+            raise ValueError(f"no such crop scheme; there are {', '.join(SCHEMES)}")
+        return name
+
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -213,8 +229,12 @@ class Settings(BaseSettings):
 
     @property
     def checkpoint_source(self) -> str:
-        """The checkpoint setting with its default filled in; a path is made absolute."""
-        source = self.checkpoint or ("demo" if self.is_demo else "published")
+        """The checkpoint setting with its default filled in; a path is made absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
         return str(Path(source).expanduser().absolute())
@@ -248,14 +268,16 @@ def without_secrets(source: str) -> str:
     return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def load_settings(**given: Any) -> Settings:
+    """Read the settings from the environment; those that are given and not None come before it.
 
     Raises:
-        UserError: a variable holds a value that does not fit; every such variable is named.
+        UserError: a value does not fit, every such setting is named; or there is no setting of that name.
     """
+    if unknown := sorted(set(given) - set(Settings.model_fields)):
+        raise UserError(f"There is no setting {', '.join(unknown)}. There are: {', '.join(Settings.model_fields)}.")
     try:
-        return Settings()
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = [_problem(one) for one in error.errors()]
         raise UserError("Settings that do not fit:\n  " + "\n  ".join(problems)) from error
@@ -264,5 +286,4 @@ def load_settings() -> Settings:
 def _problem(error: Any) -> str:
     if not error["loc"]:  # of several settings together
         return str(error["msg"])
-    variable = variable_of(str(error["loc"][0]))
-    return f"{variable}={without_secrets(os.environ.get(variable, ''))!r}: {error['msg']}"
+    return f"{variable_of(str(error['loc'][0]))}={without_secrets(str(error['input']))!r}: {error['msg']}"

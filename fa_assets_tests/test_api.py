@@ -1,13 +1,16 @@
-"""Tagging files: as the submission says, through the library and the command line; and refused where it would mean nothing."""
+"""The library: its documented examples, and tagging files as the submission says, or refused where it would mean nothing."""
 
+import doctest
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fa_assets.api import Tagger
+from fa_assets import api
+from fa_assets.api import Tagger, open_catalog, run
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
@@ -20,6 +23,53 @@ def submitted(finished: FinishedRun) -> dict[str, dict[str, float]]:
     return {
         row["fname"]: dict(zip(CLASSES, row["probability"], strict=True)) for row in rows if row["model"] == "final"
     }
+
+
+@pytest.fixture
+def folder(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: a copy of the finished run, its dataset in `clips` and its storage in `results`."""
+    settings = finished.copy(tmp_path)
+    settings.dataset.rename(tmp_path / "clips")
+    settings.storage_root.rename(tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FA_CHECKPOINT", settings.checkpoint_source)
+    monkeypatch.setenv("FA_PICTURES", settings.pictures)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_documented_examples() -> None:
+    results = doctest.testmod(api)
+    assert results.attempted >= 5 and not results.failed, "the examples that failed are in the captured output"
+
+
+def test_a_run_leaves_the_environment_as_it_was(folder: Path) -> None:
+    before = dict(os.environ)
+    assert run("clips", "results").planned == ()
+    assert dict(os.environ) == before
+    with pytest.raises(UserError, match="no asset 'metrics'"):
+        run("clips", "results", select="metrics")
+    assert dict(os.environ) == before
+
+
+def test_a_failed_run_raises_with_what_failed(folder: Path) -> None:
+    (folder / "clips" / "train_curated" / "00.wav").write_text("not audio")
+    with pytest.raises(UserError, match=r"(?s)The run failed.*curated_clips.*00\.wav"):
+        run("clips", "results")
+
+
+@pytest.mark.usefixtures("folder")
+def test_settings_that_do_not_fit_or_do_not_exist_are_named() -> None:
+    with pytest.raises(UserError, match="no setting regularisation_c"):
+        run("clips", "results", regularisation_c=1.0)
+    with pytest.raises(UserError, match="FA_MAX_ITER='0'"):
+        run("clips", "results", max_iter=0)
+
+
+def test_the_catalog_is_brought_up_to_date(folder: Path) -> None:
+    (folder / "results" / "catalog.duckdb").unlink()
+    catalog = open_catalog("results")
+    assert catalog.query("select count(*) as n from runs")["n"].tolist() == [1]
 
 
 def test_files_are_tagged_as_in_the_submission(finished: FinishedRun) -> None:

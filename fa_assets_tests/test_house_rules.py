@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,14 @@ def test_dg_loads_the_definitions_without_warnings_of_ours(tmp_path: Path) -> No
     assert "Warning" not in done.stdout + done.stderr
 
 
+def test_one_module_alone_imports_a_private_part_of_dagster() -> None:
+    private = re.compile(r"^\s*(?:from|import) (dagster\w*\._\S+|dagster_shared\S*)", re.MULTILINE)
+    found = {(path.name, module) for path in PACKAGE.rglob("*.py") for module in private.findall(path.read_text())}
+    assert found == {("runner.py", "dagster._core.remote_origin")}
+
+
 def test_the_workspace_file_names_the_definitions() -> None:
-    (origin,) = location_origins_from_yaml_paths([str(CHECKOUT / "workspace.yaml")])
+    (origin,) = location_origins_from_yaml_paths([str(PACKAGE.parent / "workspace.yaml")])
     assert origin.location_name == "fa_assets"
     target = origin.loadable_target_origin
     assert pkgutil.resolve_name(f"{target.module_name}:{target.attribute}") is defs

@@ -44,12 +44,12 @@ def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch
 
 
 def test_values_that_do_not_fit_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FA_DEVICE", "gpu")
+    monkeypatch.setenv("FA_ENGINE", "spark")
     monkeypatch.setenv("FA_BATCH_SIZE", "many")
     with pytest.raises(UserError) as caught:
         load_settings()
-    assert "FA_DEVICE='gpu'" in str(caught.value)
-    assert "'cuda'" in str(caught.value)
+    assert "FA_ENGINE='spark'" in str(caught.value)
+    assert "'ray'" in str(caught.value)
     assert "FA_BATCH_SIZE='many'" in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""From a file of sound to what the network hears: 32 kHz mono float32, the same samples as `librosa.load` gives.
+"""From a file of sound to mono float32 samples at an encoder's rate, the same as `librosa.load` gives.
 
 A clip is good when the whole file decodes, holds at least one sample, all of them finite, and was not cut short; why it
 is not is said in a `BadClipError`. libsndfile, soxr and hashlib release the GIL, so clips can be read from several
@@ -19,12 +19,9 @@ import soxr
 from fa_assets.audio.truncation import find_shortfall, mp3_states_its_length, ogg_lacks_its_end
 from fa_assets.errors import UserError
 
-SAMPLE_RATE = 32_000
-"""Rate in Hz that CNN14 was trained at (PANNs, Kong et al. 2020)."""
-
 RATES = range(100, 1_000_001)
 """Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
-recording, and would make 320 samples and more of every one."""
+recording, and would make hundreds of samples of every one."""
 LONGEST_S = 4 * 3600
 """Seconds of the longest clip that is read. A few bytes of FLAC can unpack to days."""
 
@@ -32,7 +29,7 @@ CLIPPED_LEVEL = 0.999
 """Of full scale: what was cut off at the largest value of 16 bits (0.99997) or just below it by a limiter."""
 
 _BLOCK_SAMPLES = 1 << 18
-"""Samples of all channels that are decoded at a time: 1 MiB, and resampled up to 32 kHz a few."""
+"""Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 """What libsndfile reports for a stream that does not state its length."""
 _SAMPLE_BYTES = {
@@ -97,28 +94,28 @@ def inspect_clip(path: Path) -> ClipInfo:
         )
 
 
-def resampled_length(frames: int, sample_rate: int) -> int:
-    """Number of samples that `load_mono` gives for a file of `frames` frames at `sample_rate` Hz.
+def resampled_length(frames: int, sample_rate: int, rate: int) -> int:
+    """Number of samples that `load_mono` gives at `rate` Hz for a file of `frames` frames at `sample_rate` Hz.
 
-    ceil(frames * 32000 / sample_rate) in the floating-point arithmetic of `librosa.resample`. At unusual rates (1159
+    ceil(frames * rate / sample_rate) in the floating-point arithmetic of `librosa.resample`. At unusual rates (1159
     Hz) a product that should be whole comes out a hair above it; librosa then gives one sample more, and so do we.
     """
-    return math.ceil(frames * (SAMPLE_RATE / sample_rate))
+    return math.ceil(frames * (rate / sample_rate))
 
 
-def load_mono(path: Path) -> np.ndarray:
-    """Samples of a clip at 32 kHz, the mean of its channels: (n,) float32, n = `resampled_length`.
+def load_mono(path: Path, rate: int) -> np.ndarray:
+    """Samples of a clip at `rate` Hz, the mean of its channels: (n,) float32, n = `resampled_length`.
 
-    Equal to `librosa.load(path, sr=32000, mono=True)`: libsndfile, mean of the channels, soxr HQ, then zeros or a cut
+    Equal to `librosa.load(path, sr=rate, mono=True)`: libsndfile, mean of the channels, soxr HQ, then zeros or a cut
     at the end to reach the length.
 
     Raises:
         BadClipError: as `inspect_clip`, except that a file that was cut short may pass.
     """
-    return np.concatenate(list(stream_mono(path)))
+    return np.concatenate(list(stream_mono(path, rate)))
 
 
-def stream_mono(path: Path) -> Iterator[np.ndarray]:
+def stream_mono(path: Path, rate: int) -> Iterator[np.ndarray]:
     """The samples of `load_mono` in pieces, so that memory does not grow with the clip: one block of the file at a time.
 
     An MP3 is decoded in one piece, because soundfile seeks after each read, which an MP3 decoder does not survive unchanged.
@@ -127,25 +124,25 @@ def stream_mono(path: Path) -> Iterator[np.ndarray]:
         BadClipError: as `load_mono`, possibly after some pieces.
     """
     with _open(path) as sound:
-        rate = sound.samplerate
+        own_rate = sound.samplerate
         blocks = iter([_read(sound, -1)]) if sound.format == "MP3" else _blocks(sound)
-        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="soxr_hq")
+        resampler = soxr.ResampleStream(own_rate, rate, 1, dtype="float32", quality="soxr_hq")
         frames = given = 0
         held = np.empty(0, np.float32)  # the newest piece: only the last one knows how long it must be
         for block in blocks:
             frames += len(block)
             mono = block.mean(axis=1)
-            piece = mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
+            piece = mono if own_rate == rate else resampler.resample_chunk(mono)
             if len(held):
                 yield held
                 given += len(held)
             held = piece
         if not frames:
             raise BadClipError("holds no samples")
-        if rate != SAMPLE_RATE:
+        if own_rate != rate:
             held = np.concatenate([held, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
-        held = held[: resampled_length(frames, rate) - given]
-        yield np.pad(held, (0, resampled_length(frames, rate) - given - len(held)))
+        left = resampled_length(frames, own_rate, rate) - given
+        yield np.pad(held[:left], (0, max(left - len(held), 0)))
 
 
 @contextmanager

@@ -1,56 +1,43 @@
-"""The catalog: `catalog.duckdb`, a projection of the ledger that can be deleted and made anew at any time.
+"""The catalog: `catalog.duckdb`, a projection of the ledger that can be deleted and rebuilt at any time.
 
 - Whatever the catalog says comes from ledger entries and from value files they name; nothing else writes to it.
 - An entry is in it wholly or not at all: each sync is one transaction.
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
   against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
   the next sync. `<name>.behind` is there until then: it names the runs that have waited in vain, and none waits twice.
-- A row of `clips`, `folds`, `predictions` and `experiments` comes from a value file whose bytes were, when its asset was
-  last synced, those of the entry named in its materialization_id: the newest such entry. A value without one has no rows.
-- A catalog of a newer layout is refused and left as it is; one of an older layout is made anew.
+- A catalog of a newer layout is refused and left as it is; one of an older layout is rebuilt.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from fa_assets.catalog import schema
+from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import LocalView, StoragePath
-from fa_assets.store.values import ValueHeader, read_header
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 """How long a person's command waits for another process that has the catalog open."""
 
-_ROWS_AT_ONCE = 1 << 19
-"""Of a value, that are copied at a time."""
-_CLIPS_AT_ONCE = 4096
-"""Of predictions, with a row for each class in the catalog."""
-
-RUN_PATIENCE_S = 2.0
+RUN_TIMEOUT_S = 2.0
 """How long a run waits for it, in all its steps and processes together."""
 
 _RETRY_S = 0.05
@@ -74,7 +61,7 @@ class Catalog:
         """The catalog of a storage root, in the local folder."""
         return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
 
-    def sync(self, timeout_s: float = PATIENCE_S) -> int:
+    def sync(self, timeout_s: float = TIMEOUT_S) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
 
         Raises:
@@ -90,9 +77,7 @@ class Catalog:
                     is_ours = version in (None, schema.SCHEMA_VERSION)
                     added = self._apply(connection) if is_ours else 0
                 if not is_ours:
-                    log.info(
-                        "%s has layout %s, this is %s: it is made anew.", self.path, version, schema.SCHEMA_VERSION
-                    )
+                    log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
                     added = self._make_anew(self.path)
             else:  # whole or not there: DuckDB would leave half a file where the disk is full
                 added = self._make_anew(self.path)
@@ -102,12 +87,12 @@ class Catalog:
     def try_sync(self, run_id: str) -> bool:
         """`sync` after a materialization, which is safe in the ledger: it warns, once in a run, instead of raising.
 
-        Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_PATIENCE_S`), or could
+        Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
         not be written.
         """
         waited = self._runs_that_waited()
         try:
-            self.sync(0.0 if run_id in waited else RUN_PATIENCE_S)
+            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S)
         except (UserError, duckdb.Error, OSError) as error:
             if run_id not in waited:
                 log.warning(
@@ -124,8 +109,8 @@ class Catalog:
         """Whether a run could not write to it, and nothing has since."""
         return self._behind.exists()
 
-    def rebuild(self, timeout_s: float = PATIENCE_S) -> int:
-        """Make the catalog anew from the ledger and the value files, beside the old one, and put it in its place.
+    def rebuild(self, timeout_s: float = TIMEOUT_S) -> int:
+        """Rebuild the catalog from the ledger and the value files, beside the old one, and put it in its place.
 
         Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced; whoever reads the old one
         goes on reading it until they open the new one.
@@ -142,7 +127,7 @@ class Catalog:
             self._behind.unlink(missing_ok=True)
             return added
 
-    def snapshot(self, target: Path, timeout_s: float = PATIENCE_S) -> int:
+    def snapshot(self, target: Path, timeout_s: float = TIMEOUT_S) -> int:
         """Put an up-to-date copy at `target`, for dashboards, which may hold it open; return the entries in it.
 
         It is whole or not there, and replaces an older one under its readers. It is made from the ledger, as the catalog
@@ -167,7 +152,7 @@ class Catalog:
         return self._make_anew(target)
 
     @contextmanager
-    def connect(self, read_only: bool = True, timeout_s: float = PATIENCE_S) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, read_only: bool = True, timeout_s: float = TIMEOUT_S) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for queries; close it soon, no run can bring the catalog up to date while it is open.
 
         Raises:
@@ -217,7 +202,7 @@ class Catalog:
             except duckdb.Error as error:
                 if not _means_busy(error):
                     raise _UnusableCatalogError(
-                        f"The catalog {self.path} cannot be opened ({error}): `fa-assets catalog rebuild` makes it anew."
+                        f"The catalog {self.path} cannot be opened ({error}): rebuild it with `fa-assets catalog rebuild`."
                     ) from error
                 if time.monotonic() >= deadline:
                     raise CatalogBusyError(f"The catalog {self.path} is open elsewhere: {error}") from error
@@ -229,7 +214,7 @@ class Catalog:
         if version is not None and version > schema.SCHEMA_VERSION:
             raise UserError(
                 f"The catalog {self.path} has layout {version}, this fa_assets knows up to {schema.SCHEMA_VERSION}: "
-                "install a newer fa_assets, or move the catalog away and it is made anew."
+                "install a newer fa_assets, or move the catalog away and it is rebuilt."
             )
         return version
 
@@ -269,91 +254,19 @@ class Catalog:
         known = {id for (id,) in connection.execute("select id from materializations").fetchall()}
         entries = list(self.ledger.entries(skip=known))
         for table, rows in _history_rows(entries).items():
-            _insert(connection, table, pa.Table.from_pylist(rows))
-        for (asset, partition), newest in {(entry.asset, entry.partition): entry for entry in entries}.items():
-            if asset.endswith("_embeddings"):
+            current.insert(connection, table, pa.Table.from_pylist(rows))
+        for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
+            if newest.asset.endswith("_embeddings"):
                 self._seen_by_duckdb.bring(newest.files[0].path)
-            current = _current_table(asset, partition)
-            if current is not None:
-                self._refresh(connection, asset, partition, current)
-        schema.create_embeddings_view(connection, self._seen_by_duckdb.folder)
+        for asset in dict.fromkeys(entry.asset for entry in entries if not entry.asset.endswith("_embeddings")):
+            current.refresh(connection, self.storage_root, asset)
+        current.create_views(connection, self._seen_by_duckdb.folder.absolute() / "values")
         connection.commit()
         return len(entries)
-
-    def _refresh(
-        self, connection: duckdb.DuckDBPyConnection, asset: str, partition: str | None, current: _CurrentTable
-    ) -> None:
-        """Replace the rows of one value by those of its newest entry whose file is on disk."""
-        where = " and ".join(["true", *(f"{name} = ?" for name in current.constants)])
-        delete = f"delete from {current.name} where {where}"
-        connection.execute(delete, list(current.constants.values()))
-        files = connection.execute(
-            "select m.id, f.path, f.sha256 from materializations m join files f on f.materialization_id = m.id "
-            "where f.position = 0 and m.asset = ? and m.partition is not distinct from ? order by m.id desc",
-            [asset, partition],
-        ).fetchall()
-        # Each file is read once: what is hashed is what is shown, also while another process replaces the file.
-        contents = {path: _read_or_none(self.storage_root / path) for path in {path for _, path, _ in files}}
-        digests = {
-            path: hashlib.sha256(content).hexdigest() for path, content in contents.items() if content is not None
-        }
-        for id, path, sha256 in files:
-            if digests.get(path) == sha256:
-                constants = {**current.constants, "materialization_id": id}
-                try:
-                    file = pq.ParquetFile(pa.BufferReader(contents[path]))
-                    header = read_header(path, file.schema_arrow)
-                    for batch in file.iter_batches(current.rows_at_once):
-                        table = current.rows_of(pa.Table.from_batches([batch]), header)
-                        for name, value in constants.items():
-                            table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
-                        _insert(connection, current.name, table)
-                except (pa.ArrowException, KeyError, UserError) as error:
-                    log.warning("%s is not in the catalog's %s: %s", path, current.name, error)
-                    connection.execute(delete, list(current.constants.values()))
-                return
 
 
 class _UnusableCatalogError(UserError):
     """The file is there and is no DuckDB database that can be opened."""
-
-
-@dataclass(frozen=True)
-class _CurrentTable:
-    """Where the rows of a value go: the table, the columns of the file, and the columns that are the same in all rows."""
-
-    name: str
-    columns: list[str]
-    constants: Mapping[str, str | int]
-    rows_at_once: int = _ROWS_AT_ONCE
-
-    def rows_of(self, table: pa.Table, header: ValueHeader) -> pa.Table:
-        """The rows of some of a value's rows: as they are, or where their columns are lists, one for each class."""
-        if self.name != "predictions":
-            return table.select(self.columns)
-        classes = header.details["classes"]
-        repeated = np.repeat(np.arange(table.num_rows), len(classes))
-        named = np.tile(np.array(classes, dtype=object), table.num_rows)
-        of_clip = {name: table[name].take(pa.array(repeated)) for name in ("fname", "fold")}
-        lists = {name: table[name].combine_chunks().flatten() for name in ("truth", "logit", "probability")}
-        return pa.table({**of_clip, "class_name": pa.array(named, pa.string()), **lists})
-
-
-def _current_table(asset: str, partition: str | None) -> _CurrentTable | None:
-    """The current table that shows an asset's value, if one does."""
-    if asset == "curated_clips":
-        columns = ["fname", "labels", "sample_rate", "channels", "frames", "seconds", "sha256"]
-        return _CurrentTable("clips", columns, {})
-    if asset == "folds":
-        return _CurrentTable("folds", ["fname", "fold"], {})
-    if asset == "experiments":
-        settings = ["C", "tol", "weights", "norm", "pool", "crops"]
-        found = ["lwlrap", "lwlrap_per_fold", "difference", "low", "high", "share_won", "selected", "selected_in"]
-        return _CurrentTable("experiments", ["variant", *settings, *found], {})
-    predictions = re.fullmatch(r"(.+)_oof_predictions", asset)
-    if predictions is not None:
-        return _CurrentTable("predictions", [], {"scheme": predictions[1]}, _CLIPS_AT_ONCE)
-    return None
 
 
 def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any]]]:
@@ -392,22 +305,9 @@ def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, An
     return rows
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    connection.register("new_rows", rows)
-    connection.execute(f"insert into {table} by name select * from new_rows")
-    connection.unregister("new_rows")
-
-
 def _text(value: Scalar) -> str | None:
     """A setting as text: a string as it is, anything else as in JSON, None as null."""
     return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-def _read_or_none(path: StoragePath) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _log_of(database: Path) -> Path:

@@ -17,7 +17,7 @@ select lwlrap.lwlrap, metrics.finished_at, metrics.run_id,
 from newest
 join materializations metrics using (id)
 join lwlrap on lwlrap.materialization_id = newest.id and lwlrap.scope = 'overall'
-left join (select distinct * from upstream where asset = 'cnn14_checkpoint') checkpoint on true
+left join (select distinct * from upstream where ends_with(asset, '_checkpoint')) checkpoint on true
 left join (select distinct * from upstream where asset = 'folds') folds on true
 """
 """Which checkpoint and folds produced this LWLRAP: the newest one of a crop scheme ($scheme: mc5, center).
@@ -41,7 +41,7 @@ select kind, name, a, b from run_diff($run_a, $run_b)
 """How two runs differ ($run_a, $run_b: run ids, see the view `runs`): settings, code, inputs, environment, data, LWLRAP."""
 
 SIMILAR_CLIPS = """
-select other.fname, clips.labels, array_cosine_similarity(given.embedding, other.embedding) as similarity
+select other.fname, clips.labels, list_cosine_similarity(given.embedding, other.embedding) as similarity
 from embeddings given
 join embeddings other on other.scheme = given.scheme and other.fname <> given.fname
 left join clips on clips.fname = other.fname

@@ -23,7 +23,7 @@ from fa_assets.catalog.database import Catalog, CatalogBusyError
 from fa_assets.errors import UserError
 from fa_assets.store.ledger import InputVersion, StoredFile
 
-_SYNC_PATIENCE_S = 1.0
+_SYNC_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
     if not catalog.ledger.ids():
         raise UserError(f"Nothing has been materialized in {catalog.storage_root} yet.")
     try:
-        catalog.sync(_SYNC_PATIENCE_S)
+        catalog.sync(_SYNC_TIMEOUT_S)
     except (CatalogBusyError, OSError):
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "catalog.duckdb"

@@ -30,9 +30,9 @@ def catalog_sync_command(**options: Any) -> None:
 @catalog_group.command("rebuild")
 @_storage_options
 def catalog_rebuild_command(**options: Any) -> None:
-    """Make the catalog anew from the ledger and the stored values."""
+    """Rebuild the catalog from the ledger and the stored values."""
     with friendly_errors():
-        click.echo(f"Made anew from {_catalog(options).rebuild()} materializations.")
+        click.echo(f"Rebuilt from {_catalog(options).rebuild()} materializations.")
 
 
 @catalog_group.command("snapshot")

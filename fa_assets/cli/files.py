@@ -1,13 +1,16 @@
-"""`fa-assets init` and `predict`: what is done with a person's own audio files."""
+"""`fa-assets init`, `fetch` and `predict`: the commands for audio files outside a storage folder."""
 
 import json
+import logging
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.settings import DATA_FOLDER
 
 
 @click.command("init")
@@ -41,6 +44,52 @@ def init_command(
             click.echo(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
         else:
             click.echo("Nothing was written; the same command with --yes writes train_curated.csv.")
+
+
+@click.command("fetch")
+@click.argument("corpus", type=click.Choice(["fsdkaggle2019", "esc50", "fsd50k"]))
+@click.option(
+    "--parts",
+    metavar="PART,...",
+    help="Only these parts: meta, curated, test of fsdkaggle2019; meta, dev, eval of fsd50k; esc50 is one.  [default: all]",
+)
+@click.option("--to", metavar="DIR", help="The dataset folder.  [default: data/CORPUS]")
+@click.option(
+    "--kaggle-order/--own-order",
+    default=True,
+    show_default=True,
+    help="Rows sorted by fname, as Kaggle's; or in the order of the corpus's own tables. Stratified folds depend on it.",
+)
+@click.option("--mirror", metavar="URL", help="An address that has the archives under their own names.")
+@click.option("--keep-archives", is_flag=True, help="Keep the archives once they are unpacked.")
+def fetch_command(
+    corpus: str, parts: str | None, to: str | None, kaggle_order: bool, mirror: str | None, keep_archives: bool
+) -> None:
+    """Fetch a published corpus, check it, and lay it out for `fa-assets run`; again, it goes on where it stopped."""
+    with friendly_errors():
+        from rich.console import Console
+
+        from fa_assets.cli.console import progress
+        from fa_assets.intake.corpora import ALL
+        from fa_assets.intake.corpora.fetch import fetch
+        from fa_assets.intake.corpora.layout import about
+
+        logging.basicConfig(format="%(message)s")
+        folder = Path(to or DATA_FOLDER / corpus).expanduser().absolute()
+        console = Console(stderr=True, highlight=False)
+        console.print(about(ALL[corpus]) + f"Into {folder}", markup=False, soft_wrap=True)
+        with progress(console) as (watcher, _):
+            fetched = fetch(
+                ALL[corpus],
+                folder,
+                parts=None if parts is None else [part.strip() for part in parts.split(",")],
+                kaggle_order=kaggle_order,
+                mirror=mirror,
+                keep_archives=keep_archives,
+                progress=lambda task: partial(watcher, task, "bytes"),
+            )
+        click.echo(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
+        click.echo(f"fa-assets run --dataset {shlex.quote(str(folder))}")
 
 
 @click.command("predict")

@@ -12,6 +12,13 @@ from fa_assets.errors import UserError
 from fa_assets.settings import Settings, load_settings, variable_of
 from fa_assets.store.trouble import remote_trouble, storage_trouble
 
+_METAVARS = {
+    **dict.fromkeys(("dataset", "storage", "local"), "DIR"),
+    "checkpoint": "FILE",
+    "encoder": "NAME",
+    "device": "DEVICE",
+}
+
 
 def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """One option per setting, described as the setting is."""
@@ -24,9 +31,7 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
                 f"--{name.replace('_', '-')}",
                 name,
                 type=click.Choice(choices) if choices else str,
-                metavar=None
-                if choices
-                else {"dataset": "DIR", "storage": "DIR", "local": "DIR", "checkpoint": "FILE"}.get(name, "N"),
+                metavar=None if choices else _METAVARS.get(name, "N"),
                 help=f"{field.description}  [{variable_of(name)}"
                 + (f", default: {field.default}]" if isinstance(field.default, str | float | int) else "]"),
             )(command)
@@ -43,7 +48,7 @@ def apply_options(options: dict[str, Any]) -> Settings:
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """Say in a line what a user can mend, and exit with 1; an interruption exits with 130."""
+    """Print what a user can fix as one line, and exit with 1; an interruption exits with 130."""
     try:
         yield
     except UserError as error:

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
+import click
 import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.cli.ui import ui_command_line
+from fa_assets.encoders.registry import DEFAULT, checkpoint_asset
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
+from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, ValueStore
 
@@ -34,11 +38,11 @@ class Summary:
     report: StoragePath | None
 
 
-def read_summary(storage: StoragePath) -> Summary:
-    """Read the summary of a storage folder."""
+def read_summary(storage: StoragePath, encoder: str = DEFAULT) -> Summary:
+    """Read the summary of a storage folder, with the weights of an encoder."""
     values = ValueStore(storage)
     clips = _maybe(values, "curated_clips")
-    checkpoint = _maybe(values, "cnn14_checkpoint")
+    checkpoint = _maybe(values, checkpoint_asset(encoder))
     header = values.header("curated_clips")
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
     report = _maybe(values, "report")
@@ -59,6 +63,36 @@ def read_summary(storage: StoragePath) -> Summary:
         results=results,
         report=None if report is None else storage / report["path"][0].as_py(),
     )
+
+
+def print_summary(settings: Settings) -> None:
+    """Print the summary of the storage folder, and the command that opens the UI over it."""
+    summary = read_summary(settings.storage_root, settings.encoder)
+    if summary.clips is None:
+        click.echo("Nothing has been materialized yet.")
+        return
+    lines = [("clips", f"{summary.clips} ({summary.hours:.2f} h), {summary.classes} classes")]
+    if summary.left_out:
+        lines.append(("left out", f"{len(summary.left_out)} clips that cannot be used:"))
+        lines += [("", f"{fname}: {reason}") for fname, reason in summary.left_out[:20]]
+    if summary.checkpoint_origin is not None:
+        lines.append(("weights", summary.checkpoint_origin))
+        if not summary.checkpoint_trained:
+            lines.append(("", "UNTRAINED weights: the figures show that the pipeline works, nothing about real sound"))
+    for scheme, result in summary.results.items():
+        per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
+        lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}"))
+    if len(summary.results) == 2:
+        difference = summary.results["mc5"].overall - summary.results["center"].overall
+        lines.append(("mc5 - center", f"{difference:+.4f}"))
+    lines += [
+        ("files", str(summary.storage)),
+        ("catalog", str(settings.local_root / "catalog.duckdb")),
+        *([("report", str(summary.report))] if summary.report else []),
+        ("look at it", ui_command_line(settings)),
+    ]
+    for name, text in lines:
+        click.echo(f"{name:>14}  {text}")
 
 
 def _maybe(values: ValueStore, asset: str) -> pa.Table | None:

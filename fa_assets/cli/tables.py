@@ -11,6 +11,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from fa_assets.catalog.tracing import Lineage, Materialization, Run, RunDifferences
+from fa_assets.encoders.base import EncoderDefinition
+from fa_assets.encoders.registry import is_checkpoint
 
 _PLAIN_WIDTH = 1000
 _SHORT = 8
@@ -120,10 +122,8 @@ def _results(found: Lineage) -> list[RenderableType]:
 def _origins(groups: Mapping[str, Sequence[Materialization]]) -> list[RenderableType]:
     """The checkpoints, the folds and what was read from outside, in a line each."""
     lines: dict[str, None] = {}
-    for asset, what, names in (
-        ("cnn14_checkpoint", "weights", ("sha1", "origin", "trained", "path")),
-        ("folds", "folds", ("origin", "data_version")),
-    ):
+    weights = [(one, "weights", ["sha1", "origin", "trained", "path"]) for one in groups if is_checkpoint(one)]
+    for asset, what, names in [*weights, ("folds", "folds", ["origin", "data_version"])]:
         for one in groups.get(asset, ()):
             facts = {**one.metadata, "data_version": one.data_version}
             line = ", ".join(f"{name} {facts[name]}" for name in names if name in facts)
@@ -171,6 +171,27 @@ def _files(made: Iterable[Materialization]) -> Table:
         for file in one.files:
             table.add_row(file.path, str(file.size_bytes), file.sha256)
     return table
+
+
+def encoders(found: Mapping[str, EncoderDefinition | str]) -> str:
+    """One line for each encoder; for one that cannot be imported, why."""
+    table = _table("encoder", "state", "rate", "window", "dimension", "weights", "licence: code; weights", "trained on")
+    for name, one in found.items():
+        if isinstance(one, str):
+            table.add_row(name, one)
+            continue
+        card = one.card
+        table.add_row(
+            name,
+            one.to_install or "installed",
+            f"{card.sample_rate} Hz",
+            f"{card.crop_seconds:g} s",
+            str(card.dimension),
+            f"{card.weights.size_bytes / 1e6:.0f} MB" if card.weights else "",
+            f"{card.code_licence}; {card.weights_licence}",
+            ", ".join(card.trained_on),
+        )
+    return _text(table)
 
 
 def _table(*columns: str) -> Table:

@@ -2,9 +2,9 @@
 
 Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
 network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
-and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory grows neither
-with the number of clips nor with their length. The clips' bytes are hashed again as they are read, so an embedding is
-never stored under the name of other content.
+and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory does not grow
+with the number of clips, nor with their length where a scheme has a fixed number of crops; of `tiles`, whole clips are held.
+The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
 """
 
 import time
@@ -17,9 +17,9 @@ from typing import Protocol
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES, CropScheme, cut_crops, distinct_crops
+from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
-from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
+from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import digest_file
@@ -29,21 +29,13 @@ NOTHING_COMPUTED = "none: every crop was in the store"
 """The device of a materialization that computed nothing."""
 
 _CLIPS_AT_ONCE = 1024
-"""Clips whose crops are held in memory at once: 42 MB of embeddings where each has five crops."""
+"""Clips whose crops are held in memory at once: 42 MB where each has five crops of 2048 numbers."""
+
+_SAMPLES_AHEAD = 64 << 20
+"""Samples of crops that are decoded ahead of the network, 256 MB, or one clip where that has more."""
 
 _ATTEMPTS = 3
 """How often what was stored is computed anew because it cannot be read back."""
-
-
-class Encoder(Protocol):
-    """What is asked of an encoder: embed crops, a batch at a time."""
-
-    @property
-    def batch_size(self) -> int: ...
-
-    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
-        """(n, CROP_SAMPLES) float32 crops, of which the first `lengths` samples are content -> (n, d) float32."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,10 +48,13 @@ class Clip:
     sample_rate: int
     frames: int
 
-    @property
-    def n_samples(self) -> int:
-        """Length in samples at 32 kHz."""
-        return resampled_length(self.frames, self.sample_rate)
+    def samples_at(self, rate: int) -> int:
+        """Length in samples at a rate in Hz."""
+        return resampled_length(self.frames, self.sample_rate, rate)
+
+    def content_of(self, key: CropKey) -> int:
+        """How many of a crop's samples lie before the clip's end."""
+        return min(key.length, self.samples_at(key.rate) - key.start)
 
 
 Work = tuple[Clip, list[CropKey]]
@@ -75,7 +70,7 @@ class Engine(Protocol):
         """Compute and store the crops.
 
         Args:
-            work: the longest crops first, each content once.
+            work: the longest crops first, each content once; all crops of one rate and length.
             store: where they go, a batch at a time, so that what is finished is never lost.
             finished: called with the crops of each batch once they are stored.
 
@@ -104,6 +99,7 @@ def embed_clips(
     scheme: CropScheme,
     store: EmbeddingStore,
     encoder: Callable[[], Encoder],
+    card: EncoderCard,
     *,
     threads: int = 2,
     progress: ProgressCallback = no_progress,
@@ -114,7 +110,7 @@ def embed_clips(
         encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
         threads: how many clips are decoded at once.
     """
-    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, progress=progress)
+    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, card, progress=progress)
 
 
 def embed_clips_on(
@@ -122,6 +118,7 @@ def embed_clips_on(
     clips: Sequence[Clip],
     scheme: CropScheme,
     store: EmbeddingStore,
+    card: EncoderCard,
     *,
     progress: ProgressCallback = no_progress,
 ) -> ClipEmbeddings:
@@ -132,6 +129,7 @@ def embed_clips_on(
         clips: none gives no vectors.
         scheme: where the crops lie.
         store: where the crops' embeddings are kept, of the same encoder.
+        card: the encoder's.
         progress: called with (clips done, clips in all).
 
     Raises:
@@ -139,8 +137,8 @@ def embed_clips_on(
     """
     started = time.perf_counter()
     if not clips:
-        return ClipEmbeddings(np.empty((0, EMBEDDING_SIZE), np.float32), 0, 0, 0.0)
-    crops_of = _crops_of(clips, scheme)
+        return ClipEmbeddings(np.empty((0, card.dimension), np.float32), 0, 0, 0.0)
+    crops_of = _crops_of(clips, scheme, card)
     distinct = {key for crops in crops_of for key, _ in crops}
     computed: set[CropKey] = set()
     missing = store.missing(key for crops in crops_of for key, _ in crops)
@@ -156,12 +154,13 @@ def embed_clips_on(
     )
 
 
-def _crops_of(clips: Sequence[Clip], scheme: CropScheme) -> list[list[tuple[CropKey, float]]]:
+def _crops_of(clips: Sequence[Clip], scheme: CropScheme, card: EncoderCard) -> list[list[tuple[CropKey, float]]]:
     """The distinct crops of each clip, and their weights."""
+    rate, length = card.sample_rate, card.crop_samples
     return [
         [
-            (CropKey(clip.sha256, crop.start, CROP_SAMPLES), crop.weight)
-            for crop in distinct_crops(clip.n_samples, scheme)
+            (CropKey(clip.sha256, rate, crop.start, length), crop.weight)
+            for crop in distinct_crops(clip.samples_at(rate), scheme, length)
         ]
         for clip in clips
     ]
@@ -176,7 +175,7 @@ def _work_of(clips: Sequence[Clip], missing: Sequence[CropKey]) -> list[Work]:
     first_of = {clip.sha256: clip for clip in reversed(clips)}
     return sorted(
         ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
-        key=lambda item: -min(item[0].n_samples, CROP_SAMPLES),
+        key=lambda item: -min(item[0].samples_at(item[1][0].rate), item[1][0].length),
     )
 
 
@@ -199,7 +198,7 @@ class LocalEngine:
         network = self._encoder()
         bad: list[str] = []
         for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
-            store.append(keys, network.embed(batch, lengths))
+            store.append(keys, embed_checked(network, batch, lengths))
             finished(keys)
         return bad
 
@@ -261,7 +260,7 @@ def _weighted_means(
 def _batches(
     work: Sequence[Work], batch_size: int, threads: int, bad: list[str]
 ) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
-    """Batches of crops across clips: keys, (n, CROP_SAMPLES) float32 and content lengths; bad clips go into `bad`."""
+    """Batches of crops across clips: keys, (n, length) float32 and content lengths; bad clips go into `bad`."""
     keys: list[CropKey] = []
     crops: list[np.ndarray] = []
     lengths: list[int] = []
@@ -274,7 +273,7 @@ def _batches(
         for key, crop in zip(missing, clip_crops, strict=True):
             keys.append(key)
             crops.append(crop)
-            lengths.append(min(CROP_SAMPLES, clip.n_samples - key.start))
+            lengths.append(clip.content_of(key))
             if len(keys) == batch_size:
                 yield keys, np.stack(crops), lengths
                 keys, crops, lengths = [], [], []
@@ -283,14 +282,18 @@ def _batches(
 
 
 def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
-    """Decode in threads, in order, at most a few clips ahead of whoever takes them."""
+    """Decode in threads, in order, at most a few clips and `_SAMPLES_AHEAD` ahead of whoever takes them."""
     waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
+    samples = 0
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         try:
             for item in work:
-                waiting.append((item, pool.submit(decode_crops, *item)))
-                if len(waiting) > 2 * threads:
+                own = sum(key.length for key in item[1])
+                while waiting and (len(waiting) > 2 * threads or samples + own > _SAMPLES_AHEAD):
+                    samples -= sum(key.length for key in waiting[0][0][1])
                     yield waiting.popleft()
+                waiting.append((item, pool.submit(decode_crops, *item)))
+                samples += own
             while waiting:
                 yield waiting.popleft()
         finally:
@@ -299,7 +302,7 @@ def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "F
 
 
 def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
-    """The crops of a clip that are asked for: (len(keys), CROP_SAMPLES) float32.
+    """The crops of a clip that are asked for, all of one rate and length: (len(keys), length) float32.
 
     Raises:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
@@ -308,7 +311,8 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
         raise BadClipError("no such file")
     if digest_file(clip.path).sha256 != clip.sha256:
         raise BadClipError("its bytes changed since curated_clips was materialized")
-    crops, n_samples = cut_crops(stream_mono(clip.path), [key.start for key in keys])
-    if n_samples != clip.n_samples:
-        raise BadClipError(f"{n_samples} samples at 32 kHz, {clip.n_samples} expected")
+    rate = keys[0].rate
+    crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
+    if n_samples != clip.samples_at(rate):
+        raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops

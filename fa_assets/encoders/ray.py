@@ -8,137 +8,40 @@ engine would raise it.
 
 import logging
 import os
-import signal
 import socket
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from importlib import metadata, util
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.audio.decode import BadClipError
-from fa_assets.encoders.cnn14.encoder import BATCH_SIZES
-from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Encoder, Work, decode_crops
-from fa_assets.encoders.threads import usable_cpus
+from fa_assets.encoders.base import Encoder, embed_checked
+from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Work, decode_crops
+from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, connect
+from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.errors import UserError
-from fa_assets.store.atomic import replacing
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import open_root
 
-if TYPE_CHECKING:
-    import ray
-
 log = logging.getLogger(__name__)
 
+_BATCH = {"cpu": 32, "gpu": 64}
+"""Crops of a batch where nothing is said."""
 _AHEAD = 3
 """Batches of an actor at once: one in the network, the others decoded or on their way."""
 _MOST_CROPS = 256
 """Crops of a batch at most: 330 MB on their way from a decoder to an actor."""
 _DEATHS = 3
 """How many workers may die with the same batch, or while they load the network, before the run fails."""
-_CPUS = {"actor": 0.75, "decode": 0.25}
-"""Without GPUs, the parts of one CPU: decoding takes far less of it."""
-_ANSWER_S = 20.0
 _WAIT_S = 30.0
 
 Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
-"""(clip, keys) -> (len(keys), CROP_SAMPLES) float32; raises BadClipError."""
-
-
-@dataclass(frozen=True)
-class RayOptions:
-    """What the engine asks of a cluster; None is chosen by what the cluster has.
-
-    Attributes:
-        address: see `connected`.
-        actors: copies of the network at most.
-        actor_gpus, actor_cpus: of each actor.
-        decode_cpus: of each decoding task.
-    """
-
-    address: str | None = None
-    actors: int | None = None
-    actor_gpus: float | None = None
-    actor_cpus: float | None = None
-    decode_cpus: float | None = None
-
-    def on(self, cpus: float, gpus: float, device: str) -> "Use":
-        """What to use of a cluster with so many CPUs and GPUs.
-
-        Raises:
-            UserError: the cluster has less than one actor and one decoder need.
-        """
-        on_gpu = gpus > 0 and device != "cpu"
-        actor_gpus = self.actor_gpus if self.actor_gpus is not None else float(on_gpu or device == "cuda")
-        actor_cpus = self.actor_cpus or (1.0 if actor_gpus else _CPUS["actor"])
-        decode_cpus = self.decode_cpus or (1.0 if actor_gpus else _CPUS["decode"])
-        if actor_gpus > gpus or actor_cpus + decode_cpus > cpus:
-            raise UserError(
-                f"The Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and an actor and a decoder need "
-                f"{actor_cpus + decode_cpus:g} and {actor_gpus:g}: add nodes, or set FA_RAY_ACTOR_CPUS, FA_RAY_ACTOR_GPUS, "
-                "FA_RAY_DECODE_CPUS or FA_DEVICE=cpu."
-            )
-        fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
-        return Use(self.actors or max(1, fit), actor_gpus, actor_cpus, decode_cpus)
-
-
-class Use(NamedTuple):
-    """What is used of a cluster; see `RayOptions`."""
-
-    actors: int
-    actor_gpus: float
-    actor_cpus: float
-    decode_cpus: float
-
-
-@dataclass(frozen=True)
-class EncoderRecipe:
-    """How a node makes the encoder.
-
-    Attributes:
-        checkpoint: the weights on the driver's machine; a node that has no such file gets them from `content`.
-        sha1: of the weights.
-        device, precision, batch_size: as `Cnn14Encoder`'s.
-        fingerprint: the encoder's on the driver; a node with another version of this package has another.
-        content: the bytes of the weights in Ray's object store, where the cluster has other machines.
-    """
-
-    checkpoint: Path
-    sha1: str
-    device: str
-    precision: str
-    batch_size: int | None
-    fingerprint: str
-    content: "ray.ObjectRef[bytes] | None" = None
-
-    def __call__(self) -> Encoder:
-        from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-        from fa_assets.encoders.cnn14.loading import load_encoder
-
-        if encoder_fingerprint(self.sha1, self.precision) != self.fingerprint:
-            raise UserError(
-                f"Node {socket.gethostname()} has another version of fa_assets than the driver: install the same on every node."
-            )
-        return load_encoder(self.weights(), self.sha1, self.device, self.precision, self.batch_size)
-
-    def weights(self) -> Path:
-        """The weights on this machine, fetched from the driver where they are missing."""
-        if self.content is None or self.checkpoint.is_file():
-            return self.checkpoint
-        import ray
-
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fa_assets" / f"{self.sha1}.pth"
-        if not path.is_file():
-            with replacing(path) as draft:
-                draft.write_bytes(ray.get(self.content))
-        return path
+"""As `decode_crops`: (clip, keys) -> (len(keys), length) float32; raises BadClipError."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +77,7 @@ def decode_batch(batch: Sequence[Work], decode: Decode) -> Decoded:
             decoded.bad.append(f"{clip.fname}: {error}{where}")
             continue
         decoded.keys.extend(keys)
-        decoded.crops.extend(crop[: clip.n_samples - key.start] for key, crop in zip(keys, crops, strict=True))
+        decoded.crops.extend(crop[: clip.content_of(key)] for key, crop in zip(keys, crops, strict=True))
     return decoded
 
 
@@ -205,13 +108,13 @@ class Embedder:
         import ray
 
         if decoded.keys:
-            crops = np.zeros((len(decoded.crops), CROP_SAMPLES), np.float32)
+            crops = np.zeros((len(decoded.crops), decoded.keys[0].length), np.float32)
             for row, crop in zip(crops, decoded.crops, strict=True):
                 row[: len(crop)] = crop
-            self._store.append(decoded.keys, self._encoder.embed(crops, [len(crop) for crop in decoded.crops]))
+            lengths = [len(crop) for crop in decoded.crops]
+            self._store.append(decoded.keys, embed_checked(self._encoder, crops, lengths))
         node = f"{socket.gethostname()} ({ray.get_runtime_context().get_node_id()[:8]})"
-        device, name = (getattr(self._encoder, what, "") for what in ("device", "device_name"))
-        return Embedded(decoded.keys, decoded.bad, node, os.getpid(), device, name)
+        return Embedded(decoded.keys, decoded.bad, node, os.getpid(), self._encoder.device, self._encoder.device_name)
 
 
 class RayEngine:
@@ -221,8 +124,8 @@ class RayEngine:
     Args:
         encoder: makes the encoder in an actor.
         options: what to ask of the cluster.
-        device: "auto", "cpu" or "cuda": whether actors want a GPU where nothing is said.
-        batch_size: crops of a batch; by default as the encoder's.
+        device: as the setting; with "auto" and "cuda" actors want a GPU where nothing is said.
+        batch_size: crops of a batch.
         decode: decodes a clip in a task.
     """
 
@@ -303,13 +206,15 @@ class RayEngine:
         if isinstance(store.root, Path):
             store.root.mkdir(parents=True, exist_ok=True)
         encoder = self._encoder
-        if isinstance(encoder, EncoderRecipe) and hosts != {socket.gethostname()}:
-            encoder = replace(encoder, content=ray.put(encoder.checkpoint.read_bytes()))
+        if isinstance(encoder, EncoderRecipe):
+            elsewhere = hosts != {socket.gethostname()}
+            content = ray.put(encoder.checkpoint.read_bytes()) if elsewhere else None
+            encoder = SentEncoder(encoder, encoder.fingerprint, content)
         embedder = ray.remote(num_cpus=use.actor_cpus, num_gpus=use.actor_gpus)(Embedder)
         decode = ray.remote(num_cpus=use.decode_cpus, max_retries=1)(decode_batch)
         return _Pool(
             use.actors,
-            min(self._batch_size or BATCH_SIZES["cuda" if use.actor_gpus else "cpu"], _MOST_CROPS),
+            min(self._batch_size or _BATCH["gpu" if use.actor_gpus else "cpu"], _MOST_CROPS),
             start=lambda: embedder.remote(str(store.root), store.fingerprint, encoder),
             embed=lambda actor, batch: actor.embed.remote(decode.remote(batch, self._decode)),
         )
@@ -423,66 +328,3 @@ def plan_batches(work: Sequence[Work], size: int) -> list[list[Work]]:
             batches[-1].append((clip, some))
             room -= len(some)
     return batches
-
-
-def require_ray() -> None:
-    """Raise a UserError that names the extra where Ray is not installed."""
-    if util.find_spec("ray") is None:
-        raise UserError("FA_ENGINE=ray needs Ray: pip install 'fa_assets[ray]', or use FA_ENGINE=local.")
-
-
-def connect(address: str | None) -> None:
-    """Be a driver of a Ray cluster until this process ends, or go on being one.
-
-    Args:
-        address: ``auto`` or ``HOST:PORT``, of a cluster that this machine is a node of; None starts one of this machine alone,
-            which ends with this process.
-
-    Raises:
-        UserError: Ray is not installed, or no cluster answers.
-    """
-    require_ray()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it is imported and when it starts a node
-    try:
-        if address and ":" in address:  # where nothing answers Ray would wait for minutes
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
-        import ray
-
-        if not ray.is_initialized():
-            own: dict[str, Any] = {} if address else {"num_cpus": usable_cpus(), "include_dashboard": False}
-            with _signals_held():
-                ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"Ray cannot be used at FA_RAY_ADDRESS={address or ''} ({said}). See that the cluster runs, that this machine is a "
-            "node of it and, where it wants a token, that RAY_AUTH_MODE=token is set here and the token is known; or leave "
-            "FA_RAY_ADDRESS out for a Ray of this machine alone."
-        ) from error
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """SIGINT and SIGTERM wait until the context ends, and then do as before, in spite of Ray's own handler, which exits at
-    once: interrupted while it starts, Ray leaves servers behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    import ray
-
-    received: list[int] = []
-    before = {
-        int(number): signal.signal(number, lambda number, _: received.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    set_by_ray = ray._private.utils.set_sigterm_handler
-    ray._private.utils.set_sigterm_handler = lambda handler: None
-    try:
-        yield
-    finally:
-        ray._private.utils.set_sigterm_handler = set_by_ray
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in received[:1]:
-            signal.raise_signal(number)

@@ -27,6 +27,7 @@ from fa_assets.graph.jobs import catalog_snapshot, everything, stage_jobs, verif
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
 from fa_assets.graph.submission import (
@@ -61,30 +62,32 @@ def pipeline(
     of_scheme = []
     for name in schemes:
         embeddings = embeddings_asset(name, engine, folds, weights)
-        predictions = predictions_asset(name, fit, folds, embeddings)
+        predictions = predictions_asset(name, engine.encoder, fit, folds, embeddings)
         metrics = metrics_asset(name, predictions)
         of_scheme.append((embeddings, predictions, metrics))
         assets += of_scheme[-1]
-        checks += embedding_checks(embeddings, folds)
+        checks += embedding_checks(embeddings, folds, engine.card)
         checks += predictions_checks(predictions, name)
         checks += metrics_checks(metrics, predictions, folds, name, max_lwlrap_drop)
     (embeddings, predictions, metrics), (_, _, baseline) = of_scheme
+    scheme, encoder = schemes[0], engine.encoder
     comparison = comparison_asset(metrics, baseline, schemes, min_lwlrap)
-    audit = label_audit_asset(schemes[0], predictions)
-    tried = experiments_asset(experiments, schemes[0], folds, embeddings)
+    audit = label_audit_asset(scheme, predictions)
+    tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     checks += comparison_checks(comparison, schemes)
     checks += leakage_checks(metrics, embeddings, duplicate_similarity)
     checks += reproduction_checks(metrics, folds, weights)
     test_clips = test_clips_asset(folds)
-    test_embeddings = test_embeddings_asset(schemes[0], engine, test_clips, weights)
-    classifier = final_classifier_asset(schemes[0], fit, folds, embeddings)
-    submission = submission_asset(schemes[0], classifier, test_embeddings, predictions, comparison)
+    test_embeddings = test_embeddings_asset(scheme, engine, test_clips, weights)
+    classifier = final_classifier_asset(scheme, encoder, fit, folds, embeddings)
+    submission = submission_asset(scheme, encoder, classifier, test_embeddings, predictions, comparison)
     assets += [comparison, audit, tried, test_clips, test_embeddings, classifier, submission]
     assets += [
         test_metrics_asset(submission, test_clips),
-        notebook_artifacts_asset(schemes[0], folds, weights, embeddings, predictions, metrics),
+        notebook_artifacts_asset(scheme, encoder, folds, weights, embeddings, predictions, metrics),
         report_asset(
             schemes,
+            encoder,
             folds=folds,
             weights=weights,
             embeddings=embeddings,
@@ -116,7 +119,7 @@ def definitions_of(
     sources = [one.to_dagster() for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
     made = [one.to_dagster(**_scheme_tag(one.name, schemes)) for one in assets]
     return dg.Definitions(
-        assets=[*sources, *with_freshness(made, metrics_max_age_days)],
+        assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),
         asset_checks=[one.to_dagster() for one in checks],
         jobs=[everything, *stage_jobs, verify_checkpoint_job(weights.name), catalog_snapshot],
         sensors=sensors,

@@ -11,15 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES, CropScheme
+from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.embed_clips import Clip, embed_clips_on
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
-from fa_assets.graph.model import Weights
+from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, clip_paths
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
+from fa_assets.store.recipe import Scalar
 
 GPU_POOL = "gpu"
 _CLIP_COLUMNS = ("sha256", "sample_rate", "frames")
@@ -27,6 +29,7 @@ _CLIP_COLUMNS = ("sha256", "sample_rate", "frames")
 
 def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: Asset) -> Asset:
     """`<scheme>_embeddings`."""
+    card = engine.card
     return Asset(
         f"{scheme}_embeddings",
         "embeddings",
@@ -34,11 +37,12 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
         tables.EMBEDDINGS,
         version="3",
         reads={"folds": folds, "weights": weights},
-        settings={"scheme": scheme, "precision": engine.precision},
+        settings=_settings(scheme, engine),
         kinds=frozenset({"pytorch", "parquet"}),
-        description=f"CNN14's 2048-d embedding (float32, no unit) of every clip in the fold, one row per clip in the order of "
-        f"the label CSV: 32 kHz mono, {_in_words(SCHEMES[scheme])}, zero-padded when shorter. Crops that are in the embedding "
-        "store already are not computed again.",
+        description=f"{card.title}'s {card.dimension}-d embedding (float32, no unit) of every clip in the fold, one row per "
+        f"clip in the order of the label CSV: {card.sample_rate / 1000:g} kHz mono, the mean over {card.crop_seconds:g} s "
+        f"crops {SCHEMES[scheme].description}, zero-padded when shorter. Crops that are in the embedding store already are not "
+        "computed again.",
         by_fold=True,
         pool=GPU_POOL,
     )
@@ -53,7 +57,7 @@ def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weig
         tables.TEST_EMBEDDINGS,
         version="2",
         reads={"clips": clips, "weights": weights},
-        settings={"scheme": scheme, "precision": engine.precision},
+        settings=_settings(scheme, engine),
         kinds=frozenset({"pytorch", "parquet"}),
         description=f"As {scheme}_embeddings, for the test clips: the same crops, encoder and embedding store. They have "
         "no folds.",
@@ -88,13 +92,17 @@ def _opened(
     work: Work, weights: Stored, scheme: CropScheme, options: EngineOptions
 ) -> Iterator[Callable[[pa.Table, Path, pa.Schema, str], Made]]:
     """The engine with these weights, as a function that embeds the clips of a table."""
-    from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-
     check_engine(options)
-    own = Weights.of(weights)
-    store = EmbeddingStore(work.root, encoder_fingerprint(own.sha1, options.precision))
-    with open_engine(options, own.path, own.sha1) as engine:
-        yield partial(_embed, work, engine, store, scheme, own.trained)
+    checkpoint = read_weights(weights)
+    recipe = options.recipe(checkpoint)
+    store = EmbeddingStore(work.root, recipe.fingerprint)
+    with open_engine(options, recipe) as engine:
+        yield partial(_embed, work, engine, store, scheme, options.card, checkpoint.trained)
+
+
+def _settings(scheme: str, engine: EngineOptions) -> dict[str, Scalar]:
+    """What embeddings depend on besides their inputs."""
+    return {"encoder": engine.encoder, "scheme": scheme, "precision": engine.precision}
 
 
 def _embed(
@@ -102,6 +110,7 @@ def _embed(
     engine: RecordedEngine,
     store: EmbeddingStore,
     scheme: CropScheme,
+    card: EncoderCard,
     weights_trained: bool,
     clips: pa.Table,
     folder: Path,
@@ -119,7 +128,7 @@ def _embed(
 
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
-        result = embed_clips_on(engine, _clips_of(clips, folder), scheme, store, progress=watch)
+        result = embed_clips_on(engine, _clips_of(clips, folder), scheme, store, card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
     labels = [own or ["?"] for own in clips["labels"].to_pylist()]
@@ -140,7 +149,7 @@ def _embed(
             "weights_trained": weights_trained,
             "encoder_fingerprint": store.fingerprint,
         },
-        details={"encoder_fingerprint": store.fingerprint},
+        details={"encoder": card.name, "encoder_fingerprint": store.fingerprint},
         display=drawn,
         environment=engine.environment,
     )
@@ -150,12 +159,6 @@ def _clips_of(table: pa.Table, folder: Path) -> list[Clip]:
     fnames = table["fname"].to_pylist()
     columns = (fnames, clip_paths(folder, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
     return [Clip(*fields) for fields in zip(*columns, strict=True)]
-
-
-def _in_words(scheme: CropScheme) -> str:
-    if len(scheme.fractions) == 1:
-        return f"one 10 s crop at {scheme.fractions[0]:.0%} of the slack"
-    return f"the mean over 10 s crops at {', '.join(f'{part:.0%}' for part in scheme.fractions)} of the slack"
 
 
 class Stopwatch:

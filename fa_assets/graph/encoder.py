@@ -1,28 +1,42 @@
-"""The encoder of a run: loaded when first needed, once per process for the same weights and settings."""
+"""The encoder of a run: its recipe, loaded when first needed; and values of another one, refused."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fa_assets.encoders.cnn14.loading import load_encoder
+from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.embed_clips import NOTHING_COMPUTED
+from fa_assets.encoders.registry import DEFAULT, EncoderRecipe
+from fa_assets.errors import UserError
+from fa_assets.graph.work import Stored
 from fa_assets.store.recipe import Scalar
 
-if TYPE_CHECKING:
-    from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
+
+def fingerprint_of(embeddings: Stored, encoder: str) -> str:
+    """What made embeddings: the encoder with its weights and precision, as one fingerprint.
+
+    Raises:
+        UserError: another encoder than this did, or one with different weights in different folds.
+    """
+    for partition, header in embeddings.headers.items():
+        made_by = header.details.get("encoder", DEFAULT)  # those of versions that knew one do not say
+        if made_by != encoder:
+            part = "" if partition is None else f", fold {partition},"
+            raise UserError(
+                f"{embeddings.asset}{part} was made by encoder {made_by}, and FA_ENCODER is {encoder}: materialize it again, "
+                f"or set FA_ENCODER={made_by}."
+            )
+    return str(embeddings.detail("encoder_fingerprint"))
 
 
 class LazyEncoder:
-    """Gives the encoder of these weights when called, and knows whether it ever was; `sha1` is the file's, so a replaced file
-    is loaded again."""
+    """Gives the encoder of a recipe when called, and knows whether it ever was."""
 
-    def __init__(self, device: str, precision: str, batch_size: int | None, checkpoint: Path, sha1: str) -> None:
-        self._arguments = (checkpoint, sha1, device, precision, batch_size)
-        self._loaded: Cnn14Encoder | None = None
+    def __init__(self, recipe: EncoderRecipe) -> None:
+        self._recipe = recipe
+        self._loaded: Encoder | None = None
 
-    def __call__(self) -> "Cnn14Encoder":
+    def __call__(self) -> Encoder:
         if self._loaded is None:
-            self._loaded = load_encoder(*self._arguments)
+            self._loaded = self._recipe()
         return self._loaded
 
     @property
@@ -34,6 +48,6 @@ class LazyEncoder:
             "engine": "local",
             "device": self._loaded.device,
             "device_name": self._loaded.device_name,
-            "precision": self._loaded.precision,
+            "precision": self._recipe.precision,
             "batch_size": self._loaded.batch_size,
         }

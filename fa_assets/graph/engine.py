@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from fa_assets.encoders.base import Checkpoint, EncoderCard
+from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.embed_clips import Engine, LocalEngine
-from fa_assets.encoders.ray import EncoderRecipe, RayEngine, RayOptions, require_ray
+from fa_assets.encoders.ray import RayEngine
+from fa_assets.encoders.ray_cluster import RayOptions, require_ray
+from fa_assets.encoders.registry import EncoderRecipe, find_encoder
 from fa_assets.encoders.threads import usable_cpus
+from fa_assets.errors import UserError
 from fa_assets.graph.encoder import LazyEncoder
 from fa_assets.store.recipe import Scalar
 
@@ -32,44 +36,51 @@ class _Local(LocalEngine):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where and how embeddings are computed.
+    """Which encoder computes embeddings, and where.
 
     Attributes:
-        device, precision, batch_size: of the encoder; see `Cnn14Encoder`.
+        encoder: its name in the registry.
+        device, precision, batch_size: see `EncoderDefinition.load`.
         ray: the cluster; None for this process.
     """
 
+    encoder: str
     device: str = "auto"
     precision: str = "fp32"
     batch_size: int | None = None
     ray: RayOptions | None = None
 
+    @property
+    def card(self) -> EncoderCard:
+        return find_encoder(self.encoder).card
+
+    def recipe(self, weights: Checkpoint) -> EncoderRecipe:
+        """The encoder with these weights."""
+        return EncoderRecipe(self.encoder, weights.path, weights.sha1, self.device, self.precision, self.batch_size)
+
 
 def check_engine(options: EngineOptions) -> None:
-    """Raise a UserError, before any work, when what was asked for is not there: Ray, or the device in this process."""
+    """Raise a UserError, before any work, when what was asked for is not there: the encoder's libraries, the
+    precision, Ray or the device."""
+    definition = find_encoder(options.encoder)
+    definition.require_installed()
+    definition.require_precision(options.precision)
     if options.ray is not None:
         require_ray()
+        if ":" in options.device:
+            raise UserError(
+                f"FA_DEVICE={options.device} names one GPU of one machine: with FA_ENGINE=ray say cuda, Ray gives each "
+                "actor its own."
+            )
     elif options.device != "auto":  # which takes what there is: torch need not be loaded to find out
-        from fa_assets.encoders.cnn14.encoder import resolve_device
-
         resolve_device(options.device)
 
 
 @contextmanager
-def open_engine(options: EngineOptions, checkpoint: Path, sha1: str) -> Iterator[RecordedEngine]:
-    """The engine, with the encoder of these weights; nothing is loaded or started before there is work."""
+def open_engine(options: EngineOptions, recipe: EncoderRecipe) -> Iterator[RecordedEngine]:
+    """The engine, with the encoder of this recipe; nothing is loaded or started before there is work."""
     if options.ray is None:
-        yield _Local(LazyEncoder(options.device, options.precision, options.batch_size, checkpoint, sha1))
+        yield _Local(LazyEncoder(recipe))
         return
-    from fa_assets.encoders.cnn14.encoder import encoder_fingerprint
-
-    recipe = EncoderRecipe(
-        checkpoint=checkpoint,
-        sha1=sha1,
-        device=options.device,
-        precision=options.precision,
-        batch_size=options.batch_size,
-        fingerprint=encoder_fingerprint(sha1, options.precision),
-    )
     with RayEngine(recipe, options.ray, device=options.device, batch_size=options.batch_size) as engine:
         yield engine

@@ -7,16 +7,18 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.catalog.environment import library_versions
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
+from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import CLASS, FOLD, METRICS, Figures, figures_table
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.predictions import Predictions, list_column, predictions_of
+from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest, probabilities_from_logits
@@ -30,12 +32,12 @@ _CLIPS_AT_ONCE = 4096
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
 
 
-def predictions_asset(scheme: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
+def predictions_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
     """`<scheme>_oof_predictions`."""
     return Asset(
         f"{scheme}_oof_predictions",
         GROUP,
-        partial(oof_predictions, scheme=scheme, fit=fit),
+        partial(oof_predictions, scheme=scheme, encoder=encoder, fit=fit),
         tables.PREDICTIONS,
         version="4",
         reads={"folds": folds, "embeddings": embeddings},
@@ -63,11 +65,13 @@ def metrics_asset(scheme: str, predictions: Asset) -> Asset:
     )
 
 
-def oof_predictions(work: Work, folds: Stored, embeddings: Stored, *, scheme: str, fit: FitOptions) -> Iterator[Made]:
+def oof_predictions(
+    work: Work, folds: Stored, embeddings: Stored, *, scheme: str, encoder: str, fit: FitOptions
+) -> Iterator[Made]:
     """Fit on four folds, predict the fifth, five times; see the description of the asset."""
     clips = TrainingClips.of(folds)
-    fingerprint = str(embeddings.detail("encoder_fingerprint"))
-    with training_set(work, embeddings, clips, fit) as features:
+    fingerprint = fingerprint_of(embeddings, encoder)
+    with training_set(work, embeddings, clips, find_encoder(encoder).card.dimension, fit) as features:
         models: list[OneVsRest] = []
         files: list[StoragePath] = []
         for fold in range(N_FOLDS):
@@ -78,6 +82,7 @@ def oof_predictions(work: Work, folds: Stored, embeddings: Stored, *, scheme: st
                 partition=str(fold),
                 data_version=work.version,
                 scheme=scheme,
+                encoder=encoder,
                 encoder_fingerprint=fingerprint,
                 settings=work.recipe.settings,
                 versions=library_versions(),
@@ -159,7 +164,8 @@ def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips
                 probabilities = probabilities_from_logits(logits)
             columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8)]
             matrices = (clips.truth[rows], logits, probabilities)
-            yield pa.table([*map(pa.array, columns), *map(list_column, matrices)], schema=tables.PREDICTIONS)
+            lists = [name_column(clips.classes, len(rows)), *map(list_column, matrices)]
+            yield pa.table([*map(pa.array, columns), *lists], schema=tables.PREDICTIONS)
 
 
 def _per_class(fold: int, classes: Sequence[str], model: OneVsRest) -> list[tuple[int, str, int, int, bool, bool]]:

@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
+from fa_assets.audio.crops import MC5
 from fa_assets.audio.decode import resampled_length
+from fa_assets.encoders.base import EncoderCard
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
+from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.experiments import CHOSEN, RESAMPLES, SEED, Outcome, Variant, parse_variants, run_experiments
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
-SCHEME = "mc5"
-"""The crop scheme whose crops the variants pool."""
 
-
-def experiments_asset(variants: str | None, scheme: str, folds: Asset, embeddings: Asset) -> Asset:
+def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
     """`experiments`.
 
     Args:
@@ -31,15 +31,15 @@ def experiments_asset(variants: str | None, scheme: str, folds: Asset, embedding
         scheme: of the embeddings.
 
     Raises:
-        UserError: the variants cannot be understood, or the scheme is not `SCHEME`.
+        UserError: the variants cannot be understood, or the scheme is not MC5.
     """
     parsed = parse_variants(variants or "")
-    if parsed and scheme != SCHEME:
-        raise UserError(f"FA_EXPERIMENTS pools the crops of {SCHEME}: set FA_SCHEME={SCHEME}, or leave it out.")
+    if parsed and scheme != MC5.name:
+        raise UserError(f"FA_EXPERIMENTS pools the crops of {MC5.name}: set FA_SCHEME={MC5.name}, or leave it out.")
     return Asset(
         "experiments",
         GROUP,
-        partial(try_variants, variants=parsed),
+        partial(try_variants, variants=parsed, encoder=encoder),
         tables.EXPERIMENTS,
         version="3",
         reads={"folds": folds, "embeddings": embeddings},
@@ -47,7 +47,7 @@ def experiments_asset(variants: str | None, scheme: str, folds: Asset, embedding
     )
 
 
-def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Sequence[Variant]) -> Made:
+def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Sequence[Variant], encoder: str) -> Made:
     """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
     bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
     judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants."""
@@ -55,7 +55,8 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
     if variants:
         table = folds.table
         with work.phase("load"):
-            crops = _crops(EmbeddingStore(work.root, str(embeddings.detail("encoder_fingerprint"))), table)
+            store = EmbeddingStore(work.root, fingerprint_of(embeddings, encoder))
+            crops = _crops(store, table, find_encoder(encoder).card)
         with work.phase("experiment"):
             outcomes = run_experiments(
                 variants,
@@ -91,23 +92,21 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _crops(store: EmbeddingStore, clips: pa.Table) -> dict[float, np.ndarray]:
+def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:
     """The embedding of each clip's crop at each of the scheme's places, float32 (clips, d), by the fraction of the slack.
 
     Raises:
         UserError: the store has lost some.
     """
+    rate, length = card.sample_rate, card.crop_samples
+    keys: dict[float, list[CropKey]] = {fraction: [] for fraction in MC5.fractions}
     columns = (clips[name].to_pylist() for name in ("sha256", "frames", "sample_rate"))
-    slack = [
-        (sha256, max(resampled_length(frames, rate) - CROP_SAMPLES, 0))
-        for sha256, frames, rate in zip(*columns, strict=True)
-    ]
-    keys = {
-        fraction: [CropKey(sha256, int(fraction * own), CROP_SAMPLES) for sha256, own in slack]
-        for fraction in SCHEMES[SCHEME].fractions
-    }
+    for sha256, frames, own_rate in zip(*columns, strict=True):
+        starts = MC5.starts(resampled_length(frames, own_rate, rate), length)
+        for own, start in zip(keys.values(), starts, strict=True):
+            own.append(CropKey(sha256, rate, start, length))
     found = store.load(dict.fromkeys(key for own in keys.values() for key in own))
     missing = sum(key not in found for own in keys.values() for key in own)
     if missing:
-        raise UserError(f"{missing} crops are not in the embedding store: materialize {SCHEME}_embeddings again.")
+        raise UserError(f"{missing} crops are not in the embedding store: materialize {MC5.name}_embeddings again.")
     return {fraction: np.stack([found[key] for key in own]) for fraction, own in keys.items()}

@@ -10,15 +10,16 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.audio.crops import CROP_SAMPLES
-from fa_assets.audio.decode import SAMPLE_RATE
 from fa_assets.catalog.environment import collect_environment
+from fa_assets.encoders.base import Checkpoint, EncoderCard
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.comparison import read_figures
+from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
-from fa_assets.graph.model import Weights
+from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.figures import FOLD, Figures
 from fa_assets.metrics.reproduction import RECORDED_CENTER_LWLRAP
@@ -31,13 +32,13 @@ _VERSIONS = ("python", "torch", "librosa", "numpy", "pandas", "scikit-learn", "p
 
 
 def notebook_artifacts_asset(
-    scheme: str, folds: Asset, weights: Asset, embeddings: Asset, predictions: Asset, metrics: Asset
+    scheme: str, encoder: str, folds: Asset, weights: Asset, embeddings: Asset, predictions: Asset, metrics: Asset
 ) -> Asset:
     """`notebook_artifacts`."""
     return Asset(
         "notebook_artifacts",
         "export",
-        partial(write_notebook_files, scheme=scheme),
+        partial(write_notebook_files, scheme=scheme, encoder=encoder),
         FILES,
         version="2",
         reads={
@@ -61,21 +62,21 @@ def write_notebook_files(
     metrics: Stored,
     *,
     scheme: str,
+    encoder: str,
 ) -> Made:
     """The notebook's own files in `<storage>/notebook/`, rows in the order of the label CSV:
     embeddings_curated_mc5.npy, metadata_c3a.json, oof_tta.npy, metrics_c3a_curated.json, train_curated_folds.csv.
     The value lists them with their sizes and hashes. `delta_vs_c2_baseline` is against the recorded 0.8001."""
-    clips = TrainingClips.of(folds)
+    fingerprint_of(embeddings, encoder)
+    clips, checkpoint, card = TrainingClips.of(folds), read_weights(weights), find_encoder(encoder).card
     found = read_predictions(predictions)
     oof = np.empty(found.probabilities.shape, np.float32)
     oof[np.argsort(clips.fold_of, kind="stable")] = found.probabilities
     contents = {
         "embeddings_curated_mc5.npy": _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
-        "metadata_c3a.json": json.dumps(_metadata(scheme, Weights.of(weights)), indent=2).encode(),
+        "metadata_c3a.json": json.dumps(_metadata(scheme, card, checkpoint), indent=2).encode(),
         "oof_tta.npy": _npy(oof),
-        "metrics_c3a_curated.json": json.dumps(
-            _metrics(scheme, Weights.of(weights), read_figures(metrics)), indent=2
-        ).encode(),
+        "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, read_figures(metrics)), indent=2).encode(),
         "train_curated_folds.csv": _folds_csv(folds.table),
     }
     files: list[StoragePath] = []
@@ -90,13 +91,13 @@ def write_notebook_files(
     )
 
 
-def _metadata(scheme: str, weights: Weights) -> Mapping[str, object]:
+def _metadata(scheme: str, card: EncoderCard, weights: Checkpoint) -> Mapping[str, object]:
     environment = collect_environment()
     return {
         "tta": scheme,
-        "sr": SAMPLE_RATE,
-        "T_sec": CROP_SAMPLES // SAMPLE_RATE,
-        "T": CROP_SAMPLES,
+        "sr": card.sample_rate,
+        "T_sec": card.crop_seconds,
+        "T": card.crop_samples,
         "crops": ["begin", "center", "end", "25%", "75%"],
         "aggregation": "mean",
         "stage": STAGE,
@@ -105,7 +106,7 @@ def _metadata(scheme: str, weights: Weights) -> Mapping[str, object]:
     }
 
 
-def _metrics(scheme: str, weights: Weights, figures: Figures) -> Mapping[str, object]:
+def _metrics(scheme: str, weights: Checkpoint, figures: Figures) -> Mapping[str, object]:
     lwlrap = figures.overall()
     return {
         "stage": STAGE,

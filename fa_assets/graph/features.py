@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from fa_assets.encoders.cnn14.architecture import EMBEDDING_SIZE
 from fa_assets.errors import UserError
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.work import Stored, Work
@@ -82,7 +81,9 @@ class TrainingSet(Protocol):
 
 
 @contextmanager
-def training_set(work: Work, embeddings: Stored, clips: TrainingClips, options: FitOptions) -> Iterator[TrainingSet]:
+def training_set(
+    work: Work, embeddings: Stored, clips: TrainingClips, dimension: int, options: FitOptions
+) -> Iterator[TrainingSet]:
     """Read embeddings that are stored by fold; into a file of the local folder, which is gone afterwards, where there
     are more than
     `options.in_memory_gb`.
@@ -90,7 +91,7 @@ def training_set(work: Work, embeddings: Stored, clips: TrainingClips, options: 
     Raises:
         UserError: a fold's embeddings are of other clips than the folds say now; there is no room for the file.
     """
-    gigabytes = 4e-9 * len(clips.fnames) * EMBEDDING_SIZE
+    gigabytes = 4e-9 * len(clips.fnames) * dimension
     if gigabytes <= options.in_memory_gb:
         yield _InMemory(stack_by_clip(embeddings, clips.fnames, clips.fold_of), clips)
         return
@@ -99,7 +100,7 @@ def training_set(work: Work, embeddings: Stored, clips: TrainingClips, options: 
         f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={options.in_memory_gb:g}: they are read from "
         f"a file in {scratch} at every step"
     )
-    with row_file(scratch, EMBEDDING_SIZE, len(clips.fnames)) as file:
+    with row_file(scratch, dimension, len(clips.fnames)) as file:
         with work.phase("read"):
             for fold, partition in enumerate(FOLD_NAMES):
                 _append(embeddings, partition, clips.fnames[clips.fold_of == fold].tolist(), file)

@@ -8,7 +8,6 @@ count like changed data, and what `fa-assets run` made is taken as it is.
 from collections.abc import Collection, Sequence
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.staleness import Stale, range_tags
@@ -26,10 +25,14 @@ _UNFINISHED = dg.RunsFilter(
 
 
 def refresh_request(
-    graph: BaseAssetGraph, stale: Sequence[Stale], started_by: str, checks: Collection[dg.AssetCheckKey] = ()
+    repository: dg.RepositoryDefinition,
+    stale: Sequence[Stale],
+    started_by: str,
+    checks: Collection[dg.AssetCheckKey] = (),
 ) -> dg.RunRequest:
     """One run of what is stale with its checks, and of other checks."""
     assets = [dg.AssetKey(name) for name in dict.fromkeys(one.asset for one in stale)]
+    graph = repository.asset_graph
     return dg.RunRequest(
         asset_selection=assets,
         asset_check_keys=sorted({*graph.get_check_keys_for_assets(set(assets)), *checks}),

@@ -9,12 +9,14 @@ import dagster as dg
 import pyarrow as pa
 
 from fa_assets.audio.decode import BadClipError
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.comparison import read_figures
+from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
-from fa_assets.graph.model import Weights
+from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.metrics.bootstrap import PairedBootstrap
@@ -31,7 +33,7 @@ FILES = tables.files(
 )
 
 
-def report_asset(schemes: tuple[str, str], **reads: Asset) -> Asset:
+def report_asset(schemes: tuple[str, str], encoder: str, **reads: Asset) -> Asset:
     """`report`.
 
     Args:
@@ -41,7 +43,7 @@ def report_asset(schemes: tuple[str, str], **reads: Asset) -> Asset:
     return Asset(
         REPORT,
         "export",
-        partial(write_report, schemes=schemes),
+        partial(write_report, schemes=schemes, encoder=encoder),
         FILES,
         version="3",
         reads=reads,
@@ -63,12 +65,14 @@ def write_report(
     experiments: Stored,
     *,
     schemes: tuple[str, str],
+    encoder: str,
 ) -> Made:
     """One HTML page per run in `<storage>/reports/`, named after the run: figures, tables, the clips whose labels are
     doubted most with a player for each, settings, environment, and every materialization behind the numbers. It needs
     no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page
     with its size and hash."""
-    clips, of_weights, doubts, table = TrainingClips.of(folds), Weights.of(weights), audit.table, folds.table
+    fingerprint_of(embeddings, encoder)
+    clips, checkpoint, doubts, table = TrainingClips.of(folds), read_weights(weights), audit.table, folds.table
     run = Evaluated(
         schemes=schemes,
         clips=table,
@@ -79,8 +83,9 @@ def write_report(
         baseline=read_figures(baseline),
         gain=PairedBootstrap(**comparison.header.details["gain"]),
         audit=doubts,
-        weights_origin=of_weights.origin,
-        weights_trained=of_weights.trained,
+        encoder=find_encoder(encoder).card.title,
+        weights_origin=checkpoint.origin,
+        weights_trained=checkpoint.trained,
         local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
         experiments=experiments.table,
         pictures=work.recorder.pictures,

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.events import RunFailureReason
+
+# Private, and the only such import: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
+# record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
+# the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from filelock import FileLock
 
-from fa_assets.encoders.ray import require_ray
+from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
@@ -44,8 +46,8 @@ def no_listener(asset: str, seconds: float | None) -> None:
     """Listen to nothing."""
 
 
-def unheard(warning: str) -> None:
-    """Leave a warning to the log, which has it too."""
+def ignore_warning(warning: str) -> None:
+    """Do nothing with a warning, which is in the log as well."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def run(
     folds: Sequence[str] | None = None,
     force: bool = False,
     on_step: StepListener = no_listener,
-    on_warning: Callable[[str], None] = unheard,
+    on_warning: Callable[[str], None] = ignore_warning,
 ) -> RunOutcome:
     """Materialize what is not current.
 
@@ -118,7 +120,7 @@ def run(
         KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
     with dg.DagsterInstance.get() as instance:
-        _bury_dead_runs(instance)
+        _end_dead_runs(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
@@ -175,7 +177,9 @@ def plan(
     versions = observe(instance, location.dataset, location.recorder)
     graph = location.definitions.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
-    chosen = names if select is None else names & {key.to_user_string() for key in _select(graph, select)}
+    chosen = (
+        names if select is None else names & {key.to_user_string() for key in _select(location.definitions, select)}
+    )
     if not chosen:
         raise UserError(f"--select {select!r} selects nothing that can be materialized.")
     wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
@@ -199,7 +203,7 @@ def plan(
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 
-def _select(graph: AssetGraph, text: str) -> set[dg.AssetKey]:
+def _select(definitions: dg.Definitions, text: str) -> set[dg.AssetKey]:
     """The assets that a selection names.
 
     Clauses are separated by commas: an asset's name, with ``+`` before it for all that it needs and behind it for all that
@@ -208,6 +212,7 @@ def _select(graph: AssetGraph, text: str) -> set[dg.AssetKey]:
     Raises:
         UserError: it cannot be understood, or names an asset that there is not.
     """
+    graph = definitions.resolve_asset_graph()
     names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
     selected: set[dg.AssetKey] = set()
     for clause in text.split(","):
@@ -258,11 +263,10 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
 
 def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
     """Whether a signal ended the run; Dagster turns it into a failure."""
-    return any(
-        event.event_type is DagsterEventType.RUN_FAILURE
-        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
-        for event in events
-    )
+    reasons = [
+        event.job_failure_data.failure_reason for event in events if event.event_type is DagsterEventType.RUN_FAILURE
+    ]
+    return any(reason is not None and reason.name == "UNEXPECTED_TERMINATION" for reason in reasons)
 
 
 def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
@@ -281,7 +285,7 @@ def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) 
         on_warning(entry.user_message)
 
 
-def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+def _end_dead_runs(instance: dg.DagsterInstance) -> None:
     """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
     for dead in instance.get_runs(unfinished):

@@ -45,7 +45,9 @@ def refresh_sensor(observe_every_s: int, *, running: bool) -> dg.SensorDefinitio
             return dg.SkipReason(f"{unfinished}; the next tick goes on.")
         except (UserError, OSError) as error:
             return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
-        graph = context.repository_def.asset_graph  # type: ignore[union-attr]
+        repository = context.repository_def
+        assert repository is not None, "a sensor of a code location has its repository"
+        graph = repository.asset_graph
         versions = versions_of(look.state)
         stale = find_stale(graph, context.instance, recorder.values, versions)
         code = [str(graph.get(key).code_version) for key in sorted(graph.materializable_asset_keys)]
@@ -59,7 +61,7 @@ def refresh_sensor(observe_every_s: int, *, running: bool) -> dg.SensorDefinitio
         elif not tick.is_new({f"{one.asset} {one.partition}": one.situation for one in stale if not one.waits}):
             said = f"{look.news}: the last refresh left {stale[0].asset} stale ({stale[0].reason}), and nothing changed since"
         else:
-            request = refresh_request(graph, stale, "sensor")
+            request = refresh_request(repository, stale, "sensor")
             return dg.SensorResult([request], asset_events=list(look.observations), cursor=tick.requested())
         return dg.SensorResult(
             skip_reason=dg.SkipReason(said), asset_events=list(look.observations), cursor=tick.cursor

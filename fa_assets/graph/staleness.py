@@ -8,19 +8,17 @@ the nightly schedule all ask here.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from dagster import AssetRecordsFilter
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionRecordStatus,
-    AssetCheckPartitionInfo,
-)
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.store.recipe import short_digest
 from fa_assets.store.values import ValueHeader, ValueStore
+
+AssetGraph = Any
+"""What `Definitions.resolve_asset_graph` gives; its class has no public name."""
 
 Part = tuple[str, str | None]
 """One value: asset name and fold, or None for an asset without partitions."""
@@ -47,7 +45,7 @@ class Stale:
 
 
 def find_stale(
-    graph: BaseAssetGraph, instance: dg.DagsterInstance, values: ValueStore, source_versions: Mapping[str, str]
+    graph: AssetGraph, instance: dg.DagsterInstance, values: ValueStore, source_versions: Mapping[str, str]
 ) -> list[Stale]:
     """Every value that is not current, upstream first.
 
@@ -79,12 +77,12 @@ def find_stale(
     return stale
 
 
-def parts_of(graph: BaseAssetGraph, key: dg.AssetKey) -> Sequence[str | None]:
+def parts_of(graph: AssetGraph, key: dg.AssetKey) -> Sequence[str | None]:
     """The folds of a partitioned asset; of any other, the one None."""
     return FOLD_NAMES if graph.get(key).is_partitioned else (None,)
 
 
-def _situation(graph: BaseAssetGraph, key: dg.AssetKey, stored: Mapping[Part, str]) -> str:
+def _situation(graph: AssetGraph, key: dg.AssetKey, stored: Mapping[Part, str]) -> str:
     needed = [
         (parent.to_user_string(), partition)
         for parent in sorted(graph.get(key).parent_keys)
@@ -136,7 +134,7 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: st
 
 
 def _failed_blocking_checks(
-    instance: dg.DagsterInstance, graph: BaseAssetGraph, key: dg.AssetKey
+    instance: dg.DagsterInstance, graph: AssetGraph, key: dg.AssetKey
 ) -> Mapping[str | None, str]:
     """Why an asset cannot be used, by fold, as far as its blocking checks say.
 
@@ -152,7 +150,7 @@ def _failed_blocking_checks(
             if of_all and (
                 info is None
                 or (
-                    (info.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED)
+                    (info.latest_execution_status.name == "PLANNED")
                     and info.latest_check_event_storage_id < of_all.latest_check_event_storage_id
                 )
             ):
@@ -162,11 +160,11 @@ def _failed_blocking_checks(
     return reasons
 
 
-def _passed_or_pending(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> bool:
-    if info.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED:
+def _passed_or_pending(instance: dg.DagsterInstance, info: Any) -> bool:
+    if info.latest_execution_status.name == "PLANNED":
         run = instance.get_run_by_id(info.latest_planned_run_id)
         return run is not None and not run.is_finished
-    return info.latest_execution_status is AssetCheckExecutionRecordStatus.SUCCEEDED
+    return info.latest_execution_status.name == "SUCCEEDED"
 
 
 def range_tags(stale: Sequence[Stale]) -> dict[str, str]:
@@ -174,4 +172,4 @@ def range_tags(stale: Sequence[Stale]) -> dict[str, str]:
     folds = sorted(one.partition for one in stale if one.partition is not None)
     if not folds:
         return {}
-    return {ASSET_PARTITION_RANGE_START_TAG: folds[0], ASSET_PARTITION_RANGE_END_TAG: folds[-1]}
+    return {"dagster/asset_partition_range_start": folds[0], "dagster/asset_partition_range_end": folds[-1]}

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fa_assets.catalog.environment import library_versions
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
+from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.source import TEST_RECORDINGS, Source
@@ -30,7 +32,7 @@ from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.predictions import list_column, matrix
+from fa_assets.metrics.predictions import list_column, matrix, name_column
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
 from fa_assets.store.atomic import replacing
 from fa_assets.store.embedding_store import embedding_matrix
@@ -48,12 +50,12 @@ def test_clips_asset(folds: Asset) -> Asset:
     return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="2", reads=reads)
 
 
-def final_classifier_asset(scheme: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
+def final_classifier_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
     """`final_classifier`."""
     return Asset(
         "final_classifier",
         GROUP,
-        partial(fit_final_classifier, scheme=scheme, fit=fit),
+        partial(fit_final_classifier, scheme=scheme, encoder=encoder, fit=fit),
         tables.CLASSIFIER,
         version="2",
         reads={"folds": folds, "embeddings": embeddings},
@@ -62,12 +64,14 @@ def final_classifier_asset(scheme: str, fit: FitOptions, folds: Asset, embedding
     )
 
 
-def submission_asset(scheme: str, classifier: Asset, embeddings: Asset, predictions: Asset, comparison: Asset) -> Asset:
+def submission_asset(
+    scheme: str, encoder: str, classifier: Asset, embeddings: Asset, predictions: Asset, comparison: Asset
+) -> Asset:
     """`submission`; `embeddings` are those of the test clips."""
     return Asset(
         "submission",
         GROUP,
-        partial(submit, scheme=scheme),
+        partial(submit, scheme=scheme, encoder=encoder),
         tables.SUBMISSION,
         version="2",
         reads={
@@ -125,19 +129,24 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
     )
 
 
-def fit_final_classifier(work: Work, folds: Stored, embeddings: Stored, *, scheme: str, fit: FitOptions) -> Made:
+def fit_final_classifier(
+    work: Work, folds: Stored, embeddings: Stored, *, scheme: str, encoder: str, fit: FitOptions
+) -> Made:
     """The classifier that is used: fitted on the embeddings of all curated clips, with the settings of the out-of-fold
     models. The value has a row per class; the model itself, with its scaler, is `<storage>/classifiers/final.npz`
     (plain arrays), which `fa-assets predict` reads."""
     clips = TrainingClips.of(folds)
-    with training_set(work, embeddings, clips, fit) as features, work.phase("fit"):
+    fingerprint = fingerprint_of(embeddings, encoder)
+    dimension = find_encoder(encoder).card.dimension
+    with training_set(work, embeddings, clips, dimension, fit) as features, work.phase("fit"):
         model = features.fit(None, fit, work.track("classes"))
     origin = ClassifierOrigin(
         asset=work.asset,
         partition=None,
         data_version=work.version,
         scheme=scheme,
-        encoder_fingerprint=str(embeddings.detail("encoder_fingerprint")),
+        encoder=encoder,
+        encoder_fingerprint=fingerprint,
         settings=work.recipe.settings,
         versions=library_versions(),
     )
@@ -170,7 +179,14 @@ def fit_final_classifier(work: Work, folds: Stored, embeddings: Stored, *, schem
 
 
 def submit(
-    work: Work, classifier: Stored, embeddings: Stored, predictions: Stored, comparison: Stored, *, scheme: str
+    work: Work,
+    classifier: Stored,
+    embeddings: Stored,
+    predictions: Stored,
+    comparison: Stored,
+    *,
+    scheme: str,
+    encoder: str,
 ) -> Made:
     """The probabilities of the test clips, in the columns and rows of sample_submission.csv, in
     `<storage>/submission/`: submission.csv by the final classifier, submission_fold_mean.csv as the mean of the five fold
@@ -181,7 +197,7 @@ def submit(
     table = embeddings.table
     fnames, classes = table["fname"].to_pylist(), tuple(classifier.header.details["classes"])
     features = embedding_matrix(table["embedding"]) if fnames else None
-    fingerprint = str(embeddings.detail("encoder_fingerprint"))
+    fingerprint = fingerprint_of(embeddings, encoder)
     with work.phase("predict"):
         of_model = partial(_probabilities, work.root / "classifiers", features, classes, fingerprint)
         by_fold = [of_model(f"{scheme}_fold_{fold}.npz", predictions.header) for fold in range(N_FOLDS)]
@@ -196,7 +212,12 @@ def submit(
     return Made(
         pa.concat_tables(
             pa.table(
-                [pa.repeat(name, len(fnames)), pa.array(fnames, pa.string()), list_column(values)],
+                [
+                    pa.repeat(name, len(fnames)),
+                    pa.array(fnames, pa.string()),
+                    name_column(classes, len(fnames)),
+                    list_column(values),
+                ],
                 schema=tables.SUBMISSION,
             )
             for name, values in by_model.items()

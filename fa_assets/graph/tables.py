@@ -79,6 +79,9 @@ PREDICTIONS = pa.schema(
     [
         _column("fname", pa.string(), "fold after fold, each in the order of the label CSV", "folds.fname"),
         _column("fold", pa.int8(), "the fold the clip is held out in", "folds.fold"),
+        _column(
+            "class_name", pa.list_(pa.string()), "every class, in the order of the lists beside it", "folds.labels"
+        ),
         _column("truth", pa.list_(pa.bool_()), "for each class, whether the clip has the label", "folds.labels"),
         _column("logit", pa.list_(pa.float64()), "for each class, of the model fitted on the other folds", _FITTED),
         _column("probability", pa.list_(pa.float64()), "for each class, 1 / (1 + exp(-logit))", _FITTED),
@@ -170,6 +173,12 @@ SUBMISSION = pa.schema(
     [
         _column("model", pa.string(), "final (of all clips) or fold_mean (mean of the fold models)"),
         _column("fname", pa.string(), "the test clips, in the order of test_clips", "embeddings.fname"),
+        _column(
+            "class_name",
+            pa.list_(pa.string()),
+            "every class, in the order of the list beside it",
+            "classifier.class_name",
+        ),
         _column(
             "probability",
             pa.list_(pa.float64()),

@@ -13,6 +13,7 @@ named at once.
 """
 
 import csv
+import errno
 import hashlib
 import re
 from collections import Counter
@@ -172,13 +173,14 @@ def locate_clip(folder: Path, fname: str) -> Path:
     """
     path = folder / fname
     try:
-        target = path.resolve()
-        target.exists()
-    except RuntimeError as error:
-        raise BadClipError("a link that leads in a circle") from error
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # a link to what is not there may still lead out
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise BadClipError("a link that leads in a circle") from error
         raise BadClipError(f"cannot be read: {error.strerror}") from error
-    if not target.is_relative_to(folder):
+    if not path.resolve().is_relative_to(folder):
         raise BadClipError("a link that leads out of the folder of clips")
     return path
 

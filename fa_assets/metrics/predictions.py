@@ -1,5 +1,6 @@
 """Out-of-fold predictions as matrices, from the stored table with a row per clip."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,12 @@ def matrix(column: pa.ChunkedArray, width: int) -> np.ndarray:
     """A column of lists of `width` numbers as a matrix (n, width)."""
     flat = column.combine_chunks().flatten()
     return flat.to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def name_column(names: Sequence[str], rows: int) -> pa.ListArray:
+    """A column whose every row lists the same names."""
+    offsets = np.arange(0, rows * len(names) + 1, max(1, len(names)), dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.tile(np.array(names, dtype=object), rows), pa.string()))
 
 
 def list_column(values: np.ndarray) -> pa.ListArray:

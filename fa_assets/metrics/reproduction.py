@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
+from fa_assets.encoders.cnn14.definition import PUBLISHED
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 
 CLIPS_DIGEST = "b963b723f794574615858e4169d726293a06b5095e51dbfce307033d0bdec98b"

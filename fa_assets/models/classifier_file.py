@@ -13,13 +13,15 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
+from fa_assets.encoders.registry import DEFAULT
 from fa_assets.errors import UserError
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.store.atomic import replacing
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import StoragePath
 
-FORMAT = 1
+FORMAT = 2
+"""1 did not name the encoder."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class ClassifierOrigin:
     Attributes:
         asset, partition, data_version: the stored value that it was made with.
         scheme: the crop scheme of its embeddings.
-        encoder_fingerprint: of the encoder that computed them.
+        encoder_fingerprint: of the encoder that computed them, with its weights.
         settings: of the fit.
         versions: of the libraries.
+        encoder: its name.
     """
 
     asset: str
@@ -41,6 +44,7 @@ class ClassifierOrigin:
     encoder_fingerprint: str
     settings: Mapping[str, Scalar]
     versions: Mapping[str, Scalar]
+    encoder: str = DEFAULT
 
 
 @dataclass(frozen=True, eq=False)

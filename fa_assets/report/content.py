@@ -57,6 +57,7 @@ class Evaluated:
     baseline: Figures
     gain: PairedBootstrap
     audit: pa.Table
+    encoder: str
     weights_origin: str
     weights_trained: bool
     local_clips: Mapping[str, LocalClip]
@@ -81,7 +82,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
         title=f"Audio tagging report: {dataset}",
         subtitle=f"Run {run_id}"
         + ("" if newest is None else f", values of {newest:%Y-%m-%d %H:%M} UTC or earlier")
-        + f"; weights: {run.weights_origin}",
+        + f"; encoder: {run.encoder}; weights: {run.weights_origin}",
         answer=verdict(run.gain, *run.schemes),
         figures=[
             *(

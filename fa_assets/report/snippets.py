@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, load_mono
+from fa_assets.audio.decode import BadClipError, load_mono
 from fa_assets.store.atomic import digest_file
 
 log = logging.getLogger(__name__)
 
 SECONDS = 4.0
+RATE = 32_000
+"""Hz."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class LocalClip:
 
 
 def snippet(clip: LocalClip) -> str | None:
-    """The clip's first `SECONDS`, mono at 32 kHz, as FLAC in a data address.
+    """The clip's first `SECONDS`, mono at `RATE`, as FLAC in a data address.
 
     None when the file is not here, cannot be read, or is another than the one that was evaluated.
     """
@@ -35,12 +37,12 @@ def snippet(clip: LocalClip) -> str | None:
         if digest_file(clip.path).sha256 != clip.sha256:
             log.warning("%s has changed since it was evaluated: it is not in the report", clip.fname)
             return None
-        samples = load_mono(clip.path)[: round(SECONDS * SAMPLE_RATE)]
+        samples = load_mono(clip.path, RATE)[: round(SECONDS * RATE)]
     except (OSError, BadClipError) as error:
         log.warning("%s is not in the report: %s", clip.fname, error)
         return None
     flac = io.BytesIO()
-    soundfile.write(flac, samples.clip(-1, 1), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(flac, samples.clip(-1, 1), RATE, format="FLAC", subtype="PCM_16")
     return "data:audio/flac;base64," + base64.b64encode(flac.getvalue()).decode()
 
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fa_assets.store.atomic import remove_abandoned
+from fa_assets.store.crop_keys import KEY_BYTES
 from fa_assets.store.embedding_store import EmbeddingStore
 from fa_assets.store.shards import (
-    KEY_BYTES,
     DamagedShardError,
     ShardIndex,
     is_merged,
@@ -30,13 +30,13 @@ from fa_assets.store.shards import (
 )
 
 MERGED_ROWS = 16_384
-"""Rows of a full merged shard: 134 MB of CNN14 embeddings."""
+"""Rows of a full merged shard: 134 MB where an embedding has 2048 numbers."""
 
 GRACE_S = 3600.0
 """How long replaced shards stay for readers that saw them."""
 
 _BLOCK_ROWS = 4096
-"""Rows that are held at once: 34 MB of CNN14 embeddings."""
+"""Rows that are held at once: 34 MB of such embeddings."""
 
 _ABANDONED_S = 24 * 3600.0
 """After this time a temporary file is of a dead process."""

@@ -3,8 +3,8 @@
     <root>/embedding_store/<encoder fingerprint>/<shard>.parquet      see `shards` for what is in one
 
 A row's key is what its values depend on: the bytes of the clip (sha256), the encoder (the folder's name: weights, front
-end, precision, version of the inference code) and the crop's start and length in samples at 32 kHz. Shards are written
-once, whole, under names that their content gives them, and never changed: any number of processes append at once
+end, precision, version of the inference code) and the crop (rate in Hz, start and length in samples at that rate). Shards are
+written once, whole, under names that their content gives them, and never changed: any number of processes append at once
 without a lock, and a killed process loses at most the batch it was computing.
 
 Looking up keys reads no embeddings, and no shard twice in the life of a store object. A shard that is not what was
@@ -20,18 +20,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fa_assets.store.crop_keys import KEY_BYTES, CropKey, pack_keys
 from fa_assets.store.roots import StoragePath, StoredObject, listing, read_each, subfolders
 from fa_assets.store.shards import (
     CHECKSUM_BYTES,
-    KEY_BYTES,
-    CropKey,
     DamagedShardError,
     ShardIndex,
     embedding_column,
     embedding_matrix,
     is_merged,
     is_shard,
-    pack_keys,
     read_index,
     read_rows,
     write_shard,
@@ -166,7 +164,7 @@ def embedding_stores(root: StoragePath) -> list[EmbeddingStore]:
 
 
 class _Index:
-    """The keys of all live shards, one after another, 64 bytes a row."""
+    """The keys of all live shards, one after another, 72 bytes a row."""
 
     def __init__(self, names: list[str], starts: np.ndarray, rows: ShardIndex, replaces: list[frozenset[str]]) -> None:
         self.names = names

@@ -3,8 +3,9 @@
     <size>-<digest>.parquet           rows as they were appended
     merged-<size>-<digest>.parquet    rows of other shards, which it names and replaces (see `compaction`)
 
-Columns: clip_sha256, crop_start, crop_length, embedding. The Parquet footer carries, as metadata, an index: the keys once
-more, packed, and a checksum of each row. Nothing is believed before it is checked, in a chain that begins at the name:
+Columns: clip_sha256, crop_rate, crop_start, crop_length, embedding. The Parquet footer carries, as metadata, an index: the
+keys once more, packed, and a checksum of each row. Nothing is believed before it is checked, in a chain that begins at the
+name:
 
 - the name holds the file's size in bytes and a digest of the footer;
 - the footer holds the index, the names of the shards that are replaced, and a digest of everything that lies before it;
@@ -14,13 +15,16 @@ So looking up keys reads footers alone, and reading embeddings reads the row gro
 hits is found out before it is used. Digests are the first 128 bits of sha256.
 
     <uuid>.parquet                    an older layout without any of this: still read, page checksums watch over it
+
+Shards of versions that knew one rate alone have no column crop_rate, nor a rate in index and checksums; their rows are of
+`RATE_UNSAID`.
 """
 
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,35 +34,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fa_assets.store.atomic import drafting
+from fa_assets.store.crop_keys import KEY_BYTES, RATE_UNSAID, CropKey, pack_keys, with_rate, without_rate
 from fa_assets.store.roots import StoragePath, open_columns, read_range
 
 ROW_GROUP_ROWS = 256
-"""2 MB of CNN14 embeddings: the least that is read to get one of them."""
-
-KEY_BYTES = 48
-"""A packed key: the 32 bytes of a sha256, then start and length as little-endian int64."""
+"""The least that is read to get one embedding: 2 MB where it has 2048 numbers."""
 
 CHECKSUM_BYTES = 16
 
 _MERGED = "merged-"
 _NAME = re.compile(rf"({_MERGED})?(\d+)-([0-9a-f]{{32}})\.parquet")
 _OLD_NAME = re.compile(r"[0-9a-f]{32}\.parquet")
-_KEY_COLUMNS = ["clip_sha256", "crop_start", "crop_length"]
+_KEY_COLUMNS = ["clip_sha256", "crop_rate", "crop_start", "crop_length"]
+_OLD_KEY_COLUMNS = ["clip_sha256", "crop_start", "crop_length"]
 _INDEX = b"fa_assets.index"
 _FACTS = b"fa_assets.shard"
 _END_BYTES = 8
 """The end of a Parquet file: the footer's length (4 bytes), and the magic bytes."""
 _TAIL_BYTES = {False: 64 << 10, True: 2 << 20}
 """How much is read in the hope that it holds the footer, of a shard as appended and of a merged one."""
-
-
-@dataclass(frozen=True)
-class CropKey:
-    """Which crop: sha256 of the clip's bytes (hex), start and length in samples at 32 kHz."""
-
-    clip_sha256: str
-    start: int
-    length: int
 
 
 @dataclass(frozen=True)
@@ -160,11 +154,16 @@ def read_index(path: StoragePath, size_bytes: int) -> ShardIndex:
     with _damage():
         if is_old(path.name):
             with open_columns(path) as file:
-                table = _parquet(file, None).read(_KEY_COLUMNS, use_threads=False)
-            keys = _packed_columns(table)
+                table = _parquet(file, None).read(_OLD_KEY_COLUMNS, use_threads=False)
+            columns = (column.to_pylist() for column in table.columns)
+            keys = pack_keys([CropKey(sha256, RATE_UNSAID, *place) for sha256, *place in zip(*columns, strict=True)])
             return ShardIndex(keys, np.zeros((len(keys), CHECKSUM_BYTES), np.uint8))
-        facts = _metadata(path, size_bytes).metadata
-        index = np.frombuffer(base64.b64decode(facts[_INDEX]), np.uint8).reshape(-1, KEY_BYTES + CHECKSUM_BYTES)
+        metadata = _metadata(path, size_bytes)
+        facts = metadata.metadata
+        width = CHECKSUM_BYTES + (KEY_BYTES if _has_rate(metadata) else KEY_BYTES - 8)
+        index = np.frombuffer(base64.b64decode(facts[_INDEX]), np.uint8).reshape(-1, width)
+        if not _has_rate(metadata):
+            index = with_rate(index)
         return ShardIndex(
             np.ascontiguousarray(index[:, :KEY_BYTES]),
             np.ascontiguousarray(index[:, KEY_BYTES:]),
@@ -198,10 +197,10 @@ def read_rows(path: StoragePath, fingerprint: str, rows: np.ndarray, index: Shar
                     raise DamagedShardError("rows are missing")
                 parts.append(embedding_matrix(column)[rows[group_of == group] - starts[group]])
         embeddings = np.concatenate(parts)
-        if not is_old(path.name) and not np.array_equal(
-            row_checksums(fingerprint, index.keys, embeddings), index.checksums
-        ):
-            raise DamagedShardError("an embedding's checksum does not fit")
+        if metadata is not None:
+            keys = index.keys if _has_rate(metadata) else without_rate(index.keys)
+            if not np.array_equal(row_checksums(fingerprint, keys, embeddings), index.checksums):
+                raise DamagedShardError("an embedding's checksum does not fit")
         return embeddings
 
 
@@ -223,17 +222,6 @@ def verify_shard(path: StoragePath, size_bytes: int) -> None:
             content.update(piece)
         if _short(content) != json.loads(metadata.metadata[_FACTS])["content"]:
             raise DamagedShardError("its checksum does not fit")
-
-
-def pack_keys(keys: Sequence[CropKey]) -> np.ndarray:
-    """Keys as (n, KEY_BYTES) uint8.
-
-    Raises:
-        ValueError: a clip_sha256 is not the hex of 32 bytes.
-    """
-    return _packed(
-        "".join([key.clip_sha256 for key in keys]), [key.start for key in keys], [key.length for key in keys]
-    )
 
 
 def row_checksums(fingerprint: str, keys: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
@@ -269,34 +257,20 @@ def _table(keys: np.ndarray, embeddings: np.ndarray) -> pa.Table:
     return pa.table(
         {
             "clip_sha256": [sha256[at : at + 64] for at in range(0, len(sha256), 64)],
-            "crop_start": numbers[:, 0],
-            "crop_length": numbers[:, 1],
+            **{name: numbers[:, column] for column, name in enumerate(_KEY_COLUMNS[1:])},
             "embedding": embedding_column(embeddings),
         }
     )
-
-
-def _packed_columns(table: pa.Table) -> np.ndarray:
-    """The key columns of the older layout as packed keys."""
-    sha256, starts, lengths = (table.column(name).to_pylist() for name in _KEY_COLUMNS)
-    return _packed("".join(sha256), starts, lengths)
-
-
-def _packed(sha256: str, starts: Sequence[int], lengths: Sequence[int]) -> np.ndarray:
-    packed = np.empty((len(starts), KEY_BYTES), np.uint8)
-    if len(sha256) != 64 * len(starts):
-        raise ValueError("a clip_sha256 is not the hex of 32 bytes")
-    packed[:, :32] = np.frombuffer(bytes.fromhex(sha256), np.uint8).reshape(-1, 32)
-    packed[:, 32:] = np.array([starts, lengths], "<i8").T.copy().view(np.uint8)
-    return packed
 
 
 def _parquet(file: pa.NativeFile, metadata: pq.FileMetaData | None) -> pq.ParquetFile:
     parquet = pq.ParquetFile(file, metadata=metadata, page_checksum_verification=True)
     columns = {field.name: field.type for field in parquet.schema_arrow}
     embedding = columns.pop("embedding")
-    keys = dict(zip(_KEY_COLUMNS, (pa.string(), pa.int64(), pa.int64()), strict=True))
-    if columns != keys or not pa.types.is_list(embedding) or embedding.value_type != pa.float32():
+    keys = {name: pa.string() if name == "clip_sha256" else pa.int64() for name in _KEY_COLUMNS}
+    if {"crop_rate": pa.int64(), **columns} != keys or not (
+        pa.types.is_list(embedding) and embedding.value_type == pa.float32()
+    ):
         raise DamagedShardError("its columns are not a shard's")
     return parquet
 
@@ -312,6 +286,10 @@ def _metadata(path: StoragePath, size_bytes: int) -> pq.FileMetaData:
     if _short(hashlib.sha256(footer)) != named[3]:
         raise DamagedShardError("the checksum of its index does not fit")
     return pq.read_metadata(pa.BufferReader(footer))
+
+
+def _has_rate(metadata: pq.FileMetaData) -> bool:
+    return "crop_rate" in metadata.schema.names
 
 
 def _read_footer(path: StoragePath, size_bytes: int, merged: bool) -> bytes:

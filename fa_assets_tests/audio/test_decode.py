@@ -5,6 +5,7 @@ import math
 import os
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import librosa
@@ -13,7 +14,9 @@ import pytest
 import soundfile
 
 from fa_assets.audio.crops import cut_crops
-from fa_assets.audio.decode import SAMPLE_RATE, BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
+from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
+
+RATE = 32_000
 
 
 def write_noise(path: Path, frames: int, rate: int, channels: int = 1, **options: str) -> Path:
@@ -51,12 +54,13 @@ def write_noise(path: Path, frames: int, rate: int, channels: int = 1, **options
 )
 def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, channels: int, options: dict) -> None:
     path = write_noise(tmp_path / name, frames, rate, channels, **options)
-    expected, _ = librosa.load(path, sr=SAMPLE_RATE, mono=True)
     info = inspect_clip(path)
-    samples = load_mono(path)
-    assert samples.dtype == np.float32
-    np.testing.assert_array_equal(samples, expected)
-    assert len(samples) == resampled_length(info.frames, info.sample_rate)
+    for to in (RATE, 16_000, 48_000):
+        expected, _ = librosa.load(path, sr=to, mono=True)
+        samples = load_mono(path, to)
+        assert samples.dtype == np.float32
+        np.testing.assert_array_equal(samples, expected)
+        assert len(samples) == resampled_length(info.frames, info.sample_rate, to)
     assert (info.sample_rate, info.channels, info.frames) == (rate, channels, frames)
     assert info.seconds == frames / rate
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -69,17 +73,17 @@ def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path) -> None:
             sound.write(np.zeros(60 * 8_000, np.int16))
     tracemalloc.start()
     try:
-        _, n_samples = cut_crops(stream_mono(path), [0, 30_000_000])
+        _, n_samples = cut_crops(stream_mono(path, RATE), [0, 30_000_000], 10 * RATE)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert n_samples == 20 * 60 * SAMPLE_RATE
+    assert n_samples == 20 * 60 * RATE
     assert peak < 30e6 < 4 * n_samples
 
 
 def test_silence_stays_silent(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(44_100), 44_100)
-    np.testing.assert_array_equal(load_mono(tmp_path / "a.wav"), np.zeros(32_000, np.float32))
+    np.testing.assert_array_equal(load_mono(tmp_path / "a.wav", RATE), np.zeros(32_000, np.float32))
 
 
 def test_equals_librosa_on_real_clips() -> None:
@@ -89,23 +93,23 @@ def test_equals_librosa_on_real_clips() -> None:
     clips = sorted((Path(shared) / "esc10_kaggle" / "test").iterdir())
     assert clips
     for clip in clips:
-        expected, _ = librosa.load(clip, sr=SAMPLE_RATE, mono=True)
-        np.testing.assert_array_equal(load_mono(clip), expected, err_msg=clip.name)
+        expected, _ = librosa.load(clip, sr=RATE, mono=True)
+        np.testing.assert_array_equal(load_mono(clip, RATE), expected, err_msg=clip.name)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000])
 def test_resampled_length_is_the_exact_ceiling_at_common_rates(rate: int) -> None:
-    step = rate // math.gcd(rate, SAMPLE_RATE)  # at its multiples the length is whole, where rounding would show
+    step = rate // math.gcd(rate, RATE)  # at its multiples the length is whole, where rounding would show
     for frames in [*range(1, 500), *(k * step + d for k in range(1, 2000, 7) for d in (-1, 0, 1))]:
-        assert resampled_length(frames, rate) == -(-frames * SAMPLE_RATE // rate)
+        assert resampled_length(frames, rate, RATE) == -(-frames * RATE // rate)
 
 
 def test_threads_give_the_same_samples(tmp_path: Path) -> None:
     paths = [write_noise(tmp_path / f"{rate}.wav", 2 * rate, rate) for rate in range(8_000, 48_000, 4_000)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(load_mono, paths))
+        together = list(pool.map(partial(load_mono, rate=RATE), paths))
     for path, samples in zip(paths, together, strict=True):
-        np.testing.assert_array_equal(samples, load_mono(path))
+        np.testing.assert_array_equal(samples, load_mono(path, RATE))
 
 
 TRUNCATED = [
@@ -179,7 +183,7 @@ def test_flac_of_unknown_length(tmp_path: Path) -> None:
     content[21] &= 0xF0  # STREAMINFO: the 36 bits of the total number of samples
     content[22:26] = bytes(4)
     path.write_bytes(content)
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=r"^does not state its length"):
             read(path)
 
@@ -209,14 +213,14 @@ def test_not_finite(tmp_path: Path, bad: float) -> None:
     samples = np.zeros((100_000, 2), np.float32)
     samples[99_999, 1] = bad
     soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="FLOAT")
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=r"^contains NaN or infinite samples$"):
             read(tmp_path / "a.wav")
 
 
 def test_no_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 44_100)
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=r"^holds no samples$"):
             read(tmp_path / "a.wav")
 
@@ -235,14 +239,14 @@ def test_no_samples(tmp_path: Path) -> None:
 )
 def test_not_audio(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(content)
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=reason) as error:
             read(tmp_path / name)
         assert str(tmp_path) not in str(error.value)
 
 
 def test_no_file(tmp_path: Path) -> None:
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=r"^no such file$"):
             read(tmp_path / "a.wav")
         with pytest.raises(BadClipError, match=r"^not a file$"):
@@ -257,14 +261,14 @@ def test_damaged_in_the_middle(tmp_path: Path) -> None:
     with pytest.raises(BadClipError, match=r"^truncated or damaged: no sound after frame \d+: "):
         inspect_clip(path)
     with pytest.raises(BadClipError, match=r"^truncated or damaged"):
-        load_mono(path)
+        load_mono(path, RATE)
 
 
 @pytest.mark.promise("Rates from 100 Hz to 1 MHz are read: a header cannot ask for more memory than that.", "input")
 @pytest.mark.parametrize("rate", [1, 99, 1_000_001, 2**31 - 1])
 def test_a_rate_that_nothing_is_recorded_at(tmp_path: Path, rate: int) -> None:
     path = write_noise(tmp_path / "a.wav", 1_000, rate)
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=f"^a rate of {rate} Hz; 100 to 1000000 Hz are read$"):
             read(path)
 
@@ -274,7 +278,7 @@ def test_a_small_file_that_unpacks_to_days(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.zeros(4_000_000, np.int16), 100)
     assert path.stat().st_size < 20_000
-    for read in (inspect_clip, load_mono):
+    for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=r"^11\.1 hours long; up to 4 are read: cut it into pieces$"):
             read(path)
 

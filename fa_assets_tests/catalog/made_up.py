@@ -87,8 +87,9 @@ class MadeUpStorage:
         id: str | None = None,
     ) -> str:
         """Store a value and its ledger entry; return the entry's id."""
+        fields = [field.with_metadata({"doc": f"{field.name} of {asset}"}) for field in table.schema]
         header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs))
-        path = self.values.write(table, header)
+        path = self.values.write(table.cast(pa.schema(fields)), header)
         digest = digest_file(path)
         file = StoredFile(path.relative_to(self.root).as_posix(), digest.size_bytes, digest.sha256)
         entry = an_entry(
@@ -125,18 +126,19 @@ class MadeUpStorage:
         source = InputVersion("curated_recordings", None, "folder-1")
         return self.write("curated_clips", table, inputs=[source], **fields)  # type: ignore[arg-type]
 
-    def write_predictions(self, scheme: str, fold: int, logit: float = 0.0, **fields: object) -> str:
-        rows = [(fname, name) for fname, (_, own) in CLIPS.items() if own == fold for name in CLASSES]
+    def write_predictions(self, scheme: str, logit: float = 0.0, **fields: object) -> str:
+        n, k = len(CLIPS), len(CLASSES)
         table = pa.table(
             {
-                "fname": [fname for fname, _ in rows],
-                "class_name": [name for _, name in rows],
-                "truth": [name in CLIPS[fname][0] for fname, name in rows],
-                "logit": [logit] * len(rows),
-                "probability": [float(1 / (1 + np.exp(-logit)))] * len(rows),
+                "fname": list(CLIPS),
+                "fold": pa.array([fold for _, fold in CLIPS.values()], pa.int8()),
+                "class_name": [list(CLASSES)] * n,
+                "truth": [[name in labels for name in CLASSES] for labels, _ in CLIPS.values()],
+                "logit": [[logit] * k] * n,
+                "probability": [[float(1 / (1 + np.exp(-logit)))] * k] * n,
             }
         )
-        return self.write(f"{scheme}_oof_predictions", table, partition=str(fold), **fields)  # type: ignore[arg-type]
+        return self.write(f"{scheme}_oof_predictions", table, **fields)  # type: ignore[arg-type]
 
     def write_experiments(self, lwlrap: Mapping[str, float], **fields: object) -> str:
         """Rows of variants, named by their C, and the nested choice, which took the last of them in every fold."""
@@ -183,15 +185,14 @@ class MadeUpStorage:
                 environment={"torch": torch, "device": "cpu"},
             )  # fmt: skip
         embeddings = [InputVersion("mc5_embeddings", fold, version) for fold in ("0", "1")]
-        for fold in (0, 1):
-            self.write_predictions("mc5", fold, run_id=run_id, data_version=version, inputs=[clips, folds, *embeddings])
+        self.write_predictions("mc5", run_id=run_id, data_version=version, inputs=[clips, folds, *embeddings])
         sums = {**METRICS, (0, "bell"): (bell, 1)}
         return self.write(
             "mc5_metrics",
             pa.table({"fold": [0]}),
             run_id=run_id,
             data_version=version,
-            inputs=[folds, *(InputVersion("mc5_oof_predictions", fold, version) for fold in ("0", "1"))],
+            inputs=[folds, InputVersion("mc5_oof_predictions", None, version)],
             metrics=[
                 MetricRow("mc5", fold, name, *sums.get((fold, name), (0.0, 0))) for fold in (0, 1) for name in CLASSES
             ],
@@ -205,10 +206,16 @@ def a_vector(fname: str) -> np.ndarray:
     return vector
 
 
+def rows(storage: MadeUpStorage, sql: str) -> list[tuple[object, ...]]:
+    with storage.catalog.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
 def dump(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table and view, sorted, by name."""
     with catalog.connect() as connection:
         names = connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'main' order by 1"
+            "select table_name, concat(table_schema, '.\"', table_name, '\"') from information_schema.tables "
+            "order by table_schema, 1"
         ).fetchall()
-        return {name: sorted(connection.execute(f"from {name}").fetchall(), key=repr) for (name,) in names}
+        return {name: sorted(connection.execute(f"from {quoted}").fetchall(), key=repr) for name, quoted in names}

@@ -11,7 +11,7 @@ import pytest
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.embed_clips import Clip, embed_clips
 from fa_assets.store.embedding_store import EmbeddingStore
-from fa_assets_tests.encoders.stand_ins import SumEncoder
+from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder
 from fa_assets_tests.encoders.test_embed_clips import make_clip
 
 if TYPE_CHECKING:
@@ -66,6 +66,5 @@ def store(tmp_path: Path) -> EmbeddingStore:
 @pytest.fixture
 def expected(clips: list[Clip], tmp_path: Path) -> np.ndarray:
     """The local engine's values of the clips, from `SumEncoder`."""
-    return embed_clips(
-        clips, SCHEMES["mc5"], EmbeddingStore(tmp_path / "local", "encoder"), SumEncoder(tmp_path / "notes")
-    ).vectors
+    store = EmbeddingStore(tmp_path / "local", "encoder")
+    return embed_clips(clips, SCHEMES["mc5"], store, SumEncoder(tmp_path / "notes"), CARD).vectors

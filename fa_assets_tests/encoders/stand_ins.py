@@ -8,9 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
+from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.embed_clips import Clip, decode_crops
-from fa_assets.encoders.ray import Decode, RayEngine, RayOptions
+from fa_assets.encoders.ray import Decode, RayEngine
+from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.store.embedding_store import CropKey
+
+CARD = EncoderCard(
+    name="sums",
+    title="Sums",
+    sample_rate=32_000,
+    crop_seconds=10,
+    dimension=3,
+    code_licence="",
+    weights_licence="",
+    citation="",
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class SumEncoder:
     batch_size: int = 4
     device: str = "cpu"
     device_name: str = "a stand-in"
+    card: EncoderCard = CARD
 
     def __call__(self) -> "SumEncoder":
         with self.notes.open("a") as notes:

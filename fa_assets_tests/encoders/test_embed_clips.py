@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from fa_assets.audio.crops import CROP_SAMPLES, SCHEMES
+from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip, load_mono
-from fa_assets.encoders.embed_clips import Clip, embed_clips
-from fa_assets.errors import BadInputError
-from fa_assets.store.embedding_store import EmbeddingStore
+from fa_assets.encoders import embed_clips as module
+from fa_assets.encoders.embed_clips import Clip, decode_crops, embed_clips
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+from fa_assets_tests.encoders.stand_ins import CARD
 
 MC5, CENTER = SCHEMES["mc5"], SCHEMES["center"]
 
@@ -22,6 +24,8 @@ class CountingEncoder:
     """Embeds a crop as (sum, absolute sum, content length); counts the crops it was given."""
 
     batch_size = 4
+    card = CARD
+    device = device_name = "cpu"
 
     def __init__(self, fail_after: int | None = None) -> None:
         self.crops = 0
@@ -35,7 +39,7 @@ class CountingEncoder:
     def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
         if self._fail_after is not None and self.crops >= self._fail_after:
             raise RuntimeError("killed")
-        assert crops.shape[1] == CROP_SAMPLES
+        assert crops.shape[1] == CARD.crop_samples
         assert crops.dtype == np.float32
         assert lengths is not None
         assert not any(crop[length:].any() for crop, length in zip(crops, lengths, strict=True))
@@ -65,50 +69,86 @@ def store(tmp_path: Path) -> EmbeddingStore:
 
 def expected(clip: Clip) -> np.ndarray:
     """The mean over five crops, written out."""
-    samples = load_mono(clip.path)
-    slack = max(0, len(samples) - CROP_SAMPLES)
+    samples = load_mono(clip.path, CARD.sample_rate)
+    slack = max(0, len(samples) - CARD.crop_samples)
     parts = []
     for start in (0, slack // 2, slack, int(0.25 * slack), int(0.75 * slack)):
-        crop = samples[start : start + CROP_SAMPLES]
+        crop = samples[start : start + CARD.crop_samples]
         parts.append([crop.sum(), np.abs(crop).sum(), len(crop)])
     return np.mean(parts, axis=0)
 
 
 def test_the_mean_over_five_crops_in_the_order_of_the_clips(clips: list[Clip], store: EmbeddingStore) -> None:
     encoder = CountingEncoder()
-    result = embed_clips(clips, MC5, store, encoder)
+    result = embed_clips(clips, MC5, store, encoder, CARD)
     assert result.vectors.dtype == np.float32
     np.testing.assert_allclose(result.vectors, [expected(clip) for clip in clips], rtol=1e-4, atol=1e-2)
     # Three clips of at most 10 s have one distinct crop each, the two longer ones five.
     assert (encoder.crops, result.crops_computed, result.crops_reused) == (13, 13, 0)
 
 
+def test_tiles_are_the_mean_over_the_whole_clip(clips: list[Clip], store: EmbeddingStore) -> None:
+    encoder = CountingEncoder()
+    vectors = embed_clips(clips, SCHEMES["tiles"], store, encoder, CARD).vectors
+    for clip, vector in zip(clips, vectors, strict=True):
+        samples = load_mono(clip.path, CARD.sample_rate)
+        n_tiles = -(-len(samples) // CARD.crop_samples)
+        total = [samples.sum(), np.abs(samples).sum(), len(samples)]
+        np.testing.assert_allclose(vector * n_tiles, total, rtol=1e-4, atol=1e-2)
+    assert encoder.crops == 8, "25 s and 11 s make three and two, the others one each"
+
+
 def test_what_is_in_the_store_is_not_computed_again_and_loads_no_network(
     clips: list[Clip], store: EmbeddingStore
 ) -> None:
-    first = embed_clips(clips, MC5, store, CountingEncoder())
+    first = embed_clips(clips, MC5, store, CountingEncoder(), CARD)
     again = CountingEncoder()
-    second = embed_clips(clips, MC5, store, again)
+    second = embed_clips(clips, MC5, store, again, CARD)
     np.testing.assert_array_equal(second.vectors, first.vectors)
     assert (again.loads, second.crops_computed, second.crops_reused) == (0, 0, 13)
-    center = embed_clips(clips, CENTER, store, again)
+    center = embed_clips(clips, CENTER, store, again, CARD)
     assert (again.loads, center.crops_computed, center.crops_reused) == (0, 0, 5)
+
+
+def test_clips_with_many_crops_are_decoded_one_at_a_time(
+    clips: list[Clip], store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most as many samples wait for the network as are allowed, or one clip that has more."""
+    began: list[str] = []
+
+    def decode(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+        began.append(clip.fname)
+        return decode_crops(clip, keys)
+
+    monkeypatch.setattr(module, "decode_crops", decode)
+    monkeypatch.setattr(module, "_SAMPLES_AHEAD", CARD.crop_samples)
+    ahead = []
+    for taken, ((clip, _), decoded) in enumerate(module._decode_ahead(work_of(clips), threads=3)):
+        decoded.result()
+        ahead.append(began[taken:])
+        assert ahead[-1][0] == clip.fname
+    assert [len(names) for names in ahead] == [1, 1, 1, 1, 1]
+    assert len(list(module._decode_ahead(work_of(clips), threads=3))) == len(clips)
+
+
+def work_of(clips: Sequence[Clip]) -> list[tuple[Clip, list[CropKey]]]:
+    return [(clip, [CropKey(clip.sha256, CARD.sample_rate, 0, CARD.crop_samples)]) for clip in clips]
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
-        embed_clips(clips, MC5, store, CountingEncoder(fail_after=8))
-    rest = embed_clips(clips, MC5, store, CountingEncoder())
+        embed_clips(clips, MC5, store, CountingEncoder(fail_after=8), CARD)
+    rest = embed_clips(clips, MC5, store, CountingEncoder(), CARD)
     assert (rest.crops_computed, rest.crops_reused) == (5, 8)
-    whole = embed_clips(clips, MC5, EmbeddingStore(tmp_path / "other", "encoder"), CountingEncoder())
+    whole = embed_clips(clips, MC5, EmbeddingStore(tmp_path / "other", "encoder"), CountingEncoder(), CARD)
     np.testing.assert_array_equal(rest.vectors, whole.vectors)
 
 
 def test_a_renamed_clip_and_a_copy_cost_nothing(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:
-    embed_clips(clips[:2], MC5, store, CountingEncoder())
+    embed_clips(clips[:2], MC5, store, CountingEncoder(), CARD)
     renamed = replace(clips[0], fname="renamed.wav", path=clips[0].path.rename(tmp_path / "renamed.wav"))
     result = embed_clips(
-        [renamed, clips[1], clips[3], replace(clips[3], fname="copy.wav")], MC5, store, CountingEncoder()
+        [renamed, clips[1], clips[3], replace(clips[3], fname="copy.wav")], MC5, store, CountingEncoder(), CARD
     )
     assert (result.crops_computed, result.crops_reused) == (1, 6)
     np.testing.assert_array_equal(result.vectors[2], result.vectors[3])
@@ -120,15 +160,24 @@ def test_clips_that_changed_or_went_are_all_named_and_the_rest_is_kept(
     clips[0].path.write_bytes(clips[3].path.read_bytes())
     clips[2].path.unlink()
     with pytest.raises(BadInputError) as caught:
-        embed_clips(clips, MC5, store, CountingEncoder())
+        embed_clips(clips, MC5, store, CountingEncoder(), CARD)
     assert "0.wav: its bytes changed" in str(caught.value)
     assert "2.wav: no such file" in str(caught.value)
-    assert embed_clips([clips[1], clips[3], clips[4]], MC5, store, CountingEncoder()).crops_computed == 0
+    assert embed_clips([clips[1], clips[3], clips[4]], MC5, store, CountingEncoder(), CARD).crops_computed == 0
 
 
 def test_progress_counts_clips_up_to_all(clips: list[Clip], store: EmbeddingStore) -> None:
     seen: list[tuple[int, int]] = []
-    embed_clips(clips, MC5, store, CountingEncoder(), progress=lambda done, total: seen.append((done, total)))
+    embed_clips(clips, MC5, store, CountingEncoder(), CARD, progress=lambda done, total: seen.append((done, total)))
     assert seen[0] == (0, 5)
     assert seen[-1] == (5, 5)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_the_card_does_not_say_is_refused_and_not_stored(clips: list[Clip], store: EmbeddingStore) -> None:
+    card = replace(CARD, dimension=4)
+    encoder = CountingEncoder()
+    encoder.card = card
+    with pytest.raises(UserError, match=r"gave \(4, 3\) float32 for 4 crops; its card says \(4, 4\)"):
+        embed_clips(clips, MC5, store, encoder, card)
+    assert store.shards() == []

@@ -103,10 +103,10 @@ def fit_for_ever(begun: Path) -> None:
 
 def wait_for_ever(begun: Path) -> None:
     """A server is asked once, and then for an hour not again; the file says that the wait has begun."""
-    from fa_assets.encoders.cnn14 import checkpoint
+    from fa_assets.encoders import weights
     from fa_assets.graph import retries
     from fa_assets.store.download import Patience
 
-    checkpoint.download = functools.partial(checkpoint.download, patience=Patience(attempts=1))
+    weights.download = functools.partial(weights.download, patience=Patience(attempts=1))
     retries.WAIT_S = 3600
     logging.getLogger(retries.__name__).addFilter(lambda record: begun.touch() or True)  # type: ignore[func-returns-value]

@@ -58,7 +58,10 @@ def main(folder: Path) -> None:
     if CHROMIUM is None:
         raise SystemExit(HOW_TO_INSTALL)
     settings = load_settings()
-    with tempfile.TemporaryDirectory() as scratch, serving(settings, Path(scratch) / "ui.log") as server:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        serving(settings.as_environment(), Path(scratch) / "ui.log") as server,
+    ):
         with browsing(server.url, folder) as pages:
             take(pages)
         with browsing(server.url, folder, dark=True) as pages:

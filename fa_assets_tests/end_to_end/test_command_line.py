@@ -45,7 +45,7 @@ def unchanged(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -
     ("arguments", "variables", "message"),
     [
         (["--dataset", "nowhere"], {}, "nowhere is not a folder"),
-        ([], {"FA_DEVICE": "gpu"}, "FA_DEVICE='gpu'"),
+        ([], {"FA_ENGINE": "spark"}, "FA_ENGINE='spark'"),
         (["--select", "mc5_metric"], {}, "mc5_metric"),
         (["--storage", "/proc/nothing"], {}, "cannot be used"),
     ],

@@ -122,7 +122,7 @@ def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty = partial(download, patience=Patience(attempts=3, stall_s=1.0, wait_s=0.01))
-    monkeypatch.setattr("fa_assets.encoders.cnn14.checkpoint.download", hasty)
+    monkeypatch.setattr("fa_assets.encoders.weights.download", hasty)
     weights, etag = demo_checkpoint.read_bytes(), {"ETag": '"1"'}
     server = serve(
         Answer(status=429, headers={"Retry-After": "0"}),

@@ -12,7 +12,7 @@ import torch
 
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.graph import retries
-from fa_assets.graph.runner import RunOutcome, unheard
+from fa_assets.graph.runner import RunOutcome, ignore_warning
 from fa_assets.settings import Settings
 from fa_assets.store.download import Patience, download
 from fa_assets.store.embedding_store import embedding_matrix
@@ -30,7 +30,7 @@ def settings(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A copy of the finished run as this process's settings; nothing waits long."""
     monkeypatch.setattr(retries, "WAIT_S", 0.01)
     hasty = partial(download, patience=Patience(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01))
-    monkeypatch.setattr("fa_assets.encoders.cnn14.checkpoint.download", hasty)
+    monkeypatch.setattr("fa_assets.encoders.weights.download", hasty)
     copy = finished.copy(tmp_path)
     with environment_of(copy):
         yield copy
@@ -45,7 +45,7 @@ def told(run_id: str | None) -> tuple[list[str], int]:
     return [one.user_message for one in entries if "(retry " in one.user_message], len(again)
 
 
-def fetch_from(server: Server, settings: Settings, on_warning: Callable[[str], None] = unheard) -> RunOutcome:
+def fetch_from(server: Server, settings: Settings, on_warning: Callable[[str], None] = ignore_warning) -> RunOutcome:
     changed = settings.model_copy(update={"checkpoint": server.url})
     return run(changed, select="cnn14_checkpoint", on_warning=on_warning)
 
@@ -112,7 +112,7 @@ def embed_on(network: object, settings: Settings, monkeypatch: pytest.MonkeyPatc
     shutil.rmtree(settings.storage_root / "embedding_store")
     encoder = Cnn14Encoder(Path(settings.checkpoint_source), device="cpu")
     monkeypatch.setattr(encoder, "_network", network)
-    monkeypatch.setattr("fa_assets.graph.encoder.load_encoder", lambda *_: encoder)
+    monkeypatch.setattr("fa_assets.encoders.registry._load", lambda recipe: encoder)
     return run(settings, select="center_embeddings", folds=["0"], force=True)
 
 

@@ -69,7 +69,7 @@ def test_no_secret_is_left_in_storage_instance_or_output(
     process.join()
     assert process.exitcode == 0, output.read_text()
     assert f"{server.root}/weights.pth" in output.read_text()
-    refused = {"FA_DEVICE": "none", "FA_STORAGE": f"s3://{TOKEN}:{PASSWORD}@bucket/x"}
+    refused = {"FA_ENGINE": "none", "FA_STORAGE": f"s3://{TOKEN}:{PASSWORD}@bucket/x"}
     wrong = fa_assets("run", settings=settings, variables=refused)
     assert wrong.exit_code == 1
     said += [output.read_text(), wrong.output]

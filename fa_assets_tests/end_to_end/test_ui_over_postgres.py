@@ -23,19 +23,13 @@ from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets_tests.deploy.files import DEPLOY, load
 from fa_assets_tests.end_to_end.postgres import postgres_server, require_postgres
-from fa_assets_tests.end_to_end.ui_server import Webserver, wait_for
+from fa_assets_tests.end_to_end.ui_server import REPOSITORY, Webserver, wait_for
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
 SERVICES = load("docker-compose.yaml")["services"]
-LAUNCH = """
-mutation($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename ... on LaunchRunSuccess { run { runId status } } ... on PythonError { message }
-  }
-}"""
 HEALTH = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 TICKS = """
 query($repository: RepositorySelector!) {
@@ -43,8 +37,6 @@ query($repository: RepositorySelector!) {
     ... on Sensors { results { name sensorState { ticks(limit: 5) { status error { message } } } } }
   }
 }"""
-REPOSITORY = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
-ALL_FOLDS = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "4"}
 FIRST_ASSETS = ["curated_clips", "folds", "cnn14_checkpoint", "center_embeddings", "mc5_embeddings"]
 IN_GPU_POOL = {"center_embeddings", "mc5_embeddings", "test_embeddings"}
 
@@ -133,23 +125,10 @@ def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) 
         yield Deployment(ui, environment, settings)
 
 
-def launch(deployment: Deployment, assets: list[str] | None = None) -> str:
-    """Launch the job `everything`, or these assets of it, for all folds in one run; the run's id."""
-    selector = {**REPOSITORY, "jobName": "everything"}
-    if assets is not None:
-        selector["assetSelection"] = [{"path": [asset]} for asset in assets]
-    tags = [{"key": key, "value": value} for key, value in ALL_FOLDS.items()]
-    params = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
-    answer = deployment.ui.ask(LAUNCH, params=params)["launchRun"]
-    assert answer["__typename"] == "LaunchRunSuccess", answer
-    assert answer["run"]["status"] == "QUEUED", "it is the daemon that starts it"
-    return str(answer["run"]["runId"])
-
-
 def test_runs_of_the_ui_are_queued_keep_to_the_pools_and_end_well(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [launch(deployment), launch(deployment, FIRST_ASSETS)]
+    runs = [deployment.ui.launch("everything", **chosen) for chosen in ({}, {"assets": FIRST_ASSETS})]
     ended = {"SUCCESS", "FAILURE", "CANCELED"}
     wait_for("both runs end", lambda: {deployment.ui.status(run) for run in runs} <= ended)
 

@@ -1,10 +1,12 @@
-"""The served UI listens on this machine alone."""
+"""`fa-assets ui`: which port it listens on, and which it refuses."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from fa_assets.settings import Settings
+from fa_assets_tests.end_to_end.commands import start
 from fa_assets_tests.end_to_end.ui_server import Site
 
 
@@ -19,3 +21,14 @@ def test_it_listens_on_this_machine_alone(site: Site) -> None:
         if fields[1].endswith(f":{port}") and fields[3] == "0A"
     }
     assert listening == {f"0100007F:{port}"}  # 127.0.0.1, low byte first
+
+
+def test_a_port_in_use_is_refused_before_anything_is_started(site: Site, tmp_path: Path) -> None:
+    port = urlsplit(site.server.url).port
+    said = tmp_path / "said"
+    process = start(Settings(storage=tmp_path / "storage"), "ui", "--port", str(port), output=said)
+    process.join(60)
+    assert process.exitcode == 1
+    assert f"port {port} of 127.0.0.1 (Address already in use)" in said.read_text()
+    assert "--port" in said.read_text()
+    assert not (tmp_path / "storage").exists()

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,13 @@ query($path: [String!]!) {
 GOING = """{
   runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) { ... on Runs { results { id } } }
 }"""
+LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId status } } ... on PythonError { message }
+  }
+}"""
+ALL_FOLDS = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "4"}
 BACKFILLS = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }"
 REPOSITORY = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
 START_SENSOR = """
@@ -84,6 +91,18 @@ class Webserver:
     def status(self, run_id: str) -> str:
         return str(self.ask(RUN_STATUS, id=run_id)["runOrError"]["status"])
 
+    def launch(self, job: str, assets: Sequence[str] | None = None) -> str:
+        """Launch a job, or these assets of it, for all folds in one run, which the daemon starts; the run's id."""
+        selector: dict[str, Any] = {**REPOSITORY, "jobName": job}
+        if assets is not None:
+            selector["assetSelection"] = [{"path": [asset]} for asset in assets]
+        tags = [{"key": key, "value": value} for key, value in ALL_FOLDS.items()]
+        params = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
+        answer = self.ask(LAUNCH, params=params)["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        assert answer["run"]["status"] == "QUEUED"
+        return str(answer["run"]["runId"])
+
     def runs_going(self) -> set[str]:
         """The runs that have not ended."""
         return {str(run["id"]) for run in self.ask(GOING)["runsOrError"]["results"]}
@@ -122,15 +141,18 @@ def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.3) 
 
 
 @contextmanager
-def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
-    """`fa-assets ui`, as `make ui` starts it: webserver and daemon, over the instance in the storage folder."""
+def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None) -> Iterator[Webserver]:
+    """`fa-assets ui` as a script starts it in the background, in a folder, with no settings but these variables.
+
+    At the end it is sent SIGTERM, and must end.
+    """
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
     with log.open("w") as output:
         process = subprocess.Popen(
-            # Dagster ends at SIGTERM as at SIGINT, which what runs in the background ignores.
-            ["env", "--default-signal=INT", Path(sys.executable).with_name("fa-assets"), "ui", "--port", str(port)],
-            env={**clean, **settings.as_environment()},
+            ["env", "--ignore-signal=INT", Path(sys.executable).with_name("fa-assets"), "ui", "--port", str(port)],
+            env={**clean, **variables},
+            cwd=folder,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -152,9 +174,9 @@ def serving(settings: Settings, log: Path) -> Iterator[Webserver]:
         process.terminate()
         try:
             process.wait(60)
-        except subprocess.TimeoutExpired:  # Dagster's own processes may be slow to end; what is tested is done
+        except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            raise
 
 
 @dataclass(frozen=True)
@@ -187,7 +209,7 @@ def served_site(finished: FinishedRun, folder: Path, past_runs: int) -> Iterator
     queue = {"run_queue": {"dequeue_interval_seconds": 2}}
     instance.write_text(instance.read_text() + yaml.safe_dump(queue))
     log = folder / "ui.log"
-    with serving(settings, log) as webserver:
+    with serving(settings.as_environment(), log) as webserver:
         yield Site(webserver, settings)
     said = log.read_text()
     shutil.rmtree(folder)  # a run is some 2 MB

@@ -53,10 +53,10 @@ def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
     if info.seconds > LOADED_S:
         return None
     try:
-        samples = load_mono(dataset.clips_folder / fname)
+        samples = load_mono(dataset.clips_folder / fname, 32_000)
     except BadClipError as error:
         raise WrongError(f"accepted, then refused: {error}") from error
-    if samples.shape != (resampled_length(info.frames, info.sample_rate),) or samples.dtype != "float32":
+    if samples.shape != (resampled_length(info.frames, info.sample_rate, 32_000),) or samples.dtype != "float32":
         raise WrongError(f"accepted with {info}, then {samples.dtype} {samples.shape}")
     return None
 

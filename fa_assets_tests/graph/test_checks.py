@@ -12,7 +12,8 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from fa_assets.definitions import build_definitions
-from fa_assets.graph.checks_embeddings import EMBEDDING_SIZE, embedding_problems, sound
+from fa_assets.encoders.cnn14.definition import CARD
+from fa_assets.graph.checks_embeddings import embedding_problems, sound
 from fa_assets.graph.checks_evaluation import classifier_problems
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_column, embedding_matrix
@@ -221,7 +222,7 @@ def test_weights_that_were_not_trained_are_told(settings: Settings, evaluate: Ev
 
 
 FNAMES = [f"{row}.wav" for row in range(6)]
-SOUND = np.random.default_rng(0).uniform(0, 1, (6, EMBEDDING_SIZE)).astype(np.float32)
+SOUND = np.random.default_rng(0).uniform(0, 1, (6, CARD.dimension)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -235,12 +236,16 @@ SOUND = np.random.default_rng(0).uniform(0, 1, (6, EMBEDDING_SIZE)).astype(np.fl
     ],
 )
 def test_embeddings_that_are_not_sound_are_told(vectors: np.ndarray, message: str) -> None:
-    assert embedding_problems(FNAMES, SOUND, FNAMES) == []
-    assert any(message in problem for problem in embedding_problems(FNAMES, vectors, FNAMES))
+    assert embedding_problems(FNAMES, SOUND, FNAMES, CARD) == []
+    assert any(message in problem for problem in embedding_problems(FNAMES, vectors, FNAMES, CARD))
+
+
+def test_norms_are_judged_where_the_card_has_bounds() -> None:
+    assert embedding_problems(FNAMES, SOUND * 1e6, FNAMES, replace(CARD, norm_bounds=None)) == []
 
 
 def test_embeddings_in_another_order_are_told() -> None:
-    assert "not the fold's clips in their order" in embedding_problems(FNAMES[::-1], SOUND, FNAMES)[0]
+    assert "not the fold's clips in their order" in embedding_problems(FNAMES[::-1], SOUND, FNAMES, CARD)[0]
 
 
 def test_embeddings_of_a_run_are_sound(finished: FinishedRun) -> None:
@@ -248,7 +253,7 @@ def test_embeddings_of_a_run_are_sound(finished: FinishedRun) -> None:
     for scheme in ("mc5", "center"):
         table = values.read(f"{scheme}_embeddings", "0").table
         fnames = table["fname"].to_pylist()
-        assert embedding_problems(fnames, embedding_matrix(table["embedding"]), fnames) == []
+        assert embedding_problems(fnames, embedding_matrix(table["embedding"]), fnames, CARD) == []
 
 
 def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: FinishedRun) -> None:
@@ -264,9 +269,9 @@ def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do(settings: Se
     values = ValueStore(settings.storage_root)
     folds = values.read("folds")
     stored = {fold: values.read("mc5_embeddings", fold) for fold in ("0", "3")}
-    assert (sound(stored, folds).passed, sound(stored, folds).description) == (True, "sound")
+    assert (sound(stored, folds, card=CARD).passed, sound(stored, folds, card=CARD).description) == (True, "sound")
     stored["3"] = replace(stored["3"], table=stored["3"].table.slice(1))
-    bad = sound(stored, folds)
+    bad = sound(stored, folds, card=CARD)
     assert not bad.passed
     assert "fold 3: the rows are not the fold's clips in their order" in str(bad.description)
 

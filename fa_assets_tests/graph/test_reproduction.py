@@ -7,7 +7,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from fa_assets.encoders.cnn14.checkpoint import PUBLISHED
+from fa_assets.encoders.cnn14.definition import PUBLISHED
 from fa_assets.graph import tables
 from fa_assets.graph.checks_comparison import fsdkaggle2019_reproduced
 from fa_assets.metrics.figures import Figure, figures_table

@@ -1,5 +1,6 @@
 """A classifier comes back from its file as it was, and nothing but plain arrays is ever read."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_it_comes_back_as_it_was_and_the_same_one_gives_the_same_bytes(
     np.testing.assert_array_equal(again.model.logits(X), stored.model.logits(X))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         assert {"mean", "scale", "coef", "intercept", "classes", "about"} <= set(arrays)
+
+
+def test_a_file_from_before_encoders_had_names_is_of_the_default_one(stored: StoredClassifier, tmp_path: Path) -> None:
+    save_classifier(tmp_path / "new.npz", stored)
+    with np.load(tmp_path / "new.npz") as arrays:
+        about = json.loads(str(arrays["about"]))
+        assert about.pop("encoder") == "cnn14"
+        old = {**arrays, "about": np.array(json.dumps({**about, "format": 1}))}
+    np.savez(tmp_path / "old.npz", **old)
+    assert load_classifier(tmp_path / "old.npz").origin == ORIGIN
 
 
 def test_pickled_objects_are_not_loaded(stored: StoredClassifier, tmp_path: Path) -> None:

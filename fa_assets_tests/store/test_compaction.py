@@ -22,7 +22,7 @@ N, BATCH = 60, 4
 def append(root: Path, first: int) -> None:
     store = EmbeddingStore(root, "f1")
     for i in range(first, first + 40):
-        store.append([CropKey(f"{i:064}", 0, 1)], np.full((1, 16), i, np.float32))
+        store.append([CropKey(f"{i:064}", 32_000, 0, 1)], np.full((1, 16), i, np.float32))
         time.sleep(0.005)
 
 
@@ -33,7 +33,7 @@ def compact_until(root: Path, stop: Event) -> None:
 
 
 def read_until(root: Path, count: int, stop: Event) -> None:
-    keys = [CropKey(f"{i:064}", 0, 1) for i in range(count)]
+    keys = [CropKey(f"{i:064}", 32_000, 0, 1) for i in range(count)]
     while not stop.is_set():
         assert EmbeddingStore(root, "f1").missing(keys) == []
         found = EmbeddingStore(root, "f1").load(keys)
@@ -43,7 +43,7 @@ def read_until(root: Path, count: int, stop: Event) -> None:
 
 def numbered(store: EmbeddingStore, first: int, end: int) -> list[CropKey]:
     """Append rows of which key and numbers say which they are."""
-    keys = [CropKey(f"{i:064}", 0, 1) for i in range(first, end)]
+    keys = [CropKey(f"{i:064}", 32_000, 0, 1) for i in range(first, end)]
     for i, key in enumerate(keys, first):
         store.append([key], np.full((1, 16), i, np.float32))
     return keys
@@ -164,7 +164,7 @@ def test_readers_appenders_and_compactions_at_once(tmp_path: Path) -> None:
         for process in others:
             process.join()
     assert [process.exitcode for process in others] == [0] * 3
-    keys += [CropKey(f"{i:064}", 0, 1) for first in (100, 200) for i in range(first, first + 40)]
+    keys += [CropKey(f"{i:064}", 32_000, 0, 1) for first in (100, 200) for i in range(first, first + 40)]
     found = EmbeddingStore(tmp_path, "f1").load(keys)
     assert found.keys() == set(keys)
     assert all((value == int(key.clip_sha256)).all() for key, value in found.items())

@@ -2,9 +2,11 @@
 tests on a local folder and on an object store."""
 
 import logging
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fa_assets.store.compaction import verify
+from fa_assets.store.compaction import compact, verify
 from fa_assets.store.embedding_store import (
     CropKey,
     EmbeddingStore,
@@ -24,7 +26,7 @@ from fa_assets.store.roots import StoragePath
 
 
 def rows(n: int, seed: int = 0, width: int = 2048) -> tuple[list[CropKey], np.ndarray]:
-    keys = [CropKey(f"{seed:02}{i:062}", 320 * i, 320_000) for i in range(n)]
+    keys = [CropKey(f"{seed:02}{i:062}", 32_000, 320 * i, 320_000) for i in range(n)]
     return keys, np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
 
 
@@ -70,7 +72,7 @@ def test_rows_come_back_bit_for_bit_from_any_number_of_shards(root: StoragePath)
     keys, embeddings = rows(7)
     store.append(keys[:3], embeddings[:3])
     store.append(keys[3:], embeddings[3:])
-    absent = CropKey("0" * 64, 1, 320_000)
+    absent = CropKey("0" * 64, 32_000, 1, 320_000)
     again = EmbeddingStore(root, "f1")
     found = again.load([keys[5], keys[0], absent, keys[5]])
     assert found.keys() == {keys[5], keys[0]}
@@ -89,11 +91,11 @@ def test_what_others_append_is_seen_by_an_object_that_looked_before(root: Storag
     assert store.missing(keys) == []
 
 
-def test_another_encoder_start_or_length_is_another_row(root: StoragePath) -> None:
+def test_another_encoder_rate_start_or_length_is_another_row(root: StoragePath) -> None:
     store = EmbeddingStore(root, "f1")
     keys, embeddings = rows(1)
     store.append(keys, embeddings)
-    near = [CropKey(keys[0].clip_sha256, 1, 320_000), CropKey(keys[0].clip_sha256, 0, 160_000)]
+    near = [replace(keys[0], **other) for other in ({"rate": 16_000}, {"start": 1}, {"length": 160_000})]
     assert store.load(near) == {}
     assert store.missing(near) == near
     assert EmbeddingStore(root, "f2").load(keys) == {}
@@ -208,6 +210,24 @@ def test_rows_of_the_older_layout_are_used_again(root: StoragePath) -> None:
     np.testing.assert_array_equal([found[key] for key in keys], embeddings)
 
 
+@pytest.mark.promise("Embeddings that an older version stored are used again.", "kept")
+def test_rows_without_a_rate_are_those_of_32_khz(tmp_path: Path) -> None:
+    """By a shard that the version before wrote; merged, its rows say their rate."""
+    store = EmbeddingStore(tmp_path, "0123456789abcdef")
+    shutil.copytree(Path(__file__).with_name("shards_without_rate"), store.folder)
+    keys = [CropKey(f"{i:064x}", 32_000, 16_000 * i, 320_000) for i in range(3)]
+    embeddings = np.arange(24, dtype=np.float32).reshape(3, 8) / 7
+    elsewhere = [replace(key, rate=16_000) for key in keys]
+    assert verify(store).damaged == ()
+    assert store.missing([*keys, *elsewhere]) == elsewhere
+    np.testing.assert_array_equal([store.load(keys)[key] for key in keys], embeddings)
+    store.append(elsewhere, -embeddings)
+    assert compact(store, grace_s=0).into == 1
+    assert (compact(store, grace_s=0).merged, len(store.shards())) == (0, 1)
+    found = EmbeddingStore(tmp_path, store.fingerprint).load([*keys, *elsewhere])
+    np.testing.assert_array_equal([found[key] for key in [*keys, *elsewhere]], [*embeddings, *-embeddings])
+
+
 def test_half_written_and_foreign_files_are_not_read(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path, "f1")
     keys, embeddings = rows(1)
@@ -237,7 +257,7 @@ def test_a_damaged_shard_that_cannot_be_renamed_is_left_out(
 
 def test_keys_are_sha256_in_hex(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="hex"):
-        EmbeddingStore(tmp_path, "f1").append([CropKey("abc", 0, 1)], np.zeros((1, 3), np.float32))
+        EmbeddingStore(tmp_path, "f1").append([CropKey("abc", 32_000, 0, 1)], np.zeros((1, 3), np.float32))
 
 
 def test_columns_of_lists_and_matrices_are_the_same_numbers() -> None:

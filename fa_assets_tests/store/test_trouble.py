@@ -33,7 +33,7 @@ LIMIT = 100_000
 
 
 def big_shard(root: Path) -> str:
-    keys = [CropKey(f"{n:064}", 0, 320_000) for n in range(100)]
+    keys = [CropKey(f"{n:064}", 32_000, 0, 320_000) for n in range(100)]
     EmbeddingStore(root, "weights").append(keys, np.random.default_rng(0).normal(size=(100, 2048)).astype("f4"))
     return "done"
 
@@ -92,7 +92,7 @@ def files(root: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("write", [big_shard, big_value, big_entry], ids=["shard", "value", "ledger entry"])
 def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, write: Callable[[Path], str]) -> None:
     vector = np.ones((1, 2048), np.float32)
-    EmbeddingStore(tmp_path, "weights").append([CropKey("ab" * 32, 0, 320_000)], vector)
+    EmbeddingStore(tmp_path, "weights").append([CropKey("ab" * 32, 32_000, 0, 320_000)], vector)
     ValueStore(tmp_path).write(TABLE, header())
     Ledger(tmp_path / "ledger").append(an_entry())
     before = files(tmp_path)
@@ -101,7 +101,7 @@ def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, 
     assert "MB are free" in said
     assert "goes on from there" in said
     assert files(tmp_path) == before
-    (found,) = EmbeddingStore(tmp_path, "weights").load([CropKey("ab" * 32, 0, 320_000)]).values()
+    (found,) = EmbeddingStore(tmp_path, "weights").load([CropKey("ab" * 32, 32_000, 0, 320_000)]).values()
     np.testing.assert_array_equal(found, vector[0])
 
     assert under_limit(tmp_path, write, limit=resource.RLIM_INFINITY) == "done"

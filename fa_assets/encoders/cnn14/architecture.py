@@ -11,6 +11,9 @@ import numpy as np
 
 SAMPLE_RATE = 32_000
 """Hz."""
+CROP_SECONDS = 10
+"""The length it was trained on."""
+CROP_SAMPLES = CROP_SECONDS * SAMPLE_RATE
 WINDOW_SAMPLES = 1024
 """Length of the STFT window and of the FFT."""
 HOP_SAMPLES = 320

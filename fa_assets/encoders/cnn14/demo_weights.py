@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
+from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
-from fa_assets.encoders.cnn14.checkpoint import MARKER, CheckpointError, read_checkpoint
+from fa_assets.encoders.cnn14.checkpoint import MARKER, read_checkpoint
 from fa_assets.store.atomic import replacing
 
 if TYPE_CHECKING:

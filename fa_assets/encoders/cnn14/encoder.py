@@ -4,13 +4,10 @@ What it keeps true: an embedding depends on its crop, the weights and the precis
 size or on the crops beside it (up to float rounding: on a CPU within 1e-6 of the largest value, most often not at all).
 In precision "fp32" everything is at least float32, TF32 switched off.
 
-torch is imported when an encoder is made; `encoder_fingerprint` needs none.
+torch is imported when an encoder is made.
 """
 
-import hashlib
-import json
 import logging
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fa_assets.audio.crops import CROP_SAMPLES
-from fa_assets.encoders.cnn14 import architecture
+from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
+from fa_assets.encoders.cnn14.definition import CARD, ENCODER
+from fa_assets.encoders.devices import device_name, resolve_device
 from fa_assets.encoders.threads import limit_torch_threads
 from fa_assets.errors import UserError
 
@@ -29,14 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("fp32", "bf16")
 BATCH_SIZES = {"cpu": 32, "cuda": 64}
-"""Crops at a time where nothing is said."""
+"""Crops at a time where nothing is said; what is not a GPU of CUDA's counts as a CPU, here and below."""
 BATCH_FRAMES = {"cpu": 8 * 1001, "cuda": 64 * 1001}
 """Frames at a time, of all crops together: what bounds memory. So a batch holds more short crops than long ones."""
-INFERENCE_VERSION = 3
-"""Raised when the embeddings that this code computes change."""
 SPARE_FRAMES = {"cpu": 512, "cuda": 8192}
 """Frames of silence that a batch may compute for the sake of being one: about what starting another batch costs."""
 
@@ -47,95 +41,50 @@ class DeviceMemoryError(UserError):
     transient = True
 
 
-def encoder_fingerprint(sha1: str, precision: str) -> str:
-    """What an embedding depends on besides its crop, as 16 hex digits.
-
-    Args:
-        sha1: of the checkpoint's bytes.
-        precision: "fp32" or "bf16".
-    """
-    ingredients = {
-        "weights_sha1": sha1,
-        "precision": precision,
-        "inference_version": INFERENCE_VERSION,
-        "sample_rate": architecture.SAMPLE_RATE,
-        "window": architecture.WINDOW_SAMPLES,
-        "hop": architecture.HOP_SAMPLES,
-        "mel_bins": architecture.MEL_BINS,
-        "fmin": architecture.FMIN_HZ,
-        "fmax": architecture.FMAX_HZ,
-    }
-    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def resolve_device(device: str) -> str:
-    """ "cpu" or "cuda": what the setting means on this machine.
-
-    Raises:
-        UserError: an unknown device, or CUDA where there is none.
-    """
-    if device not in DEVICES:
-        raise UserError(f"Unknown device {device!r}: use one of {', '.join(DEVICES)}.")
-    if device == "cpu":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if device == "cuda":
-        built = f"torch {torch.__version__} is built for CUDA {torch.version.cuda or '(none: a CPU-only build)'}"
-        raise UserError(
-            f"Device cuda was asked for, but torch finds no CUDA device here ({built}). "
-            "Use --device auto or --device cpu, or install a CUDA build of torch and check `nvidia-smi`."
-        )
-    return "cpu"
-
-
 class Cnn14Encoder:
     """CNN14 on one device: ``embed`` turns crops into embeddings.
 
     Args:
         checkpoint: a CNN14 file.
-        device: "auto" (CUDA where torch finds it), "cpu" or "cuda".
+        device: see `resolve_device`.
         precision: "fp32", or "bf16" for a bfloat16 trunk between a float32 front end and a float64 head.
         batch_size: crops at a time; by default up to 32 on a CPU, up to 64 on a GPU.
 
     Attributes:
-        device: "cpu" or "cuda".
+        device: a torch device.
         device_name: the processor's or GPU's own name.
         precision: as given.
         batch_size: crops at a time; halved each time the GPU's memory does not suffice.
-        embedding_size: 2048.
 
     Raises:
         CheckpointError: not a CNN14 checkpoint.
-        UserError: an unknown device or precision, or CUDA where there is none.
+        UserError: an unknown device or precision, or a device that is not there.
         DeviceMemoryError: the weights do not fit into the GPU's memory.
     """
 
-    embedding_size = architecture.EMBEDDING_SIZE
+    card = CARD
 
     def __init__(
         self, checkpoint: Path, *, device: str = "auto", precision: str = "fp32", batch_size: int | None = None
     ) -> None:
-        if precision not in PRECISIONS:
-            raise UserError(f"Unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}.")
+        ENCODER.require_precision(precision)
         if batch_size is not None and batch_size < 1:
             raise UserError(f"Batch size {batch_size}: at least 1 is needed.")
         self.device = resolve_device(device)
         self.precision = precision
-        self.batch_size = self._first_batch_size = batch_size or BATCH_SIZES[self.device]
+        self._kind = "cuda" if self.device.startswith("cuda") else "cpu"
+        self.batch_size = self._first_batch_size = batch_size or BATCH_SIZES[self._kind]
 
         import torch
 
         from fa_assets.encoders.cnn14.network import Cnn14Network
 
         limit_torch_threads()
-        self.device_name = torch.cuda.get_device_name() if self.device == "cuda" else _processor_name()
+        self.device_name = device_name(self.device)
         if precision == "bf16" and self.device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             log.warning("%s has no bfloat16 instructions: fp32 is faster here.", self.device_name)
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-        self._uploads = torch.cuda.Stream() if self.device == "cuda" else None
+        self._uploads = torch.cuda.Stream(self.device) if self._kind == "cuda" else None
         try:
             with _no_tf32():
                 self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
@@ -168,10 +117,10 @@ class Cnn14Encoder:
             crop[length:].any() for crop, length in zip(crops, lengths, strict=True)
         ):
             raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
-        embeddings = np.empty((len(crops), self.embedding_size), dtype=np.float32)
+        embeddings = np.empty((len(crops), self.card.dimension), dtype=np.float32)
         pending = []  # on a GPU these are still being computed while the next batch is uploaded
         frames = np.array([content_frames(length) for length in lengths], dtype=int)
-        for rows in _groups(frames, self.batch_size, BATCH_FRAMES[self.device], SPARE_FRAMES[self.device]):
+        for rows in _groups(frames, self.batch_size, BATCH_FRAMES[self._kind], SPARE_FRAMES[self._kind]):
             done = 0
             while done < len(rows):
                 batch = rows[done : done + self.batch_size]
@@ -215,8 +164,8 @@ class Cnn14Encoder:
         if self._uploads is None:
             return batch
         with torch.cuda.stream(self._uploads):
-            uploaded = batch.pin_memory().to("cuda", non_blocking=True)
-        computing = torch.cuda.current_stream()
+            uploaded = batch.pin_memory().to(self.device, non_blocking=True)
+        computing = torch.cuda.current_stream(self.device)
         computing.wait_stream(self._uploads)
         uploaded.record_stream(computing)
         return uploaded
@@ -255,13 +204,3 @@ def _no_tf32() -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _processor_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()

@@ -29,10 +29,10 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.encoders.cnn14.architecture import (
     BATCH_NORM_EPS,
     CHANNELS,
+    CROP_SAMPLES,
     HOP_SAMPLES,
     POWER_FLOOR,
     WINDOW_SAMPLES,
@@ -90,7 +90,8 @@ class Cnn14Network:
         self._mel = state["logmel_extractor.melW"].float().to(self._device)
         self._mel_scale, self._mel_shift = (t.float().to(self._device) for t in _scale_and_shift(state, "bn0"))
         self._blocks = [self._block(state, block) for block in range(1, _BLOCKS + 1)]
-        self._fc1 = tuple(state[f"fc1.{kind}"].double().to(self._device) for kind in ("weight", "bias"))
+        head = torch.device("cpu") if self._device.type == "mps" else self._device  # where there is float64
+        self._fc1 = tuple(state[f"fc1.{kind}"].double().to(head) for kind in ("weight", "bias"))
         self._silent_output = self._silent_run()
 
     @torch.inference_mode()
@@ -103,7 +104,7 @@ class Cnn14Network:
                 1001; 1001 is always right.
 
         Returns:
-            (n, 2048) float32 on the network's device.
+            (n, 2048) float32 on the device of the head: the network's, or the CPU beside MPS.
         """
         crops = crops.to(self._device)
         computed = min(-(-max(_LEAST_FRAMES, *frames) // _FRAMES_STEP) * _FRAMES_STEP, TOTAL_FRAMES)
@@ -121,7 +122,7 @@ class Cnn14Network:
             x = block(x, reached)
             reached = block.reach(reached)
         x = _continued(x, self._silent_output, self._silent_output.shape[2])
-        x = x.double().mean(dim=3)
+        x = x.to(self._fc1[0].device).double().mean(dim=3)
         x = x.amax(dim=2) + x.mean(dim=2)
         return F.linear(x, *self._fc1).relu_().float()
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
-from fa_assets.encoders.cnn14.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
     from panns_inference import AudioTagging

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fa_assets.audio.crops import CROP_SAMPLES
 from fa_assets.encoders.cnn14 import encoder as encoder_module
+from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES, SAMPLE_RATE
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.encoders.cnn14.network import Cnn14Network, _WinogradBlock, content_frames
 from fa_assets.intake.demo.sounds import SOUNDS
@@ -113,7 +113,7 @@ def test_real_recordings(encoder: Cnn14Encoder, shared_data: Path) -> None:
     from fa_assets.audio.decode import stream_mono
 
     paths = sorted((shared_data / "esc10_kaggle/train_curated").iterdir())[::25]
-    crops = np.concatenate([cut_crops(stream_mono(path), [0])[0] for path in paths])
+    crops = np.concatenate([cut_crops(stream_mono(path, SAMPLE_RATE), [0], CROP_SAMPLES)[0] for path in paths])
     assert_same(encoder.embed(crops), np.concatenate([encoder.embed(crop[None]) for crop in crops]))
 
 

@@ -3,19 +3,17 @@
 import hashlib
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from fa_assets.encoders.cnn14.checkpoint import (
-    PUBLISHED,
-    CheckpointError,
-    PublishedCheckpoint,
-    load_state_dict,
-    resolve_checkpoint,
-)
+from fa_assets.encoders.base import CheckpointError, WeightsFile
+from fa_assets.encoders.cnn14.checkpoint import load_state_dict
+from fa_assets.encoders.cnn14.definition import ENCODER, PUBLISHED, Cnn14
+from fa_assets.encoders.weights import resolve_weights
 from fa_assets.store.download import DownloadError
 from fa_assets_tests.local_server import Answer
 
@@ -148,7 +146,7 @@ def test_hostile_pickle_does_not_run(tmp_path, small_state, form):
 
 
 def test_path_is_used_where_it_lies(tmp_path, small_checkpoint):
-    found = resolve_checkpoint(str(small_checkpoint), tmp_path / "kept")
+    found = resolve_weights(ENCODER, str(small_checkpoint), tmp_path / "kept")
     assert found.path == small_checkpoint and found.origin == str(small_checkpoint)
     assert (found.size_bytes, found.sha1) == (small_checkpoint.stat().st_size, digest(small_checkpoint))
     assert found.trained
@@ -158,14 +156,16 @@ def test_path_is_used_where_it_lies(tmp_path, small_checkpoint):
 def test_published_is_fetched_once_and_checked_each_time(serve, tmp_path, small_checkpoint):
     body = small_checkpoint.read_bytes()
     server = serve(Answer(body=body))
-    published = PublishedCheckpoint(server.url, "Cnn14.pth", len(body), digest(small_checkpoint))
-    found = resolve_checkpoint("published", tmp_path, published=published)
+    published = WeightsFile(server.url, "Cnn14.pth", len(body), digest(small_checkpoint))
+    served = Cnn14()
+    served.card = replace(served.card, weights=published)
+    found = resolve_weights(served, "published", tmp_path)
     assert (found.path, found.origin, found.sha1) == (tmp_path / "Cnn14.pth", server.url, published.sha1)
     assert found.trained
-    assert resolve_checkpoint("published", tmp_path, published=published) == found
+    assert resolve_weights(served, "published", tmp_path) == found
     assert len(server.requests) == 1
     found.path.write_bytes(b"!" + body[1:])
-    assert resolve_checkpoint("published", tmp_path, published=published) == found
+    assert resolve_weights(served, "published", tmp_path) == found
     assert len(server.requests) == 2 and found.path.read_bytes() == body
 
 
@@ -173,31 +173,31 @@ def test_published_is_fetched_once_and_checked_each_time(serve, tmp_path, small_
 def test_url_is_fetched_once_and_its_secrets_are_not_recorded(serve, tmp_path, small_checkpoint):
     server = serve(Answer(body=small_checkpoint.read_bytes()))
     url = server.url.replace("http://", "http://me:secret@") + "?token=secret"
-    found = resolve_checkpoint(url, tmp_path / "kept")
+    found = resolve_weights(ENCODER, url, tmp_path / "kept")
     assert found.origin == server.url and found.sha1 == digest(small_checkpoint)
     assert found.path.parent == tmp_path / "kept" and "secret" not in found.path.name
-    assert resolve_checkpoint(url, tmp_path / "kept") == found and len(server.requests) == 1
+    assert resolve_weights(ENCODER, url, tmp_path / "kept") == found and len(server.requests) == 1
 
 
 def test_url_that_serves_something_else_leaves_no_file(serve, tmp_path):
     server = serve(Answer(body=b"<html>please log in</html>"))
     with pytest.raises(CheckpointError, match="serves cannot be used"):
-        resolve_checkpoint(server.url, tmp_path)
+        resolve_weights(ENCODER, server.url, tmp_path)
     assert not list(tmp_path.glob("*.pth"))
     with pytest.raises(DownloadError, match="404"):
-        resolve_checkpoint(serve(Answer(status=404)).url, tmp_path)
+        resolve_weights(ENCODER, serve(Answer(status=404)).url, tmp_path)
 
 
 @pytest.mark.parametrize("source", ["nowhere.pth", "s3://me:secret@bucket/x.pth", ".", ""])
 def test_unusable_sources(tmp_path, source):
     with pytest.raises(CheckpointError, match="--checkpoint") as caught:
-        resolve_checkpoint(source, tmp_path)
+        resolve_weights(ENCODER, source, tmp_path)
     assert "secret" not in str(caught.value)
 
 
 def test_demo_is_known_to_be_untrained_wherever_it_lies(full_checkpoint, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "demo-cnn14.pth").symlink_to(full_checkpoint)
-    made = resolve_checkpoint("demo", tmp_path / "kept")
-    by_path = resolve_checkpoint(str(full_checkpoint), tmp_path)
+    made = resolve_weights(ENCODER, "demo", tmp_path / "kept")
+    by_path = resolve_weights(ENCODER, str(full_checkpoint), tmp_path)
     assert made.sha1 == by_path.sha1 and not made.trained and not by_path.trained

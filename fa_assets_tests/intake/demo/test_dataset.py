@@ -84,7 +84,7 @@ def test_make_up(rows: list[tuple[str, list[str]]], infos: list[ClipInfo]) -> No
 
 def test_clips_are_heard_and_do_not_clip(demo: Path, rows: list[tuple[str, list[str]]]) -> None:
     for fname, _ in rows:
-        samples = load_mono(demo / "train_curated" / fname)
+        samples = load_mono(demo / "train_curated" / fname, 32_000)
         assert 0.05 < np.abs(samples).max() < 1.2, fname
         assert np.sqrt(np.mean(samples**2)) > 1e-3, fname
 
@@ -199,7 +199,7 @@ def test_learnable_and_not_trivial(demo: Path, rows: list[tuple[str, list[str]]]
     import librosa
 
     def features(fname: str) -> np.ndarray:
-        samples = load_mono(demo / "train_curated" / fname)
+        samples = load_mono(demo / "train_curated" / fname, 32_000)
         mel = librosa.feature.melspectrogram(y=samples, sr=32_000, n_fft=1024, hop_length=640, n_mels=64, fmin=50)
         bands = librosa.power_to_db(mel)
         return np.concatenate([bands.mean(axis=1), bands.std(axis=1)])

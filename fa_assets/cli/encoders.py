@@ -1,0 +1,65 @@
+"""`fa-assets encoders`: which there are, and whether one keeps what is asked of it."""
+
+import sys
+from typing import Any
+
+import click
+
+from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.errors import UserError
+
+
+@click.group("encoders", invoke_without_command=True)
+@click.pass_context
+def encoders_group(context: click.Context) -> None:
+    """List the encoders: installed or what to install, rate, window, dimension, size, licences, training data."""
+    if context.invoked_subcommand is not None:
+        return
+    from fa_assets.cli import tables
+    from fa_assets.encoders.base import EncoderDefinition
+    from fa_assets.encoders.registry import encoder_entries, find_encoder
+
+    found: dict[str, EncoderDefinition | str] = {}
+    for name in sorted(encoder_entries()):
+        try:
+            found[name] = find_encoder(name)
+        except UserError as error:
+            found[name] = str(error)
+    click.echo(tables.encoders(found))
+
+
+@encoders_group.command("check")
+@click.argument("name")
+@setting_options("storage", "checkpoint", "device", "precision")
+def encoders_check_command(name: str, **options: Any) -> None:
+    """Try encoder NAME on silence, full scale, noise, one sample, short and long clips; exit with 1 on a breach.
+
+    Without --checkpoint it takes the demo weights where the encoder has such.
+    """
+    with friendly_errors():
+        settings = apply_options({**options, "encoder": name})
+        from fa_assets.encoders.registry import find_encoder
+        from fa_assets.encoders.trial import try_encoder
+        from fa_assets.encoders.weights import resolve_weights
+
+        definition = find_encoder(name)
+        definition.require_installed()
+        definition.require_precision(settings.precision)
+        source = settings.checkpoint_source if settings.checkpoint else definition.default_weights(demo_set=True)
+        weights = resolve_weights(definition, source, settings.local_root / "checkpoints")
+        encoder = definition.load(
+            weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
+        )
+        trial = try_encoder(encoder)
+        for finding in trial.findings:
+            click.echo(
+                f"{'BREACH' if finding.breach else 'ok':>6}  {finding.what}"
+                + f": {finding.breach}" * bool(finding.breach)
+            )
+        click.echo(
+            f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}"
+        )
+        if not trial.passed:
+            click.echo(f"{name} cannot be used as it is.")
+            sys.exit(1)
+        click.echo(f"{name} keeps what is asked of an encoder.")

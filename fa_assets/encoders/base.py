@@ -1,0 +1,206 @@
+"""What an encoder is to the platform: a card, weights, and crops in, embeddings out.
+
+An encoder is added by one file: a subclass of `EncoderDefinition` with a card and `load`, and an entry point of the group
+``fa_assets.encoders`` that names an instance of it (see `registry`). Reading the card imports none of the encoder's libraries:
+import them in `load`.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fa_assets.errors import UserError
+
+
+class CheckpointError(UserError):
+    """A weights file that cannot be used, and why."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published file: where it is, the name it is kept under, its size in bytes and the sha1 (hex) of its bytes."""
+
+    url: str
+    file_name: str
+    size_bytes: int
+    sha1: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified weights file.
+
+    `origin` says where it came from (URLs without credentials and query); `trained` is False for generated weights.
+    """
+
+    path: Path
+    size_bytes: int
+    sha1: str
+    origin: str
+    trained: bool
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What people and the platform need to know of an encoder.
+
+    Attributes:
+        name: in settings and names of assets: lower case letters, digits and underscores.
+        title: for people.
+        sample_rate: in Hz, of the crops it takes.
+        crop_seconds: the crops' length.
+        dimension: numbers of an embedding.
+        code_licence, weights_licence, citation: of the network and its weights.
+        trained_on: names of the corpora that the weights have seen.
+        precisions: values of FA_PRECISION that it knows.
+        weights: the published file, if there is one.
+        requires: modules that `load` imports and that fa_assets does not bring.
+        extra: what pip installs for these, e.g. "fa_assets[birdnet]".
+        norm_bounds: Euclidean norms that its embeddings may have, if they are known.
+    """
+
+    name: str
+    title: str
+    sample_rate: int
+    crop_seconds: float
+    dimension: int
+    code_licence: str
+    weights_licence: str
+    citation: str
+    trained_on: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ("fp32",)
+    weights: WeightsFile | None = None
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+    norm_bounds: tuple[float, float] | None = None
+
+    @property
+    def crop_samples(self) -> int:
+        return round(self.crop_seconds * self.sample_rate)
+
+
+class Encoder(Protocol):
+    """A loaded encoder. `device_name` is the processor's or GPU's own name."""
+
+    @property
+    def card(self) -> EncoderCard: ...
+
+    @property
+    def batch_size(self) -> int:
+        """Crops that it takes at a time."""
+        ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def device_name(self) -> str: ...
+
+    def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
+        """(n, crop_samples) float32 crops, zeros after the first `lengths` samples of each -> (n, dimension) float32.
+
+        A crop's embedding does not depend on the crops beside it.
+        """
+        ...
+
+
+class EncoderDefinition(ABC):
+    """What the module of an encoder offers."""
+
+    card: EncoderCard
+    version: int = 1
+    """Raised when the embeddings that its code computes from the same weights change."""
+
+    @abstractmethod
+    def load(self, weights: Path, *, device: str, precision: str, batch_size: int | None) -> Encoder:
+        """The encoder with these weights.
+
+        Args:
+            weights: a file that passed `check_weights`.
+            device: as the setting; `devices.resolve_device` makes a torch device of it.
+            precision: one of the card's.
+            batch_size: crops at a time; None leaves it to the encoder.
+
+        Raises:
+            UserError: the weights or the device cannot be used.
+        """
+
+    def check_weights(self, path: Path) -> bool:
+        """Whether the weights in a file were trained; raises a CheckpointError where they are not this encoder's."""
+        return True
+
+    def make_demo_weights(self, path: Path) -> None:
+        """Write seeded, untrained weights, unless they are there; raises a CheckpointError where it has no such thing."""
+        raise CheckpointError(f"Encoder {self.card.name} has no demo weights. {self.weights_hint}")
+
+    @property
+    def has_demo_weights(self) -> bool:
+        return type(self).make_demo_weights is not EncoderDefinition.make_demo_weights
+
+    def default_weights(self, demo_set: bool) -> str:
+        """Which weights are taken where none are named: for the demo set the demo ones, if there are any."""
+        return "demo" if demo_set and self.has_demo_weights else "published"
+
+    @property
+    def weights_hint(self) -> str:
+        """How to say which weights to take."""
+        named = [name for name, has in (("published", self.card.weights), ("demo", self.has_demo_weights)) if has]
+        return (
+            " or ".join(
+                [f"Give a file of {self.card.title} (`--checkpoint FILE`)", *(f"`--checkpoint {n}`" for n in named)]
+            )
+            + "."
+        )
+
+    def fingerprint(self, sha1: str, precision: str) -> str:
+        """What an embedding depends on besides its crop, as 16 hex digits; `sha1` is the weights'."""
+        return digest_of(
+            {"encoder": self.card.name, "weights_sha1": sha1, "precision": precision, "version": self.version}
+        )
+
+    @property
+    def to_install(self) -> str | None:
+        """The command that installs what it lacks here; None where it lacks nothing."""
+        missing = [name for name in self.card.requires if find_spec(name) is None]
+        return f"pip install '{self.card.extra or ' '.join(missing)}'" if missing else None
+
+    def require_installed(self) -> None:
+        """Raise a UserError that says what to install, where something is missing."""
+        if self.to_install:
+            raise UserError(f"Encoder {self.card.name} needs what is not installed: {self.to_install}.")
+
+    def require_precision(self, precision: str) -> None:
+        """Raise a UserError that names the precisions there are, where this is none of them."""
+        if precision not in self.card.precisions:
+            raise UserError(
+                f"Unknown precision {precision!r} for encoder {self.card.name}: use one of {', '.join(self.card.precisions)}."
+            )
+
+
+def digest_of(ingredients: dict[str, object]) -> str:
+    """16 hex digits of named values, whatever their order."""
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def embed_checked(encoder: Encoder, crops: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+    """`Encoder.embed`, its result held against the card.
+
+    Raises:
+        UserError: another shape or type.
+    """
+    card = encoder.card
+    embeddings = encoder.embed(crops, lengths)
+    if embeddings.shape != (len(crops), card.dimension) or embeddings.dtype != np.float32:
+        raise UserError(
+            f"Encoder {card.name} gave {embeddings.shape} {embeddings.dtype} for {len(crops)} crops; its card says "
+            f"({len(crops)}, {card.dimension}) float32. Nothing of it was stored: see that the weights are this encoder's, or "
+            "correct the card."
+        )
+    return embeddings

@@ -1,0 +1,33 @@
+"""The wheel, away from the checkout: `fa-assets ui` in an empty folder serves the graph, and runs launched there work."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fa_assets_tests.end_to_end.ui_server import serving, wait_for
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_the_ui_of_an_installed_wheel_works_in_an_empty_folder(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="the wheel is built by hatchling: make install")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed, folder, log = tmp_path / "site-packages", tmp_path / "folder", tmp_path / "ui.log"
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+        content = {installed / name for name in archive.namelist()}
+
+    with serving({"PYTHONPATH": str(installed), "FA_AUTOMATION": "stopped"}, log, folder) as server:
+        run = server.launch("clips_stage")
+        wait_for("the run ends", lambda: server.status(run) in {"SUCCESS", "FAILURE"})
+        assert server.status(run) == "SUCCESS", log.read_text()
+        assert {"refresh_what_is_stale", "say_what_failed"} == set(server.sensors())
+    assert {"demo", "demo_dataset"} <= {path.name for path in (folder / "data").iterdir()}
+    assert (folder / "data" / "demo" / "dagster_home").is_dir()
+    assert {path for path in installed.rglob("*") if path.is_file() and path.suffix != ".pyc"} == content
