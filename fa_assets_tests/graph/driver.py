@@ -31,7 +31,6 @@ class Daemon:
             instance=self.instance,
             cursor=self.cursor,
             repository_def=repository,
-            resources=repository.get_top_level_resources(),
         )
         result = repository.get_sensor_def("refresh_what_is_stale")(context)
         if isinstance(result, dg.SkipReason):
