@@ -2,11 +2,16 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import dagster as dg
+from pydantic import Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.ray_cluster import RayOptions
+from fa_assets.errors import UserError
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
@@ -21,7 +26,8 @@ from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
-from fa_assets.settings import Settings, load_settings
+from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.store.roots import is_remote
 
 
 def code_location(
@@ -119,6 +125,52 @@ def code_location_with(**given: Any) -> CodeLocation:
 def build_definitions(settings: Settings, *, key_prefix: str | Sequence[str] = ()) -> dg.Definitions:
     """What Dagster loads, for some settings; with a prefix it merges with the definitions of other datasets."""
     return code_location(settings, key_prefix=key_prefix).definitions
+
+
+class _GivenSettings(Settings):
+    """Settings that are those given and the defaults, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: PydanticBaseSettingsSource, *others: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def _attribute(field: FieldInfo) -> tuple[Any, Any]:
+    """A setting as an attribute in YAML, where a path is a string."""
+    is_path = Path in (field.annotation, *get_args(field.annotation))
+    default = None if is_path else field.default
+    return (str | None if is_path else field.annotation), Field(default=default, description=field.description)
+
+
+_Attributes = create_model(  # type: ignore[call-overload]
+    "_Attributes", __base__=dg.Model, **{name: _attribute(one) for name, one in Settings.model_fields.items()}
+)
+
+
+class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[misc, valid-type]
+    """A folder of labelled clips in a Dagster project: embeddings, out-of-fold predictions and label-ranking metrics.
+
+    The attributes are the settings of fa_assets, and the prefix of the asset keys. Relative paths start at the project's root.
+    Nothing is read from FA_ variables, so that several of these can be in one project.
+    """
+
+    key_prefix: str
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The definitions of this dataset."""
+        given = {name: value for name in Settings.model_fields if (value := getattr(self, name)) is not None}
+        root = context.project_root
+        for name in {"dataset", "storage", "local"} & given.keys():
+            if not is_remote(given[name]):
+                given[name] = root / given[name]
+        given.setdefault("storage", root / "data" / self.key_prefix)
+        try:
+            settings = _GivenSettings(**given)
+        except ValidationError as error:
+            raise UserError(f"{context.path}: {describe_problems(error, str)}") from error
+        return build_definitions(settings, key_prefix=self.key_prefix.split("/"))
 
 
 @dg.definitions
