@@ -8,11 +8,11 @@ from benchmarks.evaluation import embeddings_like
 from benchmarks.processes import write_clips
 from benchmarks.timing import Result, timed
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
-from fa_assets.models.one_vs_rest import fit_one_vs_rest
+from fa_assets.models.classifiers import CLASSIFIERS
 
 
 def measure(checkpoint: Path, device: str, clips: list[int], lengths_s: list[float], classes: list[int]) -> Result:
-    """Milliseconds a clip by number of clips (0.3 s each) and by length, and seconds a fold by number of classes."""
+    """Milliseconds a clip by number of clips (0.3 s each) and by length, and torch's seconds a fold by number of classes."""
     encoder = Cnn14Encoder(checkpoint, device=device)
     found: Result = {}
     for count in clips:
@@ -22,7 +22,7 @@ def measure(checkpoint: Path, device: str, clips: list[int], lengths_s: list[flo
         found[f"growth.clip_seconds.{length:g}.ms_per_clip"] = _embed_ms(encoder, count, length)
     for count in classes:
         X, Y = embeddings_like(3976, count)
-        found[f"growth.classes.{count}.seconds_per_fold"] = timed(fit_one_vs_rest, X, Y)[1]
+        found[f"growth.classes.{count}.seconds_per_fold"] = timed(CLASSIFIERS["torch"].fit, X, Y)[1]
     return found
 
 

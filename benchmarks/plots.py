@@ -40,7 +40,8 @@ def main(results_file: Path) -> None:
     names = {
         "embed.ratio_fp32": "embedding, fp32",
         "embed.ratio_bf16": "embedding, bf16",
-        "oof.ratio": "out-of-fold stage",
+        "oof.scikit-learn.ratio": "fits, scikit-learn",
+        "oof.torch.ratio": "fits, torch",
     }
     figure = Figure(figsize=(7, 2.2), layout="constrained")
     axis = figure.subplots()

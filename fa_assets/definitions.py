@@ -70,7 +70,14 @@ def code_location(settings: Settings, watcher: Watcher = watch_nothing) -> CodeL
 
 def _fit(settings: Settings) -> FitOptions:
     is_default = settings.fit_in_memory_gb == Settings.model_fields["fit_in_memory_gb"].default
-    return FitOptions(settings.regularization_c, settings.max_iter, settings.fit_in_memory_gb, is_default)
+    return FitOptions(
+        settings.classifier,
+        settings.regularization_c,
+        settings.max_iter,
+        settings.fit_in_memory_gb,
+        is_default,
+        settings.device,
+    )
 
 
 def _ray(settings: Settings) -> RayOptions | None:

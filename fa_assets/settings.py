@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fa_assets.encoders.registry import DEFAULT, find_encoder
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.encoders.registry import DEFAULT, find_encoder
 from fa_assets.errors import UserError
+from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.store.roots import StoragePath, is_remote, open_root
 
 _PARENT = Path(__file__).resolve().parents[1]
@@ -61,8 +62,8 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="auto",
-        description="Where the network runs: cpu, cuda, cuda:N, mps or another device of torch's; auto takes CUDA when there "
-        "is one, and of several GPUs one that no other run has.",
+        description="Where the network runs, and FA_CLASSIFIER=torch: cpu, cuda, cuda:N, mps or another device of torch's; "
+        "auto takes CUDA when there is one, and of several GPUs one that no other run has.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Arithmetic of the network's trunk; front end and head stay in full precision."
@@ -107,6 +108,11 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    classifier: str = Field(
+        default="scikit-learn",
+        description="What fits the logistic regressions: scikit-learn (the notebook's, to the last bit), or torch (L-BFGS over "
+        "all classes at once; also from a file, for embeddings larger than memory).",
+    )
     regularization_c: float = Field(
         default=2.0, gt=0, description="Inverse regularisation strength C of the logistic regressions."
     )
@@ -114,8 +120,8 @@ class Settings(BaseSettings):
     fit_in_memory_gb: float = Field(
         default=1.0,
         ge=0,
-        description="Gigabytes of embeddings above which the logistic regressions read them from a file at every step, instead "
-        "of holding five times as much in memory.",
+        description="Gigabytes of embeddings above which fits do not hold them in memory, which takes three times as much: "
+        "torch reads them from a file at every step, scikit-learn refuses.",
     )
 
     folds: Literal["sticky", "fresh"] = Field(
@@ -164,6 +170,13 @@ class Settings(BaseSettings):
         "clips, "
         "less 0.01 and what the choice of clips explains (95% paired bootstrap).",
     )
+
+    @field_validator("classifier")
+    @classmethod
+    def _known_classifier(cls, name: str) -> str:
+        if name not in CLASSIFIERS:
+            raise ValueError(f"no such classifier; there are {', '.join(CLASSIFIERS)}")
+        return name
 
     @field_validator("timezone")
     @classmethod

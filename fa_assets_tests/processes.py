@@ -12,7 +12,7 @@ _PRELOADED = [
     "fa_assets.encoders.cnn14.encoder",
     "fa_assets.graph.retries",
     "fa_assets.graph.runner",
-    "fa_assets.models.one_vs_rest",
+    "fa_assets.models.classifiers",
     "fa_assets.store.compaction",
     "fa_assets_tests.catalog.made_up",
     "fa_assets_tests.end_to_end.commands",

@@ -90,3 +90,9 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs s3fs: pip install 'fa_assets\[s3\]'"):
         Settings(storage="s3://bucket/x").storage_root  # noqa: B018
+
+
+def test_a_classifier_that_there_is_not_is_named_with_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FA_CLASSIFIER", "forest")
+    with pytest.raises(UserError, match=r"FA_CLASSIFIER='forest': .*scikit-learn, torch"):
+        load_settings()

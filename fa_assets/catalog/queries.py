@@ -44,6 +44,7 @@ SIMILAR_CLIPS = """
 select other.fname, clips.labels, list_cosine_similarity(given.embedding, other.embedding) as similarity
 from embeddings given
 join embeddings other on other.scheme = given.scheme and other.fname <> given.fname
+    and len(other.embedding) = len(given.embedding)
 left join clips on clips.fname = other.fname
 where given.scheme = $scheme and given.fname = $fname and not isnan(similarity)
 order by similarity desc, other.fname

@@ -21,7 +21,7 @@ from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, save_classifier
-from fa_assets.models.one_vs_rest import OneVsRest, probabilities_from_logits
+from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.store.ledger import MetricRow
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import TableStream
@@ -39,12 +39,12 @@ def predictions_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, 
         GROUP,
         partial(oof_predictions, scheme=scheme, encoder=encoder, fit=fit),
         tables.PREDICTIONS,
-        version="4",
+        version="5",
         reads={"folds": folds, "embeddings": embeddings},
         settings=fit.settings,
-        kinds=frozenset({"scikitlearn", "parquet"}),
+        kinds=frozenset({fit.kind, "parquet"}),
         description="Out-of-fold logits and probabilities, one row per clip, from standardised one-vs-rest "
-        f"logistic regressions (C={fit.C:g}, at most {fit.max_iter} iterations) fitted on "
+        f"logistic regressions ({fit.classifier}, C={fit.C:g}, at most {fit.max_iter} iterations) fitted on "
         f"{scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
     )
 
@@ -160,8 +160,7 @@ def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips
     for fold, model in enumerate(models):
         for rows, embeddings in features.of_fold(fold, _CLIPS_AT_ONCE):
             with work.phase("predict"):
-                logits = model.logits(embeddings)
-                probabilities = probabilities_from_logits(logits)
+                logits, probabilities = model.predict(embeddings)
             columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8)]
             matrices = (clips.truth[rows], logits, probabilities)
             lists = [name_column(clips.classes, len(rows)), *map(list_column, matrices)]

@@ -50,7 +50,8 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
 def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Sequence[Variant], encoder: str) -> Made:
     """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
     bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
-    judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants."""
+    judged by. The best row is the maximum of a search and flatters; the nested row does not. No rows without variants.
+    All of them are fitted by torch, the baseline with the notebook's settings too."""
     outcomes: Sequence[Outcome] = ()
     if variants:
         table = folds.table

@@ -3,23 +3,21 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from fa_assets.errors import UserError
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.work import Stored, Work
-from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.models.one_vs_rest import OneVsRest, fit_one_vs_rest
-from fa_assets.models.out_of_core import fit_out_of_core
+from fa_assets.models.classifiers import CLASSIFIERS
+from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.row_file import RowFile, row_file
 
-IN_MEMORY, OUT_OF_CORE = "in memory", "out of core"
+IN_MEMORY, FROM_FILE = "in memory", "from a file"
 
 
 @dataclass(frozen=True)
@@ -27,21 +25,37 @@ class FitOptions:
     """How classifiers are fitted.
 
     Attributes:
+        classifier: which, in `CLASSIFIERS`.
         C, max_iter: of the logistic regressions.
-        in_memory_gb: gigabytes of embeddings above which they are read from a file at every step.
+        in_memory_gb: gigabytes of embeddings above which they are not held in memory.
+        is_default_limit: whether that is the default.
+        device: where it runs, if it runs on devices.
     """
 
+    classifier: str
     C: float
     max_iter: int
     in_memory_gb: float
-    is_default_limit: bool = True
+    is_default_limit: bool
+    device: str
+
+    @property
+    def takes_files(self) -> bool:
+        return CLASSIFIERS[self.classifier].takes_files
+
+    @property
+    def kind(self) -> str:
+        """The icon of what it makes."""
+        return CLASSIFIERS[self.classifier].kind
 
     @property
     def settings(self) -> Mapping[str, Scalar]:
-        """What the values of a fit depend on. Where a fit out of core begins is a part of it when it was set: what the
+        """What the values of a fit depend on. Where fitting from a file begins is a part of it when it was set: what the
         default makes of the clips follows from the clips."""
-        fit: dict[str, Scalar] = {"C": self.C, "max_iter": self.max_iter}
-        return fit if self.is_default_limit else {**fit, "fit_in_memory_gb": self.in_memory_gb}
+        fit: dict[str, Scalar] = {"classifier": self.classifier, "C": self.C, "max_iter": self.max_iter}
+        if self.takes_files and not self.is_default_limit:
+            fit["fit_in_memory_gb"] = self.in_memory_gb
+        return fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,19 +79,51 @@ class TrainingClips:
         )
 
 
-class TrainingSet(Protocol):
-    """The embeddings of all clips with their labels, by fold."""
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """The embeddings of all clips: an array in the order of the clips, or a file with one fold after the other."""
 
-    way: str
-    """`IN_MEMORY` or `OUT_OF_CORE`: how classifiers are fitted on it."""
+    features: np.ndarray | RowFile
+    clips: TrainingClips
+
+    @property
+    def way(self) -> str:
+        """`IN_MEMORY` or `FROM_FILE`."""
+        return IN_MEMORY if isinstance(self.features, np.ndarray) else FROM_FILE
 
     def fit(self, held_out: int | None, options: FitOptions, progress: ProgressCallback) -> OneVsRest:
         """The classifier of all clips, or of those of the other folds."""
-        ...
+        fold_of = self.clips.fold_of
+        if isinstance(self.features, np.ndarray):
+            chosen = slice(None) if held_out is None else np.flatnonzero(fold_of != held_out)
+            X: np.ndarray | RowFile = self.features[chosen]
+        else:
+            chosen = np.argsort(fold_of, kind="stable")
+            chosen = chosen[fold_of[chosen] != (-1 if held_out is None else held_out)]
+            X = self.features if held_out is None else self.features.without(self._place_of(held_out))
+        return CLASSIFIERS[options.classifier].fit(
+            X,
+            self.clips.truth[chosen],
+            C=options.C,
+            max_iter=options.max_iter,
+            device=options.device,
+            progress=progress,
+        )
 
     def of_fold(self, fold: int, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The fold's clips in their order, some at a time: row numbers (n,) of all clips, embeddings (n, d)."""
-        ...
+        rows, first = np.flatnonzero(self.clips.fold_of == fold), self._place_of(fold).start
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            if isinstance(self.features, np.ndarray):
+                yield some, self.features[some]
+            else:
+                yield some, self.features.read(slice(first + start, first + start + len(some)))
+
+    def _place_of(self, fold: int) -> slice:
+        """A fold's rows in the file."""
+        first = int((self.clips.fold_of < fold).sum())
+        return slice(first, first + int((self.clips.fold_of == fold).sum()))
 
 
 @contextmanager
@@ -89,71 +135,27 @@ def training_set(
     `options.in_memory_gb`.
 
     Raises:
-        UserError: a fold's embeddings are of other clips than the folds say now; there is no room for the file.
+        UserError: a fold's embeddings are of other clips than the folds say now; they are more than `options.in_memory_gb` and
+            the classifier needs them in memory.
+        StorageError: there is no room for the file.
     """
     gigabytes = 4e-9 * len(clips.fnames) * dimension
     if gigabytes <= options.in_memory_gb:
-        yield _InMemory(stack_by_clip(embeddings, clips.fnames, clips.fold_of), clips)
+        yield TrainingSet(stack_by_clip(embeddings, clips.fnames, clips.fold_of), clips)
         return
+    too_much = f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={options.in_memory_gb:g}"
+    if not options.takes_files:
+        raise UserError(
+            f"{too_much}, and FA_CLASSIFIER={options.classifier} needs them in memory: set FA_CLASSIFIER=torch, which reads "
+            "them from a file, or raise FA_FIT_IN_MEMORY_GB (a fit takes three times as much)."
+        )
     scratch = work.recorder.local_root
-    work.log.info(
-        f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={options.in_memory_gb:g}: they are read from "
-        f"a file in {scratch} at every step"
-    )
+    work.log.info(f"{too_much}: they are read from a file in {scratch} at every step")
     with row_file(scratch, dimension, len(clips.fnames)) as file:
         with work.phase("read"):
             for fold, partition in enumerate(FOLD_NAMES):
                 _append(embeddings, partition, clips.fnames[clips.fold_of == fold].tolist(), file)
-        yield _OnDisk(file, clips)
-
-
-class _InMemory:
-    way = IN_MEMORY
-
-    def __init__(self, features: np.ndarray, clips: TrainingClips) -> None:
-        self._features, self._fold_of, self._truth = features, clips.fold_of, clips.truth
-
-    def fit(self, held_out: int | None, options: FitOptions, progress: ProgressCallback) -> OneVsRest:
-        features, truth = self._features, self._truth
-        if held_out is not None:
-            chosen = self._fold_of != held_out
-            features, truth = features[chosen], truth[chosen]
-        return fit_one_vs_rest(features, truth, C=options.C, max_iter=options.max_iter, progress=progress)
-
-    def of_fold(self, fold: int, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        rows = np.flatnonzero(self._fold_of == fold)
-        for start in range(0, len(rows), at_once):
-            some = rows[start : start + at_once]
-            yield some, self._features[some]
-
-
-class _OnDisk:
-    """The file's rows are the clips fold after fold: fold k's are rows `starts[k]` to `starts[k + 1]`."""
-
-    way = OUT_OF_CORE
-
-    def __init__(self, file: RowFile, clips: TrainingClips) -> None:
-        self._file = file
-        self._order = np.argsort(clips.fold_of, kind="stable")
-        self._starts = np.searchsorted(clips.fold_of[self._order], np.arange(N_FOLDS + 1)).tolist()
-        self._truth = clips.truth[self._order]
-
-    def fit(self, held_out: int | None, options: FitOptions, progress: ProgressCallback) -> OneVsRest:
-        out = slice(0, 0) if held_out is None else slice(self._starts[held_out], self._starts[held_out + 1])
-        return fit_out_of_core(
-            self._file,
-            self._truth,
-            held_out=out,
-            C=options.C,
-            max_iter=options.max_iter,
-            progress=progress,
-        )
-
-    def of_fold(self, fold: int, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        stop = self._starts[fold + 1]
-        for start in range(self._starts[fold], stop, at_once):
-            rows = slice(start, min(start + at_once, stop))
-            yield self._order[rows], self._file.read(rows)
+        yield TrainingSet(file, clips)
 
 
 def stack_by_clip(embeddings: Stored, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:

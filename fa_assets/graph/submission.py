@@ -57,10 +57,10 @@ def final_classifier_asset(scheme: str, encoder: str, fit: FitOptions, folds: As
         GROUP,
         partial(fit_final_classifier, scheme=scheme, encoder=encoder, fit=fit),
         tables.CLASSIFIER,
-        version="2",
+        version="3",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"scheme": scheme, **fit.settings},
-        kinds=frozenset({"scikitlearn", "numpy"}),
+        kinds=frozenset({fit.kind, "numpy"}),
     )
 
 

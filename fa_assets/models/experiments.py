@@ -1,14 +1,14 @@
 """Would another classifier have done better? Variants of it on the same folds, from embeddings that are there already.
 
-A variant says what differs from the baseline, which stays the notebook's: C=2, tolerance 1e-4, no class weights, standardised
-features, the mean over five crops. Two kinds of figures, not to be confused:
+A variant says what differs from the baseline, which has the notebook's settings: C=2, tolerance 1e-4, no class weights,
+standardised features, the mean over five crops. All of them, the baseline too, are fitted by `torch_lbfgs`, so that a
+difference is never one between solvers. Two kinds of figures, not to be confused:
 
 - A variant's own out-of-fold LWLRAP. The best one of a table is the maximum of several noisy figures, so it flatters.
 - The nested one. For each fold, the variant is chosen by the other folds alone (fitted on three of them, judged on the fourth,
   four times), then fitted on these four and judged on the fold. No fold has a say in the variant it is judged by.
 
 A model fitted without folds a and b judges b when a is the outer fold, and a when b is; so a variant costs 5 + 10 fits.
-How they are fitted, all variants of the same features at once, is in `variant_fits`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ import numpy as np
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap
 from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums
-from fa_assets.models.variant_fits import Objective, normalised, reduced, solve
+from fa_assets.models import torch_lbfgs
 from fa_assets.progress import ProgressCallback, no_progress
 
 MAX_ITERATIONS = 1000
@@ -134,7 +134,6 @@ def run_experiments(
     truth: np.ndarray,
     fold_of: np.ndarray,
     *,
-    baseline_logits: np.ndarray | None = None,
     progress: ProgressCallback = no_progress,
 ) -> list[Outcome]:
     """Judge the baseline, the variants, and the nested choice among them all.
@@ -144,7 +143,6 @@ def run_experiments(
         crops: float32 (n, d), the embedding of the crop at each fraction of the slack: 0, 0.25, 0.5, 0.75 and 1.
         truth: bool (n, C).
         fold_of: int (n,), the fold of each clip.
-        baseline_logits: float (n, C), the baseline's out-of-fold logits where they are known; otherwise it is fitted here.
         progress: told the number of fits done.
 
     Raises:
@@ -158,22 +156,27 @@ def run_experiments(
     total, done = len(contenders) * len(left_outs), 0
     out_of_fold = np.empty((len(contenders), *truth.shape))
     judged: list[dict[int, list[LwlrapSums]]] = [{fold: [] for fold in folds} for _ in contenders]
-    for same in _by_features(contenders):
-        features = pooled(crops, contenders[same[0]])
+    for number, variant in enumerate(contenders):
+        features = features_of(crops, variant)
         for left_out in left_outs:
             held_out = np.isin(fold_of, left_out)
-            of = fold_of[held_out]
-            fitted = _fit_and_score(features, truth, ~held_out, held_out, [contenders[number] for number in same])
-            for number, logits in zip(same, fitted, strict=True):
-                if len(left_out) == 1:
-                    out_of_fold[number, held_out] = logits
-                    continue
-                for outer, judge in (left_out, left_out[::-1]):
-                    rows = of == judge
-                    judged[number][outer].append(lwlrap_sums(truth[held_out][rows], logits[rows]))
-            progress(done := done + len(same), total)
-    if baseline_logits is not None:
-        out_of_fold[0] = baseline_logits
+            model = torch_lbfgs.fit(
+                features[~held_out],
+                truth[~held_out],
+                C=variant.C,
+                max_iter=MAX_ITERATIONS,
+                tolerance=variant.tol,
+                standardise=variant.norm == "standardise",
+                balanced=variant.weights == "balanced",
+            )
+            logits = model.logits(features[held_out])
+            progress(done := done + 1, total)
+            if len(left_out) == 1:
+                out_of_fold[number, held_out] = logits
+                continue
+            for outer, judge in (left_out, left_out[::-1]):
+                rows = fold_of[held_out] == judge
+                judged[number][outer].append(lwlrap_sums(truth[held_out][rows], logits[rows]))
     inner = [{fold: sum(sums[1:], sums[0]) for fold, sums in one.items()} for one in judged]
     best = {fold: max(range(len(contenders)), key=lambda one: inner[one][fold].overall) for fold in folds}
     nested = np.empty(truth.shape)
@@ -199,40 +202,11 @@ def run_experiments(
     return [*found, outcome(None, nested, (), (contenders[best[fold]].name for fold in folds))]
 
 
-def _by_features(contenders: Sequence[Variant]) -> list[list[int]]:
-    """The positions of the contenders, those together that are fitted on the same features."""
-    groups: dict[tuple[str, str, int], list[int]] = {}
-    for number, one in enumerate(contenders):
-        groups.setdefault((one.norm, one.pool, one.crops), []).append(number)
-    return list(groups.values())
-
-
-def pooled(crops: Mapping[float, np.ndarray], variant: Variant) -> np.ndarray:
-    """One row per clip, float32 (n, d) or, for mean+max, (n, 2 d)."""
+def features_of(crops: Mapping[float, np.ndarray], variant: Variant) -> np.ndarray:
+    """One row per clip, float32 (n, d) or, for mean+max, (n, 2 d); for l2 of length 1."""
     stacked = np.stack([crops[fraction] for fraction in _CROPS[variant.crops]])
     mean, largest = stacked.mean(axis=0, dtype=np.float64).astype(np.float32), stacked.max(axis=0)
-    return {"mean": mean, "max": largest, "mean+max": np.hstack([mean, largest])}[variant.pool]
-
-
-def _fit_and_score(
-    features: np.ndarray, truth: np.ndarray, training: np.ndarray, held_out: np.ndarray, variants: Sequence[Variant]
-) -> list[np.ndarray]:
-    """Logits of the held-out rows, float64, from each variant's one-vs-rest logistic regressions on the training rows.
-
-    The variants differ in C, tol and weights only.
-    """
-    X, unseen = normalised(features[training], features[held_out], variants[0].norm)
-    space = reduced(X)
-    Y = truth[training]
-    learnt = np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
-    objectives = [Objective(one.C, one.tol, one.weights == "balanced") for one in variants]
-    solutions = solve(space, Y[:, learnt], objectives, MAX_ITERATIONS)
-    found = []
-    not_learnt = np.setdiff1d(np.arange(truth.shape[1]), learnt)
-    for weights in solutions:
-        logits = np.zeros((len(unseen), truth.shape[1]))
-        logits[:, learnt] = unseen @ weights[:, :-1].T + weights[:, -1]
-        # never above what was learnt
-        logits[:, not_learnt] = logits.min(axis=1, initial=0.0, keepdims=True) - 1.0
-        found.append(logits)
-    return found
+    pooled = {"mean": mean, "max": largest, "mean+max": np.hstack([mean, largest])}[variant.pool]
+    if variant.norm == "l2":
+        pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    return pooled

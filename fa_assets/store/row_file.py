@@ -52,6 +52,20 @@ class RowFile:
         self.rows = 0
         self._descriptor = descriptor
         self._row_bytes = 4 * width
+        self._left_out = slice(0, 0)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and width, as of an array."""
+        return self.rows, self.width
+
+    def without(self, left_out: slice) -> "RowFile":
+        """The same file as if the rows from `left_out.start` to `left_out.stop` were not there, to be read only."""
+        if not 0 <= left_out.start <= left_out.stop <= self.rows:
+            raise IndexError(f"rows {left_out.start} to {left_out.stop} of {self.rows}")
+        rest = RowFile(self._descriptor, self.width)
+        rest.rows, rest._left_out = self.rows - (left_out.stop - left_out.start), left_out
+        return rest
 
     def append(self, values: np.ndarray) -> None:
         """Write rows, float32 (n, width), after those that are there.
@@ -78,11 +92,17 @@ class RowFile:
         if not 0 <= rows.start <= rows.stop <= self.rows:
             raise IndexError(f"rows {rows.start} to {rows.stop} of {self.rows}")
         values = np.empty((rows.stop - rows.start, self.width), np.float32)
+        before = max(0, min(rows.stop, self._left_out.start) - rows.start)
+        skipped = self._left_out.stop - self._left_out.start
+        self._fill(values[:before], rows.start)
+        self._fill(values[before:], rows.start + before + skipped)
+        return values
+
+    def _fill(self, values: np.ndarray, first_row: int) -> None:
         left = values.reshape(-1).view(np.uint8).data
-        place = rows.start * self._row_bytes
+        place = first_row * self._row_bytes
         while left:
             got = os.preadv(self._descriptor, [left], place)
             if not got:
                 raise OSError(f"the scratch file ends at byte {place}")
             left, place = left[got:], place + got
-        return values

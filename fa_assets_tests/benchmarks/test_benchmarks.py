@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmark
-from benchmarks import embed, evaluation, out_of_core
+from benchmarks import embed, evaluation, fits_from_file
 from benchmarks.processes import write_clips
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
 
@@ -37,8 +37,9 @@ def test_writes_the_keys_that_others_read(
         "embed.min_cosine_bf16",
         "embed.trunk_share_of_matmul_fp32",
         "embed.trunk_share_of_matmul_bf16",
-        "oof.ratio",
-        "oof.max_abs_diff",
+        "oof.scikit-learn.ratio",
+        "oof.scikit-learn.max_abs_diff",
+        "oof.torch.ratio",
         "lwlrap.ratio",
     } <= set(found)
     assert 0 < found["embed.max_rel_err_fp32"] <= 1e-5 and 0.9998 <= found["embed.min_cosine_bf16"] < 1
@@ -82,15 +83,7 @@ def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: 
     assert found == {"embed.lwlrap_fp32": 1.0, "embed.lwlrap_fp32_converged": 1.0}  # length alone tells them apart
 
 
-@pytest.mark.parametrize("way", [out_of_core.OUT_OF_CORE, out_of_core.IN_MEMORY])
-def test_fits_out_of_core_and_in_memory_are_measured(way: str) -> None:
-    found = out_of_core.fit(1200, 3, way)
-    assert found["cpu"] > 0 and found["added_mb"] >= 0
-    if way == out_of_core.OUT_OF_CORE:
-        assert found["passes"] >= 6 and found["per_pass"] * found["passes"] < found["cpu"]
-
-
-@pytest.mark.slow
-def test_the_asset_is_measured_on_made_up_values() -> None:
-    found = out_of_core.materialize(50, 3, out_of_core.OUT_OF_CORE)
-    assert 0 <= found["added_mb"] <= found["added_with_catalog_mb"]
+@pytest.mark.parametrize("way", [fits_from_file.FROM_FILE, fits_from_file.IN_MEMORY])
+def test_fits_from_a_file_and_in_memory_are_measured(way: str) -> None:
+    found = fits_from_file.measure(1200, 3, way)
+    assert found["cpu"] > found["cpu_per_step"] > 0 and found["added_mb"] >= 0

@@ -113,3 +113,16 @@ def test_every_query_has_a_test_here() -> None:
     assert len(names) == 5
     here = Path(inspect.getfile(test_every_query_has_a_test_here)).read_text()
     assert [name for name in names if f"queries.{name}" not in here] == []
+
+
+def test_clips_are_compared_within_one_encoder_where_folds_of_another_are_left(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    storage.write_everything()
+    table = pa.table(
+        {"fname": ["bell.wav", "rain.wav"], "embedding": pa.array([[1.0, 0], [1, 1]], pa.list_(pa.float32()))}
+    )
+    storage.write("mc5_embeddings", table, partition="0", run_id="run-2", data_version="another")
+    storage.catalog.sync()
+    found = storage.catalog.query(queries.SIMILAR_CLIPS, {"scheme": "mc5", "fname": "bell.wav"})
+    assert found["fname"].tolist() == ["rain.wav"]
+    assert found["similarity"][0] == pytest.approx(0.5**0.5)

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import librosa
 import numpy as np
 import pytest
@@ -12,16 +13,15 @@ import pytest
 from fa_assets.api import Tagger
 from fa_assets.catalog.queries import LWLRAP_ORIGIN, SIMILAR_CLIPS
 from fa_assets.errors import UserError
-from fa_assets.graph.engine import check_engine
-from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.runner import find_what_is_stale, run
+from fa_assets.graph.engine import EngineOptions, check_engine
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import COMMAND, environment, fa_assets
 from fa_assets_tests.encoders.tiny import CARD, ENCODER, TinyEncoder, installed
-from fa_assets_tests.finished_run import environment_of
+from fa_assets_tests.finished_run import NARROW, checkpoint, environment_of
+from fa_assets_tests.runs import plan, recorder_of, run
 from fa_assets_tests.small_dataset import CLASSES, make_small_dataset
 
 pytestmark = pytest.mark.xdist_group("another encoder")
@@ -82,12 +82,12 @@ def test_embeddings_are_those_of_a_plain_loop_at_its_rate_and_window(settings: S
 
 
 def test_catalog_notebook_files_and_report_say_what_it_was(settings: Settings) -> None:
-    catalog = Recorder.of(settings).catalog
+    catalog = recorder_of(settings).catalog
     (origin,) = catalog.query(LWLRAP_ORIGIN, {"scheme": "mc5"}).to_dict("records")
     sha1 = ValueStore(settings.storage_root).read("tiny_checkpoint").table["sha1"][0].as_py()
     assert origin["checkpoint_sha1"] == sha1
     assert len(catalog.query(SIMILAR_CLIPS, {"scheme": "mc5", "fname": "07.wav"})) == 10
-    assert set(catalog.query("select typeof(embedding) as kind from embeddings")["kind"]) == {"FLOAT[12]"}
+    assert set(catalog.query("select typeof(embedding) as kind from embeddings")["kind"]) == {"FLOAT[]"}
     metadata = json.loads((settings.storage_root / "notebook" / "metadata_c3a.json").read_text())
     assert (metadata["sr"], metadata["T_sec"], metadata["T"]) == (16_000, 1, 16_000)
     (page,) = (settings.storage_root / "reports").iterdir()
@@ -100,7 +100,8 @@ def test_catalog_notebook_files_and_report_say_what_it_was(settings: Settings) -
 def test_files_are_tagged_as_in_the_submission(settings: Settings) -> None:
     """Also by a process of its own, which finds the encoder by its entry point."""
     rows = ValueStore(settings.storage_root).read("submission").table.to_pylist()
-    expected = {r["class_name"]: r["probability"] for r in rows if (r["model"], r["fname"]) == ("final", "t0.wav")}
+    (row,) = [row for row in rows if (row["model"], row["fname"]) == ("final", "t0.wav")]
+    expected = dict(zip(row["class_name"], row["probability"], strict=True))
     file = settings.dataset / "test" / "t0.wav"
     tagged = {tag.class_name: tag.probability for tag in Tagger.load(settings.storage_root).tag(file)}
     assert tagged == pytest.approx(expected, abs=1e-6) and set(tagged) == set(CLASSES)
@@ -111,20 +112,21 @@ def test_files_are_tagged_as_in_the_submission(settings: Settings) -> None:
 
 
 def test_what_it_made_is_stale_for_another_encoder_and_refused_by_its_readers(settings: Settings) -> None:
-    assert find_what_is_stale(settings) == []
-    other = settings.model_copy(update={"encoder": "cnn14"})
-    with environment_of(other):
-        stale = {one.asset for one in find_what_is_stale(other) if not one.waits}
-        assert {"cnn14_checkpoint", "mc5_embeddings", "center_embeddings", "test_mc5_embeddings"} <= stale
+    other = settings.model_copy(update={"encoder": "cnn14", "checkpoint": str(checkpoint(NARROW))})
+    with environment_of(other), dg.DagsterInstance.get() as instance:
+        assert plan(settings, instance) == []
+        stale = {one.asset for one in plan(other, instance) if not one.waits}
+        assert {"cnn14_checkpoint", "mc5_embeddings", "center_embeddings", "test_embeddings"} <= stale
+        assert run(other, select="cnn14_checkpoint").failures == ()
         for asset in ("mc5_oof_predictions", "final_classifier", "submission", "notebook_artifacts", "experiments"):
             (failure,) = run(other, select=asset, force=True).failures
-            assert "_embeddings, part 0, was made by encoder tiny, and FA_ENCODER is cnn14" in failure, failure
-    assert find_what_is_stale(settings) == []
+            assert "was made by encoder tiny, and FA_ENCODER is cnn14" in failure, failure
+        assert plan(settings, instance) == []
 
 
 def test_a_precision_or_an_encoder_that_is_not_there_is_one_line(settings: Settings) -> None:
     with pytest.raises(UserError, match="Unknown precision 'bf16' for encoder tiny: use one of fp32."):
-        check_engine(settings.model_copy(update={"precision": "bf16"}))
+        check_engine(EngineOptions(CARD.name, precision="bf16"))
     done = fa_assets("status", "--encoder", "nothing", settings=settings)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "Unknown encoder 'nothing': there is cnn14, tiny." in done.stderr

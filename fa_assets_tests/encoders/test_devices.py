@@ -11,8 +11,7 @@ from filelock import FileLock
 
 from fa_assets.encoders.devices import resolve_device, take_gpu
 from fa_assets.errors import UserError
-from fa_assets.graph.engine import check_engine
-from fa_assets.settings import Settings
+from fa_assets.graph.engine import EngineOptions, check_engine
 from fa_assets_tests.processes import prepared, start
 
 
@@ -56,9 +55,9 @@ def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch, gpus: int, d
 
 
 def test_what_was_asked_for_is_looked_for_before_any_work() -> None:
-    check_engine(Settings(device="auto"))
+    check_engine(EngineOptions("cnn14", device="auto"))
     with pytest.raises(UserError, match="Unknown device"):
-        check_engine(Settings(device="gpu"))
+        check_engine(EngineOptions("cnn14", device="gpu"))
 
 
 def hold_a_gpu(folder: Path, together: Barrier) -> None:

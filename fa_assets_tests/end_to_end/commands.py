@@ -4,6 +4,7 @@ That process costs some seconds, so the tests that start commands are in one gro
 its work, or instead of it, is a `prepare` of here, called in its process before it begins.
 """
 
+import dataclasses
 import functools
 import logging
 import os
@@ -89,16 +90,16 @@ def embed_for_ever() -> None:
 
 def fit_for_ever(begun: Path) -> None:
     """A fit is made again and again; the file says that it has begun."""
-    from fa_assets.graph import features
+    from fa_assets.models.classifiers import CLASSIFIERS
 
-    fit = features.fit_one_vs_rest
+    default = CLASSIFIERS["scikit-learn"]
 
-    def again(*arguments: Any, **options: Any) -> None:
+    def again(*arguments: Any, **options: Any) -> Any:
         while True:
-            fit(*arguments, **options)
+            default.fit(*arguments, **options)
             begun.touch()
 
-    features.fit_one_vs_rest = again  # type: ignore[assignment]
+    CLASSIFIERS["scikit-learn"] = dataclasses.replace(default, fit=again)
 
 
 def wait_for_ever(begun: Path) -> None:

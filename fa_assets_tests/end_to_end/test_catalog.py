@@ -39,7 +39,7 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
         patience.append(timeout_s)
         return sync(self, timeout_s)
 
-    monkeypatch.setattr("fa_assets.catalog.database.RUN_PATIENCE_S", 0.1)
+    monkeypatch.setattr("fa_assets.catalog.database.RUN_TIMEOUT_S", 0.1)
     monkeypatch.setattr(Catalog, "rebuild", partialmethod(Catalog.rebuild, 0.1))
     with held_by_another_process("held = duckdb.connect(path)", catalog.path), environment_of(settings):
         with caplog.at_level(logging.WARNING), pytest.MonkeyPatch.context() as patch:

@@ -103,7 +103,7 @@ def test_the_final_classifier_says_what_it_belongs_to(values: ValueStore, storag
     stored = load_classifier(storage / "classifiers" / "final.npz")
     assert stored.classes == CLASSES
     assert stored.origin.data_version == values.read("final_classifier").header.data_version
-    assert stored.origin.settings == {"scheme": "mc5", "C": 2.0, "max_iter": 1000}
+    assert stored.origin.settings == {"scheme": "mc5", "classifier": "scikit-learn", "C": 2.0, "max_iter": 1000}
     assert stored.origin.encoder_fingerprint == next((storage / "embedding_store").iterdir()).name
     assert stored.origin.versions["scikit-learn"]
     table = values.read("final_classifier").table

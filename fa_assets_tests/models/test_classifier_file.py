@@ -9,7 +9,7 @@ import pytest
 
 from fa_assets.errors import UserError
 from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
-from fa_assets.models.one_vs_rest import fit_one_vs_rest
+from fa_assets.models.scikit_learn import fit
 
 ORIGIN = ClassifierOrigin("final_classifier", None, "v1", "mc5", "f" * 16, {"C": 2.0}, {"numpy": "2"})
 
@@ -18,7 +18,7 @@ ORIGIN = ClassifierOrigin("final_classifier", None, "v1", "mc5", "f" * 16, {"C":
 def stored() -> StoredClassifier:
     random = np.random.default_rng(0)
     truth = np.eye(3, dtype=bool)[random.integers(0, 3, 30)]
-    model = fit_one_vs_rest(random.normal(size=(30, 6)).astype(np.float32), truth)
+    model = fit(random.normal(size=(30, 6)).astype(np.float32), truth)
     return StoredClassifier(model, ("Bark", "Hi-hat", "Zipper_(clothing)"), ORIGIN)
 
 

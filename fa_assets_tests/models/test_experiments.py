@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.models.experiments import CHOSEN, STANDARD, Variant, parse_variants, pooled, run_experiments
+from fa_assets.models.experiments import CHOSEN, STANDARD, Variant, features_of, parse_variants, run_experiments
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FOLDS = np.arange(75) % 5
@@ -84,15 +84,6 @@ def test_with_the_baseline_alone_nothing_differs() -> None:
     assert nested.lwlrap == baseline.lwlrap and nested.against_baseline.difference == 0
 
 
-def test_the_baselines_scores_are_taken_as_they_are() -> None:
-    crops, truth = made_up(2)
-    known = np.random.default_rng(0).normal(size=truth.shape)
-    outcomes = run_experiments(parse_variants("C=0.2"), crops, truth, FOLDS, baseline_logits=known)
-    lwlrap = label_ranking_average_precision_score(truth, known, sample_weight=truth.sum(axis=1))
-    assert outcomes[0].lwlrap == pytest.approx(lwlrap, abs=1e-12)
-    assert outcomes[1].against_baseline.difference == pytest.approx(outcomes[1].lwlrap - lwlrap, abs=1e-12)
-
-
 def test_variants_are_read_and_named_by_what_differs() -> None:
     assert parse_variants("") == ()
     assert parse_variants("C=2 C=0.5 C=0.5 weights=balanced,crops=1") == (
@@ -116,4 +107,4 @@ def test_embeddings_that_are_not_finite_are_refused() -> None:
     crops[0.5][3, 1] = np.nan
     with pytest.raises(BadInputError):
         run_experiments([], crops, truth, FOLDS)
-    assert pooled(made_up(3)[0], Variant(pool="mean+max")).shape == (75, 24)
+    assert features_of(made_up(3)[0], Variant(pool="mean+max")).shape == (75, 24)

@@ -93,3 +93,17 @@ def test_without_room_nothing_is_written(tmp_path: Path) -> None:
 def test_what_is_no_row_is_refused(tmp_path: Path, values: np.ndarray) -> None:
     with row_file(tmp_path, 3) as file, pytest.raises(ValueError, match=r"rows must be float32 \(n, 3\)"):
         file.append(values)
+
+
+def test_rows_that_are_left_out_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    values = np.arange(40, dtype=np.float32).reshape(10, 4)
+    with row_file(tmp_path, 4) as file:
+        file.append(values)
+        for left_out in (slice(0, 0), slice(0, 3), slice(4, 7), slice(8, 10)):
+            rest, wanted = file.without(left_out), np.delete(values, left_out, axis=0)
+            assert rest.shape == wanted.shape
+            for start in range(len(wanted) + 1):
+                for stop in range(start, len(wanted) + 1):
+                    np.testing.assert_array_equal(rest.read(slice(start, stop)), wanted[start:stop])
+        with pytest.raises(IndexError):
+            file.without(slice(5, 11))
