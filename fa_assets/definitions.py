@@ -1,37 +1,55 @@
 """The entry point that Dagster loads: `defs`, for the settings of the environment. Here settings become the graph's choices."""
 
 import shlex
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
 
 import dagster as dg
+from pydantic import Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.ray_cluster import RayOptions
+from fa_assets.errors import UserError
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.failures import Advice
 from fa_assets.graph.features import FitOptions
+from fa_assets.graph.jobs import EVERYTHING, asset_jobs, catalog_snapshot_job
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.model import weights_asset
+from fa_assets.graph.place import Place
 from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
-from fa_assets.settings import Settings, load_settings
+from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.store.roots import is_remote
 
 
-def code_location(settings: Settings, watcher: Watcher = watch_nothing) -> CodeLocation:
-    """The code location for some settings; `watcher` is told of the progress of long assets."""
-    dataset = DatasetFolder(folder=str(settings.dataset), is_demo=settings.is_demo)
-    recorder = Recorder(
-        storage=str(settings.storage_root), local=str(settings.local_root), pictures=settings.pictures == "on"
+def code_location(
+    settings: Settings, watcher: Watcher = watch_nothing, *, key_prefix: str | Sequence[str] = ()
+) -> CodeLocation:
+    """The code location for some settings.
+
+    Args:
+        watcher: told of the progress of long assets.
+        key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
+    """
+    place = Place(
+        DatasetFolder(str(settings.dataset), settings.is_demo),
+        Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
+        ProgressReporter(watcher),
+        (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
     )
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip)
     folds = folds_asset(clips, settings.folds)
     weights = weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label)
-    assets, checks = pipeline(
+    graph = pipeline(
         clips,
         folds,
         weights,
@@ -45,27 +63,30 @@ def code_location(settings: Settings, watcher: Watcher = watch_nothing) -> CodeL
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )
+    jobs = asset_jobs(graph, place, weights.name)
+    watched = graph, place, jobs[EVERYTHING]
     running = settings.automation == "running"
-    again = {"dataset": settings.dataset, "storage": settings.storage_root, "encoder": settings.encoder}
-    again["checkpoint"] = settings.checkpoint_label
-    command = shlex.join(["fa-assets", "run", *(word for name in again for word in (f"--{name}", str(again[name])))])
-    advice = Advice(settings.dataset, command, settings.local_root)
+    nightly = settings.nightly_cron, settings.timezone, weights.name
     definitions = definitions_of(
-        assets,
-        checks,
-        weights=weights,
-        dataset=dataset,
-        recorder=recorder,
-        progress=ProgressReporter(watcher),
+        graph,
+        place,
         schemes=schemes,
         metrics_max_age_days=settings.metrics_max_age_days,
+        jobs=[*jobs.values(), catalog_snapshot_job(place)],
         sensors=[
-            refresh_sensor(settings.observe_every_s, running=running),
-            failure_sensor(settings.observe_every_s, advice, settings.on_failure),
+            refresh_sensor(*watched, settings.observe_every_s, running=running),
+            failure_sensor(graph, place, settings.observe_every_s, _advice(settings), settings.on_failure),
         ],
-        schedules=[nightly_schedule(settings.nightly_cron, settings.timezone, weights.name, running=running)],
+        schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
-    return CodeLocation(definitions, dataset, recorder, settings.as_environment(), settings.engine == "ray")
+    return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
+
+
+def _advice(settings: Settings) -> Advice:
+    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoder": settings.encoder}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = shlex.join(["fa-assets", "run", *words, "--checkpoint", settings.checkpoint_label])
+    return Advice(settings.dataset, command, settings.local_root)
 
 
 def _fit(settings: Settings) -> FitOptions:
@@ -101,9 +122,55 @@ def code_location_with(**given: Any) -> CodeLocation:
     return code_location(load_settings(**given))
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """What Dagster loads, for some settings."""
-    return code_location(settings).definitions
+def build_definitions(settings: Settings, *, key_prefix: str | Sequence[str] = ()) -> dg.Definitions:
+    """What Dagster loads, for some settings; with a prefix it merges with the definitions of other datasets."""
+    return code_location(settings, key_prefix=key_prefix).definitions
+
+
+class _GivenSettings(Settings):
+    """Settings that are those given and the defaults, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: PydanticBaseSettingsSource, *others: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def _attribute(field: FieldInfo) -> tuple[Any, Any]:
+    """A setting as an attribute in YAML, where a path is a string."""
+    is_path = Path in (field.annotation, *get_args(field.annotation))
+    default = None if is_path else field.default
+    return (str | None if is_path else field.annotation), Field(default=default, description=field.description)
+
+
+_Attributes = create_model(  # type: ignore[call-overload]
+    "_Attributes", __base__=dg.Model, **{name: _attribute(one) for name, one in Settings.model_fields.items()}
+)
+
+
+class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[misc, valid-type]
+    """A folder of labelled clips in a Dagster project: embeddings, out-of-fold predictions and label-ranking metrics.
+
+    The attributes are the settings of fa_assets, and the prefix of the asset keys. Relative paths start at the project's root.
+    Nothing is read from FA_ variables, so that several of these can be in one project.
+    """
+
+    key_prefix: str
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The definitions of this dataset."""
+        given = {name: value for name in Settings.model_fields if (value := getattr(self, name)) is not None}
+        root = context.project_root
+        for name in {"dataset", "storage", "local"} & given.keys():
+            if not is_remote(given[name]):
+                given[name] = root / given[name]
+        given.setdefault("storage", root / "data" / self.key_prefix)
+        try:
+            settings = _GivenSettings(**given)
+        except ValidationError as error:
+            raise UserError(f"{context.path}: {describe_problems(error, str)}") from error
+        return build_definitions(settings, key_prefix=self.key_prefix.split("/"))
 
 
 @dg.definitions

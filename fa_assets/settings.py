@@ -6,7 +6,7 @@ values; the command line only sets these variables before it loads the definitio
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -291,11 +291,14 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        problems = [_problem(one) for one in error.errors()]
-        raise UserError("Settings that cannot be used:\n  " + "\n  ".join(problems)) from error
+        raise UserError("Settings that cannot be used:\n  " + describe_problems(error, variable_of)) from error
 
 
-def _problem(error: Any) -> str:
-    if not error["loc"]:  # of several settings together
-        return str(error["msg"])
-    return f"{variable_of(str(error['loc'][0]))}={without_secrets(str(error['input']))!r}: {error['msg']}"
+def describe_problems(error: ValidationError, name_of: Callable[[str], str]) -> str:
+    """What is wrong with settings, a line for each; `name_of` says how a setting is called."""
+    return "\n  ".join(
+        f"{name_of(str(one['loc'][0]))}={without_secrets(str(one['input']))!r}: {one['msg']}"
+        if one["loc"]
+        else one["msg"]  # of several settings together
+        for one in error.errors()
+    )

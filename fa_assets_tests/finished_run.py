@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from fa_assets_tests.runs import prepare_environment, recorder_of, run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 NARROW_SEED = 15
+_IN_USE_S = 3600
+"""How long tests of a state of the sources may still be running: others, beside these, may have started with it."""
 _SOURCES = sorted(Path(fa_assets.__file__).parent.glob("**/*.*"))
 _OWN = [Path(__file__), Path(__file__).with_name("small_dataset.py")]
 
@@ -109,7 +112,10 @@ def make_finished_run(folder: Path, *, pictures: bool) -> FinishedRun:
 
 @cache
 def _cache() -> Path:
-    """A folder for this state of the sources, the installed packages and Python; of other states the last three are kept."""
+    """A folder for this state of the sources, the installed packages and Python.
+
+    Of other states the last three are kept, and those that tests may still be using.
+    """
     digest = hashlib.sha256(os.__file__.encode())
     for path in (*_SOURCES, *_OWN):
         if path.suffix != ".pyc" and path.is_file():
@@ -121,5 +127,6 @@ def _cache() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
     for other in sorted(root.iterdir(), key=lambda one: one.stat().st_mtime)[:-4]:
-        shutil.rmtree(other, ignore_errors=True)
+        if time.time() - other.stat().st_mtime > _IN_USE_S:
+            shutil.rmtree(other, ignore_errors=True)
     return folder

@@ -55,4 +55,4 @@ limit 10
 EXPERIMENTS = """
 select variant, lwlrap, difference, low, high, share_won, selected from experiments order by lwlrap desc, variant
 """
-"""The variants of the classifier that were tried, best first, against the baseline; `chosen in each fold` is the unbiased one."""
+"""The variants of the classifier, best first, against the baseline; `chosen in each fold` is the unbiased one."""

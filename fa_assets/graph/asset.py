@@ -14,10 +14,8 @@ import dagster as dg
 import pyarrow as pa
 
 from fa_assets.graph.columns import column_lineage, column_schema
-from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS
-from fa_assets.graph.progress import ProgressReporter
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
 from fa_assets.graph.source import Source
 from fa_assets.graph.work import Made, Stored, Work
@@ -63,16 +61,17 @@ class Asset:
         return Recipe(self.version, self.settings)
 
     @property
-    def key(self) -> dg.AssetKey:
-        return dg.AssetKey(self.name)
+    def parts(self) -> Sequence[str | None]:
+        """The folds of an asset by fold; of any other, the one None."""
+        return FOLD_NAMES if self.by_fold else (None,)
 
-    def to_dagster(self, **tags: str) -> dg.AssetsDefinition:
+    def to_dagster(self, place: Place, **tags: str) -> dg.AssetsDefinition:
         """The asset as Dagster knows it, with these tags besides those that all have."""
 
         @dg.asset(
-            name=self.name,
-            group_name=self.group,
-            deps=[one.key for one in self.reads.values()],
+            key=place.key(self.name),
+            group_name=place.named(self.group),
+            deps=[place.key(one.name) for one in self.reads.values()],
             partitions_def=FOLDS if self.by_fold else None,
             backfill_policy=ALL_IN_ONE_RUN if self.by_fold else None,
             pool=self.pool,
@@ -83,21 +82,14 @@ class Asset:
             tags={"stage": self.group, "domain": "audio-tagging", **tags},
             metadata={"dagster/code_references": code_references(_function(self.make))},
         )
-        def materialize(
-            context: dg.AssetExecutionContext,
-            recorder: dg.ResourceParam[Recorder],
-            dataset: dg.ResourceParam[DatasetFolder],
-            progress: dg.ResourceParam[ProgressReporter],
-        ) -> dg.MaterializeResult:
-            return self._materialize(context, recorder, dataset, progress)
+        def materialize(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+            return self._materialize(context, place)
 
         return materialize
 
-    def _materialize(
-        self, context: dg.AssetExecutionContext, recorder: Recorder, dataset: DatasetFolder, progress: ProgressReporter
-    ) -> dg.MaterializeResult:
+    def _materialize(self, context: dg.AssetExecutionContext, place: Place) -> dg.MaterializeResult:
         partitions = sorted(context.partition_keys) if self.by_fold else [None]
-        work = Work(context, recorder, dataset, progress, self.recipe)
+        work = Work(context, place, self.recipe)
         with work.recorded():
             inputs = {name: _opened(work, one) for name, one in self.reads.items()}
             work.partitions = [one for one in partitions if not work.keeps(one)]
@@ -105,7 +97,7 @@ class Asset:
                 made = self.make(work, **inputs)
                 for one in [made] if isinstance(made, Made) else made:
                     work.write(one)
-        lineage = column_lineage(self.columns, {name: one.name for name, one in self.reads.items()})
+        lineage = column_lineage(self.columns, {name: place.key(one.name) for name, one in self.reads.items()})
         return work.result(column_schema(self.columns), lineage)
 
 
@@ -132,31 +124,57 @@ class Check:
     reads: Mapping[str, Asset] = field(default_factory=dict)
     with_ledger: bool = False
 
-    def to_dagster(self) -> dg.AssetChecksDefinition:
+    @cached_property
+    def title(self) -> str:
+        """The check's name."""
+        return self.name or str(_function(self.judge).__name__)
+
+    def key(self, place: Place) -> dg.AssetCheckKey:
+        """The check's key."""
+        return dg.AssetCheckKey(place.key(self.asset.name), self.title)
+
+    def to_dagster(self, place: Place) -> dg.AssetChecksDefinition:
         """The check as Dagster knows it."""
 
         @dg.asset_check(
-            asset=self.asset.key,
-            name=self.name or _function(self.judge).__name__,
+            asset=place.key(self.asset.name),
+            name=self.title,
             description=self.description,
             blocking=self.blocking,
             partitions_def=FOLDS if self.asset.by_fold else None,
-            additional_deps=[one.key for one in self.reads.values()],
+            additional_deps=[place.key(one.name) for one in self.reads.values()],
         )
-        def check(context: dg.AssetCheckExecutionContext, recorder: dg.ResourceParam[Recorder]) -> dg.AssetCheckResult:
+        def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
             folds = sorted(context.op_execution_context.partition_keys) if self.asset.by_fold else FOLD_NAMES
-            reads: dict[str, object] = {name: _values(recorder, one) for name, one in self.reads.items()}
+            reads: dict[str, object] = {name: _values(place, one) for name, one in self.reads.items()}
             if self.with_ledger:
-                reads["ledger"] = Ledger(recorder.root / "ledger")
-            return self.judge(_values(recorder, self.asset, folds), **reads)
+                reads["ledger"] = Ledger(place.recorder.root / "ledger")
+            return self.judge(_values(place, self.asset, folds), **reads)
 
         return check
 
 
-def _values(recorder: Recorder, asset: Asset, folds: Sequence[str] = FOLD_NAMES) -> Value | dict[str, Value]:
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """All that is declared: assets, those that are read before those that read them, and checks."""
+
+    assets: Sequence[Asset]
+    checks: Sequence[Check]
+
+    def checks_of(self, asset: str) -> list[Check]:
+        """The checks of an asset."""
+        return [one for one in self.checks if one.asset.name == asset]
+
+    @cached_property
+    def code_versions(self) -> list[str]:
+        """Of all assets."""
+        return [str(one.recipe) for one in self.assets]
+
+
+def _values(place: Place, asset: Asset, folds: Sequence[str] = FOLD_NAMES) -> Value | dict[str, Value]:
     if asset.by_fold:
-        return {fold: recorder.values.read(asset.name, fold) for fold in folds}
-    return recorder.values.read(asset.name)
+        return {fold: place.recorder.values.read(asset.name, fold) for fold in folds}
+    return place.recorder.values.read(asset.name)
 
 
 def _opened(work: Work, read: Asset | Source) -> Stored | KaggleDataset:

@@ -5,10 +5,11 @@ steps in one process, so that the weights are loaded once for both crop schemes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
-from fa_assets.graph.asset import Asset, Check
+from fa_assets.graph.asset import Asset, Graph
 from fa_assets.graph.audit import label_audit_asset
 from fa_assets.graph.checks_clips import clip_checks
 from fa_assets.graph.checks_comparison import comparison_checks, reproduction_checks
@@ -16,17 +17,14 @@ from fa_assets.graph.checks_embeddings import embedding_checks
 from fa_assets.graph.checks_evaluation import leakage_checks, metrics_checks, predictions_checks
 from fa_assets.graph.checks_model import model_checks
 from fa_assets.graph.comparison import comparison_asset
-from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.embeddings import embeddings_asset, test_embeddings_asset
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import metrics_asset, predictions_asset
 from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
-from fa_assets.graph.jobs import catalog_snapshot, everything, stage_jobs, verify_checkpoint_job
+from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
-from fa_assets.graph.progress import ProgressReporter
-from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
@@ -50,8 +48,8 @@ def pipeline(
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
     duplicate_similarity: float,
-) -> tuple[list[Asset], list[Check]]:
-    """Every asset from the clips on, and every check.
+) -> Graph:
+    """Everything from the clips on.
 
     Args:
         schemes: the crop scheme, and its baseline.
@@ -99,41 +97,32 @@ def pipeline(
             experiments=tried,
         ),
     ]
-    return assets, checks
+    return Graph(assets, checks)
 
 
 def definitions_of(
-    assets: Sequence[Asset],
-    checks: Sequence[Check],
+    graph: Graph,
+    place: Place,
     *,
-    weights: Asset,
-    dataset: DatasetFolder,
-    recorder: Recorder,
-    progress: ProgressReporter,
     schemes: Sequence[str],
     metrics_max_age_days: float,
+    jobs: Sequence[Any],
     sensors: Sequence[dg.SensorDefinition],
     schedules: Sequence[dg.ScheduleDefinition],
 ) -> dg.Definitions:
-    """What Dagster loads."""
-    sources = [one.to_dagster() for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
-    made = [one.to_dagster(**_scheme_tag(one.name, schemes)) for one in assets]
+    """What Dagster loads; it needs no resources, so it merges with any other definitions."""
+    sources = [one.to_dagster(place) for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
+    made = [one.to_dagster(place, **_scheme_tag(one.name, schemes)) for one in graph.assets]
     return dg.Definitions(
         assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),
-        asset_checks=[one.to_dagster() for one in checks],
-        jobs=[everything, *stage_jobs, verify_checkpoint_job(weights.name), catalog_snapshot],
+        asset_checks=[one.to_dagster(place) for one in graph.checks],
+        jobs=jobs,
         sensors=sensors,
         schedules=schedules,
-        executor=dg.in_process_executor,
-        resources={"dataset": _fixed(dataset), "recorder": _fixed(recorder), "progress": _fixed(progress)},
+        executor=None if place.prefix else dg.in_process_executor,
     )
 
 
 def _scheme_tag(name: str, schemes: Sequence[str]) -> dict[str, str]:
     found = [scheme for scheme in schemes if name.startswith(f"{scheme}_")]
     return {"crop_scheme": found[0]} if found else {}
-
-
-def _fixed(value: object) -> dg.ResourceDefinition:
-    """A resource that takes no configuration: the settings alone say what runs, and they are what is recorded."""
-    return dg.ResourceDefinition(lambda _: value, config_schema={})

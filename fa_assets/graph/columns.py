@@ -11,12 +11,12 @@ def column_schema(schema: pa.Schema) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(one.name, str(one.type), _said(one, b"doc") or None) for one in schema])
 
 
-def column_lineage(schema: pa.Schema, reads: Mapping[str, str]) -> dg.TableColumnLineage:
+def column_lineage(schema: pa.Schema, reads: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
     """Which columns of other assets each column is made of; `reads` gives the assets by parameter."""
     return dg.TableColumnLineage(
         {
             one.name: [
-                dg.TableColumnDep(asset_key=dg.AssetKey(reads[parameter]), column_name=column)
+                dg.TableColumnDep(asset_key=reads[parameter], column_name=column)
                 for parameter, _, column in (made_of.partition(".") for made_of in _said(one, b"from").split())
             ]
             for one in schema

@@ -1,16 +1,25 @@
 """Jobs: what a person starts as a whole, or a stage at a time."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from fa_assets.errors import UserError
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.asset import Graph
+from fa_assets.graph.place import Place
+
+if TYPE_CHECKING:
+    from fa_assets.catalog.database import Catalog
 
 EVERYTHING = "everything"
 FROM_TAG = "from"
 """The tag of a run that says what started it."""
 
+_EVERYTHING = "The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files."
+_VERIFY_CHECKPOINT = (
+    "Reads the weights file again and compares its size and sha1 with what was recorded. When it was damaged or replaced, the "
+    "weights are stale, and all that was made from them."
+)
 _STAGES = {
     "clips": "Classes, clips and folds: the intake, which finds everything that can be wrong with the input.",
     "model": "The weights: fetched where needed, and verified.",
@@ -20,46 +29,68 @@ _STAGES = {
     "export": "The files of the original notebook, and the report.",
 }
 
-everything = dg.define_asset_job(
-    EVERYTHING,
-    selection=dg.AssetSelection.all(),
-    tags={FROM_TAG: "UI"},  # unless whoever starts it says otherwise
-    description="The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files.",
-)
 
-stage_jobs = [
-    dg.define_asset_job(f"{group}_stage", selection=dg.AssetSelection.groups(group), description=description)
-    for group, description in _STAGES.items()
-]
+def asset_jobs(graph: Graph, place: Place, checkpoint: str) -> dict[str, Any]:
+    """The jobs over the graph, by the name that they have without a prefix; `checkpoint` is the asset of the weights."""
+
+    def job(name: str, selection: dg.AssetSelection, description: str, **tags: str) -> Any:
+        return dg.define_asset_job(
+            place.named(name),
+            selection=selection,
+            description=description,
+            tags=tags,
+            executor_def=dg.in_process_executor,
+        )
+
+    def assets(group: str | None = None) -> dg.AssetSelection:
+        chosen = [one for one in graph.assets if group in (None, one.group)]
+        return dg.AssetSelection.assets(*(place.key(one.name) for one in chosen))
+
+    stages = {f"{group}_stage": job(f"{group}_stage", assets(group), text) for group, text in _STAGES.items()}
+    return {
+        # Its tag holds unless whoever starts it says otherwise.
+        EVERYTHING: job(EVERYTHING, assets(), _EVERYTHING, **{FROM_TAG: "UI"}),
+        **stages,
+        "verify_checkpoint": job(
+            "verify_checkpoint", dg.AssetSelection.checks(intact_check(place, checkpoint)), _VERIFY_CHECKPOINT
+        ),
+    }
 
 
-def intact_check(checkpoint: str) -> dg.AssetCheckKey:
+def intact_check(place: Place, checkpoint: str) -> dg.AssetCheckKey:
     """The check that reads the weights file again; `checkpoint` is the asset."""
-    return dg.AssetCheckKey(dg.AssetKey(checkpoint), "checkpoint_intact")
+    return dg.AssetCheckKey(place.key(checkpoint), "checkpoint_intact")
 
 
-def verify_checkpoint_job(checkpoint: str) -> Any:
-    """The job of that check alone."""
-    return dg.define_asset_job(
-        "verify_checkpoint",
-        selection=dg.AssetSelection.checks(intact_check(checkpoint)),
-        description="Reads the weights file again and compares its size and sha1 with what was recorded. When it was "
-        "damaged or "
-        "replaced, the weights are stale, and all that was made from them.",
+def catalog_snapshot_job(place: Place) -> dg.JobDefinition:
+    """The job that brings the catalog up to date and copies it."""
+
+    @dg.op(
+        name=place.named("bring_catalog_up_to_date"),
+        pool="catalog",
+        description="Adds to the catalog what the ledger has and it lacks, and writes catalog-snapshot.duckdb beside it.",
     )
+    def bring_catalog_up_to_date(context: dg.OpExecutionContext) -> None:
+        _snapshot(context, place.recorder.catalog)
+
+    @dg.job(
+        name=place.named("catalog_snapshot"),
+        description="Brings the catalog up to date after somebody had it open, and writes a copy of it for dashboards, which "
+        "they may hold open.",
+        executor_def=dg.in_process_executor,
+    )
+    def catalog_snapshot() -> None:
+        bring_catalog_up_to_date()
+
+    return catalog_snapshot
 
 
-@dg.op(
-    pool="catalog",
-    description="Adds to the catalog what the ledger has and it lacks, and writes catalog-snapshot.duckdb beside it.",
-)
-def bring_catalog_up_to_date(context: dg.OpExecutionContext, recorder: dg.ResourceParam[Recorder]) -> None:
+def _snapshot(context: dg.OpExecutionContext, catalog: "Catalog") -> None:
     """Waits for whoever has the catalog open, up to a minute; the snapshot takes the place of an earlier one.
 
     Raises:
         dagster.Failure: the catalog was open elsewhere all the time, or cannot be read or written.
     """
-    catalog = recorder.catalog
     snapshot = catalog.path.with_name("catalog-snapshot.duckdb")
     try:
         added = catalog.sync(timeout_s=60)
@@ -70,12 +101,3 @@ def bring_catalog_up_to_date(context: dg.OpExecutionContext, recorder: dg.Resour
     context.add_output_metadata(
         {"added": added, "materializations": total, "snapshot": dg.MetadataValue.path(snapshot)}
     )
-
-
-@dg.job(
-    description="Brings the catalog up to date after somebody had it open, and writes a copy of it for dashboards, which they "
-    "may hold open.",
-    executor_def=dg.in_process_executor,
-)
-def catalog_snapshot() -> None:
-    bring_catalog_up_to_date()

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.place import Place
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, states_of, versions_of
 from fa_assets.intake.recordings import Change, DatasetState, RecordingsState, change_between, scan_recordings
 from fa_assets.store.atomic import replacing
@@ -31,36 +30,34 @@ class Look:
     news: str
 
 
-def _known_version(instance: dg.DagsterInstance, name: str) -> str | None:
+def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
     """The data version of a source asset when it was last observed."""
-    latest = instance.fetch_observations(dg.AssetKey(name), limit=1).records
+    latest = instance.fetch_observations(key, limit=1).records
     observation = latest[0].asset_observation if latest else None
     return observation.data_version if observation else None
 
 
-def look_at_recordings(
-    instance: dg.DagsterInstance, dataset: DatasetFolder, recorder: Recorder, *, limit_s: float | None = None
-) -> Look:
+def look_at_recordings(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> Look:
     """Look at the folder; the observations are the caller's to report.
 
     Raises:
         UserError: the folder or its label CSV cannot be used.
         ScanUnfinishedError: `limit_s` seconds were not enough.
     """
-    state = scan_recordings(dataset.open(), recorder.recordings_memory, limit_s=limit_s)
-    memory = recorder.recordings_memory.with_name("observed.json")
+    state = scan_recordings(place.dataset.open(), place.recorder.recordings_memory, limit_s=limit_s)
+    memory = place.recorder.recordings_memory.with_name("observed.json")
     observations, news = [], []
     for name, one in states_of(state).items():
-        known = _known_version(instance, name)
+        known = _known_version(instance, place.key(name))
         if known == one.data_version:
             continue
         before = _clips_at(memory, name, known)
         change = None if before is None else change_between(before, one.clips)
         observations.append(
             dg.AssetObservation(
-                dg.AssetKey(name),
+                place.key(name),
                 metadata={
-                    **facts_of(dataset, one),
+                    **facts_of(place.dataset, one),
                     **({} if change is None else {f"clips_{what}": count for what, count in vars(change).items()}),
                 },
                 tags={DATA_VERSION_TAG: one.data_version},
@@ -80,15 +77,13 @@ def look_at_recordings(
     return Look(state, tuple(observations), "; ".join(news) or "nothing changed")
 
 
-def observe(
-    instance: dg.DagsterInstance, dataset: DatasetFolder, recorder: Recorder, *, limit_s: float | None = None
-) -> dict[str, str]:
+def observe(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> dict[str, str]:
     """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new.
 
     Raises:
         UserError, ScanUnfinishedError: see `look_at_recordings`.
     """
-    look = look_at_recordings(instance, dataset, recorder, limit_s=limit_s)
+    look = look_at_recordings(instance, place, limit_s=limit_s)
     for observation in look.observations:
         instance.report_runless_asset_event(observation)
     return versions_of(look.state)

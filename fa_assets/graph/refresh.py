@@ -9,7 +9,9 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
+from fa_assets.graph.asset import Graph
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.place import Place
 from fa_assets.graph.staleness import Stale, range_tags
 from fa_assets.graph.work import KEEP_UNCHANGED_TAG, MAKE_AGAIN_TAG
 
@@ -25,17 +27,18 @@ _UNFINISHED = dg.RunsFilter(
 
 
 def refresh_request(
-    repository: dg.RepositoryDefinition,
+    graph: Graph,
+    place: Place,
     stale: Sequence[Stale],
     started_by: str,
     checks: Collection[dg.AssetCheckKey] = (),
 ) -> dg.RunRequest:
     """One run of what is stale with its checks, and of other checks."""
-    assets = [dg.AssetKey(name) for name in dict.fromkeys(one.asset for one in stale)]
-    graph = repository.asset_graph
+    names = list(dict.fromkeys(one.asset for one in stale))
+    own = {check.key(place) for name in names for check in graph.checks_of(name)}
     return dg.RunRequest(
-        asset_selection=assets,
-        asset_check_keys=sorted({*graph.get_check_keys_for_assets(set(assets)), *checks}),
+        asset_selection=[place.key(name) for name in names],
+        asset_check_keys=sorted({*own, *checks}),
         tags={FROM_TAG: started_by, **keeping_tags(stale), **range_tags(stale)},
     )
 
@@ -46,12 +49,12 @@ def keeping_tags(stale: Sequence[Stale]) -> dict[str, str]:
     return {KEEP_UNCHANGED_TAG: "yes", **({MAKE_AGAIN_TAG: failed} if failed else {})}
 
 
-def being_made(instance: dg.DagsterInstance, stale: Sequence[Stale]) -> set[str]:
+def being_made(instance: dg.DagsterInstance, place: Place, stale: Sequence[Stale]) -> set[str]:
     """Those of the stale assets that a run is making or waits to make."""
     wanted = {one.asset for one in stale}
-    made: set[str] = set()
+    made: set[str | None] = set()
     for run in instance.get_runs(_UNFINISHED):
-        if run.asset_selection is None and run.job_name == EVERYTHING:
+        if run.asset_selection is None and run.job_name == place.named(EVERYTHING):
             return wanted
-        made |= {key.to_user_string() for key in run.asset_selection or ()}
-    return made & wanted
+        made |= {place.asset(key) for key in run.asset_selection or ()}
+    return wanted & made

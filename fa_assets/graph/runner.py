@@ -30,7 +30,7 @@ from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import observe
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.refresh import keeping_tags
-from fa_assets.graph.staleness import Stale, find_stale, parts_of, range_tags
+from fa_assets.graph.staleness import Stale, find_stale, range_tags
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -174,36 +174,29 @@ def plan(
 
     Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
     """
-    versions = observe(instance, location.dataset, location.recorder)
-    graph = location.definitions.resolve_asset_graph()
-    names = {key.to_user_string() for key in graph.materializable_asset_keys}
-    chosen = (
-        names if select is None else names & {key.to_user_string() for key in _select(location.definitions, select)}
-    )
+    versions = observe(instance, location.place)
+    assets = location.graph.assets
+    names = {one.name for one in assets}
+    chosen = names if select is None else names & _select(location.definitions, select)
     if not chosen:
         raise UserError(f"--select {select!r} selects nothing that can be materialized.")
     wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
-    candidates = find_stale(graph, instance, location.recorder.values, versions) if folds or not force else []
-    lacking = [dg.AssetKey(one.asset) for one in candidates if one.partition not in (None, *wanted)]
+    candidates = find_stale(location.graph, location.place, instance, versions) if folds or not force else []
+    lacking = [one.asset for one in candidates if one.partition not in (None, *wanted)]
     if lacking:
-        uses = dg.AssetSelection.assets(*lacking).downstream(include_self=False).resolve(graph)
-        needing, chosen = chosen, chosen - {key.to_user_string() for key in uses}
+        needing, chosen = chosen, chosen - _select(location.definitions, ",".join(f"{one}+" for one in lacking))
+        chosen |= needing & set(lacking)
         if not chosen:
             raise UserError(
                 f"--fold: {', '.join(sorted(needing))} cannot be made, since the embeddings of the other folds are not "
                 "current. Leave --fold out."
             )
     if force:
-        candidates = [
-            Stale(key.to_user_string(), fold, "forced")
-            for key in graph.toposorted_asset_keys
-            if graph.get(key).is_materializable
-            for fold in parts_of(graph, key)
-        ]
+        candidates = [Stale(one.name, fold, "forced") for one in assets for fold in one.parts]
     return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
 
 
-def _select(definitions: dg.Definitions, text: str) -> set[dg.AssetKey]:
+def _select(definitions: dg.Definitions, text: str) -> set[str]:
     """The assets that a selection names.
 
     Clauses are separated by commas: an asset's name, with ``+`` before it for all that it needs and behind it for all that
@@ -224,7 +217,7 @@ def _select(definitions: dg.Definitions, text: str) -> set[dg.AssetKey]:
             selected |= dg.AssetSelection.from_string(expression).resolve(graph)
         except dg.DagsterError as error:
             raise UserError(f"--select {clause!r} cannot be understood: {error}") from error
-    return selected
+    return {key.to_user_string() for key in selected}
 
 
 def _consecutive(folds: Sequence[str]) -> set[str]:

@@ -1,21 +1,26 @@
 """The nightly refresh."""
 
+from typing import Any
+
 import dagster as dg
 
 from fa_assets.errors import UserError
-from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.jobs import everything, intact_check
+from fa_assets.graph.asset import Graph
+from fa_assets.graph.jobs import intact_check
 from fa_assets.graph.observation import SCAN_LIMIT_S, observe
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
 
 
-def nightly_schedule(cron: str, timezone: str, checkpoint: str, *, running: bool) -> dg.ScheduleDefinition:
+def nightly_schedule(
+    graph: Graph, place: Place, job: Any, cron: str, timezone: str, checkpoint: str, *, running: bool
+) -> dg.ScheduleDefinition:
     """Every night: look at the folder, verify the weights file, and make what is stale, also what failed before.
 
     Args:
+        job: the job `everything`.
         cron, timezone: when.
         checkpoint: the asset of the weights.
         running: whether it is on from the start.
@@ -24,21 +29,17 @@ def nightly_schedule(cron: str, timezone: str, checkpoint: str, *, running: bool
         UserError: FA_NIGHTLY_CRON is not a cron expression.
     """
     define = dg.schedule(
-        name="nightly_refresh",
+        name=place.named("nightly_refresh"),
         cron_schedule=cron,
         execution_timezone=timezone,
-        target=everything,
+        target=job,
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
         description="Makes whatever is stale, also what failed before, in one run; and reads the weights file again to see "
         "whether it is still the one that was recorded.",
     )
 
-    def nightly_refresh(
-        context: dg.ScheduleEvaluationContext,
-        dataset: dg.ResourceParam[DatasetFolder],
-        recorder: dg.ResourceParam[Recorder],
-    ) -> dg.RunRequest | dg.SkipReason:
-        return _refresh(context, dataset, recorder, checkpoint)
+    def nightly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return _refresh(context, graph, place, checkpoint)
 
     try:
         return define(nightly_refresh)
@@ -47,22 +48,19 @@ def nightly_schedule(cron: str, timezone: str, checkpoint: str, *, running: bool
 
 
 def _refresh(
-    context: dg.ScheduleEvaluationContext,
-    dataset: DatasetFolder,
-    recorder: Recorder,
-    checkpoint: str,
+    context: dg.ScheduleEvaluationContext, graph: Graph, place: Place, checkpoint: str
 ) -> dg.RunRequest | dg.SkipReason:
-    repository = context.repository_def
     try:
-        versions = observe(context.instance, dataset, recorder, limit_s=SCAN_LIMIT_S)
-        stale = find_stale(repository.asset_graph, context.instance, recorder.values, versions)
+        versions = observe(context.instance, place, limit_s=SCAN_LIMIT_S)
+        stale = find_stale(graph, place, context.instance, versions)
     except (ScanUnfinishedError, UserError, OSError) as error:
         context.log.error(f"The dataset cannot be used as it is now, nothing is refreshed: {error}")
         stale = []
-    if busy := being_made(context.instance, stale):
+    if busy := being_made(context.instance, place, stale):
         context.log.info(f"A run is making {', '.join(sorted(busy))}; nothing is refreshed.")
         stale = []
-    checks = [intact_check(checkpoint)] if recorder.values.header(checkpoint) is not None else []
+    made = place.recorder.values.header(checkpoint) is not None
+    checks = [intact_check(place, checkpoint)] if made else []
     if not stale and not checks:
         return dg.SkipReason("There is nothing yet to verify, and nothing that can be made.")
-    return refresh_request(repository, stale, "schedule", checks)
+    return refresh_request(graph, place, stale, "schedule", checks)

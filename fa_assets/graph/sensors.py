@@ -1,15 +1,15 @@
 """What watches: the dataset folder and all that was made from it, and runs that fail."""
 
 import json
+from typing import Any
 
 import dagster as dg
 
 from fa_assets.errors import UserError
-from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.asset import Graph
 from fa_assets.graph.failures import Advice, notify, write_failure
-from fa_assets.graph.jobs import everything
 from fa_assets.graph.observation import SCAN_LIMIT_S, look_at_recordings
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
@@ -17,57 +17,54 @@ from fa_assets.intake.recordings import ScanUnfinishedError
 from fa_assets.store.recipe import short_digest
 
 
-def refresh_sensor(observe_every_s: int, *, running: bool) -> dg.SensorDefinition:
+def refresh_sensor(graph: Graph, place: Place, job: Any, observe_every_s: int, *, running: bool) -> dg.SensorDefinition:
     """The sensor that starts refreshes.
 
     Args:
+        job: the job `everything`.
         observe_every_s: seconds between two looks at the dataset folder.
         running: whether it is on from the start.
     """
 
     @dg.sensor(
-        name="refresh_what_is_stale",
-        target=everything,
+        name=place.named("refresh_what_is_stale"),
+        target=job,
         minimum_interval_seconds=observe_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Looks at the dataset folder (names, sizes and times, then the bytes of what changed) and makes all that "
         "is stale in one run of the job everything. What that run left stale is not tried again before something changes; the "
         "nightly schedule tries it. Switch it off to pause refreshes.",
     )
-    def refresh_what_is_stale(
-        context: dg.SensorEvaluationContext,
-        dataset: dg.ResourceParam[DatasetFolder],
-        recorder: dg.ResourceParam[Recorder],
-    ) -> dg.SensorResult | dg.SkipReason:
-        try:
-            look = look_at_recordings(context.instance, dataset, recorder, limit_s=SCAN_LIMIT_S)
-        except ScanUnfinishedError as unfinished:
-            return dg.SkipReason(f"{unfinished}; the next tick goes on.")
-        except (UserError, OSError) as error:
-            return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
-        repository = context.repository_def
-        assert repository is not None, "a sensor of a code location has its repository"
-        graph = repository.asset_graph
-        versions = versions_of(look.state)
-        stale = find_stale(graph, context.instance, recorder.values, versions)
-        code = [str(graph.get(key).code_version) for key in sorted(graph.materializable_asset_keys)]
-        tick = _Tick(context.cursor, short_digest(*versions.values(), *code))
-        if look.observations:
-            context.log.info(look.news)
-        if not stale:
-            said, tick = f"{look.news}: {look.state.curated.clips_present} clips, nothing is stale", _Tick(None, "")
-        elif busy := being_made(context.instance, stale):
-            said = f"{look.news}: a run is making {', '.join(sorted(busy))}"
-        elif not tick.is_new({f"{one.asset} {one.partition}": one.situation for one in stale if not one.waits}):
-            said = f"{look.news}: the last refresh left {stale[0].asset} stale ({stale[0].reason}), and nothing changed since"
-        else:
-            request = refresh_request(repository, stale, "sensor")
-            return dg.SensorResult([request], asset_events=list(look.observations), cursor=tick.requested())
-        return dg.SensorResult(
-            skip_reason=dg.SkipReason(said), asset_events=list(look.observations), cursor=tick.cursor
-        )
+    def refresh_what_is_stale(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return _refresh(context, graph, place)
 
     return refresh_what_is_stale
+
+
+def _refresh(context: dg.SensorEvaluationContext, graph: Graph, place: Place) -> dg.SensorResult | dg.SkipReason:
+    try:
+        look = look_at_recordings(context.instance, place, limit_s=SCAN_LIMIT_S)
+    except ScanUnfinishedError as unfinished:
+        return dg.SkipReason(f"{unfinished}; the next tick goes on.")
+    except (UserError, OSError) as error:
+        return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
+    versions = versions_of(look.state)
+    stale = find_stale(graph, place, context.instance, versions)
+    tick = _Tick(context.cursor, short_digest(*versions.values(), *graph.code_versions))
+    if look.observations:
+        context.log.info(look.news)
+    if not stale:
+        said, tick = f"{look.news}: {look.state.curated.clips_present} clips, nothing is stale", _Tick(None, "")
+    elif busy := being_made(context.instance, place, stale):
+        said = f"{look.news}: a run is making {', '.join(sorted(busy))}"
+    elif not tick.is_new({f"{one.asset} {one.partition}": one.made_of for one in stale if not one.waits}):
+        said = (
+            f"{look.news}: the last refresh left {stale[0].asset} stale ({stale[0].reason}), and nothing changed since"
+        )
+    else:
+        request = refresh_request(graph, place, stale, "sensor")
+        return dg.SensorResult([request], asset_events=list(look.observations), cursor=tick.requested())
+    return dg.SensorResult(skip_reason=dg.SkipReason(said), asset_events=list(look.observations), cursor=tick.cursor)
 
 
 class _Tick:
@@ -81,11 +78,11 @@ class _Tick:
         self._seen = seen
         self._memory = json.loads(cursor or "{}")
 
-    def is_new(self, situations: dict[str, str]) -> bool:
+    def is_new(self, made_of: dict[str, str]) -> bool:
         """Whether anything is stale that the last request has not already tried to make."""
         if self._memory.pop("requested", None) == self._seen:
-            self._memory["tried"] = situations
-        return not situations.items() <= self._memory.get("tried", {}).items()
+            self._memory["tried"] = made_of
+        return not made_of.items() <= self._memory.get("tried", {}).items()
 
     def requested(self) -> str:
         """The cursor after a request."""
@@ -97,7 +94,9 @@ class _Tick:
         return json.dumps(self._memory)
 
 
-def failure_sensor(observe_every_s: int, advice: Advice, on_failure: str | None) -> dg.SensorDefinition:
+def failure_sensor(
+    graph: Graph, place: Place, observe_every_s: int, advice: Advice, on_failure: str | None
+) -> dg.SensorDefinition:
     """The sensor that says what failed.
 
     Args:
@@ -105,16 +104,22 @@ def failure_sensor(observe_every_s: int, advice: Advice, on_failure: str | None)
         advice: how to go on.
         on_failure: FA_ON_FAILURE.
     """
+    steps = {"__".join(place.key(one.name).path) for one in graph.assets}
 
     @dg.run_failure_sensor(
-        name="say_what_failed",
+        name=place.named("say_what_failed"),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=min(30, observe_every_s),
         description="Writes what failed and how to go on to failures/ in the local folder, and calls FA_ON_FAILURE.",
     )
     def say_what_failed(context: dg.RunFailureSensorContext) -> None:
+        run = context.dagster_run
+        failed = {event.step_key for event in context.get_step_failure_events()}
+        chosen = {place.asset(key) for key in run.asset_selection or ()} - {None}
+        if place.prefix and not (failed & steps or chosen):
+            return  # of another dataset in the same code location
         path = write_failure(context, advice)
-        context.log.error(f"run {context.dagster_run.run_id} failed: see {path}")
+        context.log.error(f"run {run.run_id} failed: see {path}")
         if on_failure:
             notify(on_failure, path)
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
 from fa_assets.intake.recordings import DatasetState, RecordingsState, scan_recordings
 
@@ -19,16 +19,13 @@ class Source:
     name: str
     description: str
     columns: tuple[tuple[str, str, str], ...]
+    parts: tuple[None, ...] = (None,)
 
-    @property
-    def key(self) -> dg.AssetKey:
-        return dg.AssetKey(self.name)
-
-    def to_dagster(self) -> dg.AssetsDefinition:
+    def to_dagster(self, place: Place) -> dg.AssetsDefinition:
         """The source as Dagster knows it."""
         spec = dg.AssetSpec(
-            self.key,
-            group_name="source",
+            place.key(self.name),
+            group_name=place.named("source"),
             kinds={"file"},
             owners=OWNERS,
             tags={"stage": "source", "domain": "audio-tagging"},
@@ -39,25 +36,23 @@ class Source:
             description=self.description,
         )
 
-        @dg.multi_observable_source_asset(name=self.name, specs=[spec])  # type: ignore[untyped-decorator]
-        def observe(
-            context: dg.AssetExecutionContext,
-            dataset: dg.ResourceParam[DatasetFolder],
-            recorder: dg.ResourceParam[Recorder],
-        ) -> dg.ObserveResult:
-            return observe_source(self.name, dataset, recorder)
+        @dg.multi_observable_source_asset(name=place.named(self.name), specs=[spec])  # type: ignore[untyped-decorator]
+        def observe(context: dg.AssetExecutionContext) -> dg.ObserveResult:
+            return observe_source(self.name, place)
 
         return observe
 
 
-def observe_source(name: str, dataset: DatasetFolder, recorder: Recorder) -> dg.ObserveResult:
+def observe_source(name: str, place: Place) -> dg.ObserveResult:
     """Look at the folder; what Dagster gets of one source."""
     try:
-        state = states_of(scan_recordings(dataset.open(), recorder.recordings_memory))[name]
+        state = states_of(scan_recordings(place.dataset.open(), place.recorder.recordings_memory))[name]
     except UserError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     return dg.ObserveResult(
-        asset_key=name, data_version=dg.DataVersion(state.data_version), metadata=facts_of(dataset, state)
+        asset_key=place.key(name),
+        data_version=dg.DataVersion(state.data_version),
+        metadata=facts_of(place.dataset, state),
     )
 
 

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster import AssetRecordsFilter
 
-from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.asset import Asset, Graph
+from fa_assets.graph.place import Place
 from fa_assets.store.recipe import short_digest
-from fa_assets.store.values import ValueHeader, ValueStore
-
-AssetGraph = Any
-"""What `Definitions.resolve_asset_graph` gives; its class has no public name."""
+from fa_assets.store.values import ValueHeader
 
 Part = tuple[str, str | None]
 """One value: asset name and fold, or None for an asset without partitions."""
@@ -32,8 +29,8 @@ class Stale:
         reason: the first reason why.
         failed: a blocking check of its asset did not pass.
         waits: it may yet turn out current: all that is wrong is that something it was made from is not current itself.
-        situation: a digest of the code version and of the data versions of what it is made from, as they are stored. Making
-            the value again in the same situation would go the same way.
+        made_of: a digest of the code version and of the data versions of what it is made from, as they are stored. Making
+            the value again from the same would go the same way.
     """
 
     asset: str
@@ -41,11 +38,11 @@ class Stale:
     reason: str
     failed: bool = False
     waits: bool = False
-    situation: str = ""
+    made_of: str = ""
 
 
 def find_stale(
-    graph: AssetGraph, instance: dg.DagsterInstance, values: ValueStore, source_versions: Mapping[str, str]
+    graph: Graph, place: Place, instance: dg.DagsterInstance, source_versions: Mapping[str, str]
 ) -> list[Stale]:
     """Every value that is not current, upstream first.
 
@@ -55,51 +52,37 @@ def find_stale(
     current: dict[Part, str] = {(asset, None): version for asset, version in source_versions.items()}
     stored = dict(current)
     stale: list[Stale] = []
-    for key in graph.toposorted_asset_keys:
-        node = graph.get(key)
-        if not node.is_materializable:
-            continue
-        asset = key.to_user_string()
-        failed = _failed_blocking_checks(instance, graph, key)
-        situation = _situation(graph, key, stored)
-        for partition in parts_of(graph, key):
-            header = values.header(asset, partition)
+    for asset in graph.assets:
+        key = place.key(asset.name)
+        failed = _failed_blocking_checks(instance, graph, place, asset)
+        made_of = _made_of(asset, stored)
+        for partition in asset.parts:
+            header = place.recorder.values.header(asset.name, partition)
             if header is not None:
-                stored[(asset, partition)] = header.data_version
-            reason = _reason_of_its_own(instance, header, key, partition, node.code_version, current)
+                stored[(asset.name, partition)] = header.data_version
+            reason = _reason_of_its_own(header, str(asset.recipe), current)
+            if (
+                reason is None
+                and header is not None
+                and _known_version(instance, key, partition) != header.data_version
+            ):
+                reason = "not known to this Dagster instance"
             reason = reason or failed.get(partition)
             waits = reason is None
             reason = reason or _reason_upstream(header, current)
             if reason is not None:
-                stale.append(Stale(asset, partition, reason, partition in failed, waits, situation))
+                stale.append(Stale(asset.name, partition, reason, partition in failed, waits, made_of))
             elif header is not None:
-                current[(asset, partition)] = header.data_version
+                current[(asset.name, partition)] = header.data_version
     return stale
 
 
-def parts_of(graph: AssetGraph, key: dg.AssetKey) -> Sequence[str | None]:
-    """The folds of a partitioned asset; of any other, the one None."""
-    return FOLD_NAMES if graph.get(key).is_partitioned else (None,)
+def _made_of(asset: Asset, stored: Mapping[Part, str]) -> str:
+    needed = [(one.name, part) for one in sorted(asset.reads.values(), key=lambda one: one.name) for part in one.parts]
+    return short_digest(str(asset.recipe), *(f"{part} {stored.get(part)}" for part in needed))
 
 
-def _situation(graph: AssetGraph, key: dg.AssetKey, stored: Mapping[Part, str]) -> str:
-    needed = [
-        (parent.to_user_string(), partition)
-        for parent in sorted(graph.get(key).parent_keys)
-        for partition in parts_of(graph, parent)
-    ]
-    parts = [str(graph.get(key).code_version), *(f"{part} {stored.get(part)}" for part in needed)]
-    return short_digest(*parts)
-
-
-def _reason_of_its_own(
-    instance: dg.DagsterInstance,
-    header: ValueHeader | None,
-    key: dg.AssetKey,
-    partition: str | None,
-    code_version: str | None,
-    current: Mapping[Part, str],
-) -> str | None:
+def _reason_of_its_own(header: ValueHeader | None, code_version: str, current: Mapping[Part, str]) -> str | None:
     if header is None:
         return "not materialized"
     if header.code_version != code_version:
@@ -109,8 +92,6 @@ def _reason_of_its_own(
         # An asset that goes on from its own previous value (folds) does not become stale by having done so.
         if version is not None and version != needed.data_version and needed.asset != header.asset:
             return f"{_named(needed.asset, needed.partition)} changed"
-    if _known_version(instance, key, partition) != header.data_version:
-        return "not known to this Dagster instance"
     return None
 
 
@@ -126,7 +107,7 @@ def _named(asset: str, partition: str | None) -> str:
 
 
 def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None) -> str | None:
-    wanted = AssetRecordsFilter(asset_key=key, asset_partitions=None if partition is None else [partition])
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=None if partition is None else [partition])
     for record in instance.fetch_materializations(wanted, limit=1).records:
         materialization = record.asset_materialization
         return (materialization.tags or {}).get("dagster/data_version") if materialization else None
@@ -134,18 +115,18 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: st
 
 
 def _failed_blocking_checks(
-    instance: dg.DagsterInstance, graph: AssetGraph, key: dg.AssetKey
+    instance: dg.DagsterInstance, graph: Graph, place: Place, asset: Asset
 ) -> Mapping[str | None, str]:
     """Why an asset cannot be used, by fold, as far as its blocking checks say.
 
     A run of several folds records its verdict once, without a fold, beside those of the folds.
     """
-    blocking = [check for check in sorted(graph.get(key).check_keys) if graph.get(check).blocking]
-    infos = instance.event_log_storage.get_asset_check_partition_info(blocking) if blocking else ()
+    keys = sorted(one.key(place) for one in graph.checks_of(asset.name) if one.blocking)
+    infos = instance.event_log_storage.get_asset_check_partition_info(keys) if keys else ()
     latest = {(info.check_key, info.partition_key): info for info in infos}
     reasons: dict[str | None, str] = {}
-    for check in blocking:
-        for partition in parts_of(graph, key):
+    for check in keys:
+        for partition in asset.parts:
             info, of_all = latest.get((check, partition)), latest.get((check, None))
             if of_all and (
                 info is None
@@ -164,7 +145,7 @@ def _passed_or_pending(instance: dg.DagsterInstance, info: Any) -> bool:
     if info.latest_execution_status.name == "PLANNED":
         run = instance.get_run_by_id(info.latest_planned_run_id)
         return run is not None and not run.is_finished
-    return info.latest_execution_status.name == "SUCCEEDED"
+    return bool(info.latest_execution_status.name == "SUCCEEDED")
 
 
 def range_tags(stale: Sequence[Stale]) -> dict[str, str]:

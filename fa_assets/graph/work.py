@@ -19,11 +19,9 @@ import pyarrow as pa
 
 from fa_assets.catalog.environment import collect_environment
 from fa_assets.errors import UserError
-from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.display import pictures
 from fa_assets.graph.partitions import FOLD_NAMES
-from fa_assets.graph.progress import ProgressReporter
-from fa_assets.graph.recorder import Recorder
+from fa_assets.graph.place import Place
 from fa_assets.graph.source import versions_of
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.recordings import scan_recordings
@@ -139,22 +137,20 @@ class Work:
     def __init__(
         self,
         context: dg.AssetExecutionContext,
-        recorder: Recorder,
-        dataset: DatasetFolder,
-        progress: ProgressReporter,
+        place: Place,
         recipe: Recipe,
     ) -> None:
         self.asset = context.asset_key.path[-1]
         self.recipe = recipe
-        self.recorder = recorder
-        self.root = recorder.root
-        self.values = ValueStore(recorder.root)
+        self.recorder = place.recorder
+        self.root = place.recorder.root
+        self.values = ValueStore(self.root)
         self.log = context.log
         self.run_id = context.run.run_id
         self.partitions: Sequence[str | None] = (None,)
-        self.dataset = dataset
+        self.dataset = place.dataset
         self._context = context
-        self._progress = progress
+        self._progress = place.progress
         self._inputs: dict[tuple[str, str | None], InputVersion] = {}
         self._metadata: dict[str, object] = {}
         self._data_version: str | None = None

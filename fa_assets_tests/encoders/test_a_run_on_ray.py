@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,16 @@ def test_the_same_run_as_a_job_of_a_cluster(cluster: "Cluster", finished: Finish
     values = {name: value for name, value in environment(settings).items() if name.startswith("FA_")}
     submit = ["job", "submit", "--address", f"http://{cluster.webui_url}", "--runtime-env-json"]
     command = [str(COMMAND), "run", "--select", "+center_embeddings", "--fold", "0"]
-    done = subprocess.run(
-        [COMMAND.with_name("ray"), *submit, json.dumps({"env_vars": values}), "--", *command],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    for _ in range(20):
+        done = subprocess.run(
+            [COMMAND.with_name("ray"), *submit, json.dumps({"env_vars": values}), "--", *command],
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        if "No available agent" not in done.stderr:
+            break
+        time.sleep(3)  # the node's agent, which takes jobs, starts after the node
     assert done.returncode == 0, done.stdout + done.stderr
     assert "succeeded" in done.stdout
     (entry,) = [one for one in Ledger(settings.storage_root / "ledger").entries() if one.asset == "center_embeddings"]

@@ -43,7 +43,11 @@ def test_a_device_that_is_here(monkeypatch: pytest.MonkeyPatch, gpus: int, devic
         (0, "cuda", r"no CUDA device here.*--device cpu"),
         (0, "cuda:1", r"Device cuda:1 was asked for.*no CUDA device here"),
         (2, "cuda:2", r"Device cuda:2 is not available\. Here there is cpu, cuda:0, cuda:1"),
-        (0, "gpu", r"Unknown device 'gpu': use auto, cpu, cuda, cuda:N, mps or any other torch device\. Here there is cpu"),
+        (
+            0,
+            "gpu",
+            r"Unknown device 'gpu': use auto, cpu, cuda, cuda:N, mps or any other torch device\. Here there is cpu",
+        ),
         (0, "meta", r"Device meta is not available\. Here there is cpu"),
         (0, "xpu", r"Device xpu is not available"),
     ],

@@ -32,12 +32,12 @@ _SETTLED_MS = 400
 
 
 class Pages:
-    """One browser tab over one webserver; without a folder for them, no screenshots are taken."""
+    """One browser tab, over the webserver at `base`; without a folder for them, no screenshots are taken."""
 
     def __init__(self, page: "Page", base: str, screenshots: Path | None) -> None:
         self.page = page
         self.errors: list[str] = []
-        self._base = base
+        self.base = base
         self._screenshots = screenshots
         page.set_default_timeout(_TIMEOUT_MS)
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
@@ -46,7 +46,7 @@ class Pages:
     def go(self, path: str, until: str) -> None:
         """Open a page in a window of the usual size, and wait until it shows a text."""
         self.page.set_viewport_size(_WINDOW)
-        self.page.goto(self._base + path)
+        self.page.goto(self.base + path)
         self.text(until).first.wait_for()
 
     def leave(self) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -28,6 +28,11 @@ def postgres() -> Iterator[str]:
         yield url
 
 
+def tell(environment: Mapping[str, str]) -> None:
+    """Set variables of this process's environment."""
+    os.environ.update(environment)
+
+
 def run_once(settings: Settings, home: str) -> tuple[str | None, tuple[str, ...]]:
     """One run in this process; its id and what failed."""
     with environment_of(settings, home):
@@ -49,7 +54,7 @@ def test_ten_runs_at_once_over_one_instance_lose_no_event(postgres: str, s3: Obj
         for number in range(N_RUNS)
     ]
     # The server that they are forked from may be older than the object store.
-    with prepared().Pool(N_RUNS, os.environ.update, (s3.environment,), maxtasksperchild=1) as pool:
+    with prepared().Pool(N_RUNS, tell, (s3.environment,), maxtasksperchild=1) as pool:
         outcomes = pool.starmap(run_once, [(settings, str(home)) for settings in every], chunksize=1)
     assert [failures for _, failures in outcomes] == [()] * N_RUNS
     with environment_of(every[0], str(home)), dg.DagsterInstance.get() as instance:

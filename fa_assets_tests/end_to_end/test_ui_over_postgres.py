@@ -128,7 +128,7 @@ def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) 
 def test_runs_of_the_ui_are_queued_keep_to_the_pools_and_end_well(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [deployment.ui.launch("everything", **chosen) for chosen in ({}, {"assets": FIRST_ASSETS})]
+    runs = [deployment.ui.launch("everything"), deployment.ui.launch("everything", FIRST_ASSETS)]
     ended = {"SUCCESS", "FAILURE", "CANCELED"}
     wait_for("both runs end", lambda: {deployment.ui.status(run) for run in runs} <= ended)
 

@@ -12,6 +12,15 @@ Requested = set[tuple[str, str | None]]
 """Assets and folds; the fold is None for an asset without folds."""
 
 
+def tick(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, sensor: str, cursor: str | None = None
+) -> dg.SensorResult | dg.SkipReason:
+    """What a sensor says."""
+    repository = definitions.get_repository_def()
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
+    return repository.get_sensor_def(sensor)(context)
+
+
 @dataclass
 class Daemon:
     """The refresh sensor with its cursor, over an instance."""
@@ -26,14 +35,7 @@ class Daemon:
 
     def tick(self) -> dg.RunRequest | None:
         """What the sensor requests, if anything; else `said` is why not. What it observed is reported."""
-        repository = self.definitions.get_repository_def()
-        context = dg.build_sensor_context(
-            instance=self.instance,
-            cursor=self.cursor,
-            repository_def=repository,
-            resources=repository.get_top_level_resources(),
-        )
-        result = repository.get_sensor_def("refresh_what_is_stale")(context)
+        result = tick(self.definitions, self.instance, "refresh_what_is_stale", self.cursor)
         if isinstance(result, dg.SkipReason):
             self.said = result.skip_message or ""
             return None

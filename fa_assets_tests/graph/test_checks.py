@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -20,9 +20,6 @@ from fa_assets.store.embedding_store import embedding_column, embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.runs import recorder_of
-
-Evaluate: TypeAlias = Callable[[Settings, str], dg.AssetCheckResult]
 
 FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound"}
 
@@ -36,28 +33,23 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Settings:
     return finished.copy(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def definitions() -> dg.Definitions:
-    return build_definitions(Settings(duplicate_similarity=SIMILARITY))
+def definitions_of(settings: Settings) -> dg.Definitions:
+    return build_definitions(settings.model_copy(update={"duplicate_similarity": SIMILARITY}))
 
 
 @pytest.fixture(scope="module")
-def graph(definitions: dg.Definitions) -> AssetGraph:
+def graph() -> AssetGraph:
     with dg.DagsterInstance.ephemeral():
-        return definitions.resolve_asset_graph()
+        return definitions_of(Settings()).resolve_asset_graph()
 
 
-@pytest.fixture(scope="module")
-def evaluate(definitions: dg.Definitions) -> Evaluate:
-    """``evaluate(settings, name)``: what a check that needs no more than the storage says of it."""
-    by_name = {key.name: check for check in definitions.asset_checks or () for key in check.check_keys}
-
-    def call(settings: Settings, name: str) -> dg.AssetCheckResult:
-        result = by_name[name](dg.build_asset_check_context(), recorder=recorder_of(settings))
-        assert isinstance(result, dg.AssetCheckResult)
-        return result
-
-    return call
+def evaluate(settings: Settings, name: str) -> dg.AssetCheckResult:
+    """What a check that needs no more than the storage says of it."""
+    checks = definitions_of(settings).asset_checks or ()
+    (check,) = (one for one in checks for key in one.check_keys if key.name == name)
+    result = check(dg.build_asset_check_context())
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
 
 
 def rewrite(settings: Settings, asset: str, change: Callable[[pa.Table], pa.Table], fold: str | None = None) -> None:
@@ -172,20 +164,16 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
 """What makes a check fail, what it then says, and whether it blocks."""
 
 
-def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(
-    settings: Settings, definitions: dg.Definitions, graph: AssetGraph
-) -> None:
+def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(settings: Settings, graph: AssetGraph) -> None:
     keys = {key for key in graph.asset_check_keys if key.name in DAMAGE}
     assert {key.name for key in keys} == set(DAMAGE)
     job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks(*keys))
-    whole = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+    whole = dg.Definitions.merge(definitions_of(settings), dg.Definitions(jobs=[job]))
 
     def failed() -> dict[str, dg.AssetCheckSeverity]:
         # The instance is opened first: Dagster looks for the definitions' state in the one that was opened last.
         with environment_of(settings), dg.DagsterInstance.ephemeral() as instance:
-            result = whole.resolve_job_def("checks_alone").execute_in_process(
-                instance=instance, raise_on_error=False, resources={"recorder": recorder_of(settings)}
-            )
+            result = whole.resolve_job_def("checks_alone").execute_in_process(instance=instance, raise_on_error=False)
             told = result.get_asset_check_evaluations()
             assert {one.check_name for one in told} == set(DAMAGE)
             return {one.check_name: one.severity for one in told if not one.passed}
@@ -201,7 +189,7 @@ def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_it_passes_on_good_values_and_fails_on_damaged_ones(
-    name: str, finished: FinishedRun, settings: Settings, graph: AssetGraph, evaluate: Evaluate
+    name: str, finished: FinishedRun, settings: Settings, graph: AssetGraph
 ) -> None:
     damage, message, blocking = DAMAGE[name]
     good = evaluate(finished.settings, name)
@@ -215,7 +203,7 @@ def test_it_passes_on_good_values_and_fails_on_damaged_ones(
     assert graph.get(key).blocking == (blocking and name != "submission_gate"), "the report is made all the same"
 
 
-def test_weights_that_were_not_trained_are_told(settings: Settings, evaluate: Evaluate) -> None:
+def test_weights_that_were_not_trained_are_told(settings: Settings) -> None:
     assert not evaluate(settings, "weights_trained").passed
     rewrite(settings, "cnn14_checkpoint", with_column("trained", lambda values: [True]))
     assert evaluate(settings, "weights_trained").passed
@@ -276,7 +264,7 @@ def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do(settings: Se
     assert "fold 3: the rows are not the fold's clips in their order" in str(bad.description)
 
 
-def test_metrics_of_other_labels_are_not_compared(settings: Settings, evaluate: Evaluate) -> None:
+def test_metrics_of_other_labels_are_not_compared(settings: Settings) -> None:
     ledger = Ledger(settings.storage_root / "ledger")
     now = next(ledger.newest_of("mc5_metrics"))
     doubled = tuple(replace(row, count=2 * row.count, precision_sum=2.0 * row.count) for row in now.metrics)

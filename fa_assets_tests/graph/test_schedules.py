@@ -22,7 +22,6 @@ def tonight(settings: Settings, instance: dg.DagsterInstance) -> dg.RunRequest:
         instance=instance,
         scheduled_execution_time=datetime.now(UTC),
         repository_def=repository,
-        resources=repository.get_top_level_resources(),
     ) as context:
         data = repository.get_schedule_def("nightly_refresh").evaluate_tick(context)
     (request,) = data.run_requests or ()

@@ -14,6 +14,7 @@ import pytest
 from fa_assets.catalog.environment import LIBRARIES
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.place import Place
 from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.work import KEEP_UNCHANGED_TAG, Made, Stored, Work
@@ -49,14 +50,10 @@ UPSTREAM = declared("upstream", lambda work: Made(TABLE))
 def materialize(
     assets: Sequence[Asset], root: Path, instance: dg.DagsterInstance, **tags: str
 ) -> dg.ExecuteInProcessResult:
+    place = Place(DatasetFolder(folder=str(root)), Recorder(storage=str(root)), ProgressReporter())
     return dg.materialize(
-        [one.to_dagster() for one in assets],
+        [one.to_dagster(place) for one in assets],
         instance=instance,
-        resources={
-            "recorder": Recorder(storage=str(root)),
-            "dataset": DatasetFolder(folder=str(root)),
-            "progress": ProgressReporter(),
-        },
         tags=tags,
         raise_on_error=False,
     )
@@ -152,7 +149,7 @@ def test_a_refresh_keeps_a_value_whose_inputs_and_recipe_are_as_they_were(
     tags = {} if changed == "no tag" else {KEEP_UNCHANGED_TAG: "yes"}
     assert materialize([asset], tmp_path, instance, **tags).success
     assert len(made) == len(list(Ledger(tmp_path / "ledger").entries())) == (1 if changed == "nothing" else 2)
-    event = instance.get_latest_materialization_event(asset.key)
+    event = instance.get_latest_materialization_event(dg.AssetKey(asset.name))
     assert event is not None and event.asset_materialization is not None
     assert ("kept" in event.asset_materialization.metadata) == (changed == "nothing")
     header = ValueStore(tmp_path).header("downstream")
@@ -168,7 +165,7 @@ def test_the_ledger_is_written_before_dagster_is_told(
 
     monkeypatch.setattr(dg.AssetExecutionContext, "add_asset_metadata", fail)
     assert not materialize([UPSTREAM], tmp_path, instance).success
-    assert instance.get_latest_materialization_event(UPSTREAM.key) is None
+    assert instance.get_latest_materialization_event(dg.AssetKey(UPSTREAM.name)) is None
     (entry,) = Ledger(tmp_path / "ledger").entries()
     assert entry.asset == "upstream"
     assert len(Recorder(storage=str(tmp_path)).catalog.query("from materializations")) == 1
@@ -177,7 +174,7 @@ def test_the_ledger_is_written_before_dagster_is_told(
 def test_without_a_ledger_entry_dagster_is_not_told(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     (tmp_path / "ledger").write_text("a file where the folder should be")
     assert not materialize([UPSTREAM], tmp_path, instance).success
-    assert instance.get_latest_materialization_event(UPSTREAM.key) is None
+    assert instance.get_latest_materialization_event(dg.AssetKey(UPSTREAM.name)) is None
 
 
 def materialize_in_a_process_of_its_own(root: Path, number: int) -> None:
