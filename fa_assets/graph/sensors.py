@@ -71,7 +71,7 @@ class _Tick:
     """What the sensor remembers from one tick to the next.
 
     The cursor holds what the last request was made for (a digest of the dataset's versions and of code and settings) and, once
-    its run has ended, in which situation it left what is still stale.
+    its run has ended, in which state it left what is still stale.
     """
 
     def __init__(self, cursor: str | None, seen: str) -> None:
