@@ -36,7 +36,7 @@ SHA1 = "0" * 40
 
 
 def write(values: ValueStore, asset: str, table: pa.Table) -> None:
-    values.write(table, ValueHeader(asset, None, "made-up", "1", "made-up", (), {"left_out": []}))
+    values.write(table, ValueHeader(asset, None, "made-up", "1", "made-up", (), {"classes": ["Bell"], "left_out": []}))
 
 
 def make_up(folder: Path, n_clips: int) -> int:
@@ -48,23 +48,18 @@ def make_up(folder: Path, n_clips: int) -> int:
     dataset, values = folder / "dataset", ValueStore(folder / "storage")
     (dataset / "train_curated").mkdir(parents=True)
     (dataset / "train_curated.csv").write_text("fname,labels\n" + "".join(f"{name},Bell\n" for name in fnames))
-    columns = [
-        fnames,
-        [["Bell"]] * n_clips,
-        [SAMPLE_RATE] * n_clips,
-        [1] * n_clips,
-        frames,
-        frames / SAMPLE_RATE,
-        sha256,
-        pa.nulls(n_clips, pa.string()),
-        *[np.full(n_clips, level) for level in (0.5, 0.1, 0.0)],  # peak, rms and clipped share
-    ]
-    write(values, "curated_clips", pa.table(columns, schema=tables.CLIPS))
-    write(
-        values,
-        "folds",
-        pa.table([fnames, pa.array(np.arange(n_clips) % N_FOLDS, pa.int8()), sha256], schema=tables.FOLDS),
-    )
+    columns = {
+        "fold": np.arange(n_clips) % N_FOLDS,
+        "fname": fnames,
+        "labels": [["Bell"]] * n_clips,
+        "sample_rate": [SAMPLE_RATE] * n_clips,
+        "channels": [1] * n_clips,
+        "frames": frames,
+        "seconds": frames / SAMPLE_RATE,
+        "sha256": sha256,
+        "group": [None] * n_clips,
+    }
+    write(values, "folds", pa.table(columns, schema=tables.FOLDS))
     weights = {"path": "no file", "size_bytes": 0, "sha1": SHA1, "origin": "made up", "trained": False}
     write(values, "cnn14_checkpoint", pa.Table.from_pylist([weights], schema=tables.CHECKPOINT))
     # In the order in which a run computes them: fold by fold.
@@ -89,7 +84,8 @@ def refuse() -> Encoder:
 def read_all(folder: Path) -> tuple[float, float]:
     """The embeddings of both schemes, a fold at a time, from the store alone; wall-clock and CPU seconds."""
     values = ValueStore(folder)
-    table, folds = values.read("curated_clips").table, np.asarray(values.read("folds").table["fold"])
+    table = values.read("folds").table
+    folds = table["fold"].to_numpy()
     columns = [table[name].to_pylist() for name in ("fname", "sha256", "sample_rate", "frames")]
     clips = [Clip(fname, Path(fname), *rest) for fname, *rest in zip(*columns, strict=True)]
     started, started_cpu = time.perf_counter(), time.process_time()
