@@ -1,7 +1,7 @@
 """Retries of an asset after a transient error: a server that does not answer, a GPU that is full.
 
 Only errors that say of themselves that they are `transient` come here, and that is why no asset has a retry policy of
-Dagster's: it would also run bad input again, a defect of ours, and what was stopped with Ctrl-C. The wait is before the
+Dagster's: it would also run bad input again, bugs, and what was stopped with Ctrl-C. The wait is before the
 retry is asked for, because Dagster's own cannot be interrupted.
 """
 
