@@ -69,7 +69,7 @@ def demo_command(**options: Any) -> None:
 
 
 @main.command("status")
-@setting_options("dataset", "storage", "local", "encoder", "checkpoint", "precision", "on_bad_clip", "folds")
+@setting_options(*_ALL_SETTINGS)
 def status_command(**options: Any) -> None:
     """Say what is not current, and why."""
     with friendly_errors():
@@ -85,7 +85,7 @@ def status_command(**options: Any) -> None:
 
 
 @main.command("summary")
-@setting_options("dataset", "storage", "local", "encoder")
+@setting_options(*_ALL_SETTINGS)
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
     with friendly_errors():

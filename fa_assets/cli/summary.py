@@ -82,9 +82,10 @@ def print_summary(settings: Settings) -> None:
     for scheme, result in summary.results.items():
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
         lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}"))
-    if len(summary.results) == 2:
-        difference = summary.results["mc5"].overall - summary.results["center"].overall
-        lines.append(("mc5 - center", f"{difference:+.4f}"))
+    schemes = (settings.scheme, settings.baseline)
+    if set(schemes) <= summary.results.keys():
+        ours, baseline = (summary.results[one].overall for one in schemes)
+        lines.append((" - ".join(schemes), f"{ours - baseline:+.4f}"))
     lines += [
         ("files", str(summary.storage)),
         ("catalog", str(settings.local_root / "catalog.duckdb")),

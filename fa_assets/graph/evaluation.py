@@ -120,6 +120,8 @@ def metrics(work: Work, predictions: Stored, *, scheme: str) -> Made:
     with work.phase("rank"):
         rows = [row for metric in METRICS.values() for row in metric(found)]
         figures = Figures(rows, found.classes)
+        by_fold = (found.fold == fold for fold in range(N_FOLDS))
+        sums = [lwlrap_sums(found.truth[own], found.logits[own]) for own in by_fold]
         pairs = most_confused(found.truth, found.logits, found.classes)
         trust = reliability(found.truth, found.probabilities)
     per_class = sorted(
@@ -140,13 +142,18 @@ def metrics(work: Work, predictions: Stored, *, scheme: str) -> Made:
             **{f"lwlrap_fold_{fold}": one.value for fold, one in figures.of(FOLD).items()},
             "map": figures.overall("map"),
             "positives": int(found.truth.sum()),
+            "tied_positives": sum(one.tied for one in sums),
             "classes_without_positives": int((~found.truth.any(axis=0)).sum()),
             "expected_calibration_error": trust.expected_calibration_error,
             "brier": trust.brier,
         },
         display={**drawn, "per_class": records(["class", "lwlrap", "positives"], per_class)},
         details={"classes": found.classes},
-        metrics=list(_ledger_rows(scheme, found)),
+        metrics=[
+            MetricRow(scheme, fold, name, float(total), int(count))
+            for fold, one in enumerate(sums)
+            for name, total, count in zip(found.classes, one.precision_sum, one.count, strict=True)
+        ],
     )
 
 
@@ -180,11 +187,3 @@ def _warn(work: Work, fitted: Sequence[tuple[int, str, int, int, bool, bool]]) -
         for message, names in (("no positives or no negatives", untrained), ("not converged", unconverged)):
             if names:
                 work.log.warning(f"fold {fold}, {message} among the other folds: {', '.join(names)}")
-
-
-def _ledger_rows(scheme: str, found: Predictions) -> Iterator[MetricRow]:
-    for fold in range(N_FOLDS):
-        own = found.fold == fold
-        sums = lwlrap_sums(found.truth[own], found.logits[own])
-        for name, total, count in zip(found.classes, sums.precision_sum, sums.count, strict=True):
-            yield MetricRow(scheme, fold, name, float(total), int(count))

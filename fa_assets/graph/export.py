@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.audio.crops import MC5, SCHEMES
 from fa_assets.catalog.environment import collect_environment
 from fa_assets.encoders.base import Checkpoint, EncoderCard
 from fa_assets.encoders.registry import find_encoder
@@ -73,7 +74,7 @@ def write_notebook_files(
     oof = np.empty(found.probabilities.shape, np.float32)
     oof[np.argsort(clips.fold_of, kind="stable")] = found.probabilities
     contents = {
-        "embeddings_curated_mc5.npy": _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
+        f"embeddings_curated_{scheme}.npy": _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
         "metadata_c3a.json": json.dumps(_metadata(scheme, card, checkpoint), indent=2).encode(),
         "oof_tta.npy": _npy(oof),
         "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, read_figures(metrics)), indent=2).encode(),
@@ -98,7 +99,7 @@ def _metadata(scheme: str, card: EncoderCard, weights: Checkpoint) -> Mapping[st
         "sr": card.sample_rate,
         "T_sec": card.crop_seconds,
         "T": card.crop_samples,
-        "crops": ["begin", "center", "end", "25%", "75%"],
+        "crops": ["begin", "center", "end", "25%", "75%"] if scheme == MC5.name else SCHEMES[scheme].description,
         "aggregation": "mean",
         "stage": STAGE,
         "versions": {name: environment[name] for name in _VERSIONS},

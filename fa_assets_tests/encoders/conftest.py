@@ -13,6 +13,7 @@ from fa_assets.encoders.embed_clips import Clip, embed_clips
 from fa_assets.store.embedding_store import EmbeddingStore
 from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder
 from fa_assets_tests.encoders.test_embed_clips import make_clip
+from fa_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
@@ -26,7 +27,13 @@ def cluster(needs_ray: None) -> Iterator["Cluster"]:
 
         # A dead node is noticed after 1 s instead of 15.
         watch = {"health_check_period_ms": 250, "health_check_failure_threshold": 4, "health_check_initial_delay_ms": 0}
-        node = {"num_cpus": 1, "include_dashboard": True, "object_store_memory": 200_000_000, "_system_config": watch}
+        node = {
+            "num_cpus": 1,
+            "include_dashboard": True,
+            "dashboard_port": free_port(),
+            "object_store_memory": 200_000_000,
+            "_system_config": watch,
+        }
         cluster = Cluster(initialize_head=True, head_node_args=node)
         try:
             cluster.add_node(num_cpus=1, object_store_memory=200_000_000)
