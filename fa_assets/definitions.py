@@ -27,7 +27,6 @@ from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
 from fa_assets.settings import Settings, describe_problems, load_settings
-from fa_assets.store.roots import is_remote
 
 
 def code_location(
@@ -160,11 +159,13 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of this dataset."""
+        if not all(self.key_prefix.split("/")):
+            raise UserError(f"{context.path}: key_prefix={self.key_prefix!r} is empty or has an empty part.")
         given = {name: value for name in Settings.model_fields if (value := getattr(self, name)) is not None}
         root = context.project_root
-        for name in {"dataset", "storage", "local"} & given.keys():
-            if not is_remote(given[name]):
-                given[name] = root / given[name]
+        for name in {"dataset", "storage", "local", "checkpoint"} & given.keys():
+            if "://" not in given[name] and given[name] not in ("demo", "published"):
+                given[name] = str(root / Path(given[name]).expanduser())
         given.setdefault("storage", root / "data" / self.key_prefix)
         try:
             settings = _GivenSettings(**given)

@@ -208,7 +208,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
-            raise ValueError(f"FA_SCHEME and FA_BASELINE are both {self.scheme}; a scheme is compared with another one")
+            raise ValueError(
+                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; a scheme is compared with "
+                f"another one, such as {next(one for one in SCHEMES if one != self.scheme)}: set FA_BASELINE"
+            )
         return self
 
     @property
@@ -294,11 +297,15 @@ def load_settings(**given: Any) -> Settings:
         raise UserError("Settings that cannot be used:\n  " + describe_problems(error, variable_of)) from error
 
 
+def _said(problem: Any) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
 def describe_problems(error: ValidationError, name_of: Callable[[str], str]) -> str:
     """What is wrong with settings, a line for each; `name_of` says how a setting is called."""
     return "\n  ".join(
-        f"{name_of(str(one['loc'][0]))}={without_secrets(str(one['input']))!r}: {one['msg']}"
+        f"{name_of(str(one['loc'][0]))}={without_secrets(str(one['input']))!r}: {_said(one)}"
         if one["loc"]
-        else one["msg"]  # of several settings together
+        else _said(one)  # of several settings together
         for one in error.errors()
     )

@@ -67,6 +67,9 @@ def read_summary(storage: StoragePath, encoder: str = DEFAULT) -> Summary:
 
 def print_summary(settings: Settings) -> None:
     """Print the summary of the storage folder, and the command that opens the UI over it."""
+    from fa_assets.definitions import code_location
+    from fa_assets.graph.staleness import stale_by_settings
+
     summary = read_summary(settings.storage_root, settings.encoder)
     if summary.clips is None:
         click.echo("Nothing has been materialized yet.")
@@ -79,11 +82,15 @@ def print_summary(settings: Settings) -> None:
         lines.append(("weights", summary.checkpoint_origin))
         if not summary.checkpoint_trained:
             lines.append(("", "UNTRAINED weights: the figures show that the pipeline works, nothing about real sound"))
-    for scheme, result in summary.results.items():
+    location = code_location(settings)
+    stale = stale_by_settings(location.graph, location.place)
+    schemes = [one for one in (settings.scheme, settings.baseline) if one in summary.results]
+    for scheme in schemes:
+        result = summary.results[scheme]
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
-        lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}"))
-    schemes = (settings.scheme, settings.baseline)
-    if set(schemes) <= summary.results.keys():
+        note = "   not of these settings: see fa-assets status" if f"{scheme}_metrics" in stale else ""
+        lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}{note}"))
+    if len(schemes) == 2 and stale.isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
         ours, baseline = (summary.results[one].overall for one in schemes)
         lines.append((" - ".join(schemes), f"{ours - baseline:+.4f}"))
     lines += [

@@ -10,6 +10,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from filelock import FileLock
 
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
+from fa_assets.graph.asset import Graph
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import observe
@@ -181,7 +183,8 @@ def plan(
     if not chosen:
         raise UserError(f"--select {select!r} selects nothing that can be materialized.")
     wanted = _consecutive(folds) if folds else set(FOLD_NAMES)
-    candidates = find_stale(location.graph, location.place, instance, versions) if folds or not force else []
+    everything = select is None and not folds
+    candidates = [] if force and everything else find_stale(location.graph, location.place, instance, versions)
     lacking = [one.asset for one in candidates if one.partition not in (None, *wanted)]
     if lacking:
         needing, chosen = chosen, chosen - _select(location.definitions, ",".join(f"{one}+" for one in lacking))
@@ -191,9 +194,32 @@ def plan(
                 f"--fold: {', '.join(sorted(needing))} cannot be made, since the embeddings of the other folds are not "
                 "current. Leave --fold out."
             )
+    stale = {one.asset for one in candidates}
     if force:
         candidates = [Stale(one.name, fold, "forced") for one in assets for fold in one.parts]
-    return [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
+    planned = [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
+    _require_current_inputs(location.graph, {one.asset for one in planned}, stale)
+    return planned
+
+
+def _require_current_inputs(graph: Graph, planned: AbstractSet[str], stale: AbstractSet[str]) -> None:
+    """Refuse to make something from values of other settings, or of other data, than those of now.
+
+    Raises:
+        UserError: what is read is stale and not made before.
+    """
+    needed = {
+        one.name: sorted({read.name for read in one.reads.values()} & stale - planned)
+        for one in graph.assets
+        if one.name in planned
+    }
+    lacking = {name: reads for name, reads in needed.items() if reads}
+    if lacking:
+        said = "; ".join(f"{name} reads {', '.join(reads)}" for name, reads in lacking.items())
+        raise UserError(
+            f"--select leaves out what is stale: {said}. Use --select '{','.join(f'+{name}' for name in lacking)}' for "
+            "these and all that they need."
+        )
 
 
 def _select(definitions: dg.Definitions, text: str) -> set[str]:

@@ -14,6 +14,7 @@ import dagster as dg
 
 from fa_assets.graph.asset import Asset, Graph
 from fa_assets.graph.place import Place
+from fa_assets.store.ledger import find_loss
 from fa_assets.store.recipe import short_digest
 from fa_assets.store.values import ValueHeader
 
@@ -42,11 +43,12 @@ class Stale:
 
 
 def find_stale(
-    graph: Graph, place: Place, instance: dg.DagsterInstance, source_versions: Mapping[str, str]
+    graph: Graph, place: Place, instance: dg.DagsterInstance | None, source_versions: Mapping[str, str]
 ) -> list[Stale]:
     """Every value that is not current, upstream first.
 
     Args:
+        instance: None to leave out what Dagster knows of the values.
         source_versions: the data versions of the observed source assets, as they are now.
     """
     current: dict[Part, str] = {(asset, None): version for asset, version in source_versions.items()}
@@ -54,19 +56,18 @@ def find_stale(
     stale: list[Stale] = []
     for asset in graph.assets:
         key = place.key(asset.name)
-        failed = _failed_blocking_checks(instance, graph, place, asset)
+        failed = _failed_blocking_checks(instance, graph, place, asset) if instance else {}
         made_of = _made_of(asset, stored)
         for partition in asset.parts:
             header = place.recorder.values.header(asset.name, partition)
             if header is not None:
                 stored[(asset.name, partition)] = header.data_version
-            reason = _reason_of_its_own(header, str(asset.recipe), current)
-            if (
-                reason is None
-                and header is not None
-                and _known_version(instance, key, partition) != header.data_version
-            ):
+            reason = _reason_of_its_own(asset, header, current)
+            unchecked = header if reason is None and instance else None
+            if instance and unchecked and _known_version(instance, key, partition) != unchecked.data_version:
                 reason = "not known to this Dagster instance"
+            if reason is None and header is not None:
+                reason = find_loss(place.recorder.root, header.materialization_id, asset.name, partition)
             reason = reason or failed.get(partition)
             waits = reason is None
             reason = reason or _reason_upstream(header, current)
@@ -82,11 +83,14 @@ def _made_of(asset: Asset, stored: Mapping[Part, str]) -> str:
     return short_digest(str(asset.recipe), *(f"{part} {stored.get(part)}" for part in needed))
 
 
-def _reason_of_its_own(header: ValueHeader | None, code_version: str, current: Mapping[Part, str]) -> str | None:
+def _reason_of_its_own(asset: Asset, header: ValueHeader | None, current: Mapping[Part, str]) -> str | None:
     if header is None:
         return "not materialized"
-    if header.code_version != code_version:
-        return f"code or settings changed: {header.code_version} -> {code_version}"
+    if header.code_version != str(asset.recipe):
+        return f"code or settings changed: {header.code_version} -> {asset.recipe}"
+    # An asset may go on from its own previous value, as folds do.
+    if {one.asset for one in header.inputs} - {asset.name} != {one.name for one in asset.reads.values()}:
+        return "it reads other assets now"
     for needed in header.inputs:
         version = current.get((needed.asset, needed.partition))
         # An asset that goes on from its own previous value (folds) does not become stale by having done so.
@@ -154,3 +158,15 @@ def range_tags(stale: Sequence[Stale]) -> dict[str, str]:
     if not folds:
         return {}
     return {"dagster/asset_partition_range_start": folds[0], "dagster/asset_partition_range_end": folds[-1]}
+
+
+def stale_by_settings(graph: Graph, place: Place) -> set[str]:
+    """The assets whose stored values were not made by the settings and code of now, or not from one another.
+
+    Neither the dataset folder nor the Dagster instance is looked at.
+    """
+    values = place.recorder.values
+    headers = [values.header(one.name, part) for one in graph.assets for part in one.parts]
+    made = {one.name for one in graph.assets}
+    sources = {i.asset: i.data_version for header in headers if header for i in header.inputs if i.asset not in made}
+    return {one.asset for one in find_stale(graph, place, None, sources)}

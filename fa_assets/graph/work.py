@@ -27,7 +27,7 @@ from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.recordings import scan_recordings
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.atomic import digest_file
-from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile, find_loss
 from fa_assets.store.recipe import Recipe, Scalar, short_digest
 from fa_assets.store.roots import StoragePath, relative_name
 from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore, table_digest
@@ -239,13 +239,13 @@ class Work:
             return False
         if self.asset in self._context.run.tags.get(MAKE_AGAIN_TAG, "").split():
             return False
-        try:
-            recorded = self._ledger.read(str(header.materialization_id))
-        except UserError:  # whoever wrote the value was stopped before it was recorded, or the record was lost
+        # The process that wrote the value may have been stopped before it was recorded.
+        if find_loss(self.root, header.materialization_id, self.asset, fold) is not None:
             return False
-        self.log.info(f"{_named(self.asset, fold)} is kept: what it is made from is as it was")
+        recorded = self._ledger.read(str(header.materialization_id))
+        self.log.info(f"{_named(self.asset, fold)} is kept: its inputs are unchanged")
         self._data_version = header.data_version
-        self._show({**recorded.metadata, "kept": "what it is made from is as it was"}, fold)
+        self._show({**recorded.metadata, "kept": "its inputs are unchanged"}, fold)
         return True
 
     def _others(self, inputs: Sequence[InputVersion]) -> set[tuple[str, str | None, str]]:

@@ -180,6 +180,11 @@ class Ledger:
     def __init__(self, folder: StoragePath) -> None:
         self.folder = folder
 
+    def path(self, id: str, asset: str, partition: str | None) -> StoragePath:
+        """Where an entry lies, whether or not it is there."""
+        parts = (id, asset) if partition is None else (id, asset, partition)
+        return self.folder / ("_".join(re.sub(r"[^\w.-]", "-", part) for part in parts) + ".json")
+
     def append(self, entry: LedgerEntry) -> StoragePath:
         """Write an entry to its own file, and return the file's path.
 
@@ -187,8 +192,7 @@ class Ledger:
             FileExistsError: the entry is there already.
             OSError: it cannot be written; then no part of it is there.
         """
-        parts = (entry.id, entry.asset) if entry.partition is None else (entry.id, entry.asset, entry.partition)
-        path = self.folder / ("_".join(re.sub(r"[^\w.-]", "-", part) for part in parts) + ".json")
+        path = self.path(entry.id, entry.asset, entry.partition)
         if path.exists():
             raise FileExistsError(f"{path} already exists: ledger entries are never overwritten.")
         with replacing(path) as temporary:
@@ -276,3 +280,21 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def find_loss(root: StoragePath, id: str | None, asset: str, partition: str | None) -> str | None:
+    """What is missing of a materialization: its ledger entry, or a file beside the value; None where all is there.
+
+    Args:
+        root: the storage root, in which the ledger and the files lie.
+        id, asset, partition: of the entry.
+    """
+    try:
+        entry = _read(Ledger(root / "ledger").path(str(id), asset, partition))
+    except (UserError, OSError):
+        return "its ledger entry is missing or damaged"
+    for file in entry.files[1:]:
+        path = root / file.path
+        if not path.is_file() or path.stat().st_size != file.size_bytes:
+            return f"{file.path} is missing, or not what was written"
+    return None

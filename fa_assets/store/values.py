@@ -23,6 +23,8 @@ from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import InputVersion
 from fa_assets.store.roots import StoragePath
 
+_DECODING_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError)
+"""What reading a file with other bytes than those that were written may raise."""
 _HEADER_KEY = b"fa_assets.header"
 
 
@@ -102,7 +104,7 @@ class ValueStore:
         parts = [table] if isinstance(table, pa.Table) else table.parts
         rows = 0
         with replacing(path) as temporary:
-            with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
                 for part in parts:
                     writer.write_table(part)
                     rows += part.num_rows
@@ -120,8 +122,9 @@ class ValueStore:
         path = self.path(asset, partition)
         with _explained(path, asset, partition), path.open("rb") as file:
             # Through an open file: given a path, pyarrow would add the hive folder's `fold` as a column.
-            table = pq.read_table(file)
-        return Value(table, read_header(path, table.schema))
+            table = pq.read_table(file, page_checksum_verification=True)
+            header = read_header(path, table.schema)
+        return Value(table, header)
 
     @contextmanager
     def scan(self, asset: str, partition: str | None = None, *, rows_at_once: int = 1024) -> Iterator[Scan]:
@@ -136,14 +139,15 @@ class ValueStore:
             with _explained(path, asset, partition):
                 file = stack.enter_context(path.open("rb"))
                 # Buffered and not read ahead, or the columns of a whole row group would be in memory.
-                parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+                parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)
+                header = read_header(path, parquet.schema_arrow)
 
             def parts() -> Iterator[pa.Table]:
                 with _explained(path, asset, partition):
                     for batch in parquet.iter_batches(rows_at_once):
                         yield pa.Table.from_batches([batch])
 
-            yield Scan(read_header(path, parquet.schema_arrow), parquet.metadata.num_rows, parts())
+            yield Scan(header, parquet.metadata.num_rows, parts())
 
     def header(self, asset: str, partition: str | None = None) -> ValueHeader | None:
         """The header of a stored value, without reading its table; None when it is not there or damaged."""
@@ -153,7 +157,7 @@ class ValueStore:
                 return read_header(path, pq.read_schema(file))
         except (FileNotFoundError, UserError):
             return None
-        except (pa.ArrowInvalid, OSError) as error:
+        except _DECODING_ERRORS as error:
             if not _is_damage(error):
                 raise
             return None
@@ -179,7 +183,7 @@ def _explained(path: StoragePath, asset: str, partition: str | None) -> Iterator
     except FileNotFoundError:
         where = asset if partition is None else f"{asset}, fold {partition}"
         raise MissingValueError(f"{where} has not been materialized yet (no {path}): materialize it first.") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except _DECODING_ERRORS as error:
         if not _is_damage(error):
             raise
         raise UserError(f"{path} is damaged ({error}): materialize {asset} again.") from error

@@ -164,3 +164,24 @@ def test_a_digest_depends_on_values_and_types_alone() -> None:
     assert table_digest(chunked.replace_schema_metadata({"x": "y"})) == table_digest(TABLE)
     assert table_digest(TABLE.slice(0, 1)) != table_digest(TABLE)
     assert table_digest(TABLE.set_column(1, "fold", pa.array([0, 1], pa.int16()))) != table_digest(TABLE)
+
+
+def test_a_flipped_bit_in_the_rows_is_damage_and_never_another_table(tmp_path: Path) -> None:
+    values = ValueStore(tmp_path)
+    random = np.random.default_rng(0)
+    table = pa.table({"fname": [f"{row}.wav" for row in range(200)], "x": random.random(200)})
+    path = values.write(table, ValueHeader("folds", None, "v", "1", "run", ()))
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little")
+    found = 0
+    for position in random.integers(4, len(whole) - 8 - footer, 150):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        try:
+            read = values.read("folds").table
+        except UserError:
+            found += 1
+        else:
+            assert read.equals(table), position
+    assert found > 100
