@@ -12,8 +12,10 @@ import pytest
 
 from fa_assets.api import Tagger
 from fa_assets.catalog.queries import LWLRAP_ORIGIN, SIMILAR_CLIPS
+from fa_assets.definitions import build_definitions
 from fa_assets.errors import UserError
 from fa_assets.graph.engine import EngineOptions, check_engine
+from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix, embedding_stores
 from fa_assets.store.ledger import Ledger
@@ -119,8 +121,14 @@ def test_what_it_made_is_stale_for_another_encoder_and_refused_by_its_readers(se
         assert {"cnn14_checkpoint", "mc5_embeddings", "center_embeddings", "test_embeddings"} <= stale
         assert run(other, select="cnn14_checkpoint").failures == ()
         for asset in ("mc5_oof_predictions", "final_classifier", "submission", "notebook_artifacts", "experiments"):
-            (failure,) = run(other, select=asset, force=True).failures
-            assert "was made by encoder tiny, and FA_ENCODER is cnn14" in failure, failure
+            with pytest.raises(UserError, match=f"leaves out what is stale: {asset} reads"):
+                run(other, select=asset, force=True)
+            made = build_definitions(other).resolve_job_def(EVERYTHING)  # as the web site does it
+            result = made.execute_in_process(
+                instance=instance, asset_selection=[dg.AssetKey(asset)], raise_on_error=False
+            )
+            (failed,) = (event for event in result.all_events if event.is_step_failure)
+            assert "was made by encoder tiny, and FA_ENCODER is cnn14" in str(failed.step_failure_data.error), failed
         assert plan(settings, instance) == []
 
 
