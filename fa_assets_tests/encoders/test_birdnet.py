@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 
@@ -27,10 +28,13 @@ from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.trial import try_encoder
 from fa_assets.encoders.weights import resolve_weights
 from fa_assets.errors import UserError
+from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets_tests.command_line import fa_assets
-from fa_assets_tests.finished_run import made_once
+from fa_assets_tests.finished_run import environment_of, made_once
 from fa_assets_tests.local_server import Answer, Server
+from fa_assets_tests.runs import run
+from fa_assets_tests.small_dataset import make_small_dataset
 
 pytestmark = pytest.mark.xdist_group("birdnet")
 
@@ -164,3 +168,24 @@ def test_known_figures_on_real_clips(weights: Path, shared_data: Path, tmp_path:
     assert checkpoint.metadata["weights_licence"] == "CC BY-NC-SA 4.0" and checkpoint.metadata["trained"] is True
     assert beside_a_plain_loop(dataset, weights, n_clips=3)["difference"] <= 1e-6
     assert str(row).count("|") == trained.HEADER.splitlines()[1].count("|")
+
+
+@installed
+@pytest.mark.slow
+def test_log_and_report_name_the_licence(weights: Path, tmp_path: Path) -> None:
+    make_small_dataset(tmp_path / "dataset")
+    settings = Settings(
+        dataset=tmp_path / "dataset",
+        storage=tmp_path / "storage",
+        encoder="birdnet",
+        checkpoint=str(weights),
+        pictures="off",
+    )
+    with environment_of(settings):
+        assert run(settings, select="+report").failures == ()
+        with dg.DagsterInstance.get() as instance:
+            (record,) = instance.get_run_records()
+            said = [entry.user_message for entry in instance.all_logs(record.dagster_run.run_id)]
+    assert len([one for one in said if "Weights of BirdNET V2.4: CC BY-NC-SA 4.0." in one]) == 1
+    (page,) = (settings.storage_root / "reports").iterdir()
+    assert f"weights: {weights} (CC BY-NC-SA 4.0)" in page.read_text()
