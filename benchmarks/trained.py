@@ -165,9 +165,12 @@ def main() -> int:
     weights = fetch_birdnet(options.storage / "weights")
     print(", ".join(f"{name} {value}" for name, value in machine().items()), file=sys.stderr)
     print(HEADER)
-    for scheme in ("center", "mc5", "tiles"):
-        print(measure(options.dataset, options.storage, "birdnet", str(weights), scheme), flush=True)
-    print(measure(options.dataset, options.storage, "cnn14", "demo", "mc5"))
+    for encoder, checkpoint, schemes in (
+        ("birdnet", str(weights), ("center", "mc5", "tiles")),
+        ("cnn14", "demo", ("center", "mc5")),
+    ):
+        for scheme in schemes:
+            print(measure(options.dataset, options.storage, encoder, checkpoint, scheme), flush=True)
     found = beside_a_plain_loop(options.dataset, weights)
     print(
         f"\nBeside a plain loop: {found['ratio']:.2f} times as fast, {found['difference']:.1e} of the largest value apart."
