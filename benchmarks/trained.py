@@ -23,7 +23,7 @@ from benchmarks.timing import machine
 from fa_assets import api
 from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import load_mono
-from fa_assets.encoders.birdnet import CARD, ENCODER, PUBLISHED, embedding_index
+from fa_assets.encoders.birdnet import CARD, ENCODER, PUBLISHED, embedding_index, open_interpreter
 from fa_assets.encoders.embed_clips import embed_clips
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.encoders.weights import unzip_member
@@ -112,11 +112,9 @@ def measure(dataset: Path, storage: Path, encoder: str, checkpoint: str, scheme:
 def beside_a_plain_loop(dataset: Path, weights: Path, n_clips: int = 24) -> Mapping[str, float]:
     """`tiles` from files, against one interpreter with as many threads, clip by clip: speed (ratio above 1: faster) and the
     largest difference, relative to the largest value."""
-    from ai_edge_litert.interpreter import Interpreter
-
     paths = sorted((dataset / "train_curated").iterdir())[:n_clips]
     threads, scheme, length = usable_cpus(), SCHEMES["tiles"], CARD.crop_samples
-    interpreter = Interpreter(str(weights), num_threads=threads, experimental_preserve_all_tensors=True)
+    interpreter = open_interpreter(weights, threads)
     interpreter.allocate_tensors()
 
     def by_loop() -> np.ndarray:

@@ -136,8 +136,8 @@ class Birdnet(EncoderDefinition):
         )
 
 
-def open_interpreter(path: Path) -> "Interpreter":
-    """The network with one thread, its inner tensors kept so that the embedding can be read.
+def open_interpreter(path: Path, threads: int = 1) -> "Interpreter":
+    """The network, its inner tensors kept so that the embedding can be read.
 
     Raises:
         ValueError: not a whole LiteRT file.
@@ -146,7 +146,7 @@ def open_interpreter(path: Path) -> "Interpreter":
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors", UserWarning)
-        return Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
+        return Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=True)
 
 
 def embedding_index(interpreter: "Interpreter") -> int:

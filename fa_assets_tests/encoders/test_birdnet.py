@@ -147,6 +147,17 @@ def test_embeddings_are_those_of_a_plain_loop_whatever_the_batch_and_the_threads
 
 @installed
 @pytest.mark.slow
+def test_another_network_is_refused(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ENCODER.check_weights(weights) is True
+    monkeypatch.setattr(birdnet, "CARD", replace(CARD, crop_seconds=5, dimension=6522))
+    with pytest.raises(
+        CheckpointError, match=r"input \[1, 144000\] float32, embedding \[1, 1024\].*\[1, 240000\] and \[1, 6522\]"
+    ):
+        ENCODER.check_weights(weights)
+
+
+@installed
+@pytest.mark.slow
 def test_it_keeps_what_is_asked_of_an_encoder(weights: Path, tmp_path: Path) -> None:
     assert try_encoder(ENCODER.load(weights, device="auto", precision="fp32", batch_size=4)).passed
     done = fa_assets(
