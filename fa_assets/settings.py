@@ -53,7 +53,8 @@ class Settings(BaseSettings):
         "Default: the storage folder; data/NAME where that is an object store.",
     )
     encoder: str = Field(
-        default=DEFAULT, description="What makes embeddings of clips: cnn14, or the encoder of an installed package."
+        default=DEFAULT,
+        description="What makes embeddings of clips: cnn14, birdnet, or the encoder of an installed package.",
     )
     checkpoint: str | None = Field(
         default=None,

@@ -24,13 +24,26 @@ class CheckpointError(UserError):
 
 
 @dataclass(frozen=True)
+class Zipped:
+    """The ZIP archive that a file is published in: the file's name in it, the archive's size in bytes and md5 (hex)."""
+
+    member: str
+    size_bytes: int
+    md5: str
+
+
+@dataclass(frozen=True)
 class WeightsFile:
-    """A published file: where it is, the name it is kept under, its size in bytes and the sha1 (hex) of its bytes."""
+    """A published file: where it is, the name it is kept under, its size in bytes and the sha1 (hex) of its bytes.
+
+    Where it is `zipped`, `url` is the archive's.
+    """
 
     url: str
     file_name: str
     size_bytes: int
     sha1: str
+    zipped: Zipped | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A package offers an encoder by an entry point of the group ``fa_assets.encoders`
 names an `EncoderDefinition`::
 
     [project.entry-points."fa_assets.encoders"]
-    birdnet = "my_package.birdnet:ENCODER"
+    perch = "my_package.perch:ENCODER"
 """
 
 import re
@@ -23,7 +23,10 @@ DEFAULT = "cnn14"
 """The encoder where none is named, as in values of versions that had no other."""
 
 _CHECKPOINT = "_checkpoint"
-_BUILT_IN = {DEFAULT: EntryPoint(DEFAULT, "fa_assets.encoders.cnn14.definition:ENCODER", GROUP)}
+_BUILT_IN = {
+    name: EntryPoint(name, f"fa_assets.encoders.{module}:ENCODER", GROUP)
+    for name, module in ((DEFAULT, "cnn14.definition"), ("birdnet", "birdnet"))
+}
 
 
 def encoder_entries() -> Mapping[str, EntryPoint]:

@@ -19,6 +19,12 @@ def usable_cpus(root: Path = Path("/")) -> int:
     return max(1, min([affinity, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
+def own_threads() -> int:
+    """Threads for what is not torch's: `usable_cpus`, or fewer where OMP_NUM_THREADS says so, as it does in Ray's actors."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(usable_cpus(), max(1, int(wanted))) if wanted.isdecimal() else usable_cpus()
+
+
 def limit_torch_threads() -> int:
     """Lower torch's intra-op threads to `usable_cpus`; never raises what OMP_NUM_THREADS or the caller chose.
 

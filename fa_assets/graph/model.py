@@ -55,7 +55,9 @@ def find_weights(work: Work, *, encoder: str, source: str) -> Made:
             definition, source, work.recorder.local_root / "checkpoints", progress=work.track("bytes")
         )
     row: dict[str, Scalar] = {**vars(found), "path": str(found.path)}
-    if not found.trained:
+    if found.trained:
+        work.log.info(f"Weights of {card.title}: {card.weights_licence}. Cite {card.citation}.")
+    else:
         work.log.warning("These weights are untrained: embeddings and metrics say nothing about real sound.")
     return Made(
         pa.Table.from_pylist([row], schema=tables.CHECKPOINT),

@@ -45,7 +45,7 @@ def report_asset(schemes: tuple[str, str], encoder: str, **reads: Asset) -> Asse
         "export",
         partial(write_report, schemes=schemes, encoder=encoder),
         FILES,
-        version="3",
+        version="4",
         reads=reads,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
         kinds=frozenset({"html"}),
@@ -72,6 +72,7 @@ def write_report(
     no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page
     with its size and hash."""
     fingerprint_of(embeddings, encoder)
+    card = find_encoder(encoder).card
     clips, checkpoint, doubts, table = TrainingClips.of(folds), read_weights(weights), audit.table, folds.table
     run = Evaluated(
         schemes=schemes,
@@ -83,8 +84,9 @@ def write_report(
         baseline=read_figures(baseline),
         gain=PairedBootstrap(**comparison.header.details["gain"]),
         audit=doubts,
-        encoder=find_encoder(encoder).card.title,
+        encoder=card.title,
         weights_origin=checkpoint.origin,
+        weights_licence=card.weights_licence,
         weights_trained=checkpoint.trained,
         local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
         experiments=experiments.table,

@@ -59,6 +59,7 @@ class Evaluated:
     audit: pa.Table
     encoder: str
     weights_origin: str
+    weights_licence: str
     weights_trained: bool
     local_clips: Mapping[str, LocalClip]
     experiments: pa.Table | None = None
@@ -82,7 +83,8 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
         title=f"Audio tagging report: {dataset}",
         subtitle=f"Run {run_id}"
         + ("" if newest is None else f", values of {newest:%Y-%m-%d %H:%M} UTC or earlier")
-        + f"; encoder: {run.encoder}; weights: {run.weights_origin}",
+        + f"; encoder: {run.encoder}; weights: {run.weights_origin}"
+        + f" ({run.weights_licence})" * run.weights_trained,
         answer=verdict(run.gain, *run.schemes),
         figures=[
             *(

@@ -1,4 +1,4 @@
-"""Encoders by name: the built-in one, those of packages, and what is said where there is none."""
+"""Encoders by name: the built-in ones, those of packages, and what is said where there is none."""
 
 from pathlib import Path
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from fa_assets.encoders.threads import limit_torch_threads, usable_cpus
+from fa_assets.encoders.threads import limit_torch_threads, own_threads, usable_cpus
 
 V2, V1 = "0::/jobs/a", "4:cpu,cpuacct:/jobs/a\n1:memory:/x"
 
@@ -54,3 +54,10 @@ def test_threads_are_only_lowered():
         assert limit_torch_threads() == torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("omp", "expected"), [("", 4), ("1", 1), ("0", 1), ("9", 4), ("4,2", 4)])
+def test_own_threads_are_fewer_where_the_environment_says_so(monkeypatch, omp, expected):
+    monkeypatch.setattr("fa_assets.encoders.threads.usable_cpus", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", omp)
+    assert own_threads() == expected
