@@ -49,7 +49,7 @@ def pipeline(
     max_lwlrap_drop: float,
     duplicate_similarity: float,
 ) -> Graph:
-    """Everything from the clips on.
+    """Everything from the clips on; long, as it names each asset once.
 
     Args:
         schemes: the crop scheme, and its baseline.

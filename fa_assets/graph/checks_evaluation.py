@@ -138,7 +138,7 @@ def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetChe
     return dg.AssetCheckResult(
         passed=not change.is_drop(max_drop),
         severity=dg.AssetCheckSeverity.WARN,
-        description=change.in_words(max_drop),
+        description=change.describe(max_drop),
         metadata={
             "before": change.before,
             "now": change.now,
@@ -206,7 +206,7 @@ class LwlrapChange:
         """Whether LWLRAP fell by more than `most` on nearly the same labels."""
         return self.comparable and self.before - self.now > most
 
-    def in_words(self, most: float) -> str:
+    def describe(self, most: float) -> str:
         figures = f"LWLRAP {self.now:.4f}, {self.before:.4f} before ({self.now - self.before:+.4f})"
         if not self.comparable:
             return f"{figures}. Not compared: {self.labels_changed:.0%} of the labels were added or removed."

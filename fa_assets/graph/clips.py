@@ -108,15 +108,21 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
             "clips": len(fnames),
             "classes": len(classes),
             "clips_left_out": len(left_out),
-            "clips_over_10_s": int((seconds > 10).sum()),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),
-            "hours": round(float(seconds.sum()) / 3600, 4),
-            "longest_s": round(float(seconds.max()), 3),
-            "median_s": round(float(np.median(seconds)), 3),
+            **_lengths(seconds),
         },
         display={**({"left_out": records(["fname", "reason"], left_out)} if left_out else {}), **drawn},
         details=details,
     )
+
+
+def _lengths(seconds: np.ndarray) -> dict[str, float]:
+    return {
+        "clips_over_10_s": int((seconds > 10).sum()),
+        "hours": round(float(seconds.sum()) / 3600, 4),
+        "longest_s": round(float(seconds.max()), 3),
+        "median_s": round(float(np.median(seconds)), 3),
+    }
 
 
 def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:

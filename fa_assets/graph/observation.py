@@ -22,7 +22,7 @@ SCAN_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)
-class Look:
+class DatasetObservation:
     """The state of the folder, what is new since the last observations, and that in words; none where nothing is new."""
 
     state: DatasetState
@@ -37,7 +37,7 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None
     return observation.data_version if observation else None
 
 
-def look_at_recordings(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> Look:
+def observe_dataset(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> DatasetObservation:
     """Look at the folder; the observations are the caller's to report.
 
     Raises:
@@ -63,7 +63,7 @@ def look_at_recordings(instance: dg.DagsterInstance, place: Place, *, limit_s: f
                 tags={DATA_VERSION_TAG: one.data_version},
             )
         )
-        news.append(_in_words(_CLIPS[name], one, change))
+        news.append(_describe_change(_CLIPS[name], one, change))
     if observations:
         with replacing(memory) as temporary:
             temporary.write_text(
@@ -74,19 +74,19 @@ def look_at_recordings(instance: dg.DagsterInstance, place: Place, *, limit_s: f
                     }
                 )
             )
-    return Look(state, tuple(observations), "; ".join(news) or "nothing changed")
+    return DatasetObservation(state, tuple(observations), "; ".join(news) or "nothing changed")
 
 
-def observe(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> dict[str, str]:
+def report_observations(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> dict[str, str]:
     """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new.
 
     Raises:
-        UserError, ScanUnfinishedError: see `look_at_recordings`.
+        UserError, ScanUnfinishedError: see `observe_dataset`.
     """
-    look = look_at_recordings(instance, place, limit_s=limit_s)
-    for observation in look.observations:
+    observed = observe_dataset(instance, place, limit_s=limit_s)
+    for observation in observed.observations:
         instance.report_runless_asset_event(observation)
-    return versions_of(look.state)
+    return versions_of(observed.state)
 
 
 _CLIPS = {CURATED_RECORDINGS.name: "clips", TEST_RECORDINGS.name: "test clips"}
@@ -101,7 +101,7 @@ def _clips_at(memory: Path, name: str, version: str | None) -> dict[str, str] | 
         return None
 
 
-def _in_words(clips: str, state: RecordingsState, change: Change | None) -> str:
+def _describe_change(clips: str, state: RecordingsState, change: Change | None) -> str:
     if change is None:
         return f"{state.clips_present} {clips}"
     if change == Change(0, 0, 0):

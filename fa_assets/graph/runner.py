@@ -29,7 +29,7 @@ from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.observation import observe
+from fa_assets.graph.observation import report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.staleness import Stale, find_stale, range_tags
@@ -176,7 +176,7 @@ def plan(
 
     Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
     """
-    versions = observe(instance, location.place)
+    versions = report_observations(instance, location.place)
     assets = location.graph.assets
     names = {one.name for one in assets}
     chosen = names if select is None else names & _select(location.definitions, select)

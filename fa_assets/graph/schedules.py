@@ -7,7 +7,7 @@ import dagster as dg
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.jobs import intact_check
-from fa_assets.graph.observation import SCAN_LIMIT_S, observe
+from fa_assets.graph.observation import SCAN_LIMIT_S, report_observations
 from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.staleness import find_stale
@@ -51,7 +51,7 @@ def _refresh(
     context: dg.ScheduleEvaluationContext, graph: Graph, place: Place, checkpoint: str
 ) -> dg.RunRequest | dg.SkipReason:
     try:
-        versions = observe(context.instance, place, limit_s=SCAN_LIMIT_S)
+        versions = report_observations(context.instance, place, limit_s=SCAN_LIMIT_S)
         stale = find_stale(graph, place, context.instance, versions)
     except (ScanUnfinishedError, UserError, OSError) as error:
         context.log.error(f"The dataset cannot be used as it is now, nothing is refreshed: {error}")

@@ -8,7 +8,7 @@ import dagster as dg
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.failures import Advice, notify, write_failure
-from fa_assets.graph.observation import SCAN_LIMIT_S, look_at_recordings
+from fa_assets.graph.observation import SCAN_LIMIT_S, observe_dataset
 from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.source import versions_of
@@ -43,28 +43,28 @@ def refresh_sensor(graph: Graph, place: Place, job: Any, observe_every_s: int, *
 
 def _refresh(context: dg.SensorEvaluationContext, graph: Graph, place: Place) -> dg.SensorResult | dg.SkipReason:
     try:
-        look = look_at_recordings(context.instance, place, limit_s=SCAN_LIMIT_S)
+        observed = observe_dataset(context.instance, place, limit_s=SCAN_LIMIT_S)
     except ScanUnfinishedError as unfinished:
         return dg.SkipReason(f"{unfinished}; the next tick goes on.")
     except (UserError, OSError) as error:
         return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
-    versions = versions_of(look.state)
+    versions = versions_of(observed.state)
     stale = find_stale(graph, place, context.instance, versions)
     tick = _Tick(context.cursor, short_digest(*versions.values(), *graph.code_versions))
-    if look.observations:
-        context.log.info(look.news)
+    if observed.observations:
+        context.log.info(observed.news)
     if not stale:
-        said, tick = f"{look.news}: {look.state.curated.clips_present} clips, nothing is stale", _Tick(None, "")
+        said, tick = f"{observed.news}: {observed.state.curated.clips_present} clips, nothing is stale", _Tick(None, "")
     elif busy := being_made(context.instance, place, stale):
-        said = f"{look.news}: a run is making {', '.join(sorted(busy))}"
+        said = f"{observed.news}: a run is making {', '.join(sorted(busy))}"
     elif not tick.is_new({f"{one.asset} {one.partition}": one.made_of for one in stale if not one.waits}):
-        said = (
-            f"{look.news}: the last refresh left {stale[0].asset} stale ({stale[0].reason}), and nothing changed since"
-        )
+        said = f"{observed.news}: the last refresh left {stale[0].asset} stale ({stale[0].reason}), and nothing changed since"
     else:
         request = refresh_request(graph, place, stale, "sensor")
-        return dg.SensorResult([request], asset_events=list(look.observations), cursor=tick.requested())
-    return dg.SensorResult(skip_reason=dg.SkipReason(said), asset_events=list(look.observations), cursor=tick.cursor)
+        return dg.SensorResult([request], asset_events=list(observed.observations), cursor=tick.requested())
+    return dg.SensorResult(
+        skip_reason=dg.SkipReason(said), asset_events=list(observed.observations), cursor=tick.cursor
+    )
 
 
 class _Tick:

@@ -11,8 +11,9 @@ difference is never one between solvers. Two kinds of figures, not to be confuse
 A model fitted without folds a and b judges b when a is the outer fold, and a when b is; so a variant costs 5 + 10 fits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import combinations
 from typing import Literal, get_args, get_type_hints
 
@@ -22,6 +23,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap
 from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums
 from fa_assets.models import torch_lbfgs
+from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.progress import ProgressCallback, no_progress
 
 MAX_ITERATIONS = 1000
@@ -153,24 +155,15 @@ def run_experiments(
     contenders = [Variant(), *variants]
     folds = sorted(set(fold_of.tolist()))
     left_outs = [*((fold,) for fold in folds), *combinations(folds, 2)]
-    total, done = len(contenders) * len(left_outs), 0
+    total = len(contenders) * len(left_outs)
     out_of_fold = np.empty((len(contenders), *truth.shape))
     judged: list[dict[int, list[LwlrapSums]]] = [{fold: [] for fold in folds} for _ in contenders]
     for number, variant in enumerate(contenders):
         features = features_of(crops, variant)
-        for left_out in left_outs:
+        for done, left_out in enumerate(left_outs, number * len(left_outs) + 1):
             held_out = np.isin(fold_of, left_out)
-            model = torch_lbfgs.fit(
-                features[~held_out],
-                truth[~held_out],
-                C=variant.C,
-                max_iter=MAX_ITERATIONS,
-                tolerance=variant.tol,
-                standardise=variant.norm == "standardise",
-                balanced=variant.weights == "balanced",
-            )
-            logits = model.logits(features[held_out])
-            progress(done := done + 1, total)
+            logits = _fit(variant, features[~held_out], truth[~held_out]).logits(features[held_out])
+            progress(done, total)
             if len(left_out) == 1:
                 out_of_fold[number, held_out] = logits
                 continue
@@ -182,24 +175,38 @@ def run_experiments(
     nested = np.empty(truth.shape)
     for fold in folds:
         nested[fold_of == fold] = out_of_fold[best[fold], fold_of == fold]
-
-    def outcome(
-        variant: Variant | None, logits: np.ndarray, selected_in: Iterable[int], chosen: Iterable[str]
-    ) -> Outcome:
-        return Outcome(
-            variant,
-            lwlrap_sums(truth, logits).overall,
-            tuple(lwlrap_sums(truth[fold_of == fold], logits[fold_of == fold]).overall for fold in folds),
-            paired_bootstrap(truth, logits, out_of_fold[0], RESAMPLES, SEED),
-            tuple(selected_in),
-            tuple(chosen),
-        )
-
+    outcome = partial(_outcome, truth, fold_of, out_of_fold[0])
     found = [
-        outcome(variant, logits, (fold for fold in folds if best[fold] == number), ())
+        outcome(variant, logits, selected_in=tuple(fold for fold in folds if best[fold] == number))
         for number, (variant, logits) in enumerate(zip(contenders, out_of_fold, strict=True))
     ]
-    return [*found, outcome(None, nested, (), (contenders[best[fold]].name for fold in folds))]
+    return [*found, outcome(None, nested, chosen=tuple(contenders[best[fold]].name for fold in folds))]
+
+
+def _fit(variant: Variant, features: np.ndarray, truth: np.ndarray) -> OneVsRest:
+    return torch_lbfgs.fit(
+        features,
+        truth,
+        C=variant.C,
+        max_iter=MAX_ITERATIONS,
+        tolerance=variant.tol,
+        standardise=variant.norm == "standardise",
+        balanced=variant.weights == "balanced",
+    )
+
+
+def _outcome(
+    truth: np.ndarray,
+    fold_of: np.ndarray,
+    baseline: np.ndarray,
+    variant: Variant | None,
+    logits: np.ndarray,
+    selected_in: tuple[int, ...] = (),
+    chosen: tuple[str, ...] = (),
+) -> Outcome:
+    by_fold = (lwlrap_sums(truth[fold_of == fold], logits[fold_of == fold]).overall for fold in np.unique(fold_of))
+    difference = paired_bootstrap(truth, logits, baseline, RESAMPLES, SEED)
+    return Outcome(variant, lwlrap_sums(truth, logits).overall, tuple(by_fold), difference, selected_in, chosen)
 
 
 def features_of(crops: Mapping[float, np.ndarray], variant: Variant) -> np.ndarray:

@@ -54,8 +54,7 @@ def fit(
     scaled = scaler.transform(X)
     n_classes, positives = Y.shape[1], Y.sum(axis=0, dtype=np.int64)
     trained = (positives > 0) & (positives < len(Y))
-    coef = np.zeros((n_classes, X.shape[1]), scaled.dtype)
-    intercept = np.zeros(n_classes, scaled.dtype)
+    coef, intercept = np.zeros((n_classes, X.shape[1]), scaled.dtype), np.zeros(n_classes, scaled.dtype)
     iterations, converged = np.zeros(n_classes, np.int64), np.zeros(n_classes, bool)
     warned: set[int] = set()
 

@@ -36,7 +36,7 @@ def lineage_table(entries: Sequence[LedgerEntry]) -> Table:
             entry.partition,
             entry.data_version,
             entry.code_version,
-            _in_words(entry.inputs),
+            _describe_inputs(entry.inputs),
             f"{entry.finished_at:%Y-%m-%d %H:%M:%S}",
             entry.run_id[:8],
         )
@@ -68,7 +68,7 @@ def environment_table(entries: Sequence[LedgerEntry]) -> Table:
     return Table("Environment", ("what", "value", "only in"), rows)
 
 
-def _in_words(inputs: Sequence[InputVersion]) -> str:
+def _describe_inputs(inputs: Sequence[InputVersion]) -> str:
     """Assets with their folds or data version, e.g. ``folds 3f2a, mc5_embeddings folds 0 1 2 3 4``."""
     parts = []
     for asset, group in groupby(

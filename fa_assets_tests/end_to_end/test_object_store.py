@@ -125,7 +125,7 @@ def test_another_machine_fetches_the_weights_alone_and_a_lost_shard_costs_itself
     ("location", "message"),
     [
         ("s3://no-such-bucket-here/x", "object store s3://no-such-bucket-here/x cannot be used"),
-        ("nonsense://bucket/x", "no protocol that fsspec knows"),
+        ("nonsense://bucket/x", "not a protocol that fsspec knows"),
         ("s3://key:secret@bucket/x", "carries credentials"),
     ],
 )

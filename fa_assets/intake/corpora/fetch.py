@@ -93,16 +93,8 @@ def fetch(
                 continue
             files = [archives / name for name in archive.files]
             for file in files:
-                published = listing.get(file.name)
-                download(
-                    _address(corpus, archive, file.name, mirror, zenodo),
-                    file,
-                    size_bytes=published.size_bytes if published else None,
-                    checksum=published.checksum if published else None,
-                    retries=retries,
-                    progress=progress(f"fetch {file.name}"),
-                    way_out=_WAY_OUT,
-                )
+                address, published = _address(corpus, archive, file.name, mirror, zenodo), listing.get(file.name)
+                _download(address, file, published, retries=retries, progress=progress(f"fetch {file.name}"))
             unpack(files, folder, corpus.place, limits=limits, progress=progress(f"unpack {archive.name}"))
             with replacing(_stamp(archives, archive)) as temporary:
                 temporary.write_text(json.dumps({name: _checksum(listing, name) for name in archive.files}))
@@ -144,6 +136,20 @@ def _address(corpus: Corpus, archive: Archive, name: str, mirror: str | None, ze
     if mirror is not None:
         return f"{mirror.rstrip('/')}/{quote(name)}"
     return archive.url or f"{zenodo}/records/{corpus.zenodo_record}/files/{quote(name)}?download=1"
+
+
+def _download(
+    address: str, file: Path, published: Published | None, *, retries: Retries, progress: ProgressCallback
+) -> None:
+    download(
+        address,
+        file,
+        size_bytes=published.size_bytes if published else None,
+        checksum=published.checksum if published else None,
+        retries=retries,
+        progress=progress,
+        way_out=_WAY_OUT,
+    )
 
 
 def _stamp(archives: Path, archive: Archive) -> Path:
