@@ -119,7 +119,7 @@ class Stored:
         return next(iter(self.headers.values())).details[name]
 
     def _require_same(self, header: ValueHeader, fold: str | None) -> None:
-        if header.materialization_id != self.headers[fold].materialization_id:
+        if header.data_version != self.headers[fold].data_version:
             raise UserError(
                 f"{self.asset} was made again while {self._work.asset} was reading it: start it again once that run is done."
             )

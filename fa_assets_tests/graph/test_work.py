@@ -106,6 +106,21 @@ def test_a_value_that_is_made_again_meanwhile_is_not_read(tmp_path: Path, instan
     assert not list(Ledger(tmp_path / "ledger").entries())
 
 
+def test_a_value_that_is_made_again_meanwhile_from_the_same_inputs_is_read(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    values = ValueStore(tmp_path)
+    put(values, "v1", "first")
+
+    def downstream(work: Work, above: Stored) -> Made:
+        put(values, "v1", "second")
+        return Made(above.table)
+
+    assert materialize([declared("downstream", downstream, reads={"above": UPSTREAM})], tmp_path, instance).success
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert [one.data_version for one in entry.inputs] == ["v1"]
+
+
 def test_a_stream_is_made_while_it_is_written_and_each_is_timed_by_itself(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
