@@ -13,8 +13,10 @@ LWLRAP_APART = 0.003
 """Of two fits that both end early, on one fold."""
 
 
-def embeddings_like(rows: int, classes: int, columns: int = 2048, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Made-up data of the stage's shape: sparse non-negative float32 features around one prototype per class, and labels,
+def embeddings_like(
+    rows: int, columns: int, classes: int, *, noise: float = 1.0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Made-up training set: sparse non-negative float32 features around one prototype per class, and labels,
     a seventh of the rows with a second one."""
     random = np.random.default_rng(seed)
     truth = np.zeros((rows, classes), dtype=bool)
@@ -22,7 +24,7 @@ def embeddings_like(rows: int, classes: int, columns: int = 2048, seed: int = 0)
     doubled = np.flatnonzero(random.random(rows) < 1 / 7)
     truth[doubled, random.integers(0, classes, len(doubled))] = True
     prototypes = random.normal(size=(classes, columns)) * (random.random((classes, columns)) < 0.1)
-    features = np.maximum(truth @ prototypes + random.normal(size=(rows, columns)) - 0.5, 0)
+    features = np.maximum(truth @ prototypes + noise * random.normal(size=(rows, columns)) - 0.5, 0)
     return features.astype(np.float32), truth
 
 
@@ -33,7 +35,7 @@ def measure_oof(rows: int, classes: int, folds: int) -> Result:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    X, Y = embeddings_like(rows, classes)
+    X, Y = embeddings_like(rows, 2048, classes)
     fold_of = stratified_folds(Y)
     regression = LogisticRegression(solver="lbfgs", C=2.0, max_iter=1000)
     notebook = OneVsRestClassifier(make_pipeline(StandardScaler(), regression), n_jobs=-1)

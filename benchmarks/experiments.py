@@ -14,7 +14,7 @@ FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 def measure(rows: int, classes: int, variants: str, noise: float = 0.3) -> float:
     """CPU seconds of the baseline, the variants (as FA_EXPERIMENTS names them) and the nested choice among them."""
-    features, truth = embeddings_like(rows, classes)
+    features, truth = embeddings_like(rows, 2048, classes)
     random = np.random.default_rng(1)
     crops = {one: np.maximum(features + random.normal(0, noise, features.shape), 0).astype("f4") for one in FRACTIONS}
     fold_of = stratified_folds(truth)

@@ -21,7 +21,7 @@ def measure(checkpoint: Path, device: str, clips: list[int], lengths_s: list[flo
         count = 32 if length <= 10 else 4
         found[f"growth.clip_seconds.{length:g}.ms_per_clip"] = _embed_ms(encoder, count, length)
     for count in classes:
-        X, Y = embeddings_like(3976, count)
+        X, Y = embeddings_like(3976, 2048, count)
         found[f"growth.classes.{count}.seconds_per_fold"] = timed(CLASSIFIERS["torch"].fit, X, Y)[1]
     return found
 

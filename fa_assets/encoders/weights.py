@@ -1,7 +1,6 @@
 """The weights file of an encoder: found, fetched or made, verified, and still the same when it is loaded."""
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -9,6 +8,7 @@ from zipfile import ZipFile
 from fa_assets.encoders.base import Checkpoint, CheckpointError, EncoderDefinition, WeightsFile
 from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.atomic import replacing
 from fa_assets.store.download import download, file_name_for, public_url
 
 _DOWNLOAD_WAY_OUT = "Check the connection, or download it by hand and pass --checkpoint FILE."
@@ -68,16 +68,14 @@ def _fetch_published(published: WeightsFile, path: Path, progress: ProgressCallb
     elif not _is_published(published, path):
         archive = path.with_name(f"{path.name}.zip")
         _download(published.url, archive, zipped.size_bytes, f"md5:{zipped.md5}", progress)
-        taken = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            unzip_member(archive, zipped.member, taken)
-            if not _is_published(published, taken):
-                raise CheckpointError(
-                    f"{public_url(published.url)}: {zipped.member} in it is another file than expected."
-                )
-            taken.replace(path)
+            with replacing(path) as taken:
+                unzip_member(archive, zipped.member, taken)
+                if not _is_published(published, taken):
+                    raise CheckpointError(
+                        f"{public_url(published.url)}: {zipped.member} in it is another file than expected."
+                    )
         finally:
-            taken.unlink(missing_ok=True)
             archive.unlink(missing_ok=True)
 
 

@@ -1,12 +1,14 @@
-"""The encoder of a run: its recipe, loaded when first needed; and values of another one, refused."""
+"""The encoder of a run: its recipe, loaded when first needed; values of another one, refused; and what is noted of it."""
 
 from collections.abc import Mapping
 
+from fa_assets.catalog.environment import library_versions
 from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.embed_clips import NOTHING_COMPUTED
 from fa_assets.encoders.registry import DEFAULT, EncoderRecipe
 from fa_assets.errors import UserError
-from fa_assets.graph.work import Stored
+from fa_assets.graph.work import Stored, Work
+from fa_assets.models.classifier_file import ClassifierOrigin
 from fa_assets.store.recipe import Scalar
 
 
@@ -25,6 +27,22 @@ def fingerprint_of(embeddings: Stored, encoder: str) -> str:
                 f"or set FA_ENCODER={made_by}."
             )
     return str(embeddings.detail("encoder_fingerprint"))
+
+
+def classifier_origin(
+    work: Work, partition: str | None, scheme: str, encoder: str, encoder_fingerprint: str
+) -> ClassifierOrigin:
+    """What the file of a classifier says of the materialization that fits it."""
+    return ClassifierOrigin(
+        asset=work.asset,
+        partition=partition,
+        data_version=work.version,
+        scheme=scheme,
+        encoder=encoder,
+        encoder_fingerprint=encoder_fingerprint,
+        settings=work.recipe.settings,
+        versions=library_versions(),
+    )
 
 
 class LazyEncoder:

@@ -6,12 +6,11 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.catalog.environment import library_versions
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
+from fa_assets.graph.encoder import classifier_origin, fingerprint_of
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.confusion import most_confused
@@ -20,7 +19,7 @@ from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
-from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, save_classifier
+from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.store.ledger import MetricRow
 from fa_assets.store.roots import StoragePath
@@ -77,16 +76,7 @@ def oof_predictions(
         for fold in range(N_FOLDS):
             with work.phase("fit"):
                 models.append(features.fit(fold, fit, work.track("classes", f"fold {fold}")))
-            origin = ClassifierOrigin(
-                asset=work.asset,
-                partition=str(fold),
-                data_version=work.version,
-                scheme=scheme,
-                encoder=encoder,
-                encoder_fingerprint=fingerprint,
-                settings=work.recipe.settings,
-                versions=library_versions(),
-            )
+            origin = classifier_origin(work, str(fold), scheme, encoder, fingerprint)
             files.append(work.root / "classifiers" / f"{scheme}_fold_{fold}.npz")
             save_classifier(files[-1], StoredClassifier(models[-1], clips.classes, origin))
         fitted = [row for fold, model in enumerate(models) for row in _per_class(fold, clips.classes, model)]

@@ -48,7 +48,7 @@ def asset_jobs(graph: Graph, place: Place, checkpoint: str) -> dict[str, Any]:
 
     stages = {f"{group}_stage": job(f"{group}_stage", assets(group), text) for group, text in _STAGES.items()}
     return {
-        # Its tag holds unless whoever starts it says otherwise.
+        # Its tag holds unless the one who starts it says otherwise.
         EVERYTHING: job(EVERYTHING, assets(), _EVERYTHING, **{FROM_TAG: "UI"}),
         **stages,
         "verify_checkpoint": job(
@@ -86,7 +86,7 @@ def catalog_snapshot_job(place: Place) -> dg.JobDefinition:
 
 
 def _snapshot(context: dg.OpExecutionContext, catalog: "Catalog") -> None:
-    """Waits for whoever has the catalog open, up to a minute; the snapshot takes the place of an earlier one.
+    """Waits for those who have the catalog open, up to a minute; the snapshot takes the place of an earlier one.
 
     Raises:
         dagster.Failure: the catalog was open elsewhere all the time, or cannot be read or written.

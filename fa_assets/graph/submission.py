@@ -12,14 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fa_assets.catalog.environment import library_versions
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
+from fa_assets.graph.encoder import classifier_origin, fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.source import TEST_RECORDINGS, Source
@@ -33,7 +32,7 @@ from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import list_column, matrix, name_column
-from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
+from fa_assets.models.classifier_file import StoredClassifier, load_classifier, save_classifier
 from fa_assets.store.atomic import replacing
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.roots import StoragePath
@@ -140,16 +139,7 @@ def fit_final_classifier(
     dimension = find_encoder(encoder).card.dimension
     with training_set(work, embeddings, clips, dimension, fit) as features, work.phase("fit"):
         model = features.fit(None, fit, work.track("classes"))
-    origin = ClassifierOrigin(
-        asset=work.asset,
-        partition=None,
-        data_version=work.version,
-        scheme=scheme,
-        encoder=encoder,
-        encoder_fingerprint=fingerprint,
-        settings=work.recipe.settings,
-        versions=library_versions(),
-    )
+    origin = classifier_origin(work, None, scheme, encoder, fingerprint)
     file = work.root / "classifiers" / "final.npz"
     save_classifier(file, StoredClassifier(model, clips.classes, origin))
     table = pa.table(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.evaluation import embeddings_like
 from fa_assets.errors import BadInputError
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets_tests.models.made_up import embeddings_like
 
 each_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
 

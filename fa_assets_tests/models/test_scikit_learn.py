@@ -9,9 +9,10 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.evaluation import embeddings_like
 from fa_assets.models import scikit_learn
 from fa_assets.models.scikit_learn import fit
-from fa_assets_tests.models.made_up import awkward, embeddings_like
+from fa_assets_tests.models.made_up import awkward
 
 
 def notebook(X: np.ndarray, Y: np.ndarray, max_iter: int = 1000) -> OneVsRestClassifier:

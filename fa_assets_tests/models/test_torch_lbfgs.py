@@ -10,11 +10,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from benchmarks.evaluation import embeddings_like
 from fa_assets.models import torch_lbfgs
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.models.torch_lbfgs import fit
 from fa_assets.store.row_file import row_file
-from fa_assets_tests.models.made_up import awkward, embeddings_like
+from fa_assets_tests.models.made_up import awkward
 
 
 def fit_from_file(folder: Path, X: np.ndarray, Y: np.ndarray, **options: object) -> OneVsRest:
