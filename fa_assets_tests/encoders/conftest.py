@@ -31,6 +31,7 @@ def cluster(needs_ray: None) -> Iterator["Cluster"]:
             "num_cpus": 1,
             "include_dashboard": True,
             "dashboard_port": free_port(),
+            "dashboard_agent_listen_port": 0,  # any; at the default the agent, which takes jobs, ends where it is taken
             "object_store_memory": 200_000_000,
             "_system_config": watch,
         }
