@@ -1,6 +1,8 @@
 """The benchmark runs, checks the numbers first, and writes the keys that others read. No time is asserted."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmark
-from benchmarks import embed, evaluation, fits_from_file
+from benchmarks import embed, evaluation, fits_from_file, timing
 from benchmarks.processes import write_clips
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
 
@@ -60,6 +62,24 @@ def test_no_speed_is_reported_where_the_numbers_differ(tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
+def test_nothing_is_measured_while_others_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([(100.0, 10.0), (110.0, 19.0), (110.0, 19.0), (120.0, 27.0), (120.0, 27.0), (121.0, 27.0)])
+    monkeypatch.setattr(timing, "busy_seconds", lambda: next(seconds))
+    assert timing.require_quiet(lambda: "10 s, 9 of them ours") == "10 s, 9 of them ours"
+    with pytest.raises(timing.BusyError, match=r"1\.2 times"):
+        timing.require_quiet(lambda: None)
+    with pytest.raises(timing.BusyError, match=r"1\.2 times"):
+        timing.require_quiet(lambda: None, 4.0)
+
+
+@pytest.mark.skipif(timing.busy_seconds() is None, reason="no /proc")
+def test_the_own_seconds_are_those_of_the_processes_of_this_session() -> None:
+    before = timing.busy_seconds()
+    subprocess.run([sys.executable, "-c", "sum(range(20_000_000))"], check=True)
+    after = timing.busy_seconds()
+    assert before and after and after[0] - before[0] >= after[1] - before[1] > 0.1
+
+
 def test_memory_is_measured_in_its_own_process(tmp_path: Path, demo_checkpoint: Path) -> None:
     from benchmarks.processes import peak_mb
 
