@@ -8,11 +8,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import __main__ as benchmark
-from benchmarks import embed, evaluation, fits_from_file, timing
+from benchmarks import embed, evaluation, fits_from_file, gpu, stages, timing
 from benchmarks.processes import write_clips
+from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
+from fa_assets_tests.finished_run import FinishedRun
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -72,6 +76,21 @@ def test_nothing_is_measured_while_others_are_busy(monkeypatch: pytest.MonkeyPat
         timing.require_quiet(lambda: None, 4.0)
 
 
+def test_what_the_gpu_would_be_measured_with_computes_the_same(
+    demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, without a compiler; where there are no streams that variant says why it failed, and the others go on."""
+    monkeypatch.setattr(gpu.torch, "compile", lambda function, **_: function)
+    crops = torch.rand(2, CROP_SAMPLES)
+    found = gpu.measure_variants(Cnn14Encoder(demo_checkpoint, device="cpu")._network, crops)
+    names = gpu.variants(Cnn14Encoder(demo_checkpoint, device="cpu")._network)
+    assert "two_streams.failed" in found or torch.cuda.is_available()
+    differences = {found[f"{name}.largest_difference"] for name in names if f"{name}.failed" not in found}
+    assert differences == {0.0} and all(
+        found[f"{name}.crops_per_second"] > 0 for name in names if name != "two_streams"
+    )
+
+
 @pytest.mark.skipif(timing.busy_seconds() is None, reason="no /proc")
 def test_the_own_seconds_are_those_of_the_processes_of_this_session() -> None:
     before = timing.busy_seconds()
@@ -107,3 +126,11 @@ def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: 
 def test_fits_from_a_file_and_in_memory_are_measured(way: str) -> None:
     found = fits_from_file.measure(1200, 3, way)
     assert found["cpu"] > found["cpu_per_step"] > 0 and found["added_mb"] >= 0
+
+
+@pytest.mark.slow
+def test_the_stages_of_a_run(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path).model_copy(update={"regularization_c": 1.0})
+    found = stages.measure(settings)
+    assert {"all", "outside the network", "embedding store", "fits", "asset mc5_oof_predictions"} <= set(found["wall"])
+    assert "network" not in found["wall"], "every crop was in the store"
