@@ -132,5 +132,5 @@ def test_fits_from_a_file_and_in_memory_are_measured(way: str) -> None:
 def test_the_stages_of_a_run(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path).model_copy(update={"regularization_c": 1.0})
     found = stages.measure(settings)
-    assert {"all", "outside the network", "embedding store", "fits", "asset mc5_oof_predictions"} <= set(found["wall"])
-    assert "network" not in found["wall"], "every crop was in the store"
+    assert {"all", "outside the network", "fits", "asset mc5_oof_predictions"} <= set(found["wall"])
+    assert "network" not in found["wall"], "the embeddings were current"
