@@ -1,9 +1,9 @@
 """What is current and what is not, told from the stored values themselves.
 
-A value is current when it is on disk, was made by the code version and settings of now, from inputs that are current and
-still at the data versions it read, is known to the Dagster instance, and passed its blocking checks. This is Dagster's own
-notion of staleness, plus the files: a value that was deleted or overwritten is noticed. The command line, the sensor and
-the nightly schedule all ask here.
+A value is current when it is on disk as it was recorded, with all files that belong to it, was made by the code version and
+settings of now, from inputs that are current and still at the data versions it read, is known to the Dagster instance, and
+passed its blocking checks. This is Dagster's own notion of staleness, plus the files: one that was deleted or changed is
+noticed, also the weights. The command line, the sensor and the nightly schedule all ask here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import dagster as dg
 
 from fa_assets.graph.asset import Asset, Graph
 from fa_assets.graph.place import Place
-from fa_assets.store.ledger import find_loss
+from fa_assets.store.digests import DigestMemory
 from fa_assets.store.recipe import short_digest
 from fa_assets.store.values import ValueHeader
 
@@ -43,14 +43,27 @@ class Stale:
 
 
 def find_stale(
-    graph: Graph, place: Place, instance: dg.DagsterInstance | None, source_versions: Mapping[str, str]
+    graph: Graph, place: Place, instance: dg.DagsterInstance, source_versions: Mapping[str, str]
 ) -> list[Stale]:
     """Every value that is not current, upstream first.
 
     Args:
-        instance: None to leave out what Dagster knows of the values.
         source_versions: the data versions of the observed source assets, as they are now.
     """
+    digests = place.recorder.digests
+    stale = _find_stale(graph, place, instance, source_versions, digests)
+    digests.save()
+    return stale
+
+
+def _find_stale(
+    graph: Graph,
+    place: Place,
+    instance: dg.DagsterInstance | None,
+    source_versions: Mapping[str, str],
+    digests: DigestMemory | None,
+) -> list[Stale]:
+    """As `find_stale`, without what Dagster knows of the values, or what became of the files, where one is None."""
     current: dict[Part, str] = {(asset, None): version for asset, version in source_versions.items()}
     stored = dict(current)
     stale: list[Stale] = []
@@ -59,16 +72,15 @@ def find_stale(
         failed = _failed_blocking_checks(instance, graph, place, asset) if instance else {}
         made_of = _made_of(asset, stored)
         for partition in asset.parts:
-            header = place.recorder.values.header(asset.name, partition)
+            header, loss = place.recorder.values.examine(asset.name, partition, digests)
+            reason = loss
             if header is not None:
                 stored[(asset.name, partition)] = header.data_version
-            reason = _reason_of_its_own(asset, header, current)
+                reason = _reason_of_its_own(asset, header, current)
             unchecked = header if reason is None and instance else None
             if instance and unchecked and _known_version(instance, key, partition) != unchecked.data_version:
                 reason = "not known to this Dagster instance"
-            if reason is None and header is not None:
-                reason = find_loss(place.recorder.root, header.materialization_id, asset.name, partition)
-            reason = reason or failed.get(partition)
+            reason = reason or loss or failed.get(partition)
             waits = reason is None
             reason = reason or _reason_upstream(header, current)
             if reason is not None:
@@ -83,9 +95,7 @@ def _made_of(asset: Asset, stored: Mapping[Part, str]) -> str:
     return short_digest(str(asset.recipe), *(f"{part} {stored.get(part)}" for part in needed))
 
 
-def _reason_of_its_own(asset: Asset, header: ValueHeader | None, current: Mapping[Part, str]) -> str | None:
-    if header is None:
-        return "not materialized"
+def _reason_of_its_own(asset: Asset, header: ValueHeader, current: Mapping[Part, str]) -> str | None:
     if header.code_version != str(asset.recipe):
         return f"code or settings changed: {header.code_version} -> {asset.recipe}"
     # An asset may go on from its own previous value, as folds do.
@@ -160,8 +170,8 @@ def range_tags(stale: Sequence[Stale]) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": folds[0], "dagster/asset_partition_range_end": folds[-1]}
 
 
-def stale_by_settings(graph: Graph, place: Place) -> set[str]:
-    """The assets whose stored values were not made by the settings and code of now, or not from one another.
+def stale_by_settings(graph: Graph, place: Place) -> dict[str, str]:
+    """The assets whose stored values were not made by the settings and code of now, or not from one another; and why.
 
     Neither the dataset folder nor the Dagster instance is looked at.
     """
@@ -169,4 +179,4 @@ def stale_by_settings(graph: Graph, place: Place) -> set[str]:
     headers = [values.header(one.name, part) for one in graph.assets for part in one.parts]
     made = {one.name for one in graph.assets}
     sources = {i.asset: i.data_version for header in headers if header for i in header.inputs if i.asset not in made}
-    return {one.asset for one in find_stale(graph, place, None, sources)}
+    return {one.asset: one.reason for one in reversed(_find_stale(graph, place, None, sources, None))}

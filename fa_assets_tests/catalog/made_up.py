@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.catalog.database import Catalog
-from fa_assets.store.atomic import digest_file
 from fa_assets.store.embedding_store import embedding_column
 from fa_assets.store.ledger import InputVersion, JsonValue, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
 from fa_assets.store.recipe import Scalar
@@ -89,9 +88,7 @@ class MadeUpStorage:
         """Store a value and its ledger entry; return the entry's id."""
         fields = [field.with_metadata({"doc": f"{field.name} of {asset}"}) for field in table.schema]
         header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs))
-        path = self.values.write(table.cast(pa.schema(fields)), header)
-        digest = digest_file(path)
-        file = StoredFile(path.relative_to(self.root).as_posix(), digest.size_bytes, digest.sha256)
+        file = self.values.write(table.cast(pa.schema(fields)), header)
         entry = an_entry(
             id=id,
             asset=asset,
