@@ -87,7 +87,8 @@ class MadeUpStorage:
     ) -> str:
         """Store a value and its ledger entry; return the entry's id."""
         fields = [field.with_metadata({"doc": f"{field.name} of {asset}"}) for field in table.schema]
-        header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs))
+        id = id or new_entry_id()
+        header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs), materialization_id=id)
         file = self.values.write(table.cast(pa.schema(fields)), header)
         entry = an_entry(
             id=id,
@@ -104,6 +105,7 @@ class MadeUpStorage:
             files=(file,),
             metadata=metadata or {"rows": table.num_rows},
             metrics=tuple(metrics),
+            header_sha256=header.sha256,
         )
         self.ledger.append(entry)
         return entry.id
