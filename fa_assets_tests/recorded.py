@@ -17,18 +17,18 @@ def put(root: StoragePath, table: pa.Table | TableStream, header: ValueHeader) -
     id = header.materialization_id
     if id is None or ledger.path(id, header.asset, header.partition).exists():
         header = replace(header, materialization_id=new_entry_id())
-    file = ValueStore(root).write(table, header)
-    ledger.append(
-        an_entry(
-            header.materialization_id,
-            asset=header.asset,
-            partition=header.partition,
-            run_id=header.run_id,
-            code_version=header.code_version,
-            data_version=header.data_version,
-            inputs=header.inputs,
-            files=(file,),
-            header_sha256=header.sha256,
+    with ValueStore(root).writing(table, header) as file:
+        ledger.append(
+            an_entry(
+                header.materialization_id,
+                asset=header.asset,
+                partition=header.partition,
+                run_id=header.run_id,
+                code_version=header.code_version,
+                data_version=header.data_version,
+                inputs=header.inputs,
+                files=(file,),
+                header_sha256=header.sha256,
+            )
         )
-    )
     return ValueStore(root).path(header.asset, header.partition)

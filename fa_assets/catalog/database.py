@@ -62,8 +62,11 @@ class Catalog:
         """The catalog of a storage root, in the local folder."""
         return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
 
-    def sync(self, timeout_s: float = TIMEOUT_S) -> int:
+    def sync(self, timeout_s: float = TIMEOUT_S, asset: str | None = None) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
+
+        Args:
+            asset: whose value took its place just now; another process may have seen its entry before.
 
         Raises:
             CatalogBusyError: another process had it open all the time.
@@ -72,33 +75,33 @@ class Catalog:
         """
         deadline = time.monotonic() + timeout_s
         with self._alone(deadline):
-            added = self._add(deadline) if self.path.exists() else None
+            added = self._add(deadline, asset) if self.path.exists() else None
             if added is None:  # whole or not there: DuckDB would leave half a file where the disk is full
                 added = self._rebuild_at(self.path)
             self._behind.unlink(missing_ok=True)
             return added
 
-    def _add(self, deadline: float) -> int | None:
+    def _add(self, deadline: float, asset: str | None) -> int | None:
         """Add what the ledger has and the catalog has not; None where it has to be rebuilt."""
         try:
             with closing(self._open(deadline)) as connection:
                 version = self._known_version(connection)
                 if version in (None, schema.SCHEMA_VERSION):
-                    return self._apply(connection)
+                    return self._apply(connection, asset)
             log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
         except (_UnusableCatalogError, duckdb.Error) as error:
             log.warning("%s is damaged, or cannot be written, and is rebuilt: %s", self.path, error)
         return None
 
-    def try_sync(self, run_id: str) -> bool:
-        """`sync` after a materialization, which is safe in the ledger: it warns, once in a run, instead of raising.
+    def try_sync(self, run_id: str, asset: str) -> bool:
+        """`sync` after a materialization of the asset, which is in the ledger: it warns, once in a run, instead of raising.
 
         Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
         not be written.
         """
         waited = self._runs_that_waited()
         try:
-            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S)
+            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S, asset)
         except (UserError, duckdb.Error, OSError) as error:
             if run_id not in waited:
                 log.warning(
@@ -270,7 +273,7 @@ class Catalog:
         except OSError as error:
             log.warning("%s cannot be written (%s): the next step waits for the catalog again.", self._behind, error)
 
-    def _apply(self, connection: duckdb.DuckDBPyConnection) -> int:
+    def _apply(self, connection: duckdb.DuckDBPyConnection, stored: str | None = None) -> int:
         """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""
         connection.begin()
         if schema.read_version(connection) is None:
@@ -286,7 +289,8 @@ class Catalog:
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if current.has_embeddings(newest.asset):
                 self._seen_by_duckdb.bring(newest.files[0].path)
-        for asset in dict.fromkeys([*(known[id] for id in sorted(lost)), *(entry.asset for entry in entries)]):
+        changed = [*(known[id] for id in sorted(lost)), *(entry.asset for entry in entries), *filter(None, [stored])]
+        for asset in dict.fromkeys(changed):
             if not current.has_embeddings(asset):
                 current.refresh(connection, self.storage_root, asset)
         current.create_views(connection, self._seen_by_duckdb.folder.absolute() / "values")

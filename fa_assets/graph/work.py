@@ -1,15 +1,15 @@
 """The work on one asset: its inputs, its phases, and what is recorded when it writes.
 
 The inputs are noted, at the data versions that are there, before anything is read; a value that is made again meanwhile
-is not read. What is written goes to the value's file, then to the ledger, and last to Dagster; so a materialization that
-Dagster shows is always on disk. An asset by fold stores and records each fold as soon as it is made, also when a later fold of
-the same run fails.
+is not read. A value is written, then its ledger entry, then the value takes its name, and last Dagster is told: a value that
+is read is always recorded, and a materialization that Dagster shows is always on disk. An asset by fold stores and records
+each fold as soon as it is made, also when a later fold of the same run fails.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -176,7 +176,7 @@ class Work:
                 yield
         finally:
             if self.written:
-                self.recorder.catalog.try_sync(self.run_id)
+                self.recorder.catalog.try_sync(self.run_id, self.asset)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -235,7 +235,6 @@ class Work:
         """
         if KEEP_UNCHANGED_TAG not in self._context.run.tags or not self.inputs:
             return False
-        # The process that wrote the value may have been stopped before it was recorded, and a file of it may be lost.
         header, loss = self.values.examine(self.asset, fold, self.recorder.digests)
         if (
             header is None
@@ -257,7 +256,7 @@ class Work:
         return {(one.asset, one.partition, one.data_version) for one in inputs if one.asset != self.asset}
 
     def write(self, made: Made) -> None:
-        """Store a value, and record it in the ledger."""
+        """Record a value in the ledger, and store it."""
         id = self._ledger.new_id()
         data_version = made.version or self.version
         header = ValueHeader(
@@ -270,31 +269,32 @@ class Work:
             details=made.details,
             materialization_id=id,
         )
-        with self.phase("write"):
-            files = (self.values.write(made.table, header), *made.files)
-        # By a clock that never steps back: nothing ends before it began.
-        finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
         rows = made.table.num_rows
-        self._ledger.append(
-            LedgerEntry(
-                id=id,
-                asset=self.asset,
-                partition=made.fold,
-                run_id=self.run_id,
-                started_at=self._started_at,
-                finished_at=finished_at,
-                code_version=str(self.recipe),
-                data_version=data_version,
-                inputs=self.inputs,
-                settings=self.recipe.settings,
-                environment={**collect_environment(), **made.environment},
-                timings=dict(self._timings),
-                files=files,
-                metadata={"rows": rows, **made.facts},
-                metrics=tuple(made.metrics),
-                header_sha256=header.sha256,
+        with ExitStack() as stack:
+            with self.phase("write"):
+                value = stack.enter_context(self.values.writing(made.table, header))
+            # By a clock that never steps back: nothing ends before it began.
+            finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
+            self._ledger.append(
+                LedgerEntry(
+                    id=id,
+                    asset=self.asset,
+                    partition=made.fold,
+                    run_id=self.run_id,
+                    started_at=self._started_at,
+                    finished_at=finished_at,
+                    code_version=str(self.recipe),
+                    data_version=data_version,
+                    inputs=self.inputs,
+                    settings=self.recipe.settings,
+                    environment={**collect_environment(), **made.environment},
+                    timings=dict(self._timings),
+                    files=(value, *made.files),
+                    metadata={"rows": rows, **made.facts},
+                    metrics=tuple(made.metrics),
+                    header_sha256=header.sha256,
+                )
             )
-        )
         self.written += 1
         self._data_version = data_version
         seconds = round((finished_at - self._started_at).total_seconds(), 3)
@@ -325,7 +325,7 @@ class Work:
 
     def stored(self, path: StoragePath, digest: FileDigest) -> StoredFile:
         """A file that belongs to the value, as it was written or found."""
-        inside = not isinstance(path, Path) or path.is_relative_to(self.root)  # type: ignore[arg-type]
+        inside = not isinstance(path, Path) or (isinstance(self.root, Path) and path.is_relative_to(self.root))
         name = relative_name(path, self.root) if inside else path.absolute().as_posix()
         return StoredFile(name, digest.size_bytes, digest.sha256)
 

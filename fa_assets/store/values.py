@@ -8,7 +8,7 @@ which inputs it was made. So a reader knows exactly what it read, whatever was w
 whole (`atomic.replacing`); the partition folders are hive-style, so DuckDB and pandas read them as they are.
 
 A value counts only with its ledger entry, which the header names: the file, and the header alone, are what is read only where
-they have the digests that were recorded. One that a killed process left without an entry is as good as not there.
+they have the digests that were recorded. One without an entry is as good as not there.
 """
 
 import errno
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fa_assets.errors import UserError
-from fa_assets.store.atomic import write_file
+from fa_assets.store.atomic import digest_file, replacing
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, StoredFile
 from fa_assets.store.roots import StoragePath, relative_name
@@ -114,23 +114,23 @@ class ValueStore:
             folder /= f"fold={partition}"
         return folder / f"{asset}.parquet"
 
-    def write(self, table: pa.Table | TableStream, header: ValueHeader) -> StoredFile:
-        """Store a table with its header, replacing what was there; return the file as it was written."""
+    @contextmanager
+    def writing(self, table: pa.Table | TableStream, header: ValueHeader) -> Iterator[StoredFile]:
+        """Store a table with its header: gives the file as it was written, for the ledger entry. It replaces what was there
+        once the block is done, so that nobody ever reads a value whose entry is still to come."""
         path = self.path(header.asset, header.partition)
         schema = table.schema.with_metadata({**(table.schema.metadata or {}), _HEADER_KEY: header.to_json().encode()})
         parts = [table] if isinstance(table, pa.Table) else table.parts
-
-        def write_parts(temporary: Path) -> None:
-            rows = 0
+        rows = 0
+        with replacing(path) as temporary:
             with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
                 for part in parts:
                     writer.write_table(part)
                     rows += part.num_rows
             if rows != table.num_rows:
                 raise ValueError(f"{header.asset}: {rows} rows instead of {table.num_rows}")
-
-        digest = write_file(path, write_parts)
-        return StoredFile(relative_name(path, self.root), digest.size_bytes, digest.sha256)
+            digest = digest_file(temporary)
+            yield StoredFile(relative_name(path, self.root), digest.size_bytes, digest.sha256)
 
     def read(self, asset: str, partition: str | None = None, *, recorded: bool = True) -> Value:
         """Read a value.
@@ -190,7 +190,7 @@ class ValueStore:
         except UserError:
             return None, "its file is damaged"
         lost = (one.path for one in entry.files if digests is not None and not self._is_whole(one, digests))
-        return header, next((f"{path} is missing, or not what was written" for path in lost), None)
+        return header, next((f"{path} is missing, or not what was recorded" for path in lost), None)
 
     def _is_whole(self, file: StoredFile, digests: DigestMemory) -> bool:
         """Whether a file is there as it was recorded."""
@@ -199,8 +199,8 @@ class ValueStore:
             if isinstance(path, Path):
                 return digests.find(path)[0].sha256 == file.sha256
             return int(path.stat().st_size) == file.size_bytes
-        except OSError:
-            return False
+        except OSError:  # weights of a storage that machines share may lie on another one
+            return isinstance(path, Path) and not isinstance(self.root, Path)
 
     def _recorded_header(self, asset: str, partition: str | None) -> tuple[ValueHeader, LedgerEntry]:
         """The header and the ledger entry of a value.

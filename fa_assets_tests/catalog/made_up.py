@@ -62,7 +62,7 @@ def an_entry(
 
 
 class MadeUpStorage:
-    """Writes values as the platform does: the value file first, then the ledger entry."""
+    """Writes values as the platform does."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -89,25 +89,25 @@ class MadeUpStorage:
         fields = [field.with_metadata({"doc": f"{field.name} of {asset}"}) for field in table.schema]
         id = id or new_entry_id()
         header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs), materialization_id=id)
-        file = self.values.write(table.cast(pa.schema(fields)), header)
-        entry = an_entry(
-            id=id,
-            asset=asset,
-            partition=partition,
-            run_id=run_id,
-            started_at=datetime.now(UTC),
-            finished_at=datetime.now(UTC),
-            code_version="1",
-            data_version=data_version,
-            inputs=tuple(inputs),
-            settings=settings or {},
-            environment=environment or {"python": "3.11.9"},
-            files=(file,),
-            metadata=metadata or {"rows": table.num_rows},
-            metrics=tuple(metrics),
-            header_sha256=header.sha256,
-        )
-        self.ledger.append(entry)
+        with self.values.writing(table.cast(pa.schema(fields)), header) as file:
+            entry = an_entry(
+                id=id,
+                asset=asset,
+                partition=partition,
+                run_id=run_id,
+                started_at=datetime.now(UTC),
+                finished_at=datetime.now(UTC),
+                code_version="1",
+                data_version=data_version,
+                inputs=tuple(inputs),
+                settings=settings or {},
+                environment=environment or {"python": "3.11.9"},
+                files=(file,),
+                metadata=metadata or {"rows": table.num_rows},
+                metrics=tuple(metrics),
+                header_sha256=header.sha256,
+            )
+            self.ledger.append(entry)
         return entry.id
 
     def write_clips(self, seconds: float = 1.0, **fields: object) -> str:
