@@ -1,4 +1,4 @@
-"""Values as runs leave them: with their ledger entries."""
+"""Values as runs leave them, with their ledger entries; and as a disk may give them back."""
 
 from dataclasses import replace
 
@@ -32,3 +32,10 @@ def put(root: StoragePath, table: pa.Table | TableStream, header: ValueHeader) -
             )
         )
     return ValueStore(root).path(header.asset, header.partition)
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    """The same bytes but for one bit."""
+    damaged = bytearray(content)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)

@@ -175,7 +175,9 @@ class Catalog:
         try:
             with closing(self._open(time.monotonic() + timeout_s, read_only=read_only)) as connection:
                 yield connection
-        except _DAMAGE as error:
+        except duckdb.Error as error:
+            if type(error) is not duckdb.Error and not isinstance(error, _DAMAGE):
+                raise  # the query's own
             raise self._unusable(error) from error
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -303,7 +305,7 @@ class _UnusableCatalogError(UserError):
 
 
 _DAMAGE = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
-"""What DuckDB raises over a file that is not as it was written."""
+"""What DuckDB raises over a file that is not as it was written, besides its bare `Error`."""
 
 
 def _log_of(database: Path) -> Path:

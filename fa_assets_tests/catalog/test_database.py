@@ -21,7 +21,7 @@ from fa_assets.errors import UserError
 from fa_assets.store import ledger
 from fa_assets_tests.catalog.made_up import MadeUpStorage, an_entry, dump, rows
 from fa_assets_tests.processes import prepared, run_at_once, start
-from fa_assets_tests.store.test_ledger import flipped
+from fa_assets_tests.recorded import flipped
 
 
 @contextmanager

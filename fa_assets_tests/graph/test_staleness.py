@@ -18,8 +18,8 @@ from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.recorded import flipped
 from fa_assets_tests.runs import plan, run
-from fa_assets_tests.store.test_ledger import flipped
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from fa_assets.store import ledger as ledger_module
 from fa_assets.store.ledger import SCHEMA_VERSION, InputVersion, Ledger, LedgerEntry, new_entry_id
 from fa_assets_tests.catalog.made_up import an_entry
 from fa_assets_tests.processes import run_at_once
+from fa_assets_tests.recorded import flipped
 
 SAMPLES = Path(__file__).parent / "ledger_samples"
 
@@ -176,13 +177,6 @@ def test_an_entry_of_an_older_version_is_read_and_stays_as_it_is(version: int, t
 def test_an_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no entry x-1"):
         Ledger(tmp_path).read("x-1")
-
-
-def flipped(content: bytes, bit: int) -> bytes:
-    """The same bytes but for one bit."""
-    damaged = bytearray(content)
-    damaged[bit // 8] ^= 1 << bit % 8
-    return bytes(damaged)
 
 
 def append_many(folder: Path, count: int) -> None:

@@ -17,8 +17,7 @@ from fa_assets.store.embedding_store import embedding_column
 from fa_assets.store.ledger import InputVersion, Ledger
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, TableStream, ValueHeader, ValueStore, table_digest
-from fa_assets_tests.recorded import put
-from fa_assets_tests.store.test_ledger import flipped
+from fa_assets_tests.recorded import flipped, put
 
 
 def header(asset: str = "folds", partition: str | None = None) -> ValueHeader:
