@@ -48,10 +48,14 @@ def declared(name: str, make: Callable[..., Made | Iterable[Made]], **options: A
 UPSTREAM = declared("upstream", lambda work: Made(TABLE))
 
 
+def place_of(root: Path) -> Place:
+    return Place(DatasetFolder(folder=str(root)), Recorder(storage=str(root)), ProgressReporter())
+
+
 def materialize(
     assets: Sequence[Asset], root: Path, instance: dg.DagsterInstance, **tags: str
 ) -> dg.ExecuteInProcessResult:
-    place = Place(DatasetFolder(folder=str(root)), Recorder(storage=str(root)), ProgressReporter())
+    place = place_of(root)
     return dg.materialize(
         [one.to_dagster(place) for one in assets],
         instance=instance,
