@@ -26,8 +26,9 @@ from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import Ledger, LedgerEntry
+from fa_assets.store.local_view import LocalView
 from fa_assets.store.recipe import Scalar
-from fa_assets.store.roots import LocalView, StoragePath
+from fa_assets.store.roots import StoragePath
 
 if TYPE_CHECKING:
     import pandas as pd

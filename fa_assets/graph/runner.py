@@ -33,6 +33,7 @@ from fa_assets.graph.observation import report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.staleness import Stale, find_stale, range_tags
+from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -71,7 +72,8 @@ def dagster_home(local_root: Path) -> Path:
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(configuration, home / "dagster.yaml")
+        with replacing(home / "dagster.yaml") as temporary:
+            shutil.copyfile(configuration, temporary)
     return home
 
 
@@ -87,6 +89,8 @@ def prepare_environment(location: CodeLocation) -> None:
             require_ray()
         require_writable(local_root)
         require_reachable(location.recorder.root)
+        for root in (location.recorder.root, local_root):
+            remove_abandoned(root, deep=True)
         home = dagster_home(local_root)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
         home.mkdir(parents=True, exist_ok=True)
