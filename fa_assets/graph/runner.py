@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shutil
-import socket
 import uuid
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,7 +17,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType
 
-# Private, and the only such import: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
+# Private: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
 # record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
@@ -27,10 +26,12 @@ from filelock import FileLock
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.staleness import Stale, find_stale, range_tags
 from fa_assets.store.atomic import remove_abandoned, replacing
@@ -38,8 +39,6 @@ from fa_assets.store.storage_errors import as_storage_error, require_reachable, 
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
-
-_PROCESS_TAG = "fa_assets/process"
 
 StepListener = Callable[[str, float | None], None]
 """Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
@@ -126,13 +125,12 @@ def run(
         KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
     with dg.DagsterInstance.get() as instance:
-        _end_dead_runs(instance)
+        bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
         tags = {
             FROM_TAG: "fa-assets run",
-            _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
             **({} if force else keeping_tags(planned)),
             **range_tags(planned),
         }
@@ -143,14 +141,16 @@ def run(
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
-        result = location.definitions.resolve_job_def(EVERYTHING).execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
-            run_id=run_id,
-            tags=tags,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        job = location.definitions.resolve_job_def(EVERYTHING)
+        with alive(instance, run_id), waiting_for_pools(instance, on_warning):
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+                run_id=run_id,
+                tags=tags,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
         failures, warnings = _problems(result.all_events)
@@ -306,23 +306,3 @@ def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) 
     """Pass on what the assets' own code warns of."""
     if not entry.is_dagster_event and entry.level == logging.WARNING:
         on_warning(entry.user_message)
-
-
-def _end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-    for dead in instance.get_runs(unfinished):
-        host, _, pid = dead.tags.get(_PROCESS_TAG, "").rpartition(":")
-        if host == socket.gethostname() and not _is_alive(int(pid)):
-            instance.report_run_failed(dead, "its process is gone")
-            instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
