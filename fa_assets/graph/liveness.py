@@ -29,8 +29,12 @@ UNFINISHED = dg.RunsFilter(
 
 @contextmanager
 def alive(instance: dg.DagsterInstance, name: str) -> Iterator[None]:
-    """Hold the lock of a run, or of the UI that the instance's daemon belongs to. An exception leaves its file."""
-    with FileLock(_file(instance, name)) as lock:
+    """Hold the lock of a run, or of the UI that the instance's daemon belongs to. An exception leaves its file.
+
+    Raises:
+        filelock.Timeout: another process holds it.
+    """
+    with FileLock(_file(instance, name), timeout=0) as lock:
         yield
         Path(lock.lock_file).unlink(missing_ok=True)
 
