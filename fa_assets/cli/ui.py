@@ -61,6 +61,9 @@ def _serve(port: int) -> None:
             group = programs[0].pid if programs else 0
             programs.append(subprocess.Popen([sys.executable, "-m", module, *arguments], process_group=group))
 
+        os.environ["DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD"] = (
+            "1"  # s, for requests under way when the code location is ended
+        )
         start("dagster", "code-server", "start", "--socket", str(served), *code)
         while not served.exists():
             _require_all(programs)
@@ -79,7 +82,7 @@ def _require_all(programs: list[subprocess.Popen[bytes]]) -> None:
     time.sleep(_LOOK_EVERY_S)
     for one in programs:
         if one.poll() is not None:
-            name = " ".join(map(str, one.args[2:4]))  # type: ignore[index]
+            name = one.args[2]  # type: ignore[index]
             raise UserError(f"{name} ended with status {one.returncode}, and the UI with it; what it said is above.")
 
 

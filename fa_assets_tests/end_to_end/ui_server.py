@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.3) 
 def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None) -> Iterator[Webserver]:
     """`fa-assets ui` as a script starts it in the background, in a folder, with no settings but these variables.
 
-    At the end it is sent SIGTERM, and must end.
+    At the end it is sent SIGTERM, and must end, with all that it started.
     """
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
@@ -177,6 +177,18 @@ def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
+        assert _processes_of(process.pid) == [], log.read_text()
+
+
+def _processes_of(session: int) -> list[str]:
+    """The command lines of the living processes of a session; empty where there is no /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, of, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(of) == session and state != "Z":
+                found.append(stat.with_name("cmdline").read_text())
+    return found
 
 
 @dataclass(frozen=True)
