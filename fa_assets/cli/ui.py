@@ -82,8 +82,8 @@ def _require_all(programs: list[subprocess.Popen[bytes]]) -> None:
     time.sleep(_LOOK_EVERY_S)
     for one in programs:
         if one.poll() is not None:
-            name = one.args[2]  # type: ignore[index]
-            raise UserError(f"{name} ended with status {one.returncode}, and the UI with it; what it said is above.")
+            name = list(one.args)[2]  # type: ignore[arg-type]
+            raise UserError(f"{name!s} ended with status {one.returncode}, and the UI with it; what it said is above.")
 
 
 @contextmanager
@@ -94,15 +94,18 @@ def _ended_together() -> Iterator[list[subprocess.Popen[bytes]]]:
         yield programs
     finally:
         ignore_signals()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, IndexError):
-                os.killpg(programs[0].pid, number)
-                deadline = time.monotonic() + _END_WITHIN_S
-                while time.monotonic() < deadline:  # until there is nobody in it
-                    for one in programs:
-                        one.poll()
-                    os.killpg(programs[0].pid, 0)
-                    time.sleep(_LOOK_EVERY_S)
+        with suppress(ProcessLookupError, IndexError):  # there is nobody left in it, or nobody was
+            group = programs[0].pid
+            os.killpg(group, signal.SIGTERM)
+            deadline = time.monotonic() + _END_WITHIN_S
+            while time.monotonic() < deadline:
+                for one in programs:
+                    one.poll()
+                os.killpg(group, 0)
+                time.sleep(_LOOK_EVERY_S)
+            os.killpg(group, signal.SIGKILL)
+        for one in programs:
+            one.wait()
 
 
 def ui_command_line(settings: Settings) -> str:

@@ -1,6 +1,5 @@
 """The programs of `fa-assets ui` end together, with all that they started."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from fa_assets.cli import ui
 from fa_assets.errors import UserError
 from fa_assets_tests.end_to_end.ui_server import wait_for
+from fa_assets_tests.processes import living_in_group
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(3600)"
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {STUBBORN!r}])"
@@ -24,12 +24,6 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-def is_there(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.slow
@@ -52,6 +46,4 @@ def test_where_one_ends_all_end_and_what_they_started(
                 all_[0].stdout.readline()  # the grandchild is there, and deaf
         while True:
             ui._require_all([*all_])
-    with pytest.raises(ProcessLookupError):
-        os.killpg(all_[0].pid, 0)
-    wait_for("nobody is left", lambda: not is_there(all_[0].pid))
+    wait_for("nobody is left", lambda: not living_in_group(all_[0].pid))

@@ -240,7 +240,7 @@ def test_all_folds_are_one_run_which_is_terminated_on_its_page_and_the_next_one_
     assert sum(int(entry.metadata["crops_reused"]) for entry in new) > 0  # type: ignore[arg-type,misc]
 
 
-SET_LIMIT = 'mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 7) { success } }'
+SET_LIMIT = 'mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 7) }'
 LIMIT = '{ instance { concurrencyLimit(concurrencyKey: "gpu") { slotCount } } }'
 ATTACKS = """async ([ui, query]) => {
   const json = JSON.stringify({query}), address = ui + '/graphql', asked = address + '?query=' + encodeURIComponent(query);

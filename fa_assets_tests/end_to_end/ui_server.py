@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from fa_assets.settings import Settings
 from fa_assets_tests.end_to_end.past_runs import add_past_runs
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
+from fa_assets_tests.processes import living_in_session
 
 TIMEOUT_S = 180.0
 """How long anything may take on a busy machine before a test gives up."""
@@ -177,18 +178,7 @@ def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-        assert _processes_of(process.pid) == [], log.read_text()
-
-
-def _processes_of(session: int) -> list[str]:
-    """The command lines of the living processes of a session; empty where there is no /proc."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, _, of, *_ = stat.read_text().rpartition(")")[2].split()
-            if int(of) == session and state != "Z":
-                found.append(stat.with_name("cmdline").read_text())
-    return found
+        assert living_in_session(process.pid) == [], log.read_text()
 
 
 @dataclass(frozen=True)
