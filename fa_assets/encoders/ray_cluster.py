@@ -16,7 +16,7 @@ from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 
 if TYPE_CHECKING:
     import ray
@@ -104,6 +104,7 @@ class SentEncoder:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fa_assets"
         path = cache / f"{self.recipe.sha1}{self.recipe.checkpoint.suffix}"
         if not path.is_file():
+            remove_abandoned(cache)
             with replacing(path) as draft:
                 draft.write_bytes(ray.get(self.content))
         return path
