@@ -108,6 +108,14 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
+    max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
+    max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
+    max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    other_dataset: Literal["refuse", "replace"] = Field(
+        default="refuse",
+        description="What a storage folder with the results of other clips does: refuse, or be made anew.",
+    )
     classifier: str = Field(
         default="scikit-learn",
         description="What fits the logistic regressions: scikit-learn (the notebook's, to the last bit), or torch (L-BFGS over "

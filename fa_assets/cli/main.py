@@ -19,7 +19,7 @@ import click
 from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.files import fetch_command, init_command, predict_command
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
 from fa_assets.settings import DEMO_DATASET, Settings, variable_of
@@ -77,11 +77,13 @@ def status_command(**options: Any) -> None:
         from fa_assets.definitions import code_location
         from fa_assets.graph.runner import find_what_is_stale
 
-        stale = find_what_is_stale(code_location(settings))
+        stale, unreadable = find_what_is_stale(code_location(settings))
         for one in stale:
-            click.echo(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
+            say(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
         if not stale:
-            click.echo("Everything is current.")
+            say("Everything is current.")
+        if unreadable:
+            say(f"Warning: {unreadable}", err=True)
 
 
 @main.command("summary")
@@ -106,7 +108,7 @@ def report_command(open_page: bool, **options: Any) -> None:
         page = root / ValueStore(root).read("report").table.to_pylist()[0]["path"]
         if open_page:
             webbrowser.open(page.as_uri())
-        click.echo(str(page))
+        say(str(page))
 
 
 COMMANDS = (
@@ -123,18 +125,17 @@ for command in COMMANDS:
 
 
 def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] = (), force: bool = False) -> None:
-    from rich.console import Console
-
     from fa_assets.definitions import code_location
     from fa_assets.graph.runner import prepare_environment, run
 
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a batch system or `kill`: as by Ctrl-C
 
-    from fa_assets.cli.console import print_outcome, progress, terminal, warn
+    from fa_assets.cli.console import Console, print_outcome, progress, terminal, warn
     from fa_assets.cli.summary import print_summary
 
     console = Console(file=terminal(), highlight=False)
-    console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
+    lines = f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}"
+    console.print(lines, markup=False, soft_wrap=True)
     with progress(console) as (watcher, on_step):
         location = code_location(settings, watcher)
         prepare_environment(location)

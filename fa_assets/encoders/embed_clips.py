@@ -7,6 +7,7 @@ with the number of clips, nor with their length where a scheme has a fixed numbe
 The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
 """
 
+import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,8 @@ from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.atomic import digest_file
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+from fa_assets.store.source_files import SourceFileError, reading
 
 NOTHING_COMPUTED = "none: every crop was in the store"
 """The device of a materialization that computed nothing."""
@@ -307,12 +308,14 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
     Raises:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
     """
-    if not clip.path.is_file():
-        raise BadClipError("no such file")
-    if digest_file(clip.path).sha256 != clip.sha256:
-        raise BadClipError("its bytes changed since curated_clips was materialized")
     rate = keys[0].rate
-    crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
+    try:
+        with reading(clip.path) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != clip.sha256:
+                raise BadClipError("its bytes changed since curated_clips was materialized")
+            crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
+    except SourceFileError as error:
+        raise BadClipError(error.reason) from error
     if n_samples != clip.samples_at(rate):
         raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops

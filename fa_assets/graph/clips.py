@@ -75,6 +75,7 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
             labelled,
             on_bad_clip=on_bad_clip,
             threads=usable_cpus(),
+            limits=recordings.limits,
             progress=work.track("clips"),
         )
     fnames = [clip.fname for clip in intake.clips]

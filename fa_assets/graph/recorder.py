@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dagster as dg
-
 from fa_assets.errors import UserError
+from fa_assets.graph.display import failure
 from fa_assets.graph.retries import wait_to_retry
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.storage_errors import as_remote_error, as_storage_error
@@ -56,12 +55,12 @@ class Recorder:
         except UserError as error:
             if error.transient:
                 wait_to_retry(error, attempts)
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            raise failure(error) from error
         except Exception as error:
             explained = as_remote_error(error, self.root) or as_storage_error(error, self.local_root)
             if explained is None:
                 raise
-            raise dg.Failure(description=str(explained), allow_retries=False) from error
+            raise failure(explained) from error
 
     @property
     def catalog(self) -> "Catalog":

@@ -29,11 +29,13 @@ from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.observation import report_observations
+from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.refresh import keeping_tags
+from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, range_tags
-from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
+from fa_assets.intake.recordings import DatasetState
+from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
@@ -157,11 +159,17 @@ def run(
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
-def find_what_is_stale(location: CodeLocation) -> list[Stale]:
-    """What a run would make, upstream first."""
+def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
+    """What a run would make, upstream first; and which clips cannot be read, in words, '' where all can.
+
+    Raises:
+        UserError: there is no such storage folder (none is made), or the dataset folder cannot be used.
+    """
+    require_there(location.recorder.root)
     prepare_environment(location)
     with dg.DagsterInstance.get() as instance:
-        return plan(location, instance)
+        state = report_observations(instance, location.place)
+        return plan(location, instance, state=state), describe_unreadable(state) if state.unreadable else ""
 
 
 def plan(
@@ -171,12 +179,13 @@ def plan(
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
+    state: DatasetState | None = None,
 ) -> list[Stale]:
-    """What a run would make, upstream first; the dataset folder is observed on the way.
+    """What a run would make, upstream first; the dataset folder is observed on the way, unless its state is given.
 
     Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
     """
-    versions = report_observations(instance, location.place)
+    versions = versions_of(state or report_observations(instance, location.place))
     assets = location.graph.assets
     names = {one.name for one in assets}
     chosen = names if select is None else names & _select(location.definitions, select)

@@ -9,6 +9,7 @@ A scan may be given a time limit: what it hashed until then is remembered, and t
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +24,16 @@ from fa_assets.intake.kaggle import (
     submission_files,
     test_tables_digest,
 )
-from fa_assets.store.atomic import digest_file, replacing
+from fa_assets.store.atomic import replacing
+from fa_assets.store.source_files import Limits, SourceFileError, digest_source, find, is_file
 
 
 @dataclass(frozen=True)
 class RecordingsState:
     """What lies there of one set of clips: its data version, how many clips belong to it, how many of them are there.
 
-    `clips` has for each clip that is there a short digest of its bytes and its labels.
+    `clips` has for each clip that is there a short digest of its bytes and its labels, `unreadable` the others, each with the
+    reason; `sha256` are those of the bytes.
     """
 
     data_version: str
@@ -38,6 +41,8 @@ class RecordingsState:
     clips_present: int
     bytes_present: int
     clips: Mapping[str, str]
+    unreadable: tuple[str, ...]
+    sha256: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class DatasetState:
 
     curated: RecordingsState
     test: RecordingsState
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """All clips that are not there or cannot be read, each with the reason."""
+        return (*self.curated.unreadable, *(f"test/{one}" for one in self.test.unreadable))
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,12 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
         limit_s: stop after this many seconds; at least one clip is hashed.
 
     Raises:
-        BadInputError: the label CSV cannot be used.
+        BadInputError, SourceFileError: the label CSV or the folder cannot be used.
         ScanUnfinishedError: the time limit came first.
     """
     stop_at = None if limit_s is None else time.monotonic() + limit_s
     labelled = read_labels(dataset)
-    clips_folder, test_folder = dataset.clips_folder.resolve(), dataset.test_folder.resolve()
+    clips_folder, test_folder = (Path(os.path.realpath(one)) for one in (dataset.clips_folder, dataset.test_folder))
     curated = {
         fname: _Watched(clips_folder, fname, labels)
         for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
@@ -88,7 +98,7 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     known = _remembered(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
-        found[name] = _find_file(one, known.get(name, []))
+        found[name] = _find_file(one, dataset.limits, known.get(name, []))
         if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
             hashed = _seen(found)
             _remember({**known, **hashed}, memory)
@@ -129,17 +139,19 @@ class _Found:
     is_new: bool
 
 
-def _find_file(watched: _Watched, remembered: list[str | int]) -> _Found | str:
+def _find_file(watched: _Watched, limits: Limits, remembered: list[str | int]) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
-        path = locate_clip(watched.folder, watched.name)
+        path = locate_clip(watched.folder, watched.name, limits)
+        stat = find(path) if is_file(path) else None
+        if stat is None:
+            return "missing"
+        is_new = remembered[:3] != [str(path), stat.st_size, stat.st_mtime_ns]
+        sha256 = digest_source(path) if is_new else str(remembered[3])
     except BadClipError as error:
         return str(error)
-    if not path.is_file():
-        return "missing"
-    stat = path.stat()
-    is_new = remembered[:3] != [str(path), stat.st_size, stat.st_mtime_ns]
-    sha256 = digest_file(path).sha256 if is_new else str(remembered[3])
+    except SourceFileError as error:
+        return error.reason
     return _Found(str(path), stat.st_size, stat.st_mtime_ns, sha256, is_new)
 
 
@@ -166,7 +178,9 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
             clips[name] = hashlib.sha256("\0".join([one.sha256, *clip.labels]).encode()).hexdigest()[:12]
             size += one.size_bytes
         version.update(f"{name}\0{one.sha256 if isinstance(one, _Found) else one}\0".encode())
-    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips)
+    unreadable = tuple(f"{watched[name].name}: {one}" for name in watched if isinstance(one := found[name], str))
+    hashes = frozenset(one.sha256 for name in clips if isinstance(one := found[name], _Found))
+    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips, unreadable, hashes)
 
 
 def _remembered(memory: Path) -> dict[str, list[str | int]]:

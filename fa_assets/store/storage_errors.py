@@ -80,6 +80,19 @@ def require_writable(root: Path) -> None:
         raise explained from error
 
 
+def require_there(root: StoragePath) -> None:
+    """Refuse a storage folder that is not there, for a question, which makes none; an object store is not asked.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if isinstance(root, Path) and not root.is_dir():
+        raise UserError(
+            f"There is no storage folder {root}: nothing has been materialized there. `fa-assets run` makes it; FA_STORAGE "
+            "names another."
+        )
+
+
 def require_reachable(root: StoragePath) -> None:
     """Write to an object store once, before any work is done for it; of a local folder nothing is asked.
 
