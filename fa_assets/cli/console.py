@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import rich.console
 from rich.progress import (
@@ -34,10 +34,14 @@ _LINE_EVERY_S = 5.0
 class Console(rich.console.Console):
     """A console on which names and messages of others are text and nothing else."""
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See rich: a string as it is measured and laid out."""
+        return super().render_str(printable(text, keep="\n"), **options)
+
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """See rich: the pieces of text, which are made printable."""
+        """See rich: the pieces that are written, of all that is no string too."""
         for piece in super().render(renderable, options):
             yield piece if piece.control else Segment(printable(piece.text, keep="\n"), piece.style)
 

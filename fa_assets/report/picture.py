@@ -131,7 +131,7 @@ def rows_height(rows: int) -> float:
 
 def shorten(name: str, limit: int = 28) -> str:
     """A name that fits beside an axis; "$" would begin a formula."""
-    name = name.replace("$", r"\$")
+    name = printable(name).replace("$", r"\$")
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
