@@ -51,7 +51,7 @@ def find(path: Path) -> os.stat_result | None:
         if path.is_symlink():
             raise SourceFileError(path, "a link to what is not there") from None
         return None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise SourceFileError(path, _reason(error)) from error
 
 
@@ -83,6 +83,7 @@ def reading(path: Path) -> Iterator[io.BufferedReader]:
         SourceFileError: it is not there, not a file, or cannot be read.
     """
     try:
+        find(path)
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SourceFileError(path, "not a file")
@@ -156,9 +157,11 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return "no such file"
     if isinstance(error, IsADirectoryError):
         return "not a file"
+    if isinstance(error, ValueError):  # a NUL in it, say
+        return f"a path that no file can have ({error})"
     return "a circular link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror or error}"
