@@ -12,6 +12,7 @@ import traceback
 import webbrowser
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -27,7 +28,19 @@ from fa_assets.settings import DEMO_DATASET, Settings, variable_of
 _ALL_SETTINGS = tuple(Settings.model_fields)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Main(click.Group):
+    """Refuses what is given empty, such as ``--dataset "$UNSET"``, which would be taken for the default."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """See click."""
+        for before, given in pairwise(["", *arguments]):
+            if not given or (given.startswith("--") and given.endswith("=")):
+                name = before if before.startswith("-") and not given else given or "an argument"
+                raise click.UsageError(f"{name.rstrip('=')} is given, and empty: give it a value, or leave it out.")
+        return super().parse_args(context, arguments)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fa_assets")
 def main() -> None:
     """From a folder of labelled clips to embeddings, out-of-fold predictions and label-ranking metrics.

@@ -35,6 +35,7 @@ from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, range_tags
 from fa_assets.intake.recordings import DatasetState
+from fa_assets.store.roots import refusal_of
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -68,7 +69,10 @@ def dagster_home(local_root: Path) -> Path:
     """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
     given = os.environ.get("DAGSTER_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        home = Path(given).expanduser().absolute()
+        if reason := refusal_of(home):
+            raise UserError(f"DAGSTER_HOME={given!r}: {reason}.")
+        return home
     home = local_root / "dagster_home"
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
