@@ -11,6 +11,7 @@ import sys
 import traceback
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -185,6 +186,7 @@ def entry() -> None:
         traceback.print_exc()
         code = 1
     logging.shutdown()
-    sys.stdout.flush()
+    with suppress(OSError):  # what could not be written was said
+        sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

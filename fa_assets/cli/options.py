@@ -1,9 +1,11 @@
 """What the commands of `fa-assets` share: settings as options, errors as messages, and how anything is printed."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -11,7 +13,7 @@ import click
 from fa_assets.errors import UserError
 from fa_assets.printable import printable
 from fa_assets.settings import Settings, load_settings, variable_of
-from fa_assets.store.storage_errors import as_remote_error, as_storage_error
+from fa_assets.store.storage_errors import as_memory_error, as_remote_error, as_storage_error
 
 _METAVARS = {
     **dict.fromkeys(("dataset", "storage", "local"), "DIR"),
@@ -49,7 +51,12 @@ def apply_options(options: dict[str, Any]) -> Settings:
 
 def say(text: object, *, err: bool = False, color: str | None = None, styled: bool = False) -> None:
     """Print text, which may hold names of others: it is made printable, unless it is `styled` by our console already."""
-    click.secho(text if styled else printable(str(text), keep="\n\t"), err=err, fg=color)
+    try:
+        click.secho(text if styled else printable(str(text), keep="\n\t"), err=err, fg=color)
+    except OSError as error:
+        if err or error.errno == errno.EPIPE:
+            raise
+        raise UserError(f"Standard output cannot be written to ({error.strerror}).") from error
 
 
 @contextmanager
@@ -61,8 +68,12 @@ def friendly_errors() -> Iterator[None]:
         say(error, err=True, color="red")
         sys.exit(1)
     except Exception as error:
-        settings = load_settings()
-        explained = as_remote_error(error, settings.storage_root) or as_storage_error(error, settings.local_root)
+        settings, home = load_settings(), os.environ.get("DAGSTER_HOME")
+        explained = (
+            as_remote_error(error, settings.storage_root)
+            or as_storage_error(error, settings.local_root, Path(home) if home else None)
+            or as_memory_error(error)
+        )
         if explained is None:
             raise
         say(explained, err=True, color="red")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from fa_assets.errors import UserError
 from fa_assets.graph.display import failure
+from fa_assets.graph.instance import instance_home
 from fa_assets.graph.retries import wait_to_retry
 from fa_assets.store.roots import StoragePath, open_root
-from fa_assets.store.storage_errors import as_remote_error, as_storage_error
+from fa_assets.store.storage_errors import as_memory_error, as_remote_error, as_storage_error
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class Recorder:
                 wait_to_retry(error, attempts)
             raise failure(error) from error
         except Exception as error:
-            explained = as_remote_error(error, self.root) or as_storage_error(error, self.local_root)
+            explained = (
+                as_remote_error(error, self.root)
+                or as_storage_error(error, self.local_root, instance_home())
+                or as_memory_error(error)
+            )
             if explained is None:
                 raise
             raise failure(explained) from error

@@ -22,11 +22,11 @@ from dagster import DagsterEventType
 # record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from filelock import FileLock
 
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
+from fa_assets.graph.instance import require_instance
 from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import describe_unreadable, report_observations
@@ -95,10 +95,7 @@ def prepare_environment(location: CodeLocation) -> None:
         require_reachable(location.recorder.root)
         home = dagster_home(local_root)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
-        home.mkdir(parents=True, exist_ok=True)
-        # Several processes that start on a new home at once would trip over each other's tables.
-        with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
-            instance.get_runs_count()
+        require_instance(home)
     except OSError as error:
         raise as_storage_error(error, local_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
@@ -283,6 +280,8 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
     for event in events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
             data = event.step_failure_data
+            if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
+                continue  # the check is named below
             said = data.user_failure_data.description if data.user_failure_data else None
             failures.append(f"{event.step_key}: {said or (data.error.to_string() if data.error else 'failed')}")
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
