@@ -35,7 +35,7 @@ def run(
     storage: str | Path | None = None,
     *,
     select: str | None = None,
-    folds: Sequence[str] | None = None,
+    folds: Sequence[str | int] | None = None,
     force: bool = False,
     **settings: Any,
 ) -> "RunOutcome":
@@ -65,7 +65,9 @@ def run(
     before = dict(os.environ)
     try:
         runner.prepare_environment(location)
-        outcome = runner.run(location, select=select, folds=folds, force=force)
+        outcome = runner.run(
+            location, select=select, folds=None if folds is None else [str(one) for one in folds], force=force
+        )
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
-from fa_assets.errors import UserError
 from fa_assets.store.storage_errors import require_there
 
 if TYPE_CHECKING:
@@ -116,13 +115,7 @@ def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
 def sql_command(query: str, **options: Any) -> None:
     """Run QUERY on the catalog, read-only, and print the rows."""
     with friendly_errors():
-        import duckdb
-
-        try:
-            frame = _catalog(options).query(query)
-        except duckdb.Error as error:
-            raise UserError(f"The catalog refused the query: {error}") from error
-        say(frame.to_string(index=False))
+        say(_catalog(options).query(query).to_string(index=False))
 
 
 CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)

@@ -69,6 +69,10 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
         raise UserError(
             f"{recordings.labels_csv} names {len(labelled.fnames)} clips: {N_FOLDS} folds need at least {N_FOLDS}."
         )
+    if len(classes) < 2:
+        raise UserError(
+            f"{recordings.labels_csv} has one label, {classes[0]}, and nothing to tell it from: add clips with another label."
+        )
     with work.phase("inspect"):
         intake = inspect_clips(
             recordings.clips_folder,

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.store.locks import locked
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 
@@ -25,6 +24,6 @@ class DatasetFolder:
             from fa_assets.intake.demo.dataset import generate_demo_dataset
 
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.with_name(f".{folder.name}.lock")):
+            with locked(folder.with_name(f".{folder.name}.lock"), "generating the demo set", 600):
                 generate_demo_dataset(folder)
         return KaggleDataset(folder, self.limits)

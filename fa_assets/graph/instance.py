@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from fa_assets.errors import UserError
+from fa_assets.store.locks import locked
 from fa_assets.store.storage_errors import as_storage_error, require_writable
 
 LOCK_LIMIT_S = 60.0
@@ -38,13 +38,13 @@ def require_instance(home: Path) -> None:
                 with closing(sqlite3.connect(f"{table.as_uri()}?mode=rw", TABLES_LIMIT_S, uri=True)) as connection:
                     connection.execute("select count(*) from sqlite_master").fetchone()
         # Several processes that start on a new home at once would trip over each other's tables.
-        with FileLock(home / ".initialise.lock", timeout=LOCK_LIMIT_S), dg.DagsterInstance.get() as instance:
+        with (
+            locked(home / ".initialise.lock", "opening the Dagster instance", LOCK_LIMIT_S),
+            dg.DagsterInstance.get() as instance,
+        ):
             instance.get_runs_count()
-    except Timeout as error:
-        raise UserError(
-            f"Another process has held {error.lock_file} for {LOCK_LIMIT_S:.0f} s, starting on the same Dagster instance: wait "
-            "until it is done, or end it."
-        ) from error
+    except UserError:
+        raise
     except Exception as error:  # of Dagster, its storage or PyYAML
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise as_storage_error(error, home, home) or UserError(

@@ -277,18 +277,22 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
     """Failures and warnings of a run, in words."""
     failures: list[str] = []
     warnings: list[str] = []
+    steps: dict[str, list[str]] = {}  # what went wrong, and where; what is wrong for several is said once
     for event in events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
             data = event.step_failure_data
             if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
                 continue  # the check is named below
             said = data.user_failure_data.description if data.user_failure_data else None
-            failures.append(f"{event.step_key}: {said or (data.error.to_string() if data.error else 'failed')}")
+            steps.setdefault(said or (data.error.to_string() if data.error else "failed"), []).append(
+                str(event.step_key)
+            )
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
                 line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
                 (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
+    failures = [*(f"{', '.join(where)}: {said}" for said, where in steps.items()), *failures]
     return tuple(failures), tuple(warnings)
 
 

@@ -20,14 +20,15 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
 import urllib3
-from filelock import FileLock
 
 from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.locks import locked
 
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 18
+_LOCK_LIMIT_S = 6 * 3600.0
 _WAY_OUT = "Check the connection, or download it by hand."
 
 
@@ -107,7 +108,7 @@ def download(
     if _mismatch(target, size_bytes, checksum) is None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f"{target.name}.lock")):
+    with locked(target.with_name(f"{target.name}.lock"), f"fetching {target.name}", _LOCK_LIMIT_S):
         mismatch = _mismatch(target, size_bytes, checksum)
         if mismatch is None:  # another process was faster
             return

@@ -91,7 +91,10 @@ def test_an_instance_that_cannot_be_used(home: Path, spoil: Callable[[Path], obj
 
 
 def test_an_instance_that_another_process_makes_and_does_not_end(home: Path) -> None:
-    with FileLock(home / ".initialise.lock"), pytest.raises(UserError, match=r"has held .*\.initialise\.lock"):
+    with (
+        FileLock(home / ".initialise.lock"),
+        pytest.raises(UserError, match=r"opening the Dagster instance .*\.initialise\.lock"),
+    ):
         require_instance(home)
     require_instance(home)
 
