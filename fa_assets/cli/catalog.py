@@ -47,9 +47,10 @@ def catalog_snapshot_command(file: Path, **options: Any) -> None:
 @catalog_group.command("schema")
 def catalog_schema_command() -> None:
     """Print the tables, views and macros with their columns, as Markdown (docs/catalog.md has them too)."""
-    from fa_assets.catalog.schema import as_markdown
+    with friendly_errors():
+        from fa_assets.catalog.schema import as_markdown
 
-    say(as_markdown().rstrip())
+        say(as_markdown().rstrip())
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")

@@ -25,7 +25,8 @@ def encoders_group(context: click.Context) -> None:
             found[name] = find_encoder(name)
         except UserError as error:
             found[name] = str(error)
-    say(tables.encoders(found), styled=True)
+    with friendly_errors():
+        say(tables.encoders(found), styled=True)
 
 
 @encoders_group.command("check")

@@ -9,7 +9,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.store.locks import locked
-from fa_assets.store.storage_errors import as_storage_error, require_writable
+from fa_assets.store.storage_errors import as_memory_error, as_storage_error, require_writable
 
 LOCK_LIMIT_S = 60.0
 """Seconds to wait for another process that starts on the same instance."""
@@ -47,7 +47,11 @@ def require_instance(home: Path) -> None:
         raise
     except Exception as error:  # of Dagster, its storage or PyYAML
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise as_storage_error(error, home, home) or UserError(
-            f"Dagster cannot open its instance in {home} ({said}): correct {home / 'dagster.yaml'}, or move it away to have "
-            "ours in its place."
+        raise (
+            as_storage_error(error, home, home)
+            or as_memory_error(error)
+            or UserError(
+                f"Dagster cannot open its instance in {home} ({said}): correct {home / 'dagster.yaml'}, or move it away to have "
+                "ours in its place."
+            )
         ) from error

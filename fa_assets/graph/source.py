@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.display import failure
+from fa_assets.graph.display import failure, shown
 from fa_assets.graph.place import Place
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.references import OWNERS, code_references
@@ -120,11 +121,13 @@ def versions_of(state: DatasetState) -> dict[str, str]:
     return {name: one.data_version for name, one in states_of(state).items()}
 
 
-def facts_of(dataset: DatasetFolder, state: RecordingsState) -> dict[str, dg.MetadataValue | int]:
+def facts_of(dataset: DatasetFolder, state: RecordingsState) -> dict[str, Any]:
     """What an observation says."""
-    return {
-        "folder": dg.MetadataValue.path(dataset.folder),
-        "clips_named": state.clips_named,
-        "clips_present": state.clips_present,
-        "bytes": state.bytes_present,
-    }
+    return shown(
+        {
+            "folder": dg.MetadataValue.path(dataset.folder),
+            "clips_named": state.clips_named,
+            "clips_present": state.clips_present,
+            "bytes": state.bytes_present,
+        }
+    )

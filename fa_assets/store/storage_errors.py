@@ -21,7 +21,13 @@ _SQLITE_FULL = "database or disk is full"
 _SQLITE_READ_ONLY = ("readonly database", "unable to open database file", "disk I/O error")
 _SQLITE_DAMAGED = ("malformed", "not a database")
 _SQLITE_LOCKED = "database is locked"
-_NO_MEMORY = ("allocate memory", "start new thread", "failed to map segment")
+_NO_MEMORY = (
+    "allocate memory",
+    "start new thread",
+    "failed to map segment",
+    "return without exception",
+    "without setting an exception",
+)
 _REMOTE_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec", "s3fs", "gcsfs", "adlfs"})
 _LITTLE = 1_000_000
 """Bytes free on a disk that SQLite calls an I/O error rather than full."""

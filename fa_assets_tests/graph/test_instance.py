@@ -122,6 +122,7 @@ def test_a_home_that_cannot_be_written_is_not_blamed_on_the_storage(tmp_path: Pa
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("can't start new thread"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        SystemError("<function f> returned NULL without setting an exception"),
         ImportError("libtorch.so: failed to map segment from shared object"),
     ],
 )
