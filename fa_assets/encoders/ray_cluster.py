@@ -89,8 +89,9 @@ class SentEncoder:
     def __call__(self) -> Encoder:
         if self.recipe.fingerprint != self.fingerprint:
             raise UserError(
-                f"Node {socket.gethostname()} has another version of fa_assets or of encoder {self.recipe.name} than "
-                "the driver: install the same on every node."
+                f"Node {socket.gethostname()} has another version of fa_assets or of encoder {self.recipe.name} than the "
+                "driver: install the same on every node. With FA_PRECISION=bf16 it may have another kind of processor: see "
+                "docs/cluster.md."
             )
         return replace(self.recipe, checkpoint=self.weights())()
 

@@ -34,7 +34,7 @@ from fa_assets.graph.observation import report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
-from fa_assets.graph.staleness import Stale, find_stale, range_tags
+from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
 
@@ -221,7 +221,14 @@ def plan(
     if force:
         candidates = [Stale(one.name, fold, "forced") for one in assets for fold in one.parts]
     planned = [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
-    _require_current_inputs(location.graph, {one.asset for one in planned}, stale)
+    made = {one.asset for one in planned}
+    _require_current_inputs(location.graph, made, stale)
+    for one in (one for one in assets if one.by_fold and one.name in made):
+        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted, stale):
+            raise UserError(
+                f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder, with other weights or settings, "
+                "and would not fit. Leave --fold out, so that all folds are made."
+            )
     return planned
 
 

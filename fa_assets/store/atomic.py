@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,13 @@ def drafting(folder: StoragePath, name: str = "") -> Iterator[Draft]:
             draft = Draft(own / "draft", name)
             yield draft
             folder.fs.put_file(str(draft.path), (folder / draft.name).path)
+
+
+def write_file(path: StoragePath, write: Callable[[Path], object]) -> FileDigest:
+    """`replacing` with what ``write(temporary)`` writes; its digest, whatever another process puts there meanwhile."""
+    with replacing(path) as temporary:
+        write(temporary)
+        return digest_file(temporary)
 
 
 @contextmanager
