@@ -27,7 +27,8 @@ from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import Ledger
-from fa_assets.store.roots import LocalView, StoragePath, subfolders
+from fa_assets.store.local_view import LocalView
+from fa_assets.store.roots import StoragePath, subfolders
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:

@@ -114,6 +114,7 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     process.join(200)
     assert process.exitcode == 0, said.read_text()
     assert sum(batches(notes)) == total + lost
+    assert [*settings.local_root.rglob(".*.tmp")] == [], "what the killed were writing"
     whole = stored_rows(settings)
     assert before.items() <= whole.items()
     assert whole.keys() == expected.keys()
