@@ -16,13 +16,13 @@ def encoders_group(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from fa_assets.cli import tables
-    from fa_assets.encoders.base import EncoderDefinition
-    from fa_assets.encoders.registry import encoder_entries, find_encoder
+    from fa_assets.encoders.base import EncoderDefinition, EncoderFamily
+    from fa_assets.encoders.registry import encoder_entries, find_entry
 
-    found: dict[str, EncoderDefinition | str] = {}
+    found: dict[str, EncoderDefinition | EncoderFamily | str] = {}
     for name in sorted(encoder_entries()):
         try:
-            found[name] = find_encoder(name)
+            found[name] = find_entry(name)
         except UserError as error:
             found[name] = str(error)
     click.echo(tables.encoders(found))

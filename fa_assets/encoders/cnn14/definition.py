@@ -24,6 +24,7 @@ CARD = EncoderCard(
     weights_licence="as the record says, https://zenodo.org/records/3987831",
     citation="Kong et al., PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition, 2020",
     trained_on=("AudioSet",),
+    pooling="mean and maximum over time, then the layer below the classes",
     weights=PUBLISHED,
     norm_bounds=(1e-3, 1e4),  # wide, so that only an overflow, a lost scale or a dead layer falls outside
 )

@@ -9,16 +9,15 @@ torch is imported when an encoder is made.
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES
+from fa_assets.encoders.base import content_length, require_crops
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
 from fa_assets.encoders.cnn14.definition import CARD, ENCODER
-from fa_assets.encoders.devices import device_name, resolve_device
+from fa_assets.encoders.devices import device_name, full_float32, resolve_device
 from fa_assets.encoders.threads import limit_torch_threads
 from fa_assets.errors import UserError
 
@@ -86,7 +85,7 @@ class Cnn14Encoder:
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self._uploads = torch.cuda.Stream(self.device) if self._kind == "cuda" else None
         try:
-            with _no_tf32():
+            with full_float32():
                 self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
         except torch.OutOfMemoryError as error:
             raise self._no_room("the weights") from error
@@ -109,10 +108,9 @@ class Cnn14Encoder:
         """
         from fa_assets.encoders.cnn14.network import content_frames
 
-        if crops.ndim != 2 or crops.shape[1] != CROP_SAMPLES or crops.dtype != np.float32:
-            raise ValueError(f"crops of shape (n, {CROP_SAMPLES}) and type float32, not {crops.shape}, {crops.dtype}")
+        require_crops(CARD, crops)
         if lengths is None:
-            lengths = [_content_length(crop) for crop in crops]
+            lengths = [content_length(crop) for crop in crops]
         elif len(lengths) != len(crops) or any(
             crop[length:].any() for crop, length in zip(crops, lengths, strict=True)
         ):
@@ -137,7 +135,7 @@ class Cnn14Encoder:
         import torch
 
         try:
-            with _no_tf32():
+            with full_float32():
                 return self._network.embed(self._uploaded(crops), frames)
         except torch.OutOfMemoryError:
             pass  # and with the error goes what it kept of the batch
@@ -171,11 +169,6 @@ class Cnn14Encoder:
         return uploaded
 
 
-def _content_length(crop: np.ndarray) -> int:
-    """Samples up to the last one that is not zero."""
-    return len(crop) - int(np.argmax(crop[::-1] != 0)) if crop.any() else 0
-
-
 def _groups(frames: np.ndarray, batch_size: int, batch_frames: int, spare_frames: int) -> Iterator[np.ndarray]:
     """Crops that run together, the longest first, as their positions in `frames`, the frames of each crop's content.
 
@@ -190,17 +183,3 @@ def _groups(frames: np.ndarray, batch_size: int, batch_frames: int, spare_frames
         last = first + int(np.searchsorted(spent, spare_frames, side="right"))
         yield order[first:last]
         first = last
-
-
-@contextmanager
-def _no_tf32() -> Iterator[None]:
-    """Full float32 in matrix products and convolutions; the process's own settings are restored after."""
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -14,8 +14,9 @@ import pytest
 import soundfile
 import torch
 
+from fa_assets.encoders.base import content_length
 from fa_assets.encoders.cnn14.definition import ENCODER
-from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _content_length, _groups
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _groups
 from fa_assets.encoders.cnn14.network import _WINOGRAD, TOTAL_FRAMES, _WinogradBlock, content_frames
 from fa_assets.encoders.cnn14.reference import reference_tagger
 from fa_assets.errors import UserError
@@ -129,7 +130,7 @@ def test_silence_left_out_changes_nothing(encoder):
     got = np.concatenate([encoder.embed(crop[None]) for crop in crops])
     for row, length in enumerate(REACHES):
         assert np.abs(got[row] - whole[row]).max() <= 1e-6 * np.abs(whole[row]).max(), length
-    assert [_content_length(crop) for crop in crops] == REACHES
+    assert [content_length(crop) for crop in crops] == REACHES
 
 
 def test_silence_left_out_costs_little(encoder, monkeypatch):
