@@ -62,7 +62,7 @@ def resolve_weights(
     if not path.exists():
         raise CheckpointError(f"{path}: no such file. {definition.weights_hint}")
     trained = definition.check_weights(path)
-    return Checkpoint(path, sum(file.stat().st_size for file in _files(path)), _sha1(path), origin, trained)
+    return Checkpoint(path, weights_size(path), weights_sha1(path), origin, trained)
 
 
 def _published(published: WeightsFile | HubFolder, folder: Path, progress: ProgressCallback) -> Path:
@@ -132,17 +132,22 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for pattern in HUB_WEIGHTS for file in path.glob(pattern)) if path.is_dir() else [path]
 
 
-def _sha1(path: Path) -> str:
+def weights_size(path: Path) -> int:
+    """In bytes, of all files that count."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def weights_sha1(path: Path) -> str:
     """Of a file's bytes; of a folder, of the names and digests of its files."""
     if path.is_dir():
-        lines = [f"{_sha1(file)}  {file.name}\n" for file in _files(path)]
+        lines = [f"{weights_sha1(file)}  {file.name}\n" for file in _files(path)]
         return hashlib.sha1("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()
 
 
 def _is_published(published: WeightsFile, path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == published.size_bytes and _sha1(path) == published.sha1
+    return path.is_file() and path.stat().st_size == published.size_bytes and weights_sha1(path) == published.sha1
 
 
 def require_sha1(path: Path, sha1: str, asset: str) -> None:
@@ -155,7 +160,7 @@ def require_sha1(path: Path, sha1: str, asset: str) -> None:
         UserError: they are gone, or others now.
     """
     try:
-        found = _sha1(path)
+        found = weights_sha1(path)
     except OSError as error:
         raise UserError(f"The weights {path} cannot be read ({error}): materialize {asset} again.") from error
     if found != sha1:
