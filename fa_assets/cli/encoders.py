@@ -38,6 +38,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
     """
     with friendly_errors():
         settings = apply_options({**options, "encoder": name})
+        from fa_assets.cli import tables
         from fa_assets.encoders.registry import find_encoder
         from fa_assets.encoders.trial import try_encoder
         from fa_assets.encoders.weights import resolve_weights
@@ -50,6 +51,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
         encoder = definition.load(
             weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
         )
+        click.echo(tables.encoders({name: definition}))
         trial = try_encoder(encoder)
         for finding in trial.findings:
             click.echo(
