@@ -26,12 +26,13 @@ DEFAULT = "cnn14"
 
 _CHECKPOINT = "_checkpoint"
 _BUILT_IN = {
-    name: EntryPoint(name, f"fa_assets.encoders.{module}:ENCODER", GROUP)
-    for name, module in (
-        (DEFAULT, "cnn14.definition"),
-        ("birdnet", "birdnet"),
-        ("onnx", "onnx"),
-        ("transformers", "transformers"),
+    name: EntryPoint(name, f"fa_assets.encoders.{offered}", GROUP)
+    for name, offered in (
+        (DEFAULT, "cnn14.definition:ENCODER"),
+        ("cnn14_16k", "cnn14.definition:ENCODER_16K"),
+        ("birdnet", "birdnet:ENCODER"),
+        ("onnx", "onnx:ENCODER"),
+        ("transformers", "transformers:ENCODER"),
     )
 }
 

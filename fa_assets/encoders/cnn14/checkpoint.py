@@ -16,7 +16,8 @@ import numpy as np
 
 from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
-from fa_assets.encoders.cnn14.definition import ENCODER
+from fa_assets.encoders.cnn14.architecture import FrontEnd
+from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
 
 if TYPE_CHECKING:
     import torch
@@ -25,29 +26,32 @@ MARKER = "fa_assets"
 """Key beside "model" under which a generated file says what it is."""
 NARROW = 8
 """How many times narrower than CNN14 a generated network for tests is; its file says so under `MARKER`."""
-_WAY_OUT = ENCODER.weights_hint
 _SHOWN = 4
 
 
-def load_state_dict(path: Path) -> "dict[str, torch.Tensor]":
+def load_state_dict(path: Path, network: Cnn14 = ENCODER) -> "dict[str, torch.Tensor]":
     """CNN14's tensors, float32 on the CPU, checked: see `read_checkpoint`."""
-    return read_checkpoint(path)[0]
+    return read_checkpoint(path, network)[0]
 
 
-def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, Any]]":
+def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, torch.Tensor], Mapping[str, Any]]":
     """Read and check a file of the published format, ``{"model": state_dict, ...}``.
+
+    Args:
+        network: whose file it has to be.
 
     Returns:
         The state dict, and what the file says of itself under "fa_assets" (empty for files that are not ours).
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, holding code, or not CNN14 as published (527 classes, 32 kHz,
-            window 1024, hop 320, 64 mel bins of 50 to 14000 Hz, every value finite).
+        CheckpointError: no such file, not a checkpoint, holding code, or not CNN14 as published (527 classes; at 32 kHz
+            window 1024, hop 320, 64 mel bins of 50 to 14000 Hz; every value finite).
     """
     import torch
 
+    way_out = network.weights_hint
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file. {_WAY_OUT}")
+        raise CheckpointError(f"{path}: no such file. {way_out}")
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -55,22 +59,22 @@ def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, 
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
             reason = "it holds objects other than tensors and plain values, which are never loaded"
-        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]}). {_WAY_OUT}") from error
+        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]}). {way_out}") from error
     state = content.get("model") if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
-        raise CheckpointError(f'{path}: not in the published format, {{"model": state_dict}}. {_WAY_OUT}')
+        raise CheckpointError(f'{path}: not in the published format, {{"model": state_dict}}. {way_out}')
     marker = content.get(MARKER, {})
     marker = marker if isinstance(marker, Mapping) else {}
     narrow = NARROW if marker.get("narrow") == NARROW else 1
-    problems = _shape_problems(state, narrow) or _value_problems(state)
+    problems = _shape_problems(state, narrow, network.front) or _value_problems(state, network.front)
     if problems:
-        raise CheckpointError(f"{path}: not a CNN14 checkpoint: {'; '.join(problems)}. {_WAY_OUT}")
+        raise CheckpointError(f"{path}: not a checkpoint of {network.card.title}: {'; '.join(problems)}. {way_out}")
     return dict(state), marker
 
 
-def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int) -> list[str]:
+def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int, front: FrontEnd) -> list[str]:
     """Names and shapes that are not CNN14's, in words."""
-    expected = architecture.state_shapes(architecture.channels_of(narrow))
+    expected = architecture.state_shapes(architecture.channels_of(narrow), front)
     shapes = {name: tuple(getattr(value, "shape", ("not a tensor",))) for name, value in state.items()}
     misshapen = [
         f"{name} {shapes[name]} instead of {shape}"
@@ -84,7 +88,7 @@ def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int) -> list[st
     ]
 
 
-def _value_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
+def _value_problems(state: "Mapping[str, torch.Tensor]", front: FrontEnd) -> list[str]:
     """Values that no CNN14 has, in words; the shapes are right."""
     import torch
 
@@ -94,15 +98,16 @@ def _value_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
     problems = [*_listed("not finite", not_finite), *_listed("negative", negative)]
     kernels = [state[f"spectrogram_extractor.stft.conv_{part}.weight"].numpy() for part in ("real", "imag")]
     if not all(
-        np.allclose(got, want, atol=1e-4) for got, want in zip(kernels, architecture.stft_kernels(), strict=True)
+        np.allclose(got, want, atol=1e-4)
+        for got, want in zip(kernels, architecture.stft_kernels(front.window), strict=True)
     ):
-        problems.append("its STFT is not that of a 1024-sample Hann window")
+        problems.append(f"its STFT is not that of a {front.window}-sample Hann window")
     used = np.flatnonzero(state["logmel_extractor.melW"].numpy().any(axis=1))
-    hz = used * architecture.SAMPLE_RATE / architecture.WINDOW_SAMPLES
-    bin_hz = architecture.SAMPLE_RATE / architecture.WINDOW_SAMPLES
+    bin_hz = front.sample_rate / front.window
+    hz = used * bin_hz
     low, high = (hz[0], hz[-1]) if len(hz) else (0.0, 0.0)
-    if not (0 <= low - architecture.FMIN_HZ <= bin_hz and 0 <= architecture.FMAX_HZ - high <= bin_hz):
-        problems.append(f"its mel bands span {low:g} to {high:g} Hz at 32 kHz instead of 50 to 14000 Hz")
+    if not (0 <= low - architecture.FMIN_HZ <= bin_hz and 0 <= front.fmax - high <= bin_hz):
+        problems.append(f"its mel bands span {low:g} to {high:g} Hz instead of 50 to {front.fmax} Hz")
     return problems
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fa_assets.encoders.base import content_length, require_crops
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
-from fa_assets.encoders.cnn14.definition import CARD, ENCODER
+from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
 from fa_assets.encoders.devices import device_name, full_float32, resolve_device
 from fa_assets.encoders.threads import limit_torch_threads
 from fa_assets.errors import UserError
@@ -45,6 +45,7 @@ class Cnn14Encoder:
 
     Args:
         checkpoint: a CNN14 file.
+        network: whose it is.
         device: see `resolve_device`.
         precision: "fp32", or "bf16" for a bfloat16 trunk between a float32 front end and a float64 head.
         batch_size: crops at a time; by default up to 32 on a CPU, up to 64 on a GPU.
@@ -61,12 +62,18 @@ class Cnn14Encoder:
         DeviceMemoryError: the weights do not fit into the GPU's memory.
     """
 
-    card = CARD
-
     def __init__(
-        self, checkpoint: Path, *, device: str = "auto", precision: str = "fp32", batch_size: int | None = None
+        self,
+        checkpoint: Path,
+        network: Cnn14 = ENCODER,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        batch_size: int | None = None,
     ) -> None:
-        ENCODER.require_precision(precision)
+        network.require_precision(precision)
+        self.card = network.card
+        self._front = network.front
         if batch_size is not None and batch_size < 1:
             raise UserError(f"Batch size {batch_size}: at least 1 is needed.")
         self.device = resolve_device(device)
@@ -86,7 +93,8 @@ class Cnn14Encoder:
         self._uploads = torch.cuda.Stream(self.device) if self._kind == "cuda" else None
         try:
             with full_float32():
-                self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
+                state = load_state_dict(checkpoint, network)
+                self._network = Cnn14Network(state, self.device, dtype, network.front)
         except torch.OutOfMemoryError as error:
             raise self._no_room("the weights") from error
 
@@ -94,7 +102,7 @@ class Cnn14Encoder:
         """Embeddings of any number of crops.
 
         Args:
-            crops: (n, 320000) float32 at 32 kHz, finite.
+            crops: (n, crop_samples) float32, finite.
             lengths: how many of each crop's samples are content; the rest must be zero and costs no time. Found by
                 looking for trailing zeros where not given.
 
@@ -108,7 +116,7 @@ class Cnn14Encoder:
         """
         from fa_assets.encoders.cnn14.network import content_frames
 
-        require_crops(CARD, crops)
+        require_crops(self.card, crops)
         if lengths is None:
             lengths = [content_length(crop) for crop in crops]
         elif len(lengths) != len(crops) or any(
@@ -117,7 +125,7 @@ class Cnn14Encoder:
             raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
         embeddings = np.empty((len(crops), self.card.dimension), dtype=np.float32)
         pending = []  # on a GPU these are still being computed while the next batch is uploaded
-        frames = np.array([content_frames(length) for length in lengths], dtype=int)
+        frames = np.array([content_frames(length, self._front) for length in lengths], dtype=int)
         for rows in _groups(frames, self.batch_size, BATCH_FRAMES[self._kind], SPARE_FRAMES[self._kind]):
             done = 0
             while done < len(rows):
