@@ -126,6 +126,10 @@ class TransformersEncoder:
             output = self._model(**batch)
             if self._output is not None:
                 return output[self._output].float().cpu().numpy()
+            if "last_hidden_state" not in output:
+                raise UserError(
+                    f"{self.card.name} gives {', '.join(output)}, and no last_hidden_state: use another model."
+                )
             states = output.last_hidden_state.float()
             share = [content / self.card.crop_samples if self._fills_window else 1 for content in contents]
             means = [own[: math.ceil(part * len(own))].mean(dim=0) for own, part in zip(states, share, strict=True)]

@@ -50,9 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def encoder(settings: Settings) -> TinyEncoder:
-    return ENCODER.load(
-        settings.local_root / "checkpoints" / "demo-tiny", device="cpu", precision="fp32", batch_size=1
-    )
+    return ENCODER.load(settings.local_root / "checkpoints" / "demo-tiny", device="cpu", precision="fp32", batch_size=1)
 
 
 def embeddings(settings: Settings, asset: str) -> dict[str, np.ndarray]:

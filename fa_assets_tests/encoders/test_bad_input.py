@@ -56,7 +56,11 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "before", "message"),
     [
-        ({"encoder": "vggish"}, None, "Unknown encoder 'vggish': there is birdnet, cnn14, cnn14_16k, onnx, transformers"),
+        (
+            {"encoder": "vggish"},
+            None,
+            "Unknown encoder 'vggish': there is birdnet, cnn14, cnn14_16k, onnx, transformers",
+        ),
         ({"encoder": "cnn14:ast"}, None, "Unknown encoder 'cnn14:"),
         ({"encoder": "onnx"}, None, "say which one, onnx:FILE"),
         ({"encoder": "onnx:small.onnx"}, nothing_installed, "pip install 'fa_assets[onnx]'"),

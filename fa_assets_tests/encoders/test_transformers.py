@@ -325,3 +325,11 @@ def test_what_is_missing_is_said_with_the_way_out(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("fa_assets.encoders.base.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'fa_assets\[transformers\]'"):
         find_encoder(f"transformers:{tmp_path}")
+
+
+def test_a_model_that_gives_no_states_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As EnCodec, which gives codes."""
+    encoder = find_encoder(f"transformers:{folder}").load(folder, device="cpu", precision="fp32", batch_size=1)
+    monkeypatch.setattr(encoder, "_model", lambda **_: {"audio_codes": None})
+    with pytest.raises(UserError, match="gives audio_codes, and no last_hidden_state"):
+        encoder.embed(np.zeros((1, encoder.card.crop_samples), np.float32))
