@@ -108,6 +108,17 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    label_separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What separates the labels of a clip in a table. Default: ',' and ';', and what docs/data.md says is "
+        "recognised.",
+    )
+    match_names: Literal["exact", "loose"] = Field(
+        default="exact",
+        description="Whether names in a table stand for files of just that name; or also where case, Unicode form, extension, "
+        "folder, blanks or backslashes differ and one file fits.",
+    )
     classifier: str = Field(
         default="scikit-learn",
         description="What fits the logistic regressions: scikit-learn (the notebook's, to the last bit), or torch (L-BFGS over "

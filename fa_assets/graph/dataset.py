@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
@@ -14,6 +15,8 @@ class DatasetFolder:
 
     folder: str
     is_demo: bool = False
+    label_separator: str | None = None
+    match_names: Literal["exact", "loose"] = "exact"
 
     def open(self) -> KaggleDataset:
         """The dataset; the generated demo set is made first when it is not there."""
@@ -24,4 +27,4 @@ class DatasetFolder:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_name(f".{folder.name}.lock")):
                 generate_demo_dataset(folder)
-        return KaggleDataset(folder)
+        return KaggleDataset(folder, self.label_separator, self.match_names)

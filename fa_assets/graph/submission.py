@@ -24,7 +24,8 @@ from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.source import TEST_RECORDINGS, Source
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_submission_clips
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
+from fa_assets.intake.test_set import read_submission_clips
 from fa_assets.metrics.average_precision import mean_average_precision
 from fa_assets.metrics.figures import METRICS, OVERALL
 from fa_assets.metrics.folds import N_FOLDS

@@ -1,6 +1,8 @@
 """The clips of a dataset: every one is decoded and hashed once, before anything expensive is computed from it."""
 
 import logging
+import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +11,13 @@ from typing import Literal
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import LabelledClips, locate_clip
+from fa_assets.intake.names import NameIndex, differences, files_below, hint, listed
 from fa_assets.progress import ProgressCallback, no_progress
 
 log = logging.getLogger(__name__)
 
 _WAY_OUT = "Fix or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
+_LOOSE = "Rename them, or set FA_MATCH_NAMES=loose."
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,15 @@ def inspect_clips(
             pool.shutdown(cancel_futures=True)
             raise
 
-    offenders = [f"{clip.fname}: {clip.reason}" for clip in bad]
+    missing = [clip.fname for clip in bad if not os.path.lexists(base / clip.fname)]
+    index = NameIndex(files_below(base) if missing else ())
+    if len(missing) == len(labelled.fnames) > 1 and (said := _none_is_there(folder, missing, index)):
+        raise BadInputError(said)
+    hints = {fname: hint(index, fname) for fname in missing}
+    bad = [BadClip(clip.fname, clip.reason + hints.get(clip.fname, "")) for clip in bad]
+    offenders = [f"{clip.fname!r}: {clip.reason}" for clip in bad]
+    if any(hints.values()):
+        way_out = f"{_LOOSE} {way_out}"
     if bad and on_bad_clip == "fail":
         raise BadInputError(
             f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {way_out}",
@@ -98,3 +110,23 @@ def inspect_clips(
     if not clips:
         raise BadInputError(f"No clip in {folder} can be used.", offenders)
     return Intake(tuple(clips), tuple(bad))
+
+
+def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
+    """Why no clip at all lies in the folder, where that is one reason; None where there are several."""
+    if not folder.is_dir():
+        return f"{folder} is missing: that is where the clips that the table names belong."
+    found = [index.find(fname) for fname in fnames]
+    if not any(found):
+        there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"
+        return f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}."
+    reasons = {
+        tuple(differences(fname, one)) for fname, others in zip(fnames, found, strict=True) for one in others[:1]
+    }
+    if len(reasons) > 1 or any(len(others) != 1 for others in found):
+        return None
+    what = " and ".join(reasons.pop())
+    return (
+        f"None of the {len(fnames)} clips lies in {folder} under its name. They differ by {what}, as {fnames[0]!r} in the "
+        f"table and {found[0][0]!r} in the folder. {_LOOSE}"
+    )

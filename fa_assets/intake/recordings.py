@@ -96,7 +96,8 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     if (seen := _seen(found)) != known:
         _remember(seen, memory)
     return DatasetState(
-        _state(curated_tables_digest(dataset), curated, found), _state(test_tables_digest(dataset), test, found)
+        _state(curated_tables_digest(dataset, labelled.notes), curated, found),
+        _state(test_tables_digest(dataset), test, found),
     )
 
 

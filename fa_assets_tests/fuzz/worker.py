@@ -44,7 +44,7 @@ def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
     except BadInputError as error:
         (offender,) = error.offenders
         name, _, reason = offender.partition(": ")
-        if name != fname or not reason.strip():
+        if name != repr(fname) or not reason.strip():
             raise WrongError(f"refused as {offender!r}") from error
         return reason
     info = clip.info
