@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
+from fa_assets.store.check_records import CheckRecords
 from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import LocalView, StoragePath
@@ -255,6 +256,13 @@ class Catalog:
         entries = list(self.ledger.entries(skip=known))
         for table, rows in _history_rows(entries).items():
             current.insert(connection, table, pa.Table.from_pylist(rows))
+        seen = {id for (id,) in connection.execute("select id from checks").fetchall()}
+        checks = [
+            {**vars(one), "materialization_ids": list(one.materialization_ids), "offenders": json.dumps(one.offenders)}
+            for one in CheckRecords(self.storage_root / "checks").records(skip=seen)
+        ]
+        if checks:
+            current.insert(connection, "checks", pa.Table.from_pylist(checks))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if newest.asset.endswith("_embeddings"):
                 self._seen_by_duckdb.bring(newest.files[0].path)

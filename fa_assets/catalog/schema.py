@@ -13,7 +13,7 @@ import duckdb
 from fa_assets.catalog import current
 from fa_assets.catalog.views import VIEWS, comment_on, create_view
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever anything in the catalog changes; an older one is then rebuilt from the ledger."""
 
 
@@ -98,6 +98,22 @@ TABLES = (
             ("precision_sum", "DOUBLE NOT NULL", "sum of label-ranking precisions over the positives"),
             ("count", "BIGINT NOT NULL", "positives; any LWLRAP is sum(precision_sum) / sum(count)"),
             ("lwlrap", "DOUBLE", "precision_sum / count, null without positives"),
+        ),
+    ),
+    Table(
+        "checks",
+        "One row per evaluation of an asset check.",
+        (
+            ("id", "VARCHAR PRIMARY KEY", "sorts by time"),
+            ("asset", "VARCHAR NOT NULL", "the asset that was judged"),
+            ("name", "VARCHAR NOT NULL", "the check"),
+            ("run_id", "VARCHAR NOT NULL", "Dagster run that evaluated it"),
+            ("evaluated_at", "TIMESTAMPTZ NOT NULL", "when"),
+            ("materialization_ids", "VARCHAR[] NOT NULL", "what was judged: one, or one for each fold"),
+            ("passed", "BOOLEAN NOT NULL", "whether it passed"),
+            ("severity", "VARCHAR NOT NULL", "WARN or ERROR, where it did not pass"),
+            ("description", "VARCHAR NOT NULL", "what it said"),
+            ("offenders", "JSON NOT NULL", "what does not pass, as a JSON list; at most 1,000 of a check"),
         ),
     ),
 )

@@ -18,30 +18,50 @@ from fa_assets.settings import DATA_FOLDER
 @click.option("--csv", "table", metavar="FILE", help="The CSV with the labels, where there are several.")
 @click.option("--fname-column", metavar="NAME", help="Its column that names the audio files.")
 @click.option("--labels-column", metavar="NAME", help="Its column that holds the labels.")
+@click.option("--group-column", metavar="NAME", help="Its column whose clips stay in one fold.")
+@click.option("--label-separator", metavar="TEXT", help="What separates labels in a cell.  [default: ',', ';' and '|']")
+@click.option("--level", type=click.IntRange(1), metavar="N", help="Take the folders of this level as classes.")
+@click.option("--out", metavar="DIR", help="Write to this folder, which then links to the clips.  [default: DIR]")
 @click.option("--yes", is_flag=True, help="Write train_curated.csv.")
 def init_command(
-    folder: str, table: str | None, fname_column: str | None, labels_column: str | None, yes: bool
+    folder: str,
+    table: str | None,
+    fname_column: str | None,
+    labels_column: str | None,
+    group_column: str | None,
+    label_separator: str | None,
+    level: int | None,
+    out: str | None,
+    yes: bool,
 ) -> None:
-    """Propose a label CSV for the audio in DIR, from its class sub-folders or a CSV with other column names."""
+    """Propose a label CSV for the audio in DIR, from tables, annotations or class folders anywhere below it."""
     with friendly_errors():
+        from fa_assets.intake.annotations import Columns
+        from fa_assets.intake.names import listed
         from fa_assets.intake.propose import propose
 
         proposal = propose(
             Path(folder).expanduser(),
-            table=Path(table) if table else None,
-            fname_column=fname_column,
-            labels_column=labels_column,
+            table=Path(table).expanduser() if table else None,
+            columns=Columns(fname_column, labels_column, group_column, label_separator),
+            level=level,
+            out=Path(out).expanduser() if out else None,
         )
         click.echo(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
         for name, count in proposal.counts.items():
             click.echo(f"{count:>8}  {name}")
-        for what, names in (("without a label", proposal.unlabelled), ("named but not there", proposal.missing)):
+        for note in proposal.notes:
+            click.echo(note)
+        for what, names in (
+            ("clips without a label", proposal.unlabelled),
+            ("names in the tables that stand for no clip, or for several", proposal.missing),
+            ("files that are no audio by their names", proposal.left_out),
+        ):
             if names:
-                shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-                click.echo(f"{len(names)} {what}: {shown}")
+                click.echo(f"{len(names)} {what}: {listed(names, 10)}")
         if yes:
-            proposal.write()
-            click.echo(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
+            written = " and ".join(map(str, proposal.write()))
+            click.echo(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
         else:
             click.echo("Nothing was written; the same command with --yes writes train_curated.csv.")
 

@@ -96,6 +96,8 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
     test/. With labels and usage (Public, Private) where test.csv has them. Every clip needs a row in a submission, so
     none is left out: one that cannot be read is an error."""
     test = read_submission_clips(recordings, folds.header.details["classes"])
+    for note in test.notes:
+        work.log.warning(note)
     infos = []
     if test.fnames:
         with work.phase("inspect"):
@@ -107,8 +109,6 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]
-    else:
-        work.log.info(f"{recordings.test_folder} is not there: there is nothing to submit")
     columns: dict[str, list[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],

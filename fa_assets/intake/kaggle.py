@@ -26,7 +26,7 @@ import numpy as np
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.labels import Labels, indicator_labels, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical, files_below
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical, files_below, is_audio
 from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
 
 _NO_CLASSES = ("fname", "group", "fold", "usage", "split")
@@ -249,6 +249,15 @@ def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
     found = (path for path in base.rglob("*") if path.is_file()) if base.is_dir() else ()
     named = {path.relative_to(base).as_posix(): path for path in found}
     return {name: named[name] for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
+    """The audio files in the folder of clips that have no row, by their names."""
+    own = dataset.clips_folder.resolve()
+    found = (name for name in files_below(own) if is_audio(name))
+    if own == dataset.root.resolve():  # a link that `fa-assets init` makes
+        found = (name for name in found if not name.startswith(f"{dataset.test_folder.name}/"))
+    return sorted({*found} - {*labelled.fnames})
 
 
 def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.annotations import Columns
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, read_labels
 from fa_assets.intake.propose import propose
@@ -63,9 +64,9 @@ def test_a_csv_with_other_column_names(tmp_path, text: str) -> None:
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")
-    assert propose(tmp_path, labels_column="z").counts == {"q": 1, "r": 1}
+    assert propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="z")).counts == {"q": 1, "r": 1}
     with pytest.raises(UserError, match="no column 'w'; it has x, y, z"):
-        propose(tmp_path, labels_column="w")
+        propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="w"))
     with pytest.raises(UserError, match="which column holds the labels"):
         (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p1,q\n2.wav,p2,r\n")
         propose(tmp_path)
@@ -75,14 +76,15 @@ def test_columns_can_be_named(tmp_path) -> None:
     ("names", "message"),
     [
         ((), "no audio"),
-        (("1.wav",), "no class sub-folders"),
-        (("a,b/1.wav",), "cannot hold"),
+        (("1.wav",), "in no class folders"),
+        (("audio/fold1/1.wav", "audio/fold2/2.wav"), "in no class folders"),
+        (("20230512_063000.WAV",), "named by their time.*Raven selection tables or Audacity labels"),
         (("train_curated.csv",), "already"),
     ],
 )
 def test_what_cannot_be_proposed(tmp_path, names: tuple[str, ...], message: str) -> None:
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     with pytest.raises((UserError, BadInputError), match=message):
         propose(tmp_path)
