@@ -136,11 +136,11 @@ def clip_of(index: NameIndex, cell: str) -> str | None:
 
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
-    labelled = [(table, fname, own) for table, fname in tables if (own := _row_labels(table, fname, columns))]
+    labelled = [(table, fname, read) for table, fname in tables if (read := _row_labels(table, fname, columns))]
     if labelled:
         best = max(labelled, key=lambda one: len(one[0].rows))
         same = [one for one in labelled if one[0].header == best[0].header]
-        rows = [(table, fname, own[0]) for table, fname, own in same]
+        rows = [(table, fname, read[0]) for table, fname, read in same]
         origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
     elif len(tables) > 1 and not columns.labels:
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]

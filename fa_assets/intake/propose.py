@@ -36,6 +36,7 @@ class Proposal:
     Attributes:
         dataset: the folder that it is written to.
         source: the folder that holds the clips.
+        test_source: that of the test clips, where there are any.
         origin: where the labels are from, in words.
         rows: fname, relative to `train_curated/`, and the clip's labels, sorted by fname.
         groups: of the clips, where there are any.
@@ -50,6 +51,7 @@ class Proposal:
     source: Path
     origin: str
     rows: Rows
+    test_source: Path | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     test_rows: Rows = ()
     unlabelled: tuple[str, ...] = ()
@@ -84,8 +86,8 @@ class Proposal:
                         cells = ((name, join_labels(labels), self.groups.get(name, "")) for name, labels in rows)
                         writer.writerows(row[: len(columns)] for row in cells)
                     written.append(path)
-            if self.test_rows:
-                self._link(self.dataset.test_folder, self.source / "test")
+            if self.test_source:
+                self._link(self.dataset.test_folder, self.test_source)
         except OSError as error:
             raise UserError(
                 f"{self.dataset.root} cannot be written to ({error.strerror}): --out DIR writes to another folder."
@@ -137,7 +139,7 @@ def propose(
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
-    test = [name.removeprefix("test/") for name in every if name not in set(own) and is_audio(name)]
+    test = [name for name in files_below(folder / "test") if is_audio(name)]
     classes = {label for _, labels in rows for label in labels}
     test_labels = {
         name: name.split("/")[taken - 2] for name in test if taken and taken > 1 and name.count("/") >= taken - 1
@@ -155,6 +157,7 @@ def propose(
         base,
         found.origin,
         rows,
+        folder / "test" if test else None,
         groups,
         test_rows,
         unlabelled=tuple(name for name in audio if not found.labels.get(name)),
@@ -203,11 +206,9 @@ def _groups(given: Mapping[str, str], fnames: Iterable[str]) -> tuple[Mapping[st
         speaker = _SPEAKER.fullmatch(path.stem)
         if fold or speaker:
             groups[fname] = fold or (speaker[1] if speaker else "")
-    count = len(set(groups.values()))
-    if not count:
+    names = sorted(set(groups.values()))
+    if not names:
         return {}, []
-    if count < _FEWEST_GROUPS:
-        return {}, [
-            f"{count} groups are too few for {_FEWEST_GROUPS} folds and are left out: {listed(sorted(set(groups.values())))}"
-        ]
-    return groups, [f"{count} groups, each of which stays in one fold: {listed(sorted(set(groups.values())))}"]
+    if len(names) < _FEWEST_GROUPS:
+        return {}, [f"{len(names)} groups are too few for {_FEWEST_GROUPS} folds and are left out: {listed(names)}"]
+    return groups, [f"{len(names)} groups, each of which stays in one fold: {listed(names)}"]
