@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.errors import UserError
 from fa_assets.settings import DATA_FOLDER
 
 
@@ -114,16 +115,22 @@ def fetch_command(
 
 @click.command("predict")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--top", default=5, show_default=True, metavar="N", help="How many classes to show.")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes to show."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line, with every class.")
-@setting_options("dataset", "storage", "device")
+@setting_options("dataset", "storage", "device", "checkpoint")
 def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: Any) -> None:
     """Tag audio FILEs with the final classifier of a storage folder: the most probable classes first."""
     with friendly_errors():
+        checkpoint = options.pop("checkpoint")
         settings = apply_options(options)
+        for folder in (path for path in map(Path, files) if path.is_dir()):
+            raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
         from fa_assets.api import Tagger
 
-        for tagged in Tagger.load(settings.storage_root, device=settings.device).tag_files(files):
+        tagger = Tagger.load(settings.storage_root, device=settings.device, checkpoint=checkpoint)
+        for tagged in tagger.tag_files(files):
             if as_json:
                 classes = {tag.class_name: tag.probability for tag in tagged.tags}
                 click.echo(json.dumps({"file": str(tagged.path), "classes": classes}))
@@ -131,3 +138,13 @@ def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: 
             click.echo(tagged.path)
             for tag in tagged.tags[:top]:
                 click.echo(f"  {tag.probability:.4f}  {tag.class_name}")
+
+
+def _its_files(folder: Path) -> str:
+    """The audio files of a folder, as a shell names them."""
+    from fa_assets.intake.names import files_below, is_audio
+
+    found = [folder / name for name in files_below(folder) if is_audio(name)]
+    if not found:
+        return "of which none is audio by its name"
+    return f"as in {shlex.quote(str(found[0].parent))}/*{found[0].suffix}"

@@ -1,6 +1,7 @@
 """What the commands of `fa-assets` share: settings as options, and errors as messages."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,20 +47,48 @@ def apply_options(options: dict[str, Any]) -> Settings:
     return load_settings()
 
 
+def in_options(text: str) -> str:
+    """A message in the words of the command that was typed: where it has an option for a setting, not the variable."""
+    context = click.get_current_context(silent=True)
+    own = {one.name for one in context.command.params} if context else set()
+
+    def option(found: re.Match[str]) -> str:
+        name = found[2].lower()
+        if name not in own:
+            return found[0]
+        verb = {"set ": "give ", "Set ": "Give "}.get(found[1] or "", "")
+        return f"{verb}--{name.replace('_', '-')}" + (f" {found[3]}" if found[3] else "")
+
+    return re.sub(r"\b([Ss]et )?FA_([A-Z_]+)(?:=('[^']*'|[\w.]*\w))?", option, text)
+
+
+def _require_no_empty_value() -> None:
+    """Raises: UserError: an option or argument was given an empty value, which would stand for its default."""
+    context = click.get_current_context(silent=True)
+    for one in context.command.params if context else ():
+        value = context.params.get(one.name or "") if context else None
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            name = one.opts[0] if isinstance(one, click.Option) else one.human_readable_name
+            raise UserError(
+                f"{name} is empty: give it a value" + (", or leave it out." if isinstance(one, click.Option) else ".")
+            )
+
+
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """Print what a user can fix as one line, and exit with 1; an interruption exits with 130."""
     try:
+        _require_no_empty_value()
         yield
     except UserError as error:
-        click.secho(str(error), fg="red", err=True)
+        click.secho(in_options(str(error)), fg="red", err=True)
         sys.exit(1)
     except Exception as error:
         settings = load_settings()
         explained = as_remote_error(error, settings.storage_root) or as_storage_error(error, settings.local_root)
         if explained is None:
             raise
-        click.secho(str(explained), fg="red", err=True)
+        click.secho(in_options(str(explained)), fg="red", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)
