@@ -68,10 +68,9 @@ def _require_no_empty_value() -> None:
     for one in context.command.params if context else ():
         value = context.params.get(one.name or "") if context else None
         if value == "" or (isinstance(value, tuple) and "" in value):
-            name = one.opts[0] if isinstance(one, click.Option) else one.human_readable_name
-            raise UserError(
-                f"{name} is empty: give it a value" + (", or leave it out." if isinstance(one, click.Option) else ".")
-            )
+            if isinstance(one, click.Option):
+                raise UserError(f"{one.opts[0]} is empty: give it a value, or leave it out.")
+            raise UserError(f"{one.human_readable_name} is empty: give it a value.")
 
 
 @contextmanager

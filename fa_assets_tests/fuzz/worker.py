@@ -63,6 +63,8 @@ def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
 
 def judge_tables(dataset: KaggleDataset) -> str | None:
     """Take the tables in, and what they name; the reason when they are refused, None when they are accepted."""
+    if int("0" + "".join(filter(str.isdigit, dataset.root.name))) % 2:
+        dataset = KaggleDataset(dataset.root, match_names="loose")
     try:
         labelled = read_labels(dataset)
         classes = read_classes(dataset, labelled)
