@@ -50,16 +50,17 @@ def apply_options(options: dict[str, Any]) -> Settings:
 def in_options(text: str) -> str:
     """A message in the words of the command that was typed: where it has an option for a setting, not the variable."""
     context = click.get_current_context(silent=True)
-    own = {one.name for one in context.command.params} if context else set()
+    own = {one.name: one for one in context.command.params if isinstance(one, click.Option)} if context else {}
 
     def option(found: re.Match[str]) -> str:
-        name = found[2].lower()
-        if name not in own:
+        verb, name, value, to = found.groups(default="")
+        if name.lower() not in own:
             return found[0]
-        verb = {"set ": "give ", "Set ": "Give "}.get(found[1] or "", "")
-        return f"{verb}--{name.replace('_', '-')}" + (f" {found[3]}" if found[3] else "")
+        if verb and not to:
+            verb, value = {"set ": "give ", "Set ": "Give "}[verb], value or own[name.lower()].metavar or ""
+        return f"{verb}{own[name.lower()].opts[0]}" + (f" {value}" if value else "") + to
 
-    return re.sub(r"\b([Ss]et )?FA_([A-Z_]+)(?:=('[^']*'|[\w.]*\w))?", option, text)
+    return re.sub(r"\b([Ss]et )?FA_([A-Z_]+)(?:=('[^']*'|[\w.]*\w))?( to\b)?", option, text)
 
 
 def _require_no_empty_value() -> None:

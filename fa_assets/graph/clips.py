@@ -22,6 +22,7 @@ from fa_assets.intake.kaggle import (
     read_classes,
     read_given_folds,
     read_labels,
+    table_notes,
     unnamed_clips,
 )
 from fa_assets.intake.names import listed
@@ -101,7 +102,7 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
     )
     seconds = np.array([info.seconds for info in infos])
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
-    for line in (*labelled.notes, *_left_out(recordings, labelled, intake)):
+    for line in (*labelled.notes, *table_notes(recordings), *_left_out(recordings, labelled, intake)):
         work.log.warning(line)
     drawn = work.draw(
         {

@@ -22,6 +22,7 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     counts = Counter(label for own in labels for label in own)
     names = sorted(counts)
     found = [(ascii(name), "holds characters that cannot be seen") for name in names if _has_invisible(name)]
+    found += [(repr(name), "looks like a part of a list, cut up") for name in names if _is_cut(name)]
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
@@ -42,6 +43,10 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
 
 def _has_invisible(name: str) -> bool:
     return any(one in INVISIBLE or (one != " " and unicodedata.category(one) in ("Zs", "Cc", "Cf")) for one in name)
+
+
+def _is_cut(name: str) -> bool:
+    return name[0] in "\"'" or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
 
 
 def _as_seen(name: str) -> str:

@@ -15,11 +15,13 @@ named at once; what is read in another way than as it stands is said in `notes`.
 
 import errno
 import hashlib
+import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -96,7 +98,7 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     """
     if not dataset.root.is_dir():
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    table = read_csv(dataset.labels_csv, "fname")
+    table = read_csv(dataset.labels_csv, "fname", way_out=_other_table(dataset))
     if not table.rows:
         raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
     fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
@@ -110,13 +112,16 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         elif len(set(own)) < len(own):
             offenders.append(f"row {row}, {fname!r}: a label twice")
     if offenders:
-        raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; correct them.", [*offenders, *notes])
+        joined = f" Rows of one clip are joined by: {_init(dataset)}" if len(set(fnames)) < len(fnames) else ""
+        raise BadInputError(
+            f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes]
+        )
     groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
     said = [f"{table.path.name}: {note}" for note in (*notes, *said)]
     return LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
 
 
-def read_csv(path: Path, *required: str, header_only: bool = False) -> Table:
+def read_csv(path: Path, *required: str, **options: Any) -> Table:
     """A table of the dataset; see `read_table`.
 
     Raises:
@@ -124,7 +129,22 @@ def read_csv(path: Path, *required: str, header_only: bool = False) -> Table:
     """
     if not path.is_file():
         raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    return read_table(path, required, header_only=header_only)
+    return read_table(path, required, **options)
+
+
+def _other_table(dataset: KaggleDataset) -> str:
+    return f"Rename its columns, or see what this makes of it: {_init(dataset)}"
+
+
+def _init(dataset: KaggleDataset) -> str:
+    table, root = str(dataset.labels_csv), str(dataset.root)
+    return shlex.join(["fa-assets", "init", root, "--csv", table, "--out", f"{root}_read"])
+
+
+def table_notes(dataset: KaggleDataset) -> list[str]:
+    """What the tables of classes and folds are read as, where they are not plain."""
+    paths = [path for path in (dataset.sample_submission_csv, dataset.folds_csv) if path.is_file()]
+    return [note for path in paths for note in read_csv(path, header_only=True).notes]
 
 
 def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str]) -> tuple[list[str], list[str]]:
@@ -151,7 +171,7 @@ def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[
         return split_labels(cells, separator=dataset.label_separator, names=_known_names(dataset))
     found = indicator_labels(table, _NO_CLASSES)
     if found is None:
-        raise missing_columns(table.path, ["labels"], table.header)
+        raise missing_columns(table.path, ["labels"], table.header, _other_table(dataset))
     return found
 
 
@@ -279,9 +299,9 @@ def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
     return paths
 
 
-def curated_tables_digest(dataset: KaggleDataset, notes: Sequence[str]) -> str:
+def curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> str:
     """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
-    sample_submission.csv, whose rows are the test set's); and over how they are read, where that is not plain (`notes`)."""
+    sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
     classes = dataset.sample_submission_csv
     header = []
     if classes.is_file():
@@ -289,23 +309,21 @@ def curated_tables_digest(dataset: KaggleDataset, notes: Sequence[str]) -> str:
         table = read_csv(classes, header_only=True)
         header = [(classes.name, "\0".join(table.header).encode() if table.notes else line.strip())]
     files = [(path.name, path.read_bytes()) for path in (dataset.labels_csv, dataset.folds_csv) if path.is_file()]
-    return _digest_of([*files, *header, *_reading(dataset, notes)])
+    labels = [("labels", json.dumps(labelled.labels).encode())] if labelled.notes else []
+    return _digest_of([*files, *header, *labels, *_options(dataset)])
 
 
 def test_tables_digest(dataset: KaggleDataset) -> str:
     """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
-    tables = (dataset.sample_submission_csv, dataset.test_csv)
-    return _digest_of([*((path.name, path.read_bytes()) for path in tables if path.is_file()), *_reading(dataset)])
+    names = (dataset.classes_txt,) if dataset.test_csv.is_file() else ()
+    tables = (dataset.sample_submission_csv, dataset.test_csv, *names)
+    return _digest_of([*((path.name, path.read_bytes()) for path in tables if path.is_file()), *_options(dataset)])
 
 
-def _reading(dataset: KaggleDataset, notes: Sequence[str] = ()) -> list[tuple[str, bytes]]:
-    """How the tables are read; nothing where that is plain."""
-    options = (
-        ()
-        if (dataset.label_separator, dataset.match_names) == (None, "exact")
-        else (str(dataset.label_separator), dataset.match_names)
-    )
-    return [("reading", "\0".join((*options, *notes)).encode())] if options or notes else []
+def _options(dataset: KaggleDataset) -> list[tuple[str, bytes]]:
+    """How the tables are read, where that is not the default."""
+    options = (dataset.label_separator, dataset.match_names)
+    return [] if options == (None, "exact") else [("options", repr(options).encode())]
 
 
 def _digest_of(contents: Sequence[tuple[str, bytes]]) -> str:

@@ -42,11 +42,18 @@ def bad_fnames(fnames: Sequence[str]) -> list[str]:
     return offenders
 
 
-def files_below(folder: Path) -> list[str]:
-    """The files in a folder and its sub-folders by name, sorted; hidden ones are left out."""
+def files_below(folder: Path, *, follow_links: bool = False) -> list[str]:
+    """The files in a folder and its sub-folders by name, sorted; hidden ones are left out.
+
+    Args:
+        follow_links: also those in folders that are links, each once.
+    """
     found = []
-    for base, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    seen = {os.path.realpath(folder)}
+    for base, folders, files in os.walk(folder, followlinks=follow_links):
+        places = {os.path.realpath(f"{base}/{name}"): name for name in sorted(folders) if not name.startswith(".")}
+        folders[:] = [name for place, name in places.items() if place not in seen]
+        seen.update(places)
         inner = Path(base).relative_to(folder)
         found += [(inner / name).as_posix() for name in files if not name.startswith(".")]
     return sorted(found)
@@ -64,8 +71,13 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     return f"{said}, ... ({len(every)} in all)" if len(every) > shown else said
 
 
+def trimmed(name: str) -> str:
+    """A name without blanks and invisible characters around it."""
+    return name.strip().strip(INVISIBLE).strip()
+
+
 def _without_blanks(name: str) -> str:
-    return "/".join(part.strip().strip(INVISIBLE).strip() for part in name.split("/"))
+    return "/".join(map(trimmed, name.split("/")))
 
 
 def _without_extension(name: str) -> str:

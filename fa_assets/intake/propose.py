@@ -129,17 +129,19 @@ def propose(
     if dataset.labels_csv.exists():
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
     base = folder / "train_curated" if (folder / "train_curated").is_dir() else folder
-    every = files_below(base)
+    every = files_below(base, follow_links=True)
     own = [name for name in every if base != folder or not name.startswith("test/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else [folder / name for name in files_below(folder) if _may_be_table(name)]
+    tables = (
+        [table] if table else [folder / name for name in files_below(folder, follow_links=True) if _may_be_table(name)]
+    )
     found, taken = _found(folder, tables, audio, columns or Columns(), level, explicit=table is not None)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
-    test = [name for name in files_below(folder / "test") if is_audio(name)]
+    test = [name for name in files_below(folder / "test", follow_links=True) if is_audio(name)]
     classes = {label for _, labels in rows for label in labels}
     test_labels = {
         name: name.split("/")[taken - 2] for name in test if taken and taken > 1 and name.count("/") >= taken - 1

@@ -96,7 +96,7 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     if (seen := _seen(found)) != known:
         _remember(seen, memory)
     return DatasetState(
-        _state(curated_tables_digest(dataset, labelled.notes), curated, found),
+        _state(curated_tables_digest(dataset, labelled), curated, found),
         _state(test_tables_digest(dataset), test, found),
     )
 

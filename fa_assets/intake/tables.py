@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.errors import BadInputError
+from fa_assets.intake.names import trimmed
 
 _BOMS = {  # that of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF8: "utf-8-sig",
@@ -61,8 +62,14 @@ class Table:
         return [row[position] for row in self.rows]
 
 
-def read_table(path: Path, required: Sequence[str] = (), *, header_only: bool = False) -> Table:
+def read_table(
+    path: Path, required: Sequence[str] = (), *, header_only: bool = False, way_out: str = "Rename its columns."
+) -> Table:
     """Read a CSV file with a header; rows without any content are left out.
+
+    Args:
+        required: columns that it must have.
+        way_out: what to do where it lacks one, a sentence for the error.
 
     Raises:
         BadInputError: not text, an unknown encoding, not CSV, NUL characters, a required column missing; where columns are
@@ -80,9 +87,9 @@ def read_table(path: Path, required: Sequence[str] = (), *, header_only: bool = 
     if "\r" in text and "\n" not in text:
         said.append("lines ended by CR")
     lines = _lines(path, text, separator, header_only=header_only)
-    header, rows = ([name.strip() for name in lines[0]], lines[1:]) if lines else ([], [])
+    header, rows = ([trimmed(name) for name in lines[0]], lines[1:]) if lines else ([], [])
     if missing := [name for name in required if name not in header]:
-        raise missing_columns(path, missing, header)
+        raise missing_columns(path, missing, header, way_out)
     header, even, uneven = _evened(header, rows)
     if required and uneven:
         raise BadInputError(
@@ -92,10 +99,10 @@ def read_table(path: Path, required: Sequence[str] = (), *, header_only: bool = 
     return Table(path, header, even, (f"{path.name} is read as {' and '.join(said)}",) if said else (), tuple(uneven))
 
 
-def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str]) -> BadInputError:
+def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], way_out: str) -> BadInputError:
     """The error for columns that are not there."""
     there = f"its columns are {', '.join(header)}" if header else "it is empty"
-    return BadInputError(f"{path}: no column {', '.join(missing)}; {there}. Rename its columns in the first line.")
+    return BadInputError(f"{path}: no column {', '.join(missing)}; {there}. {way_out}")
 
 
 def read_text(path: Path) -> tuple[str, str | None]:

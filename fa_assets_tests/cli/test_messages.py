@@ -18,7 +18,7 @@ from fa_assets_tests.small_dataset import make_clip
         (("init", ".", "--csv", ""), "--csv is empty"),
         (("predict", ""), "FILE... is empty: give it a value."),
         (("fetch", "esc50", "--to", ""), "--to is empty"),
-        (("run", "--dataset", "{tmp}/nowhere", "--storage", "{tmp}/s"), "give --dataset."),
+        (("run", "--dataset", "{tmp}/nowhere", "--storage", "{tmp}/s"), "give --dataset DIR."),
         (("status", "--dataset", "{tmp}/set", "--storage", "{tmp}/s"), "train_curated.csv is missing"),
         (("run", "--batch-size", "many"), "--batch-size 'many': "),
         (("init", "{tmp}/nowhere"), "There is no folder {tmp}/nowhere."),

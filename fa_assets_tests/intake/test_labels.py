@@ -104,8 +104,9 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
         ([["Dog\u200b"], ["Cat"]], "'Dog\\u200b'", "cannot be seen"),
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
+        ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "cut up"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),
-        ([["Dog"], ["Hot dog"], ["Dog_and_cat"], ["x/y"], ["Straße"], ["Strasse 2"]], None, ""),
+        ([["Dog"], ["Hot dog"], ["Dog_and_cat"], ["x/y"], ["Straße"], ["Strasse 2"], ['7" (x)'], ["it's"]], None, ""),
     ],
 )
 def test_names_that_look_like_mistakes_are_named(labels: list[list[str]], names: str | None, what: str) -> None:

@@ -226,6 +226,27 @@ def test_init_says_what_it_understood_and_writes_what_run_reads(
     )
 
 
+def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_audio(tmp_path, "dog/1.wav", "cat/2.wav")
+
+    def refuse(*given: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UserError, match="cannot be written to .Permission denied.: --out DIR"):
+        propose(tmp_path).write()
+
+
+def test_folders_that_are_links_are_looked_into_once(tmp_path) -> None:
+    make_audio(tmp_path / "elsewhere", "dog/1.wav")
+    make_audio(tmp_path / "set", "cat/2.wav")
+    (tmp_path / "set" / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
+    (tmp_path / "set" / "again").symlink_to(tmp_path / "set")
+    assert dict(propose(tmp_path / "set").rows) == {"dog/1.wav": ("dog",), "cat/2.wav": ("cat",)}
+
+
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")

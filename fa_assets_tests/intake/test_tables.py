@@ -1,6 +1,7 @@
 """Tables as people and programs write them: read, with a line that says as what, or refused with the reason."""
 
 import codecs
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import KaggleDataset, read_labels
 from fa_assets.intake.tables import read_table
+from fa_assets_tests.command_line import fa_assets
 
 PLAIN = "fname,labels\na.wav,Müll\nb.wav,Rain\n"
 SAME = (("Müll",), ("Rain",))
@@ -48,6 +50,7 @@ def dataset(tmp_path: Path) -> KaggleDataset:
             PLAIN.replace("v,Müll", "v,Müll,,").replace("v,Rain", "v,Rain,").encode(), "", id="commas-at-row-ends"
         ),
         pytest.param(PLAIN.encode() + b",\n,,\n \n", "", id="rows-of-nothing"),
+        pytest.param(codecs.BOM_UTF8 * 2 + PLAIN.encode(), "", id="two-marks"),
         pytest.param(PLAIN.replace(",", " , ").replace("wav ", "wav").encode(), "", id="blanks-in-the-header"),
     ],
 )
@@ -76,8 +79,11 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
         pytest.param(b"fname,labels\na.wav,A,B\n", "row 1, 'a.wav': 3 cells", id="comma-without-quotes"),
         pytest.param(b"fname,labels\na.wav;A\n", "row 1, 'a.wav;A': 1 cells", id="two-separators"),
         pytest.param(
-            b"file,labels\na.wav,A\n", "no column fname; its columns are file, labels. Rename", id="other-names"
+            b"file,labels\na.wav,A\n",
+            "no column fname; its columns are file, labels. Rename.*fa-assets init",
+            id="other-names",
         ),
+        pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
         pytest.param(b"", "it is empty", id="empty"),
     ],
 )
@@ -85,6 +91,23 @@ def test_what_cannot_be_read_is_refused_with_its_reason(dataset: KaggleDataset, 
     dataset.labels_csv.write_bytes(content)
     with pytest.raises(BadInputError, match=reason):
         read_labels(dataset)
+
+
+@pytest.mark.parametrize("text", ["file,tag\na.wav,A\nb.wav,B\n", "fname,labels\na.wav,A\nb.wav,B\na.wav,B\n"])
+def test_the_command_that_a_refusal_names_reads_the_table(tmp_path: Path, text: str) -> None:
+    dataset = KaggleDataset(tmp_path / "a set")
+    dataset.clips_folder.mkdir(parents=True)
+    for name in ("a.wav", "b.wav"):
+        (dataset.clips_folder / name).touch()
+    dataset.labels_csv.write_text(text)
+    with pytest.raises(BadInputError, match="fa-assets init") as caught:
+        read_labels(dataset)
+    command = next(line for line in str(caught.value).splitlines() if "fa-assets init" in line).partition("fa-assets ")[
+        2
+    ]
+    assert fa_assets(*shlex.split(command), "--yes").exit_code == 0
+    made = read_labels(KaggleDataset(Path(f"{dataset.root}_read")))
+    assert dict(zip(made.fnames, made.labels, strict=True))["b.wav"] == ("B",)
 
 
 def test_a_table_without_required_columns_names_its_uneven_rows(tmp_path: Path) -> None:
