@@ -108,7 +108,8 @@ def labels_from_files(
         except BadInputError as error:
             if explicit:
                 raise
-            notes.append(f"not read: {error}")
+            if path.suffix.lower() != ".txt":
+                notes.append(f"not read: {error}")
             continue
         if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
             continue  # a list of files, or prose
@@ -147,7 +148,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
     else:
         table, fname = tables[0]
-        others = [name for name in table.header if name != fname]
+        others = _once(table, fname)
         likely = [name for name in others if 1 < len({*table.column(name)}) < len(table.rows)] or others
         if not likely:
             raise UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
@@ -201,9 +202,15 @@ def _fname_column(table: Table, index: NameIndex) -> str | None:
     return best if best is not None and counts[best] else None
 
 
+def _once(table: Table, fname: str) -> list[str]:
+    """The other columns whose name no two have."""
+    return [name for name in table.header if name and name != fname and table.header.count(name) == 1]
+
+
 def _named_label_column(table: Table, fname: str) -> str | None:
-    named = {name.lower(): name for name in table.header if name != fname and not _is_numeric(table.column(name))}
-    return next((named[one] for one in LABEL_NAMES if one in named), None)
+    named = {name.lower(): name for name in table.header if name != fname}
+    found = (named[one] for one in LABEL_NAMES if one in named)
+    return next((name for name in found if not _is_numeric(table.column(name))), None)
 
 
 def _label_column(table: Table, fname: str) -> str | None:
@@ -211,8 +218,8 @@ def _label_column(table: Table, fname: str) -> str | None:
     named = _named_label_column(table, fname)
     repeating = [
         name
-        for name in table.header
-        if name != fname and not _is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
+        for name in _once(table, fname)
+        if not _is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
     ]
     return named or (repeating[0] if len(repeating) == 1 else None)
 
@@ -245,6 +252,6 @@ def _annotations(path: Path) -> list[str] | None:
     if "Begin Time (s)" not in text.partition("\n")[0]:
         return None
     table = read_table(path)
-    own = [name for name in table.header if name not in _RAVEN and not _is_numeric(table.column(name))]
+    own = [name for name in _once(table, "") if name not in _RAVEN and not _is_numeric(table.column(name))]
     name = _named_label_column(table, "") or (own[0] if len(own) == 1 else None)
     return None if name is None else [cell.strip() for cell in table.column(name)]

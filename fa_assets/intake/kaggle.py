@@ -99,7 +99,7 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     if not dataset.root.is_dir():
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
     table = read_csv(dataset.labels_csv, "fname", way_out=_other_table(dataset))
-    if not table.rows:
+    if not table.rows and "labels" in table.header:
         raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
     fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
     labels, said = labels_of(dataset, table)

@@ -150,6 +150,9 @@ def propose(
     groups, said = _groups(found.groups, [name for name, _ in rows])
     notes = [*found.notes, *said]
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
+    unlabelled = tuple(name for name in audio if not found.labels.get(name))
+    if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
+        notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
     if test:
@@ -162,7 +165,7 @@ def propose(
         folder / "test" if test else None,
         groups,
         test_rows,
-        unlabelled=tuple(name for name in audio if not found.labels.get(name)),
+        unlabelled=unlabelled,
         missing=tuple(found.missing),
         left_out=tuple(name for name in own if not is_audio(name) and not _may_be_table(name)),
         notes=tuple(notes),
@@ -170,7 +173,8 @@ def propose(
 
 
 def _may_be_table(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in _TABLE_SUFFIXES and name not in ("sample_submission.csv", "test.csv")
+    is_of_test = name in ("sample_submission.csv", "test.csv") or name.startswith("test/")
+    return PurePosixPath(name).suffix.lower() in _TABLE_SUFFIXES and not is_of_test
 
 
 def _found(

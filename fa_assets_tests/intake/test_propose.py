@@ -186,6 +186,12 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             id="multi-hot-anywhere",
         ),
         pytest.param(
+            {"a/1.wav": "", "b/2.wav": "", "b/3.wav": "", "list.csv": ",,file,label\n0,0,1.wav,Dog\n1,1,x.wav,Cat\n"},
+            {"a/1.wav": "Dog"},
+            ["--level 1 takes the folders", "stand for no clip, or for several: 'x.wav'"],
+            id="a-table-of-few-clips",
+        ),
+        pytest.param(
             {"a.wav": "", "b.wav": "", "list.csv": "file,label\na.wav,Dog\nb.wav,Dog,Cat\n"},
             {"a.wav": "Dog"},
             ["row 2, 'b.wav': 3 cells", "without a label: 'b.wav'"],
