@@ -195,8 +195,7 @@ def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels
 def _fname_column(table: Table, index: NameIndex) -> str | None:
     """The column whose cells name most clips."""
     counts = {
-        name: len({clip_of(index, row[position]) for row in table.rows[:_SAMPLE]} - {None})
-        for position, name in enumerate(table.header)
+        name: len({clip_of(index, cell) for cell in table.column(name)[:_SAMPLE]} - {None}) for name in _once(table, "")
     }
     best = max(counts, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] else None

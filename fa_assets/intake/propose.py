@@ -17,7 +17,7 @@ from fa_assets.intake.class_folders import labels_by_folder
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, files_below, is_audio, listed
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _FEWEST_GROUPS = 5
@@ -73,6 +73,7 @@ class Proposal:
         written = []
         try:
             self.dataset.root.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.dataset.root)
             self._link(self.dataset.clips_folder, self.source)
             header = ("fname", "labels", "group") if self.groups else ("fname", "labels")
             for path, columns, rows in (
@@ -197,7 +198,7 @@ def _found(
         by_folder = labels_by_folder(audio, level)
     except UserError as error:
         raise unclear or error from None
-    found = Found("folders", notes=by_folder.notes)
+    found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
     for name, labels in by_folder.rows:
         found.add(name, labels)
     return found, by_folder.level
