@@ -37,7 +37,12 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
     folders = {name: name.split("/")[:-1] for name in audio}
     chosen = level or _class_level(list(folders.values()))
     rows = [(name, (parts[chosen - 1],)) for name, parts in folders.items() if len(parts) >= chosen]
-    notes = [f"classes are the folders of level {chosen}; --level N takes another"] if chosen > 1 and not level else []
+    above = sorted({"/".join(parts[: chosen - 1]) for parts in folders.values() if len(parts) >= chosen > 1})
+    notes = (
+        [f"classes are the folders of level {chosen}, of all of {listed(above)}; --level N takes another"]
+        if above
+        else []
+    )
     if aside := sorted({own[0] for _, own in rows if own[0].startswith("_")}):
         notes.append(f"no class, since the name begins with '_': {listed(aside)}")
         rows = [(name, own) for name, own in rows if own[0] not in aside]

@@ -93,23 +93,31 @@ def inspect_clips(
             pool.shutdown(cancel_futures=True)
             raise
 
-    missing = [clip.fname for clip in bad if not os.path.lexists(base / clip.fname)]
-    index = NameIndex(files_below(base) if missing else ())
-    if len(missing) == len(labelled.fnames) > 1 and (said := _none_is_there(folder, missing, index)):
-        raise BadInputError(said)
-    hints = {fname: hint(index, fname) for fname in missing}
-    bad = [BadClip(clip.fname, clip.reason + hints.get(clip.fname, "")) for clip in bad]
+    bad, hints = _with_hints(folder, labelled.fnames, bad)
     offenders = [f"{clip.fname!r}: {clip.reason}" for clip in bad]
-    if any(hints.values()):
-        way_out = f"{_LOOSE} {way_out}"
     if bad and on_bad_clip == "fail":
         raise BadInputError(
-            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {way_out}",
-            offenders,
+            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {hints}{way_out}", offenders
         )
     if not clips:
-        raise BadInputError(f"No clip in {folder} can be used.", offenders)
+        raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), offenders)
     return Intake(tuple(clips), tuple(bad))
+
+
+def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tuple[list[BadClip], str]:
+    """Bad clips with what lies there instead of those that do not, and the way out where anything does.
+
+    Raises:
+        BadInputError: no clip at all lies there, for one reason.
+    """
+    missing = {clip.fname for clip in bad if not os.path.lexists(folder / clip.fname)}
+    if not missing:
+        return bad, ""
+    index = NameIndex(files_below(folder.resolve()))
+    if len(missing) == len(fnames) > 1 and (said := _none_is_there(folder, fnames, index)):
+        raise BadInputError(said)
+    hinted = [BadClip(one.fname, one.reason + hint(index, one.fname)) if one.fname in missing else one for one in bad]
+    return hinted, f"{_LOOSE} " if hinted != bad else ""
 
 
 def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:

@@ -7,8 +7,9 @@ already, that name becomes a link to the folder itself.
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
@@ -19,6 +20,7 @@ from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, files_below, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
 
+_files = partial(files_below, follow_links=True)
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _FEWEST_GROUPS = 5
 """As there are folds, each of which needs one."""
@@ -130,30 +132,24 @@ def propose(
     if dataset.labels_csv.exists():
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
     base = folder / "train_curated" if (folder / "train_curated").is_dir() else folder
-    every = files_below(base, follow_links=True)
+    every = _files(base)
     own = [name for name in every if base != folder or not name.startswith("test/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = (
-        [table] if table else [folder / name for name in files_below(folder, follow_links=True) if _may_be_table(name)]
-    )
+    tables = [table] if table else [folder / name for name in _files(folder) if _may_be_table(name)]
     found, taken = _found(folder, tables, audio, columns or Columns(), level, explicit=table is not None)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
-    test = [name for name in files_below(folder / "test", follow_links=True) if is_audio(name)]
     classes = {label for _, labels in rows for label in labels}
-    test_labels = {
-        name: name.split("/")[taken - 2] for name in test if taken and taken > 1 and name.count("/") >= taken - 1
-    }
-    test_rows = tuple((name, (label,)) for name, label in test_labels.items() if label in classes)
+    test, test_rows = _test_set(folder / "test", taken and max(1, taken - (base == folder)), classes)
     groups, said = _groups(found.groups, [name for name, _ in rows])
-    notes = [*found.notes, *said]
-    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
+    notes = [*found.notes, *said]
     if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
+    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
     if test:
@@ -171,6 +167,13 @@ def propose(
         left_out=tuple(name for name in own if not is_audio(name) and not _may_be_table(name)),
         notes=tuple(notes),
     )
+
+
+def _test_set(folder: Path, level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
+    """The test clips, and those whose folder at a level is a class with it."""
+    test = [name for name in _files(folder) if is_audio(name)]
+    labels = {name: name.split("/")[level - 1] for name in test if level and name.count("/") >= level}
+    return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
 
 
 def _may_be_table(name: str) -> bool:

@@ -75,7 +75,7 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
                 ("train/dog/1.wav", "train/cat/2.wav", "val/dog/3.wav", "test/cat/4.wav", "test/x/5.wav"), ""
             ),
             {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
-            ["level 2", "test/ (2 clips) is the test set; 1 of them"],
+            ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
             id="shares-above-classes",
         ),
         pytest.param(
