@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.settings import DATA_FOLDER
 
@@ -48,23 +48,23 @@ def init_command(
             level=level,
             out=Path(out).expanduser() if out else None,
         )
-        click.echo(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
+        say(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
         for name, count in proposal.counts.items():
-            click.echo(f"{count:>8}  {name}")
+            say(f"{count:>8}  {name}")
         for note in proposal.notes:
-            click.echo(note)
+            say(note)
         for what, names in (
             ("clips without a label", proposal.unlabelled),
             ("names in the tables that stand for no clip, or for several", proposal.missing),
             ("files that are no audio by their names", proposal.left_out),
         ):
             if names:
-                click.echo(f"{len(names)} {what}: {listed(names, 10)}")
+                say(f"{len(names)} {what}: {listed(names, 10)}")
         if yes:
             written = " and ".join(map(str, proposal.write()))
-            click.echo(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
+            say(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
         else:
-            click.echo("Nothing was written; the same command with --yes writes train_curated.csv.")
+            say("Nothing was written; the same command with --yes writes train_curated.csv.")
 
 
 @click.command("fetch")
@@ -88,9 +88,7 @@ def fetch_command(
 ) -> None:
     """Fetch a published corpus, check it, and lay it out for `fa-assets run`; again, it goes on where it stopped."""
     with friendly_errors():
-        from rich.console import Console
-
-        from fa_assets.cli.console import progress
+        from fa_assets.cli.console import Console, progress
         from fa_assets.intake.corpora import ALL
         from fa_assets.intake.corpora.fetch import fetch
         from fa_assets.intake.corpora.layout import about
@@ -109,8 +107,8 @@ def fetch_command(
                 keep_archives=keep_archives,
                 progress=lambda task: partial(watcher, task, "bytes"),
             )
-        click.echo(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
-        click.echo(f"fa-assets run --dataset {shlex.quote(str(folder))}")
+        say(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
+        say(f"fa-assets run --dataset {shlex.quote(str(folder))}")
 
 
 @click.command("predict")
@@ -133,16 +131,17 @@ def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: 
         for tagged in tagger.tag_files(files):
             if as_json:
                 classes = {tag.class_name: tag.probability for tag in tagged.tags}
-                click.echo(json.dumps({"file": str(tagged.path), "classes": classes}))
+                say(json.dumps({"file": str(tagged.path), "classes": classes}))
                 continue
-            click.echo(tagged.path)
+            say(tagged.path)
             for tag in tagged.tags[:top]:
-                click.echo(f"  {tag.probability:.4f}  {tag.class_name}")
+                say(f"  {tag.probability:.4f}  {tag.class_name}")
 
 
 def _its_files(folder: Path) -> str:
     """The audio files of a folder, as a shell names them."""
-    from fa_assets.intake.names import files_below, is_audio
+    from fa_assets.intake.names import is_audio
+    from fa_assets.store.source_files import files_below
 
     found = [folder / name for name in files_below(folder) if is_audio(name)]
     if not found:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from fa_assets.errors import UserError
 from fa_assets.graph.columns import column_lineage, column_schema
+from fa_assets.graph.display import shown
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS
 from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
@@ -23,6 +24,7 @@ from fa_assets.graph.staleness import stale_by_settings
 from fa_assets.graph.verdicts import keep, with_offenders
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.printable import printable
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.recipe import Recipe, Scalar
 from fa_assets.store.values import Value
@@ -173,7 +175,10 @@ class Check:
             judged = [values] if isinstance(values, Value) else list(values.values())
             with place.recorder.explained(0):
                 keep(result, self.key(place), context.op_execution_context.run_id, judged, place.recorder.root)
-            return result
+            return result._replace(
+                description=result.description and printable(result.description, keep="\n"),
+                metadata=shown(result.metadata),
+            )
 
         return check
 

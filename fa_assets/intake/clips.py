@@ -11,8 +11,9 @@ from typing import Literal
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import LabelledClips, locate_clip
-from fa_assets.intake.names import NameIndex, differences, files_below, hint, listed
+from fa_assets.intake.names import NameIndex, differences, hint, listed
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, files_below
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def inspect_clips(
     *,
     on_bad_clip: Literal["fail", "skip"] = "fail",
     threads: int = 2,
+    limits: Limits = USUAL_LIMITS,
     progress: ProgressCallback = no_progress,
     way_out: str = _WAY_OUT,
 ) -> Intake:
@@ -61,19 +63,22 @@ def inspect_clips(
         folder: where the clips lie.
         on_bad_clip: ``fail`` refuses the set, naming every bad clip; ``skip`` leaves bad clips out and lists them.
         threads: how many clips are decoded at once.
+        limits: how large a clip may be.
         progress: called with (clips done, clips in all).
         way_out: what to do about bad clips, a sentence for the error.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
     """
-    base = folder.resolve()
+    base = Path(os.path.realpath(folder))
     clips: list[InspectedClip] = []
     bad: list[BadClip] = []
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(base, fname))
+            return inspect_clip(locate_clip(base, fname, limits))
+        except SourceFileError as error:
+            return BadClip(fname, error.reason)
         except BadClipError as error:
             return BadClip(fname, str(error))
 
@@ -111,9 +116,10 @@ def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tupl
         BadInputError: no clip at all lies there, for one reason.
     """
     missing = {clip.fname for clip in bad if not os.path.lexists(folder / clip.fname)}
-    if not missing:
+    try:
+        index = NameIndex(files_below(folder.resolve()) if missing and folder.is_dir() else ())
+    except BadInputError:  # of what is not asked for here
         return bad, ""
-    index = NameIndex(files_below(folder.resolve()))
     if len(missing) == len(fnames) > 1 and (said := _none_is_there(folder, fnames, index)):
         raise BadInputError(said)
     hinted = [BadClip(one.fname, one.reason + hint(index, one.fname)) if one.fname in missing else one for one in bad]

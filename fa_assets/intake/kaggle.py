@@ -13,9 +13,9 @@ Row order is the files' order everywhere. Nothing is repaired silently: what doe
 named at once; what is read in another way than as it stands is said in `notes`.
 """
 
-import errno
 import hashlib
 import json
+import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,8 +28,19 @@ import numpy as np
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.labels import Labels, indicator_labels, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical, files_below, is_audio
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical, is_audio
 from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
+from fa_assets.store.source_files import (
+    USUAL_LIMITS,
+    Limits,
+    SourceFileError,
+    files_below,
+    find,
+    is_file,
+    is_folder,
+    read_bytes,
+    reading,
+)
 
 _NO_CLASSES = ("fname", "group", "fold", "usage", "split")
 """Columns of a table with a column for each class that are none."""
@@ -38,7 +49,7 @@ _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
 
 @dataclass(frozen=True)
 class KaggleDataset:
-    """The paths of one dataset folder, and how its tables are read.
+    """The paths of one dataset folder, how much is read of it, and how its tables are.
 
     Attributes:
         label_separator: what separates labels in a cell; None for ',', ';' and what `labels.split_labels` finds.
@@ -46,6 +57,7 @@ class KaggleDataset:
     """
 
     root: Path
+    limits: Limits = USUAL_LIMITS
     label_separator: str | None = None
     match_names: Literal["exact", "loose"] = "exact"
 
@@ -96,11 +108,16 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         BadInputError: no such file, not a CSV, wrong columns, no rows; duplicate, empty or unsafe fnames (absolute, or
             climbing out of the folder); rows without labels or with a label twice. All offenders are named.
     """
-    if not dataset.root.is_dir():
+    if not is_folder(dataset.root):
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    table = read_csv(dataset.labels_csv, "fname", way_out=_other_table(dataset))
+    table = read_csv(dataset, dataset.labels_csv, "fname", way_out=_other_table(dataset))
     if not table.rows and "labels" in table.header:
         raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
+    if len(table.rows) > dataset.limits.files:
+        raise BadInputError(
+            f"{dataset.labels_csv} names {len(table.rows):,} clips, more than {dataset.limits.files:,}, the limit "
+            "(FA_MAX_FILES)."
+        )
     fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
     labels, said = labels_of(dataset, table)
     offenders = bad_fnames(fnames)
@@ -121,15 +138,15 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     return LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
 
 
-def read_csv(path: Path, *required: str, **options: Any) -> Table:
+def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any) -> Table:
     """A table of the dataset; see `read_table`.
 
     Raises:
         BadInputError: it is not there, or as `read_table`.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    return read_table(path, required, **options)
+    return read_table(path, required, limits=dataset.limits, **options)
 
 
 def _other_table(dataset: KaggleDataset) -> str:
@@ -143,8 +160,8 @@ def _init(dataset: KaggleDataset) -> str:
 
 def table_notes(dataset: KaggleDataset) -> list[str]:
     """What the tables of classes and folds are read as, where they are not plain."""
-    paths = [path for path in (dataset.sample_submission_csv, dataset.folds_csv) if path.is_file()]
-    return [note for path in paths for note in read_csv(path, header_only=True).notes]
+    paths = [path for path in (dataset.sample_submission_csv, dataset.folds_csv) if is_file(path)]
+    return [note for path in paths for note in read_csv(dataset, path, header_only=True).notes]
 
 
 def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str]) -> tuple[list[str], list[str]]:
@@ -158,8 +175,9 @@ def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str])
     changed = [f"{a!r} is {b!r}" for a, b in zip(written, fnames, strict=True) if a != b]
     notes = [f"{len(changed)} names are read in their shortest form: {changed[0]}"] if changed else []
     if dataset.match_names == "loose" and not bad_fnames(list(dict.fromkeys(fnames))):
-        names = files_below(there) if isinstance(there, Path) else there
-        fnames, said = NameIndex(names).matched(fnames)
+        if isinstance(there, Path):
+            there = files_below(there.resolve(), dataset.limits) if is_folder(there) else ()
+        fnames, said = NameIndex(there).matched(fnames)
         notes += said
     return fnames, notes
 
@@ -178,10 +196,12 @@ def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[
 def _known_names(dataset: KaggleDataset) -> set[str]:
     """Class names that stand in a file of their own: `sample_submission.csv`, or `classes.txt`."""
     names: set[str] = set()
-    if dataset.sample_submission_csv.is_file():
-        names.update(read_csv(dataset.sample_submission_csv, header_only=True).header[1:])
-    if dataset.classes_txt.is_file():
-        names.update(line.strip() for line in read_text(dataset.classes_txt)[0].lstrip("\ufeff").splitlines())
+    if is_file(dataset.sample_submission_csv):
+        names.update(read_csv(dataset, dataset.sample_submission_csv, header_only=True).header[1:])
+    if is_file(dataset.classes_txt):
+        names.update(
+            line.strip() for line in read_text(dataset.classes_txt, dataset.limits)[0].lstrip("\ufeff").splitlines()
+        )
     return names - {""}
 
 
@@ -193,13 +213,16 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     """
     counts = Counter(label for own in clips.labels for label in own)
     path = dataset.sample_submission_csv
-    if not path.is_file():
+    if not is_file(path):
+        if "fname" in counts:  # a column of this name is that of the clips, in every table
+            raise BadInputError(f"{dataset.labels_csv} has a label 'fname', which no class can be called; rename it.")
         return tuple(sorted(counts))
-    header = read_csv(path, header_only=True).header
+    header = read_csv(dataset, path, header_only=True).header
     if header[:1] != ["fname"] or len(header) < 2:
         raise BadInputError(f"{path}: the first column must be fname and the others the classes; it has {header[:5]}.")
     classes = header[1:]
-    offenders = [f"{name!r}: {n} columns" for name, n in Counter(classes).items() if n > 1]
+    offenders = ["'fname': the name of the column of clips, which no class can have"] if "fname" in classes else []
+    offenders += [f"{name!r}: {n} columns" for name, n in Counter(classes).items() if n > 1]
     offenders += [f"{name!r}: a label of {n} clips, but no class" for name, n in counts.items() if name not in classes]
     offenders += [f"{name!r}: a class that no clip has" for name in classes if name not in counts]
     if offenders:
@@ -218,9 +241,9 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
             empty fold; all are named.
     """
     path = dataset.folds_csv
-    if not path.is_file():
+    if not is_file(path):
         return None
-    table = read_csv(path, "fname", "fold")
+    table = read_csv(dataset, path, "fname", "fold")
     valid = {str(fold) for fold in range(n_folds)}
     names, _ = fnames_of(dataset, table, fnames)
     given = dict(zip(names, (fold.strip() for fold in table.column("fold")), strict=True))
@@ -237,7 +260,7 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     return np.array([int(given[name]) for name in fnames], np.int8)
 
 
-def locate_clip(folder: Path, fname: str) -> Path:
+def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path:
     """Where a clip lies, whether or not it is there.
 
     The folder of clips may itself be a link, made by the dataset's author; from there on no link leads out.
@@ -247,51 +270,53 @@ def locate_clip(folder: Path, fname: str) -> Path:
         fname: as checked by `read_labels`.
 
     Raises:
-        BadClipError: a link that leads out of the folder or in a circle, or a name that no file can have.
+        BadClipError: a link that leads out of the folder, in a circle or to nothing; what cannot be looked at; a clip that is
+            too large.
     """
     path = folder / fname
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass  # a link to what is not there may still lead out
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise BadClipError("a circular link") from error
-        raise BadClipError(f"cannot be read: {error.strerror}") from error
-    if not path.resolve().is_relative_to(folder):
+    if not Path(os.path.realpath(path)).is_relative_to(folder):
         raise BadClipError("a link that leads out of the folder of clips")
+    try:
+        found = find(path)
+    except SourceFileError as error:
+        raise BadClipError(error.reason) from error
+    if found is not None and found.st_size > limits.clip_bytes:
+        raise BadClipError(
+            f"{found.st_size / 1e9:.3g} GB; up to {limits.clip_bytes / 1e9:g} are read (FA_MAX_CLIP_GB): cut it into pieces"
+        )
     return path
 
 
 def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
-    """What lies in the `test/` folder, by fname, sorted; hidden files are left out."""
+    """What lies in the `test/` folder, by fname, sorted; hidden files are left out. Raises as `files_below`."""
     base = dataset.test_folder
-    found = (path for path in base.rglob("*") if path.is_file()) if base.is_dir() else ()
-    named = {path.relative_to(base).as_posix(): path for path in found}
-    return {name: named[name] for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))}
+    return files_below(base, dataset.limits) if is_folder(base) else {}
 
 
 def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
     """The audio files in the folder of clips that have no row, by their names."""
     own = dataset.clips_folder.resolve()
-    found = (name for name in files_below(own) if is_audio(name))
+    try:
+        found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
+    except BadInputError:  # of files that no row names
+        return []
     if own == dataset.root.resolve():  # a link that `fa-assets init` makes
-        found = (name for name in found if not name.startswith(f"{dataset.test_folder.name}/"))
+        found = [name for name in found if not name.startswith(f"{dataset.test_folder.name}/")]
     return sorted({*found} - {*labelled.fnames})
 
 
-def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
+def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMITS) -> list[Path]:
     """Where the clips of a folder lie; `fnames` as checked by `read_labels` or `read_submission_clips`.
 
     Raises:
         BadInputError: clips that `locate_clip` refuses, all of them named.
     """
-    base = folder.resolve()
+    base = Path(os.path.realpath(folder))
     paths: list[Path] = []
     offenders: list[str] = []
     for fname in fnames:
         try:
-            paths.append(locate_clip(base, fname))
+            paths.append(locate_clip(base, fname, limits))
         except BadClipError as error:
             offenders.append(f"{fname}: {error}")
     if offenders:
@@ -304,20 +329,25 @@ def curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> st
     sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
     classes = dataset.sample_submission_csv
     header = []
-    if classes.is_file():
-        line = next((line for line in classes.open("rb") if line.strip()), b"")
-        table = read_csv(classes, header_only=True)
+    if is_file(classes):
+        with reading(classes) as file:
+            line = next((line for line in file if line.strip()), b"")
+        table = read_csv(dataset, classes, header_only=True)
         header = [(classes.name, "\0".join(table.header).encode() if table.notes else line.strip())]
-    files = [(path.name, path.read_bytes()) for path in (dataset.labels_csv, dataset.folds_csv) if path.is_file()]
     labels = [("labels", json.dumps(labelled.labels).encode())] if labelled.notes else []
-    return _digest_of([*files, *header, *labels, *_options(dataset)])
+    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
+    return _digest_of([*tables, *header, *labels, *_options(dataset)])
 
 
 def test_tables_digest(dataset: KaggleDataset) -> str:
     """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
-    names = (dataset.classes_txt,) if dataset.test_csv.is_file() else ()
-    tables = (dataset.sample_submission_csv, dataset.test_csv, *names)
-    return _digest_of([*((path.name, path.read_bytes()) for path in tables if path.is_file()), *_options(dataset)])
+    names = (dataset.classes_txt,) if is_file(dataset.test_csv) else ()
+    tables = _contents(dataset, dataset.sample_submission_csv, dataset.test_csv, *names)
+    return _digest_of([*tables, *_options(dataset)])
+
+
+def _contents(dataset: KaggleDataset, *tables: Path) -> list[tuple[str, bytes]]:
+    return [(path.name, read_bytes(path, dataset.limits)) for path in tables if is_file(path)]
 
 
 def _options(dataset: KaggleDataset) -> list[tuple[str, bytes]]:

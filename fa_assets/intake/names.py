@@ -4,12 +4,11 @@ A name is a path relative to the folder of clips, with `/`. Names that differ fr
 systems change on the way (case, Unicode form, extension, folder, blanks, backslashes) are found by `NameIndex`.
 """
 
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -40,23 +39,6 @@ def bad_fnames(fnames: Sequence[str]) -> list[str]:
         elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
             offenders.append(f"row {row}, {name!r}: leads out of the folder")
     return offenders
-
-
-def files_below(folder: Path, *, follow_links: bool = False) -> list[str]:
-    """The files in a folder and its sub-folders by name, sorted; hidden ones are left out.
-
-    Args:
-        follow_links: also those in folders that are links, each once.
-    """
-    found = []
-    seen = {os.path.realpath(folder)}
-    for base, folders, files in os.walk(folder, followlinks=follow_links):
-        places = {os.path.realpath(f"{base}/{name}"): name for name in sorted(folders) if not name.startswith(".")}
-        folders[:] = [name for place, name in places.items() if place not in seen]
-        seen.update(places)
-        inner = Path(base).relative_to(folder)
-        found += [(inner / name).as_posix() for name in files if not name.startswith(".")]
-    return sorted(found)
 
 
 def is_audio(fname: str) -> bool:

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
@@ -17,10 +16,10 @@ from fa_assets.intake.annotations import Columns, Found, labels_from_files
 from fa_assets.intake.class_folders import labels_by_folder
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.labels import join_labels
-from fa_assets.intake.names import AUDIO_SUFFIXES, files_below, is_audio, listed
+from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
+from fa_assets.store.source_files import files_below, find, is_folder
 
-_files = partial(files_below, follow_links=True)
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _FEWEST_GROUPS = 5
 """As there are folds, each of which needs one."""
@@ -98,7 +97,7 @@ class Proposal:
         return written
 
     def _link(self, place: Path, target: Path) -> None:
-        if not place.is_dir():
+        if not is_folder(place):
             inside = target.resolve() == place.parent.resolve()
             place.symlink_to("." if inside else target.resolve(), target_is_directory=True)
 
@@ -126,18 +125,18 @@ def propose(
     Raises:
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
+    if not is_folder(folder):
+        raise UserError(f"There is no folder {folder}.")
     dataset = KaggleDataset(out or folder)
-    if dataset.labels_csv.exists():
+    if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
-    base = folder / "train_curated" if (folder / "train_curated").is_dir() else folder
-    every = _files(base)
+    base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
+    every = list(files_below(base))
     own = [name for name in every if base != folder or not name.startswith("test/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else [folder / name for name in _files(folder) if _may_be_table(name)]
+    tables = [table] if table else [folder / name for name in files_below(folder) if _may_be_table(name)]
     found, taken = _found(folder, tables, audio, columns or Columns(), level, explicit=table is not None)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
@@ -171,7 +170,7 @@ def propose(
 
 def _test_set(folder: Path, level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
     """The test clips, and those whose folder at a level is a class with it."""
-    test = [name for name in _files(folder) if is_audio(name)]
+    test = [name for name in files_below(folder) if is_audio(name)] if is_folder(folder) else []
     labels = {name: name.split("/")[level - 1] for name in test if level and name.count("/") >= level}
     return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
 

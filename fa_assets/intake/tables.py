@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.names import trimmed
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, read_bytes
 
 _BOMS = {  # that of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF8: "utf-8-sig",
@@ -63,19 +64,26 @@ class Table:
 
 
 def read_table(
-    path: Path, required: Sequence[str] = (), *, header_only: bool = False, way_out: str = "Rename its columns."
+    path: Path,
+    required: Sequence[str] = (),
+    *,
+    limits: Limits = USUAL_LIMITS,
+    header_only: bool = False,
+    way_out: str = "Rename its columns.",
 ) -> Table:
     """Read a CSV file with a header; rows without any content are left out.
 
     Args:
         required: columns that it must have.
+        limits: how large it may be.
         way_out: what to do where it lacks one, a sentence for the error.
 
     Raises:
+        SourceFileError: it cannot be read.
         BadInputError: not text, an unknown encoding, not CSV, NUL characters, a required column missing; where columns are
             required, also rows of another length. All offenders are named.
     """
-    text, encoding = read_text(path)
+    text, encoding = read_text(path, limits)
     said = [f"encoded in {encoding}"] if encoding else []
     declared = re.match(r'"?sep=(.)"?[ \t]*(?:\r\n?|\n)', text, re.IGNORECASE)
     if declared:
@@ -105,16 +113,14 @@ def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], w
     return BadInputError(f"{path}: no column {', '.join(missing)}; {there}. {way_out}")
 
 
-def read_text(path: Path) -> tuple[str, str | None]:
+def read_text(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[str, str | None]:
     """A text file, and its encoding in words where that is not UTF-8.
 
     Raises:
-        BadInputError: it cannot be read, or is not text.
+        SourceFileError: it cannot be read.
+        BadInputError: it is not text.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}.") from error
+    content = read_bytes(path, limits)
     for start, what in _OTHER_FILES.items():
         if content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(start):
             raise BadInputError(f"{path} is not a CSV file that can be read: it is {what}.")

@@ -8,6 +8,7 @@ from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import KaggleDataset, fnames_of, labels_of, read_csv, submission_files
 from fa_assets.intake.labels import Labels
 from fa_assets.intake.names import NameIndex, bad_fnames, hint, is_audio, listed
+from fa_assets.store.source_files import is_file, is_folder
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
             labels that are no classes. All are named.
     """
     path = dataset.sample_submission_csv
-    rows = read_csv(path, "fname") if path.is_file() else None
-    if not dataset.test_folder.is_dir():
+    rows = read_csv(dataset, path, "fname") if is_file(path) else None
+    if not is_folder(dataset.test_folder):
         named = len(rows.rows) if rows else 0
         lacking = f"{path.name} names {named} test clips, but {dataset.test_folder} is not there: no submission is made"
         return SubmissionClips((), (), (), (lacking,) if named else ())
@@ -49,8 +50,8 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
     fnames, left_out = _submitted(fnames, there)
     notes += left_out
     known: dict[str, tuple[Labels, str]] = {}
-    if dataset.test_csv.is_file():
-        table = read_csv(dataset.test_csv, "fname")
+    if is_file(dataset.test_csv):
+        table = read_csv(dataset, dataset.test_csv, "fname")
         names, more = fnames_of(dataset, table, there)
         labels, said = labels_of(dataset, table)
         notes += [*table.notes, *(f"{table.path.name}: {note}" for note in (*more, *said))]

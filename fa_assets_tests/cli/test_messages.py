@@ -12,12 +12,6 @@ from fa_assets_tests.small_dataset import make_clip
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "--dataset", ""), "--dataset is empty: give it a value, or leave it out."),
-        (("run", "--label-separator", ""), "--label-separator is empty"),
-        (("init", ""), "DIR is empty"),
-        (("init", ".", "--csv", ""), "--csv is empty"),
-        (("predict", ""), "FILE... is empty: give it a value."),
-        (("fetch", "esc50", "--to", ""), "--to is empty"),
         (("run", "--dataset", "{tmp}/nowhere", "--storage", "{tmp}/s"), "give --dataset DIR."),
         (("status", "--dataset", "{tmp}/set", "--storage", "{tmp}/s"), "train_curated.csv is missing"),
         (("run", "--batch-size", "many"), "--batch-size 'many': "),

@@ -245,14 +245,6 @@ def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
         propose(tmp_path).write()
 
 
-def test_folders_that_are_links_are_looked_into_once(tmp_path) -> None:
-    make_audio(tmp_path / "elsewhere", "dog/1.wav")
-    make_audio(tmp_path / "set", "cat/2.wav")
-    (tmp_path / "set" / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
-    (tmp_path / "set" / "again").symlink_to(tmp_path / "set")
-    assert dict(propose(tmp_path / "set").rows) == {"dog/1.wav": ("dog",), "cat/2.wav": ("cat",)}
-
-
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")
