@@ -13,8 +13,6 @@ Row order is the files' order everywhere. Nothing is repaired silently: what doe
 named at once; what is read in another way than as it stands is said in `notes`.
 """
 
-import hashlib
-import json
 import os
 import shlex
 from collections import Counter
@@ -38,8 +36,6 @@ from fa_assets.store.source_files import (
     find,
     is_file,
     is_folder,
-    read_bytes,
-    reading,
 )
 
 _NO_CLASSES = ("fname", "group", "fold", "usage", "split")
@@ -322,42 +318,3 @@ def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMIT
     if offenders:
         raise BadInputError(f"Clips in {folder} that cannot be read; fix or remove them.", offenders)
     return paths
-
-
-def curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> str:
-    """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
-    sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
-    classes = dataset.sample_submission_csv
-    header = []
-    if is_file(classes):
-        with reading(classes) as file:
-            line = next((line for line in file if line.strip()), b"")
-        table = read_csv(dataset, classes, header_only=True)
-        header = [(classes.name, "\0".join(table.header).encode() if table.notes else line.strip())]
-    labels = [("labels", json.dumps(labelled.labels).encode())] if labelled.notes else []
-    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
-    return _digest_of([*tables, *header, *labels, *_options(dataset)])
-
-
-def test_tables_digest(dataset: KaggleDataset) -> str:
-    """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
-    names = (dataset.classes_txt,) if is_file(dataset.test_csv) else ()
-    tables = _contents(dataset, dataset.sample_submission_csv, dataset.test_csv, *names)
-    return _digest_of([*tables, *_options(dataset)])
-
-
-def _contents(dataset: KaggleDataset, *tables: Path) -> list[tuple[str, bytes]]:
-    return [(path.name, read_bytes(path, dataset.limits)) for path in tables if is_file(path)]
-
-
-def _options(dataset: KaggleDataset) -> list[tuple[str, bytes]]:
-    """How the tables are read, where that is not the default."""
-    options = (dataset.label_separator, dataset.match_names)
-    return [] if options == (None, "exact") else [("options", repr(options).encode())]
-
-
-def _digest_of(contents: Sequence[tuple[str, bytes]]) -> str:
-    digest = hashlib.sha256()
-    for name, content in contents:
-        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return digest.hexdigest()
