@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
+from fa_assets.store.check_records import CheckRecords
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.local_view import LocalView
@@ -94,7 +95,7 @@ class Catalog:
             log.warning("%s is damaged, or cannot be written, and is rebuilt: %s", self.path, error)
         return None
 
-    def try_sync(self, run_id: str, asset: str) -> bool:
+    def try_sync(self, run_id: str, asset: str | None = None) -> bool:
         """`sync` after a materialization of the asset, which is in the ledger: it warns, once in a run, instead of raising.
 
         Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
@@ -295,6 +296,10 @@ class Catalog:
         entries = list(self.ledger.entries(skip=known))
         for table, rows in schema.history_rows(entries).items():
             current.insert(connection, table, pa.Table.from_pylist(rows))
+        seen = {id for (id,) in connection.execute("select id from checks").fetchall()}
+        checks = schema.check_rows(CheckRecords(self.storage_root / "checks").records(skip=seen))
+        if checks:
+            current.insert(connection, "checks", pa.Table.from_pylist(checks))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if current.has_embeddings(newest.asset):
                 self._seen_by_duckdb.bring(newest.files[0].path)

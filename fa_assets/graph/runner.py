@@ -161,7 +161,7 @@ def run(
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
-        if location.recorder.catalog.is_behind:
+        if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
