@@ -51,7 +51,7 @@ def require_instance(home: Path) -> None:
             as_storage_error(error, home, home)
             or as_memory_error(error)
             or UserError(
-                f"Dagster cannot open its instance in {home} ({said}): correct {home / 'dagster.yaml'}, or move it away to have "
-                "ours in its place."
+                f"Dagster cannot open its instance in {home} ({said}): correct {home / 'dagster.yaml'}, or move it away to "
+                "have ours in its place."
             )
         ) from error

@@ -188,7 +188,8 @@ def _remembered(memory: Path) -> dict[str, list[str | int]]:
         known = json.loads(memory.read_text())
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    items = known.items() if isinstance(known, dict) else ()
+    return {name: one for name, one in items if isinstance(one, list) and len(one) == 4}
 
 
 def _remember(seen: Mapping[str, list[str | int]], memory: Path) -> None:
