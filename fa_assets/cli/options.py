@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from fa_assets.cli.interruption import INTERRUPTED, ignore_signals
 from fa_assets.errors import UserError
 from fa_assets.printable import printable
 from fa_assets.settings import Settings, load_settings, variable_of
@@ -79,5 +80,6 @@ def friendly_errors() -> Iterator[None]:
         say(explained, err=True, color="red")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)
+        ignore_signals()
+        say(INTERRUPTED, err=True)
         sys.exit(130)

@@ -4,10 +4,9 @@ Each distinct crop of each distinct content goes through the network once. Clips
 network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
 and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory does not grow
 with the number of clips, nor with their length where a scheme has a fixed number of crops; of `tiles`, whole clips are held.
-The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
+The clips' bytes are hashed before and after they are decoded, so an embedding is never stored under the name of other content.
 """
 
-import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,6 @@ from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
-from fa_assets.store.source_files import SourceFileError, reading
 
 NOTHING_COMPUTED = "none: every crop was in the store"
 """The device of a materialization that computed nothing."""
@@ -309,13 +307,8 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
     """
     rate = keys[0].rate
-    try:
-        with reading(clip.path) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != clip.sha256:
-                raise BadClipError("its bytes changed since curated_clips was materialized")
-            crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
-    except SourceFileError as error:
-        raise BadClipError(error.reason) from error
+    pieces = stream_mono(clip.path, rate, clip.sha256)
+    crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
     if n_samples != clip.samples_at(rate):
         raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops

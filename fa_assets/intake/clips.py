@@ -11,7 +11,7 @@ from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import LabelledClips, locate_clip
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, reading
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +73,7 @@ def inspect_clips(
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            path = locate_clip(base, fname, limits)
-            with reading(path):  # what the system refuses meanwhile is the clip's
-                return inspect_clip(path)
-        except SourceFileError as error:
-            return BadClip(fname, error.reason)
+            return inspect_clip(locate_clip(base, fname, limits))
         except BadClipError as error:
             return BadClip(fname, str(error))
 

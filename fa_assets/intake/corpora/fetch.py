@@ -19,7 +19,7 @@ from fa_assets.intake.corpora.interface import Archive, Corpus
 from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.download import DEFAULT_RETRIES, Retries, download, public_url
 from fa_assets.store.locks import locked
 
@@ -88,6 +88,7 @@ def fetch(
     archives = folder / ".archives"
     archives.mkdir(parents=True, exist_ok=True)
     with locked(archives / "lock", f"fetching {corpus.name}", _LOCK_LIMIT_S):
+        remove_abandoned(folder, deep=True)
         listing = _listing(corpus, zenodo)
         for archive in corpus.archives:
             if archive.part not in wanted or _is_unpacked(archives, archive, listing):
