@@ -189,7 +189,7 @@ class Catalog:
             params: for its ``?`` or ``$name`` placeholders.
 
         Raises:
-            UserError: as `connect`; the query is wrong, or gives no rows; it reads embeddings, and one of their files is not
+            UserError: as `connect`; the query is wrong or gives no rows; or it reads embeddings, and one of their files is not
                 what was recorded.
         """
         if current.EMBEDDINGS in sql.casefold():

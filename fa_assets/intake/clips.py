@@ -11,7 +11,7 @@ from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import LabelledClips, locate_clip
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.source_files import USUAL_LIMITS, Limits
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ def inspect_clips(
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
             return inspect_clip(locate_clip(base, fname, limits))
+        except SourceFileError as error:
+            return BadClip(fname, error.reason)
         except BadClipError as error:
             return BadClip(fname, str(error))
 

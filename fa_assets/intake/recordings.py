@@ -24,7 +24,7 @@ from fa_assets.intake.kaggle import (
     test_tables_digest,
 )
 from fa_assets.store.digests import DigestMemory
-from fa_assets.store.source_files import Limits, SourceFileError, explained, is_file
+from fa_assets.store.source_files import Limits, SourceFileError, is_file
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ def _find_file(watched: _Watched, limits: Limits, digests: DigestMemory) -> _Fou
         path = locate_clip(watched.folder, watched.name, limits)
         if not is_file(path):
             return "missing"
-        with explained(path):
-            digest, is_new = digests.find(path)
+        digest, is_new = digests.find(path)
     except BadClipError as error:
         return str(error)
     except SourceFileError as error:

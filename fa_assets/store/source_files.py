@@ -6,13 +6,14 @@ error, a folder, pipe or device in its place, a link to nothing, a name that is 
 """
 
 import errno
+import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from fa_assets.errors import BadInputError, UserError
 
@@ -75,34 +76,26 @@ def is_folder(path: Path) -> bool:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """What the system refuses within is a `SourceFileError` of the file."""
-    try:
-        yield
-    except OSError as error:
-        raise SourceFileError(path, _reason(error)) from error
-
-
-def open_source(path: Path, buffering: int = -1) -> BinaryIO:
-    """A file, open to be read.
+def reading(path: Path) -> Iterator[io.FileIO]:
+    """A file, open to be read, without a buffer. What the system refuses inside the block is taken for this file's.
 
     Raises:
         SourceFileError: it is not there, not a file, or cannot be read.
     """
-    find(path)
-    with explained(path):
-        file = open(path, "rb", buffering, opener=_open_at_once)  # noqa: SIM115 (Path.open takes no opener)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise SourceFileError(path, "not a file")
-    return file
+    try:
+        find(path)
+        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceFileError(path, "not a file")
+            yield file
+    except OSError as error:
+        raise SourceFileError(path, _reason(error)) from error
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[BinaryIO]:
-    """`open_source`; what the system refuses while it is read, too, is a `SourceFileError`."""
-    with open_source(path) as file, explained(path):
-        yield file
+def digest_source(path: Path) -> str:
+    """The sha256 (hex) of a file's bytes; raises as `reading`."""
+    with reading(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_bytes(path: Path, limits: Limits = USUAL_LIMITS) -> bytes:
