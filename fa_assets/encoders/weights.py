@@ -11,7 +11,7 @@ from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
 from fa_assets.store.download import download, file_name_for, public_url
-from fa_assets.store.source_files import SourceFileError, reading
+from fa_assets.store.source_files import SourceFileError, find
 
 _DOWNLOAD_WAY_OUT = "Check the connection, or download it by hand and pass --checkpoint FILE."
 
@@ -64,8 +64,9 @@ def _own_file(definition: EncoderDefinition, source: str) -> Path:
     """The file that a user named, behind links."""
     try:
         path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111 (Path.expanduser raises where there is no such user)
-        with reading(path):
-            return path.resolve()
+        if find(path) is None:
+            raise SourceFileError(path, "no such file")
+        return path.resolve()
     except SourceFileError as error:
         raise CheckpointError(f"{error}. {definition.weights_hint}") from error
 
