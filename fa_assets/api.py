@@ -20,7 +20,6 @@ from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_en
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
 from fa_assets.store.roots import StoragePath, open_root
-from fa_assets.store.source_files import SourceFileError, reading
 from fa_assets.store.storage_errors import require_there
 from fa_assets.store.values import ValueStore
 
@@ -192,10 +191,7 @@ class Tagger:
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
-                with reading(path):
-                    embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
-            except SourceFileError as error:
-                bad.append(str(error))
+                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
