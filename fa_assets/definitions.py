@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.ray_cluster import RayOptions
+from fa_assets.encoders.registry import find_encoder, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
@@ -27,6 +28,7 @@ from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
 from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.store.source_files import Limits
 
 
 def code_location(
@@ -39,13 +41,13 @@ def code_location(
         key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
     """
     place = Place(
-        DatasetFolder(str(settings.dataset), settings.is_demo),
+        _dataset(settings),
         Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
         ProgressReporter(watcher),
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
     )
     schemes = (settings.scheme, settings.baseline)
-    clips = clips_asset(settings.on_bad_clip)
+    clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
     folds = folds_asset(clips, settings.folds)
     weights = weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label)
     graph = pipeline(
@@ -79,6 +81,16 @@ def code_location(
         schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
     return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
+
+
+def _dataset(settings: Settings) -> DatasetFolder:
+    limits = Limits(
+        clip_bytes=int(settings.max_clip_gb * 1e9),
+        table_bytes=int(settings.max_table_mb * 1e6),
+        files=settings.max_files,
+        depth=settings.max_depth,
+    )
+    return DatasetFolder(str(settings.dataset), settings.is_demo, limits, settings.other_dataset == "replace")
 
 
 def _advice(settings: Settings) -> Advice:
@@ -166,6 +178,8 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
         for name in {"dataset", "storage", "local", "checkpoint"} & given.keys():
             if "://" not in given[name] and given[name] not in ("demo", "published"):
                 given[name] = str(root / Path(given[name]).expanduser())
+        if "encoder" in given:
+            given["encoder"] = with_absolute_path(given["encoder"], root)
         given.setdefault("storage", root / "data" / self.key_prefix)
         try:
             settings = _GivenSettings(**given)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
 
 
@@ -16,16 +16,17 @@ def encoders_group(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from fa_assets.cli import tables
-    from fa_assets.encoders.base import EncoderDefinition
-    from fa_assets.encoders.registry import encoder_entries, find_encoder
+    from fa_assets.encoders.base import EncoderDefinition, EncoderFamily
+    from fa_assets.encoders.registry import encoder_entries, find_entry
 
-    found: dict[str, EncoderDefinition | str] = {}
+    found: dict[str, EncoderDefinition | EncoderFamily | str] = {}
     for name in sorted(encoder_entries()):
         try:
-            found[name] = find_encoder(name)
+            found[name] = find_entry(name)
         except UserError as error:
             found[name] = str(error)
-    click.echo(tables.encoders(found))
+    with friendly_errors():
+        say(tables.encoders(found), styled=True)
 
 
 @encoders_group.command("check")
@@ -38,6 +39,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
     """
     with friendly_errors():
         settings = apply_options({**options, "encoder": name})
+        from fa_assets.cli import tables
         from fa_assets.encoders.registry import find_encoder
         from fa_assets.encoders.trial import try_encoder
         from fa_assets.encoders.weights import resolve_weights
@@ -50,16 +52,15 @@ def encoders_check_command(name: str, **options: Any) -> None:
         encoder = definition.load(
             weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
         )
+        click.echo(tables.encoders({name: definition}))
         trial = try_encoder(encoder)
         for finding in trial.findings:
-            click.echo(
+            say(
                 f"{'BREACH' if finding.breach else 'ok':>6}  {finding.what}"
                 + f": {finding.breach}" * bool(finding.breach)
             )
-        click.echo(
-            f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}"
-        )
+        say(f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}")
         if not trial.passed:
-            click.echo(f"{name} cannot be used as it is.")
+            say(f"{name} cannot be used as it is.")
             sys.exit(1)
-        click.echo(f"{name} passed every check.")
+        say(f"{name} passed every check.")
