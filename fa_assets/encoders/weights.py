@@ -1,7 +1,9 @@
 """The weights of an encoder, a file or a folder: found, fetched or made, verified, and still the same when they are loaded."""
 
 import hashlib
+import os
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
@@ -11,6 +13,7 @@ from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
 from fa_assets.store.download import download, file_name_for, public_url
+from fa_assets.store.source_files import SourceFileError, find, reading
 
 HUB_CONFIGURATION = ("*.json", "README.md")
 HUB_WEIGHTS = ("*.json", "*.safetensors")
@@ -57,12 +60,23 @@ def resolve_weights(
             f"Checkpoint {public_url(source)}: only http:// and https:// are fetched. {definition.weights_hint}"
         )
     else:
-        path = Path(source).expanduser().resolve()
+        path = _own_weights(definition, source)
         origin = str(path)
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such file. {definition.weights_hint}")
     trained = definition.check_weights(path)
     return Checkpoint(path, weights_size(path), weights_sha1(path), origin, trained)
+
+
+def _own_weights(definition: EncoderDefinition, source: str) -> Path:
+    """The file or folder that a user named, behind links."""
+    try:
+        path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111 (Path.expanduser raises where there is no such user)
+        found = find(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            return path.resolve()
+        with reading(path):
+            return path.resolve()
+    except SourceFileError as error:
+        raise CheckpointError(f"{error}. {definition.weights_hint}") from error
 
 
 def _published(published: WeightsFile | HubFolder, folder: Path, progress: ProgressCallback) -> Path:
