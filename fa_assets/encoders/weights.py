@@ -60,21 +60,21 @@ def resolve_weights(
             f"Checkpoint {public_url(source)}: only http:// and https:// are fetched. {definition.weights_hint}"
         )
     else:
-        path = _own_weights(definition, source)
+        path = _own_file(definition, source)
         origin = str(path)
     trained = definition.check_weights(path)
     return Checkpoint(path, weights_size(path), weights_sha1(path), origin, trained)
 
 
-def _own_weights(definition: EncoderDefinition, source: str) -> Path:
+def _own_file(definition: EncoderDefinition, source: str) -> Path:
     """The file or folder that a user named, behind links."""
     try:
         path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111 (Path.expanduser raises where there is no such user)
         found = find(path)
-        if found is not None and stat.S_ISDIR(found.st_mode):
-            return path.resolve()
-        with reading(path):
-            return path.resolve()
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            with reading(path):
+                pass
+        return path.resolve()
     except SourceFileError as error:
         raise CheckpointError(f"{error}. {definition.weights_hint}") from error
 
