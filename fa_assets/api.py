@@ -17,7 +17,7 @@ from fa_assets.audio.decode import BadClipError, load_mono
 from fa_assets.encoders.base import Encoder, embed_checked
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.models.classifier_file import StoredClassifier, load_classifier
+from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.values import ValueStore
 
@@ -111,7 +111,7 @@ class TaggedFile:
 
 
 class Tagger:
-    """A classifier and the encoder that belongs to it.
+    """The final classifier and the encoder that belongs to it; or several, of a blend.
 
     >>> tagger = Tagger.load("results")
     >>> len(tagger.classes)
@@ -121,14 +121,14 @@ class Tagger:
     ('Noise', '1.0')
     """
 
-    def __init__(self, classifier: StoredClassifier, encoder: Encoder) -> None:
+    def __init__(self, classifier: FinalClassifier, encoders: Sequence[Encoder]) -> None:
         self.classifier = classifier
-        self._encoder = encoder
+        self._encoders = encoders
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes it knows, in the order of the vocabulary."""
-        return self.classifier.classes
+        return self.classifier.members[0].classes
 
     @classmethod
     def load(cls, storage: str | StoragePath, *, device: str = "auto") -> "Tagger":
@@ -142,20 +142,10 @@ class Tagger:
             UserError: there is none, it is damaged, or the weights it was fitted with are not those of the folder.
         """
         root = open_root(storage) if isinstance(storage, str | Path) else storage
-        classifier = load_classifier(root / "classifiers" / "final.npz")
-        name = classifier.origin.encoder
-        row = ValueStore(root).read(checkpoint_asset(name)).table.to_pylist()[0]
-        recipes = [
-            EncoderRecipe(name, Path(row["path"]), row["sha1"], device, precision)
-            for precision in find_encoder(name).card.precisions
-        ]
-        fitting = [one for one in recipes if one.fingerprint == classifier.origin.encoder_fingerprint]
-        if not fitting:
-            raise UserError(
-                f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another "
-                "version of fa_assets: materialize it again (`fa-assets run`)."
-            )
-        return cls(classifier, fitting[0]())
+        final = load_final(root / "classifiers")
+        main, *others = (one.origin for one in final.members)
+        recipes = [_recipe(root, main, "", device), *(_recipe(root, one, f"{one.encoder}/", device) for one in others)]
+        return cls(final, [one() for one in recipes])
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:
         """The probability of every class for one audio file, the most probable first.
@@ -171,32 +161,48 @@ class Tagger:
         Raises:
             BadInputError: files that cannot be read, all of them named.
         """
-        embeddings = np.empty((len(paths), self._encoder.card.dimension), np.float32)
+        embeddings = [np.empty((len(paths), one.card.dimension), np.float32) for one in self._encoders]
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
                 if not path.is_file():
                     raise BadClipError("no such file")
-                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
+                decoded = {rate: load_mono(path, rate) for rate in {one.card.sample_rate for one in self._encoders}}
+                for vectors, encoder in zip(embeddings, self._encoders, strict=True):
+                    vectors[row] = self._embed(decoded[encoder.card.sample_rate], encoder)
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
             raise BadInputError("Files that cannot be tagged:", bad)
-        probabilities = self.classifier.model.probabilities(embeddings)
+        probabilities = self.classifier.probabilities(embeddings)
         return [
             TaggedFile(Path(path), tuple(Tag(self.classes[column], float(row[column])) for column in np.argsort(-row)))
             for path, row in zip(paths, probabilities, strict=True)
         ]
 
-    def _embed(self, samples: np.ndarray) -> np.ndarray:
+    def _embed(self, samples: np.ndarray, encoder: Encoder) -> np.ndarray:
         """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        length = self._encoder.card.crop_samples
-        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme], length)
+        length = encoder.card.crop_samples
+        crops = distinct_crops(len(samples), SCHEMES[self.classifier.members[0].origin.scheme], length)
         vectors = embed_checked(
-            self._encoder,
+            encoder,
             cut_crops([samples], [crop.start for crop in crops], length)[0],
             [min(length, len(samples) - crop.start) for crop in crops],
         )
         return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
             np.float32
         )
+
+
+def _recipe(root: StoragePath, origin: ClassifierOrigin, prefix: str, device: str) -> EncoderRecipe:
+    """The encoder that a classifier was fitted with; `prefix` is that of the asset of its weights."""
+    name = origin.encoder
+    row = ValueStore(root).read(prefix + checkpoint_asset(name)).table.to_pylist()[0]
+    for precision in find_encoder(name).card.precisions:
+        recipe = EncoderRecipe(name, Path(row["path"]), row["sha1"], device, precision)
+        if recipe.fingerprint == origin.encoder_fingerprint:
+            return recipe
+    raise UserError(
+        f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another version "
+        "of fa_assets: materialize it again (`fa-assets run`)."
+    )

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.ray_cluster import RayOptions
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
+from fa_assets.graph.asset import Asset
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
@@ -26,7 +29,7 @@ from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
-from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.settings import Settings, describe_problems, load_settings, without_secrets
 
 
 def code_location(
@@ -47,25 +50,22 @@ def code_location(
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip)
     folds = folds_asset(clips, settings.folds)
-    weights = weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label)
     graph = pipeline(
         clips,
         folds,
-        weights,
+        _encoders(settings),
         schemes=schemes,
-        engine=EngineOptions(
-            settings.encoder, settings.device, settings.precision, settings.batch_size, _ray(settings)
-        ),
         fit=_fit(settings),
+        blend=settings.blend == "on",
         experiments=settings.experiments,
         min_lwlrap=settings.min_lwlrap,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )
-    jobs = asset_jobs(graph, place, weights.name)
+    jobs = asset_jobs(graph, place)
     watched = graph, place, jobs[EVERYTHING]
     running = settings.automation == "running"
-    nightly = settings.nightly_cron, settings.timezone, weights.name
+    nightly = settings.nightly_cron, settings.timezone
     definitions = definitions_of(
         graph,
         place,
@@ -81,8 +81,21 @@ def code_location(
     return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
 
 
+def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
+    """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
+    how = settings.device, settings.precision, settings.batch_size, _ray(settings)
+    engine = EngineOptions(settings.encoder, *how)
+    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label))]
+    for name, source in settings.other_encoders.items():
+        precisions = find_encoder(name).card.precisions
+        precision = settings.precision if settings.precision in precisions else precisions[0]
+        other = replace(engine, encoder=name, precision=precision, prefix=f"{name}/")
+        found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
+    return found
+
+
 def _advice(settings: Settings) -> Advice:
-    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoder": settings.encoder}
+    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoders": settings.encoders_label}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = shlex.join(["fa-assets", "run", *words, "--checkpoint", settings.checkpoint_label])
     return Advice(settings.dataset, command, settings.local_root)

@@ -6,6 +6,7 @@ values; the command line only sets these variables before it loads the definitio
 
 import hashlib
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -56,10 +57,19 @@ class Settings(BaseSettings):
         default=DEFAULT,
         description="What makes embeddings of clips: cnn14, birdnet, or the encoder of an installed package.",
     )
+    encoders: str | None = Field(
+        default=None,
+        description="Several encoders side by side, separated by spaces, the main one first; the others as NAME or "
+        "NAME=WEIGHTS, with weights as in FA_CHECKPOINT. Default: FA_ENCODER alone.",
+    )
+    blend: Literal["off", "on"] = Field(
+        default="off",
+        description="Whether the final classifier and the submission are a blend of all encoders, or the main one's alone.",
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
-        "Default: demo for the demo set if the encoder has such, published for anything else.",
+        description="The main encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, "
+        "untrained). Default: demo for the demo set if the encoder has such, published for anything else.",
     )
     device: str = Field(
         default="auto",
@@ -206,6 +216,27 @@ class Settings(BaseSettings):
             return location
         return Path(str(location).removeprefix("file://")).expanduser().absolute()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _main_encoder(cls, given: Any) -> Any:
+        """The first of FA_ENCODERS is FA_ENCODER."""
+        names = list(_weights_of(given.get("encoders") or ""))
+        if not names:
+            return given
+        if given.get("encoder", names[0]) != names[0]:
+            raise ValueError(
+                f"FA_ENCODER={given['encoder']} is not the first of FA_ENCODERS='{' '.join(names)}': leave FA_ENCODER out"
+            )
+        return {**given, "encoder": names[0]}
+
+    @model_validator(mode="after")
+    def _two_encoders(self) -> "Settings":
+        if self.blend == "on" and len(_weights_of(self.encoders or "")) < 2:
+            raise ValueError(
+                f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
+            )
+        return self
+
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
@@ -250,7 +281,26 @@ class Settings(BaseSettings):
         Raises:
             UserError: there is no such encoder.
         """
-        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
+        return self._source(self.encoder, self.checkpoint)
+
+    @property
+    def other_encoders(self) -> Mapping[str, str]:
+        """The encoders besides the main one: by name, where their weights come from; paths are absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        _, *others = _weights_of(self.encoders or self.encoder).items()
+        return {name: self._source(name, source) for name, source in others}
+
+    @property
+    def encoders_label(self) -> str:
+        """All encoders as in FA_ENCODERS, fit to be shown."""
+        others = (f"{name}={without_secrets(source)}" for name, source in self.other_encoders.items())
+        return shlex.join([self.encoder, *others])
+
+    def _source(self, encoder: str, given: str | None) -> str:
+        source = given or find_encoder(encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
         return str(Path(source).expanduser().absolute())
@@ -262,17 +312,34 @@ class Settings(BaseSettings):
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""
-        values: Mapping[str, Any] = {
+        values: dict[str, Any] = {
             **self.model_dump(exclude_none=True),
             "storage": self.storage_root,
             "checkpoint": self.checkpoint_source,
         }
+        if self.encoders:
+            values["encoders"] = shlex.join([self.encoder, *map("=".join, self.other_encoders.items())])
         return {variable_of(name): str(value) for name, value in values.items()}
 
 
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
+
+
+def _weights_of(encoders: str) -> dict[str, str | None]:
+    """The encoders that FA_ENCODERS names, the main one first, with the weights that are named beside them.
+
+    Raises:
+        ValueError: one is named twice, or the main one with weights.
+    """
+    words = [word.partition("=") for word in shlex.split(encoders)]
+    names = [name for name, _, _ in words]
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise ValueError(f"FA_ENCODERS names {', '.join(twice)} twice: name each encoder once")
+    if words and words[0][1]:
+        raise ValueError(f"FA_ENCODERS: the weights of {names[0]}, the main encoder, are FA_CHECKPOINT")
+    return {name: source or None for name, _, source in words}
 
 
 def without_secrets(source: str) -> str:

@@ -31,7 +31,7 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
     """`<scheme>_embeddings`."""
     card = engine.card
     return Asset(
-        f"{scheme}_embeddings",
+        f"{engine.prefix}{scheme}_embeddings",
         "embeddings",
         partial(embed_folds, scheme=SCHEMES[scheme], engine=engine),
         tables.EMBEDDINGS,
@@ -51,7 +51,7 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
 def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weights: Asset) -> Asset:
     """`test_embeddings`."""
     return Asset(
-        "test_embeddings",
+        f"{engine.prefix}test_embeddings",
         "submission",
         partial(embed_test_clips, scheme=SCHEMES[scheme], engine=engine),
         tables.TEST_EMBEDDINGS,

@@ -42,6 +42,7 @@ class EngineOptions:
         encoder: its name in the registry.
         device, precision, batch_size: see `EncoderDefinition.load`.
         ray: the cluster; None for this process.
+        prefix: of the names of its assets, such as ``birdnet/``; empty for the main encoder.
     """
 
     encoder: str
@@ -49,6 +50,7 @@ class EngineOptions:
     precision: str = "fp32"
     batch_size: int | None = None
     ray: RayOptions | None = None
+    prefix: str = ""
 
     @property
     def card(self) -> EncoderCard:

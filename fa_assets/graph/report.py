@@ -21,6 +21,7 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.report.content import Evaluated, page_of
+from fa_assets.report.encoders import SideBySide
 from fa_assets.report.page import render
 from fa_assets.report.snippets import LocalClip
 from fa_assets.store.atomic import replacing
@@ -63,6 +64,7 @@ def write_report(
     comparison: Stored,
     audit: Stored,
     experiments: Stored,
+    blend: Stored | None = None,
     *,
     schemes: tuple[str, str],
     encoder: str,
@@ -90,6 +92,7 @@ def write_report(
         weights_trained=checkpoint.trained,
         local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
         experiments=experiments.table,
+        encoders=SideBySide(encoder, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,
     )
     with work.phase("draw"):
