@@ -92,7 +92,7 @@ def fit_final_classifier(
             "classes_not_converged": sum(int((one.trained & ~one.converged).sum()) for one in models),
             "classes_untrained": int((~model.trained).sum()),
             "fit": features.way,
-            "encoder_fingerprint": embeddings.detail("encoder_fingerprint"),
+            "encoder_fingerprint": fingerprint_of(embeddings, engines[0].encoder),
             **({"blend": blended.name, "encoders": " ".join(blended.encoders)} if blended else {}),
         },
         details={"classes": clips.classes},

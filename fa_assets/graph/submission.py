@@ -30,6 +30,7 @@ from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import list_column, matrix, name_column
+from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
 from fa_assets.store.atomic import replacing
 from fa_assets.store.embedding_store import embedding_matrix
@@ -142,22 +143,19 @@ def submit(
     found = gate.header.details
     if not found["gate_passed"]:
         raise UserError(f"No submission is made: {found['gate']}. {WAY_OUT}")
-    fnames, classes = embeddings.table["fname"].to_pylist(), tuple(classifier.header.details["classes"])
-    every = list(others.values())
+    every, classes = list(others.values()), tuple(classifier.header.details["classes"])
     of_test, of_folds = (embeddings, *every[: len(engines) - 1]), (predictions, *every[len(engines) - 1 :])
-    features = [_features(one, fnames) for one in of_test]
+    fnames, features = _features(of_test)
     fingerprints = [fingerprint_of(one, engine.encoder) for one, engine in zip(of_test, engines, strict=True)]
     with work.phase("predict"):
-        final = load_final(work.root / "classifiers")
-        headers = [classifier.header] * len(engines)
-        by_model = {FINAL: _probabilities(final, headers, classes, fingerprints, features)}
-        by_fold = []
-        for fold in range(N_FOLDS):
-            files = [work.root / "classifiers" / f"{one.prefix}{scheme}_fold_{fold}.npz" for one in engines]
-            own = FinalClassifier(tuple(map(load_classifier, files)), final.blend)
-            headers = [one.header for one in of_folds]
-            by_fold.append(_probabilities(own, headers, classes, fingerprints, features))
-        by_model[FOLD_MEAN] = np.mean(by_fold, axis=0)
+        folder, headers = work.root / "classifiers", [one.header for one in of_folds]
+        final = load_final(folder)
+        of_model = partial(_probabilities, classes=classes, fingerprints=fingerprints, features=features)
+        by_fold = [
+            of_model(_of_fold(folder, f"{scheme}_fold_{fold}.npz", engines, final.blend), headers)
+            for fold in range(N_FOLDS)
+        ]
+        by_model = {FINAL: of_model(final, [classifier.header] * len(engines)), FOLD_MEAN: np.mean(by_fold, axis=0)}
     files: list[StoragePath] = []
     for name, values in by_model.items() if fnames else ():
         files.append(work.root / "submission" / FILES[name])
@@ -232,21 +230,29 @@ def _scored(
         yield model, "map", scope, len(truth), mean_average_precision(truth, scores)
 
 
-def _features(embeddings: Stored, fnames: Sequence[str]) -> np.ndarray:
-    """The test clips' embeddings, float32 (n, d).
+def _features(embeddings: Sequence[Stored]) -> tuple[list[str], list[np.ndarray]]:
+    """The test clips, and their embeddings by each encoder, float32 (n, d).
 
     Raises:
-        UserError: they are of other clips.
+        UserError: they are not of the same clips.
     """
-    table = embeddings.table
-    if table["fname"].to_pylist() != fnames:
-        raise UserError(f"{embeddings.asset} was made for other test clips: materialize it again.")
-    return embedding_matrix(table["embedding"])
+    read = [one.table for one in embeddings]
+    if any(one["fname"] != read[0]["fname"] for one in read):
+        raise UserError(
+            f"{', '.join(one.asset for one in embeddings)} are of other test clips: materialize them again."
+        )
+    return read[0]["fname"].to_pylist(), [embedding_matrix(one["embedding"]) for one in read]
+
+
+def _of_fold(folder: StoragePath, name: str, engines: Sequence[EngineOptions], blend: Blend | None) -> FinalClassifier:
+    """The classifiers of a fold, blended as the final ones."""
+    return FinalClassifier(tuple(load_classifier(folder / f"{one.prefix}{name}") for one in engines), blend)
 
 
 def _probabilities(
     model: FinalClassifier,
     headers: Sequence[ValueHeader],
+    *,
     classes: tuple[str, ...],
     fingerprints: Sequence[str],
     features: Sequence[np.ndarray],

@@ -7,7 +7,7 @@ one weight for each encoder's log-odds and an intercept, shared by all classes, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Blend:
     """
 
     name: str
-    method: Literal["mean", "geometric mean", "stacked"]
+    method: str
     encoders: tuple[str, ...]
     weights: tuple[float, ...]
     intercept: float = 0.0

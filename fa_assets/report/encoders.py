@@ -1,12 +1,13 @@
 """Several encoders side by side, in the report: what each reaches, costs and allows, and what a blend of them reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from fa_assets.encoders.registry import find_encoder
-from fa_assets.report.page import Section, Table
+from fa_assets.report.page import Cell, Section, Table
 from fa_assets.store.ledger import LedgerEntry
 
 _COLUMNS = (
@@ -35,7 +36,7 @@ class SideBySide:
 def encoders_section(run: SideBySide, entries: Sequence[LedgerEntry]) -> Section:
     """One table of all encoders and schemes, and one of their blends; `entries` are what is behind the run."""
     found = {(row["scope"], row["key"]): row for row in run.comparison.to_pylist()}
-    rows: list[tuple[object, ...]] = []
+    rows: list[Sequence[Cell]] = []
     for scope, key in found:
         if scope != "scheme":
             continue
@@ -75,6 +76,6 @@ def _interval(low: float, high: float, sign: str = "") -> str:
 
 
 def _clips_per_second(made: Sequence[LedgerEntry]) -> float | None:
-    computed = [one.metadata for one in made if one.metadata["clips_per_second"]]
-    seconds = sum(one["clips"] / one["clips_per_second"] for one in computed)  # type: ignore[operator]
-    return sum(one["clips"] for one in computed) / seconds if computed else None  # type: ignore[misc]
+    computed: list[Mapping[str, Any]] = [one.metadata for one in made if one.metadata["clips_per_second"]]
+    seconds = sum(one["clips"] / one["clips_per_second"] for one in computed)
+    return sum(one["clips"] for one in computed) / seconds if computed else None
