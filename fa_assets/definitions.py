@@ -91,7 +91,8 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
         precision = settings.precision if settings.precision in precisions else precisions[0]
         other = replace(engine, encoder=name, precision=precision, prefix=f"{name}/")
         found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
-    return found
+    rates = [one.card.sample_rate for one, _ in found]
+    return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
 
 
 def _advice(settings: Settings) -> Advice:

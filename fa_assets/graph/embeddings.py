@@ -96,7 +96,7 @@ def _opened(
     checkpoint = read_weights(weights)
     recipe = options.recipe(checkpoint)
     store = EmbeddingStore(work.root, recipe.fingerprint)
-    with open_engine(options, recipe) as engine:
+    with open_engine(options, recipe, work.run_id, work.recorder.local_root) as engine:
         yield partial(_embed, work, engine, store, scheme, options.card, checkpoint.trained)
 
 

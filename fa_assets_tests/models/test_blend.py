@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fa_assets.models.blend import Blend, contenders, fit_blend, judge_blends
+from fa_assets.models.nested import Outcome
 
 FOLDS = np.arange(100) % 5
 ENCODERS = ("cnn14", "tiny")
@@ -36,10 +37,14 @@ EXPECTED = {
 }
 
 
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Outcome]:
+    return {one.name: one for one in judge_blends(ENCODERS, *made_up(0), FOLDS)}
+
+
 @pytest.mark.parametrize("name", contenders(ENCODERS))
-def test_a_blend_is_that_of_numpy_and_scikit_learn(name: str) -> None:
-    logits, truth = made_up(0)
-    (outcome,) = (one for one in judge_blends(ENCODERS, logits, truth, FOLDS) if one.name == name)
+def test_a_blend_is_that_of_numpy_and_scikit_learn(name: str, outcomes: dict[str, Outcome]) -> None:
+    (logits, truth), outcome = made_up(0), outcomes[name]
     for fold in range(5):
         held_out = fold == FOLDS
         expected = EXPECTED[name](logits, truth, held_out)
