@@ -45,6 +45,7 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
         "computed again.",
         by_fold=True,
         pool=GPU_POOL,
+        priority=engine.priority,
     )
 
 
@@ -62,6 +63,7 @@ def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weig
         description=f"As {scheme}_embeddings, for the test clips: the same crops, encoder and embedding store. They have "
         "no folds.",
         pool=GPU_POOL,
+        priority=engine.priority,
     )
 
 

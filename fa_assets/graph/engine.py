@@ -46,6 +46,7 @@ class EngineOptions:
         device, precision, batch_size: see `EncoderDefinition.load`.
         ray: the cluster; None for this process.
         prefix: of the names of its assets, such as ``birdnet/``; empty for the main encoder.
+        priority: of the steps that embed: an encoder's come one after another, so that it is loaded once.
         shares_rate: whether another encoder of the graph takes the same sample rate.
     """
 
@@ -55,6 +56,7 @@ class EngineOptions:
     batch_size: int | None = None
     ray: RayOptions | None = None
     prefix: str = ""
+    priority: int = 0
     shares_rate: bool = False
 
     @property

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -10,9 +12,9 @@ import pytest
 from fa_assets.api import Tagger
 from fa_assets.catalog.queries import LWLRAP_ORIGIN, SIMILAR_CLIPS, WORST_CLASSES
 from fa_assets.definitions import code_location
-from fa_assets.encoders import registry
-from fa_assets.encoders.base import Encoder
+from fa_assets.encoders import decoded as decoded_module
 from fa_assets.errors import UserError
+from fa_assets.graph.jobs import intact_checks
 from fa_assets.metrics.bootstrap import paired_bootstrap
 from fa_assets.metrics.predictions import Predictions, predictions_of
 from fa_assets.models.blend import Blend, judge_blends
@@ -22,7 +24,7 @@ from fa_assets.store.embedding_store import embedding_stores
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
-from fa_assets_tests.encoders.tiny import installed
+from fa_assets_tests.encoders.tiny import Tiny, TinyEncoder, installed
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.runs import plan, recorder_of, run
 
@@ -41,7 +43,8 @@ def alone(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> It
     """CNN14 alone, finished, with the tiny encoder installed beside it."""
     folder = tmp_path_factory.mktemp("side")
     settings = finished.copy(folder)
-    with installed(folder / "site", tiny="fa_assets_tests.encoders.tiny:ENCODER"), environment_of(settings):
+    ours = {"tiny": "fa_assets_tests.encoders.tiny:ENCODER", "other": "fa_assets_tests.encoders.tiny:OTHER"}
+    with installed(folder / "site", **ours), environment_of(settings):
         yield settings
 
 
@@ -115,7 +118,7 @@ def test_report_catalog_and_commands_know_both(both: Settings) -> None:
     assert fa_assets("sql", table, settings=both).stdout.split()[0] == "n"
     assert fa_assets("status", settings=both).stdout == "Everything is current.\n"
     assert "tiny/mc5 0." in fa_assets("runs", "--last", "1", settings=both).stdout
-    assert re.search(r"lwlrap +tiny/mc5 +- +0\.", fa_assets("diff", settings=both).stdout)
+    assert re.search(r"asset +tiny/mc5_metrics +- +made", fa_assets("diff", settings=both).stdout)
     assert f"weights: sha1 {sha1}" in fa_assets("lineage", "tiny/mc5_metrics", settings=both).stdout
     summary = fa_assets("summary", settings=both).stdout
     assert "LWLRAP tiny/center" in summary and "--encoders 'cnn14 tiny=demo'" in summary
@@ -173,35 +176,50 @@ def test_the_blend_is_judged_submitted_and_tags(both: Settings) -> None:
     assert curated["value"] == pytest.approx(outcomes[-1].lwlrap, abs=1e-12)
 
 
-def test_a_network_is_loaded_once_in_a_run(
-    alone: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+def test_a_run_loads_each_network_once_and_decodes_each_clip_once_for_a_rate(
+    alone: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However the assets of two encoders take turns."""
     loaded: list[str] = []
-    load = registry._load.__wrapped__
+    decoded: list[str] = []
+    load, stream_mono = Tiny.load, decoded_module.stream_mono
 
-    def noted(recipe: registry.EncoderRecipe) -> Encoder:
-        loaded.append(recipe.name)
-        return load(recipe)
+    def noted_load(definition: Tiny, weights: Path, **how: Any) -> TinyEncoder:
+        loaded.append(definition.card.name)
+        return load(definition, weights, **how)
 
-    monkeypatch.setattr(registry, "_load", registry.lru_cache(maxsize=1)(noted))
+    def noted_stream(path: Path, rate: int) -> Iterator[np.ndarray]:
+        decoded.append(f"{path.name} {rate}")
+        return stream_mono(path, rate)
+
+    monkeypatch.setattr(Tiny, "load", noted_load)
+    monkeypatch.setattr(decoded_module, "stream_mono", noted_stream)
     settings = alone.model_copy(
-        update={"encoders": "cnn14 tiny=demo", "storage": tmp_path_factory.mktemp("fresh") / "storage", "blend": "on"}
+        update={
+            "encoder": "tiny",
+            "checkpoint": "demo",
+            "encoders": "tiny other=demo",
+            "blend": "on",
+            "min_lwlrap": 0.0,
+            "storage": tmp_path / "storage",
+        }
     )
     with environment_of(settings):
-        outcome = run(settings, select="+mc5_metrics,+center_metrics,+tiny/mc5_metrics,+test_embeddings")
-    assert outcome.failures == ()
-    assert sorted(loaded) == ["cnn14", "tiny"]
+        assert run(settings).failures == ()
+    assert loaded == ["tiny", "other"]
+    clips = [*(settings.dataset / "train_curated").iterdir(), *(settings.dataset / "test").iterdir()]
+    assert sorted(decoded) == sorted(f"{clip.name} 16000" for clip in clips)
+    made_again = predictions(settings, "other/center"), predictions(settings, "center")
+    np.testing.assert_array_equal(*(one.logits for one in made_again))  # the same numbers under another name
+    assert len(embedding_stores(settings.storage_root)) == 2
 
 
 def test_without_the_second_nothing_of_the_first_is_made_again(both: Settings, alone: Settings) -> None:
     with dg.DagsterInstance.get() as instance:
         assert {one.asset for one in plan(alone, instance)} == JUDGED
-        unblended = both.model_copy(update={"blend": "off", "min_lwlrap": None})
-        assert {one.asset for one in plan(unblended, instance)} == JUDGED - {"report"} | {"blend"} | JUDGED
-    jobs = {one.name: one for one in code_location(both).definitions.get_repository_def().get_all_jobs()}
-    verified = {key.asset_key.to_user_string() for key in jobs["verify_checkpoint"].asset_layer.asset_check_keys}
-    assert {"cnn14_checkpoint", "tiny/tiny_checkpoint"} <= verified
+        unblended = both.model_copy(update={"blend": "off"})
+        assert {one.asset for one in plan(unblended, instance)} == {"final_classifier", "submission", "test_metrics"}
+    location = code_location(both)
+    assert set(intact_checks(location.graph, location.place)) == {"cnn14_checkpoint", "tiny/tiny_checkpoint"}
 
 
 def test_embeddings_of_another_encoder_in_the_place_of_its_own_are_refused(both: Settings) -> None:
@@ -236,22 +254,24 @@ def test_embeddings_of_another_encoder_in_the_place_of_its_own_are_refused(both:
         ({"encoders": "cnn14 'tiny"}, "No closing quotation"),
     ],
 )
-def test_encoders_that_do_not_fit_are_one_line(given: dict[str, str], said: str) -> None:
+def test_encoders_that_do_not_fit_are_one_line(
+    given: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FA_ENCODER", raising=False)
     with pytest.raises(UserError, match=re.escape(said)) as caught:
         load_settings(**given)
     assert str(caught.value).count("\n") == 1
 
 
-def test_the_weights_of_the_others_go_with_their_names(alone: Settings) -> None:
+def test_the_weights_of_the_others_go_with_their_names(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FA_ENCODER", raising=False)
     assert load_settings(encoders="tiny").encoder == "tiny"
     settings = load_settings(encoders="cnn14 tiny=https://me:secret@host/a.npy?key=1 birdnet='a b.tflite'")
     assert settings.other_encoders["tiny"] == "https://me:secret@host/a.npy?key=1"
-    assert settings.other_encoders["birdnet"].endswith("/a b.tflite")
+    assert settings.other_encoders["birdnet"] == str(Path("a b.tflite").absolute())
     assert "secret" not in settings.encoders_label and "key=1" not in settings.encoders_label
-    again = load_settings(
-        **{name.removeprefix("FA_").lower(): value for name, value in settings.as_environment().items()}
-    )
+    environment = settings.as_environment()
+    again = load_settings(encoder=environment["FA_ENCODER"], encoders=environment["FA_ENCODERS"])
     assert again.other_encoders == settings.other_encoders
-    bad = alone.model_copy(update={"encoders": "cnn14 nothing", "storage": alone.storage_root})
-    done = fa_assets("status", settings=alone, variables={"FA_ENCODERS": str(bad.encoders)})
+    done = fa_assets("status", settings=alone, variables={"FA_ENCODERS": "cnn14 nothing"})
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1) and "Unknown encoder 'nothing'" in done.stderr
