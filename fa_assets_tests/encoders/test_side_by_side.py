@@ -66,26 +66,6 @@ def predictions(settings: Settings, scheme: str) -> Predictions:
     return predictions_of(value.table, value.header.details["classes"])
 
 
-def test_either_is_what_it_would_be_alone(both: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
-    tiny = both.model_copy(
-        update={
-            "storage": tmp_path_factory.mktemp("alone") / "storage",
-            "encoder": "tiny",
-            "encoders": None,
-            "checkpoint": "demo",
-            "blend": "off",
-        }
-    )
-    with environment_of(tiny):
-        assert run(tiny, select="+center_metrics").failures == ()
-    ours, theirs = predictions(both, "tiny/center"), predictions(tiny, "center")
-    np.testing.assert_array_equal(ours.logits, theirs.logits)
-    assert ours.fnames.tolist() == theirs.fnames.tolist()
-    stores = {one.fingerprint: one for one in embedding_stores(both.storage_root)}
-    (alone,) = embedding_stores(tiny.storage_root)
-    assert len(stores) == 2 and alone.fingerprint in stores
-
-
 def test_comparison_judges_every_two_by_the_paired_bootstrap(both: Settings) -> None:
     rows = ValueStore(both.storage_root).read("comparison").table.to_pylist()
     found = {row["key"]: row for row in rows if row["scope"] in ("scheme", "pair")}
@@ -177,8 +157,9 @@ def test_the_blend_is_judged_submitted_and_tags(both: Settings) -> None:
 
 
 def test_a_run_loads_each_network_once_and_decodes_each_clip_once_for_a_rate(
-    alone: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    both: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two encoders of one rate; and either is what it is beside any other."""
     loaded: list[str] = []
     decoded: list[str] = []
     load, stream_mono = Tiny.load, decoded_module.stream_mono
@@ -193,24 +174,19 @@ def test_a_run_loads_each_network_once_and_decodes_each_clip_once_for_a_rate(
 
     monkeypatch.setattr(Tiny, "load", noted_load)
     monkeypatch.setattr(decoded_module, "stream_mono", noted_stream)
-    settings = alone.model_copy(
-        update={
-            "encoder": "tiny",
-            "checkpoint": "demo",
-            "encoders": "tiny other=demo",
-            "blend": "on",
-            "min_lwlrap": 0.0,
-            "storage": tmp_path / "storage",
-        }
-    )
-    with environment_of(settings):
-        assert run(settings).failures == ()
+    update = {"encoder": "tiny", "checkpoint": "demo", "encoders": "tiny other=demo", "storage": tmp_path / "storage"}
+    twins = both.model_copy(update=update)
+    with environment_of(twins):
+        wanted = "mc5_embeddings", "test_embeddings", "center_oof_predictions"
+        select = ",".join(f"+{name},+other/{name}" for name in wanted)
+        assert run(twins, select=select).failures == ()
     assert loaded == ["tiny", "other"]
-    clips = [*(settings.dataset / "train_curated").iterdir(), *(settings.dataset / "test").iterdir()]
+    clips = [*(twins.dataset / "train_curated").iterdir(), *(twins.dataset / "test").iterdir()]
     assert sorted(decoded) == sorted(f"{clip.name} 16000" for clip in clips)
-    made_again = predictions(settings, "other/center"), predictions(settings, "center")
-    np.testing.assert_array_equal(*(one.logits for one in made_again))  # the same numbers under another name
-    assert len(embedding_stores(settings.storage_root)) == 2
+    for found in (predictions(twins, "center"), predictions(twins, "other/center")):
+        np.testing.assert_array_equal(found.logits, predictions(both, "tiny/center").logits)
+    stores = [{one.fingerprint for one in embedding_stores(one.storage_root)} for one in (both, twins)]
+    assert [len(one) for one in stores] == [2, 2] and len(stores[0] & stores[1]) == 1
 
 
 def test_without_the_second_nothing_of_the_first_is_made_again(both: Settings, alone: Settings) -> None:
