@@ -15,7 +15,7 @@ import numpy as np
 from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, load_mono
 from fa_assets.encoders.base import Encoder, embed_checked
-from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
+from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
 from fa_assets.store.roots import StoragePath, open_root
@@ -144,7 +144,10 @@ class Tagger:
         root = open_root(storage) if isinstance(storage, str | Path) else storage
         final = load_final(root / "classifiers")
         main, *others = (one.origin for one in final.members)
-        recipes = [_recipe(root, main, "", device), *(_recipe(root, one, f"{one.encoder}/", device) for one in others)]
+        recipes = [
+            _recipe(root, main, "", device),
+            *(_recipe(root, one, key_prefix(one.encoder), device) for one in others),
+        ]
         return cls(final, [one() for one in recipes])
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.ray_cluster import RayOptions
-from fa_assets.encoders.registry import find_encoder
+from fa_assets.encoders.registry import find_encoder, key_prefix
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.build import definitions_of, pipeline
@@ -89,7 +89,7 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
     for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
         precisions = find_encoder(name).card.precisions
         precision = settings.precision if settings.precision in precisions else precisions[0]
-        other = replace(engine, encoder=name, precision=precision, prefix=f"{name}/", priority=-number)
+        other = replace(engine, encoder=name, precision=precision, prefix=key_prefix(name), priority=-number)
         found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
@@ -178,14 +178,22 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
         given = {name: value for name in Settings.model_fields if (value := getattr(self, name)) is not None}
         root = context.project_root
         for name in {"dataset", "storage", "local", "checkpoint"} & given.keys():
-            if "://" not in given[name] and given[name] not in ("demo", "published"):
-                given[name] = str(root / Path(given[name]).expanduser())
+            given[name] = _below(root, given[name])
+        if "encoders" in given:
+            words = [word.partition("=") for word in shlex.split(given["encoders"])]
+            given["encoders"] = shlex.join(f"{name}{sign}{_below(root, source)}" for name, sign, source in words)
         given.setdefault("storage", root / "data" / self.key_prefix)
         try:
             settings = _GivenSettings(**given)
         except ValidationError as error:
             raise UserError(f"{context.path}: {describe_problems(error, str)}") from error
         return build_definitions(settings, key_prefix=self.key_prefix.split("/"))
+
+
+def _below(root: Path, location: str) -> str:
+    """A relative path from a folder on; whatever is no path as it is."""
+    is_path = location and "://" not in location and location not in ("demo", "published")
+    return str(root / Path(location).expanduser()) if is_path else location
 
 
 @dg.definitions

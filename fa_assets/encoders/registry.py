@@ -64,6 +64,11 @@ def checkpoint_asset(name: str) -> str:
     return name + _CHECKPOINT
 
 
+def key_prefix(name: str) -> str:
+    """What the names of an encoder's assets and files begin with where it stands beside the main one."""
+    return f"{name}/"
+
+
 def is_checkpoint(asset: str) -> bool:
     """Whether an asset is that of some encoder's weights."""
     return asset.endswith(_CHECKPOINT)

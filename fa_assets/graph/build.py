@@ -101,9 +101,8 @@ def pipeline(
     embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
     of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
     comparison = comparison_asset(metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
-    blended = [
-        blend_asset([one.engine for one in every], [one.predictions[scheme] for one in every], min_lwlrap)
-    ] * bool(others)
+    engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
+    blended = [blend_asset(engines, all_predictions, min_lwlrap)] if others else []
     audit = label_audit_asset(scheme, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     reads = {
@@ -126,7 +125,7 @@ def pipeline(
     checks += comparison_checks(comparison, schemes)
     checks += leakage_checks(metrics, embeddings, duplicate_similarity)
     checks += reproduction_checks(metrics, folds, main.weights)
-    checks += [gate_check(one) for one in blended if blend]
+    checks += [gate_check(one, "main encoder") for one in blended if blend]
     return Graph(assets, checks)
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from fa_assets.encoders.registry import DEFAULT
+from fa_assets.encoders.registry import DEFAULT, key_prefix
 from fa_assets.errors import UserError
 from fa_assets.models.blend import Blend
 from fa_assets.models.one_vs_rest import OneVsRest
@@ -86,7 +86,7 @@ def load_final(folder: StoragePath) -> FinalClassifier:
     """
     main = load_classifier(folder / FINAL)
     blend = main.origin.blend
-    others = [load_classifier(folder / name / FINAL) for name in (blend.encoders[1:] if blend else ())]
+    others = [load_classifier(folder / f"{key_prefix(name)}{FINAL}") for name in (blend.encoders[1:] if blend else ())]
     if any((one.origin.data_version, one.classes) != (main.origin.data_version, main.classes) for one in others):
         raise UserError(
             f"The classifiers in {folder} are not of one materialization: materialize final_classifier again."
