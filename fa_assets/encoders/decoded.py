@@ -34,18 +34,18 @@ class DecodedClips:
         self._places: dict[tuple[str, int], tuple[int, int]] = {}
         self._lock = Lock()
 
-    def stream(self, path: Path, sha256: str, rate: int, samples: int) -> Iterator[np.ndarray]:
+    def stream(self, path: Path, rate: int, sha256: str, samples: int) -> Iterator[np.ndarray]:
         """The samples of a clip in pieces, as `stream_mono`.
 
         Args:
-            sha256: of the bytes that are at `path`.
+            sha256: of the clip's bytes; where they are kept, what lies at `path` now does not matter.
             samples: how many there are expected to be.
 
         Raises:
             BadClipError: as `stream_mono`.
         """
         kept = self._places.get((sha256, rate))
-        return self._kept(*kept) if kept else self._keeping(path, sha256, rate, samples)
+        return self._kept(*kept) if kept else self._keeping(path, rate, sha256, samples)
 
     def _kept(self, place: int, samples: int) -> Iterator[np.ndarray]:
         for first in range(0, samples, _PIECE):
@@ -53,14 +53,14 @@ class DecodedClips:
             read_at(self._file.fileno(), piece, place + 4 * first)
             yield piece
 
-    def _keeping(self, path: Path, sha256: str, rate: int, samples: int) -> Iterator[np.ndarray]:
+    def _keeping(self, path: Path, rate: int, sha256: str, samples: int) -> Iterator[np.ndarray]:
         with self._lock:
             place = self._end
             keeps = place + 4 * samples <= self._room
             if keeps:
                 self._end += 4 * samples
         done = 0
-        for piece in stream_mono(path, rate):
+        for piece in stream_mono(path, rate, sha256):
             yield piece
             try:
                 keeps = keeps and done + len(piece) <= samples

@@ -31,6 +31,7 @@ from fa_assets.graph.features import FitOptions
 from fa_assets.graph.final_classifier import final_classifier_asset
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
+from fa_assets.graph.pools import living_executor
 from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
@@ -161,7 +162,7 @@ def definitions_of(
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,
-        executor=None if place.prefix else dg.in_process_executor,
+        executor=None if place.prefix else living_executor,
     )
 
 

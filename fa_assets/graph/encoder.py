@@ -23,12 +23,9 @@ def fingerprint_of(embeddings: Stored, encoder: str) -> str:
         made_by = header.details.get("encoder", DEFAULT)  # those of versions that knew one do not say
         if made_by != encoder:
             part = "" if partition is None else f", fold {partition},"
-            is_main = "/" not in embeddings.asset
             raise UserError(
-                f"{embeddings.asset}{part} was made by encoder {made_by}, and "
-                + (f"FA_ENCODER is {encoder}" if is_main else f"is read as that of {encoder}")
-                + ": materialize it again"
-                + (f", or set FA_ENCODER={made_by}." if is_main else ".")
+                f"{embeddings.asset}{part} was made by encoder {made_by}, and FA_ENCODER is {encoder}: materialize it again, "
+                f"or set FA_ENCODER={made_by}."
             )
     return str(embeddings.detail("encoder_fingerprint"))
 

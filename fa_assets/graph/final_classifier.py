@@ -16,7 +16,7 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FINAL, StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets.store.roots import StoragePath
+from fa_assets.store.ledger import StoredFile
 
 
 def final_classifier_asset(
@@ -64,14 +64,14 @@ def fit_final_classifier(
     clips = TrainingClips.of(folds)
     blended = Blend.of(blend.header.details["blend"]) if blend else None
     models: list[OneVsRest] = []
-    files: list[StoragePath] = []
+    files: list[StoredFile] = []
     for engine, own in zip(engines, (embeddings, *others.values()), strict=True):
         fingerprint = fingerprint_of(own, engine.encoder)
         with training_set(work, own, clips, engine.card.dimension, fit) as features, work.phase("fit"):
             models.append(features.fit(None, fit, work.track("classes", engine.encoder if others else "")))
         origin = classifier_origin(work, None, scheme, engine.encoder, fingerprint, None if engine.prefix else blended)
-        files.append(work.root / "classifiers" / f"{engine.prefix}{FINAL}")
-        save_classifier(files[-1], StoredClassifier(models[-1], clips.classes, origin))
+        file = work.root / "classifiers" / f"{engine.prefix}{FINAL}"
+        files.append(work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin))))
     model = models[0]
     table = pa.table(
         [

@@ -32,8 +32,9 @@ from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import list_column, matrix, name_column
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import write_file
 from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.ledger import StoredFile
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import ValueHeader
 
@@ -141,6 +142,9 @@ def submit(
     models. Refused when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of comparison, or of
     blend where the final classifier is one)."""
     found = gate.header.details
+    folder = work.root / "submission"
+    for name in FILES.values():  # so that none of an earlier run stays where this one makes none
+        (folder / name).unlink(missing_ok=True)
     if not found["gate_passed"]:
         raise UserError(f"No submission is made: {found['gate']}. {WAY_OUT}")
     every, classes = list(others.values()), tuple(classifier.header.details["classes"])
@@ -148,19 +152,18 @@ def submit(
     fnames, features = _features(of_test)
     fingerprints = [fingerprint_of(one, engine.encoder) for one, engine in zip(of_test, engines, strict=True)]
     with work.phase("predict"):
-        folder, headers = work.root / "classifiers", [one.header for one in of_folds]
-        final = load_final(folder)
+        models, headers = work.root / "classifiers", [one.header for one in of_folds]
+        final = load_final(models)
         of_model = partial(_probabilities, classes=classes, fingerprints=fingerprints, features=features)
         by_fold = [
-            of_model(_of_fold(folder, f"{scheme}_fold_{fold}.npz", engines, final.blend), headers)
+            of_model(_of_fold(models, f"{scheme}_fold_{fold}.npz", engines, final.blend), headers)
             for fold in range(N_FOLDS)
         ]
         by_model = {FINAL: of_model(final, [classifier.header] * len(engines)), FOLD_MEAN: np.mean(by_fold, axis=0)}
-    files: list[StoragePath] = []
+    files: list[StoredFile] = []
     for name, values in by_model.items() if fnames else ():
-        files.append(work.root / "submission" / FILES[name])
-        with replacing(files[-1]) as temporary:
-            write_submission(temporary, fnames, classes, values)
+        write = partial(write_submission, fnames=fnames, classes=classes, probabilities=values)
+        files.append(work.stored(folder / FILES[name], write_file(folder / FILES[name], write)))
     judged = read_predictions(predictions)
     return Made(
         pa.concat_tables(

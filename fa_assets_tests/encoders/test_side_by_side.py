@@ -168,9 +168,9 @@ def test_a_run_loads_each_network_once_and_decodes_each_clip_once_for_a_rate(
         loaded.append(definition.card.name)
         return load(definition, weights, **how)
 
-    def noted_stream(path: Path, rate: int) -> Iterator[np.ndarray]:
+    def noted_stream(path: Path, rate: int, sha256: str) -> Iterator[np.ndarray]:
         decoded.append(f"{path.name} {rate}")
-        return stream_mono(path, rate)
+        return stream_mono(path, rate, sha256)
 
     monkeypatch.setattr(Tiny, "load", noted_load)
     monkeypatch.setattr(decoded_module, "stream_mono", noted_stream)
@@ -198,25 +198,20 @@ def test_without_the_second_nothing_of_the_first_is_made_again(both: Settings, a
     assert set(intact_checks(location.graph, location.place)) == {"cnn14_checkpoint", "tiny/tiny_checkpoint"}
 
 
-def test_embeddings_of_another_encoder_in_the_place_of_its_own_are_refused(both: Settings) -> None:
-    values = ValueStore(both.storage_root)
-    value = values.read("tiny/mc5_embeddings", "3")
-    path = values.path("tiny/mc5_embeddings", "3")
-    before = path.read_bytes()
-    path.write_bytes(values.path("mc5_embeddings", "3").read_bytes())
-    try:
-        with dg.DagsterInstance.get() as instance:
-            job = code_location(both).definitions.resolve_job_def("everything")
-            selection = [dg.AssetKey(["tiny", "mc5_oof_predictions"])]
-            result = job.execute_in_process(instance=instance, asset_selection=selection, raise_on_error=False)
-        (failed,) = (event for event in result.all_events if event.is_step_failure)
-        said = failed.step_failure_data.user_failure_data.description
-        assert said == (
-            "tiny/mc5_embeddings, fold 3, was made by encoder cnn14, and is read as that of tiny: materialize it again."
-        )
-    finally:
-        path.write_bytes(before)
-    assert values.read("tiny/mc5_embeddings", "3").table == value.table
+def test_embeddings_of_two_encoders_are_not_taken_for_one(both: Settings, demo_checkpoint: Path) -> None:
+    """The two in the other order: what the first one made is not the main one's any more."""
+    update = {"encoder": "tiny", "checkpoint": "demo", "encoders": f"tiny cnn14={demo_checkpoint}"}
+    swapped = both.model_copy(update=update)
+    with environment_of(swapped), dg.DagsterInstance.get() as instance:
+        for asset in ("mc5_oof_predictions", "final_classifier"):
+            with pytest.raises(UserError, match=f"leaves out what is stale: {asset} reads"):
+                run(swapped, select=asset, force=True)
+            job = code_location(swapped).definitions.resolve_job_def("everything")  # as the web site does it
+            result = job.execute_in_process(
+                instance=instance, asset_selection=[dg.AssetKey(asset)], raise_on_error=False
+            )
+            (failed,) = (event for event in result.all_events if event.is_step_failure)
+            assert "made by encoder cnn14, and FA_ENCODER is tiny" in str(failed.step_failure_data), failed
 
 
 @pytest.mark.parametrize(
