@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from fa_assets.encoders.named import without_secrets
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.encoders.registry import find_encoder, key_prefix
 from fa_assets.errors import UserError
@@ -29,7 +30,8 @@ from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
-from fa_assets.settings import Settings, describe_problems, load_settings, without_secrets
+from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.store.source_files import Limits
 
 
 def code_location(
@@ -42,7 +44,7 @@ def code_location(
         key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
     """
     place = Place(
-        DatasetFolder(str(settings.dataset), settings.is_demo),
+        _dataset(settings),
         Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
         ProgressReporter(watcher),
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
@@ -93,6 +95,16 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
         found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
+
+
+def _dataset(settings: Settings) -> DatasetFolder:
+    limits = Limits(
+        clip_bytes=int(settings.max_clip_gb * 1e9),
+        table_bytes=int(settings.max_table_mb * 1e6),
+        files=settings.max_files,
+        depth=settings.max_depth,
+    )
+    return DatasetFolder(str(settings.dataset), settings.is_demo, limits, settings.other_dataset == "replace")
 
 
 def _advice(settings: Settings) -> Advice:

@@ -10,17 +10,17 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.registry import DEFAULT, find_encoder
+from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
+from fa_assets.encoders.registry import DEFAULT
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.store.roots import StoragePath, is_remote, open_root
+from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
 
 _PARENT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
@@ -118,6 +118,14 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
+    max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
+    max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
+    max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    other_dataset: Literal["refuse", "replace"] = Field(
+        default="refuse",
+        description="What a storage folder with the results of other clips does: refuse, or be made anew.",
+    )
     classifier: str = Field(
         default="scikit-learn",
         description="What fits the logistic regressions: scikit-learn (the notebook's, to the last bit), or torch (L-BFGS over "
@@ -211,20 +219,37 @@ class Settings(BaseSettings):
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        return None if path is None else _absolute(path)
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _nameable(cls, source: str | None) -> str | None:
+        if source is not None and "://" not in source:
+            _absolute(Path(source))
+        return source
 
     @field_validator("storage", mode="before")
     @classmethod
     def _root(cls, location: Path | str | None) -> Path | str | None:
         if location is None or is_remote(str(location)):
             return location
-        return Path(str(location).removeprefix("file://")).expanduser().absolute()
+        return _absolute(Path(str(location).removeprefix("file://")))
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("it is empty: leave it out to have the default")
+        return value
 
     @model_validator(mode="before")
     @classmethod
     def _main_encoder(cls, given: Any) -> Any:
         """The first of FA_ENCODERS is FA_ENCODER."""
-        names = list(_weights_of(given.get("encoders") or ""))
+        weights = parse_encoders(given.get("encoders") or "")
+        for source in filter(None, weights.values()):
+            _absolute(Path(source))
+        names = list(weights)
         if not names:
             return given
         if given.get("encoder", names[0]) != names[0]:
@@ -235,7 +260,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _two_encoders(self) -> "Settings":
-        if self.blend == "on" and len(_weights_of(self.encoders or "")) < 2:
+        if self.blend == "on" and len(parse_encoders(self.encoders or "")) < 2:
             raise ValueError(
                 f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
             )
@@ -249,6 +274,18 @@ class Settings(BaseSettings):
                 f"another one, such as {next(one for one in SCHEMES if one != self.scheme)}: set FA_BASELINE"
             )
         return self
+
+    @model_validator(mode="after")
+    def _usable_folders(self) -> "Settings":
+        storage = self.storage if self.storage is not None else DATA_FOLDER / self._default_name
+        for name, path in (("FA_STORAGE", storage), ("FA_LOCAL", self.local)):
+            if isinstance(path, Path) and (reason := refusal_of(path)):
+                raise ValueError(f"{name}={str(path)!r}: {reason}")
+        return self
+
+    @property
+    def _default_name(self) -> str:
+        return "demo" if self.is_demo else self.dataset.name
 
     @property
     def is_demo(self) -> bool:
@@ -264,7 +301,7 @@ class Settings(BaseSettings):
         """
         if self.storage is not None:
             return open_root(self.storage)
-        return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
+        return DATA_FOLDER / self._default_name
 
     @property
     def local_root(self) -> Path:
@@ -285,7 +322,7 @@ class Settings(BaseSettings):
         Raises:
             UserError: there is no such encoder.
         """
-        return self._source(self.encoder, self.checkpoint)
+        return weights_source(self.encoder, self.checkpoint, self.is_demo)
 
     @property
     def other_encoders(self) -> Mapping[str, str]:
@@ -294,20 +331,14 @@ class Settings(BaseSettings):
         Raises:
             UserError: there is no such encoder.
         """
-        _, *others = _weights_of(self.encoders or self.encoder).items()
-        return {name: self._source(name, source) for name, source in others}
+        _, *others = parse_encoders(self.encoders or self.encoder).items()
+        return {name: weights_source(name, source, self.is_demo) for name, source in others}
 
     @property
     def encoders_label(self) -> str:
         """All encoders as in FA_ENCODERS, fit to be shown."""
         others = (f"{name}={without_secrets(source)}" for name, source in self.other_encoders.items())
         return shlex.join([self.encoder, *others])
-
-    def _source(self, encoder: str, given: str | None) -> str:
-        source = given or find_encoder(encoder).default_weights(self.is_demo)
-        if source in ("demo", "published") or "://" in source:
-            return source
-        return str(Path(source).expanduser().absolute())
 
     @property
     def checkpoint_label(self) -> str:
@@ -326,33 +357,19 @@ class Settings(BaseSettings):
         return {variable_of(name): str(value) for name, value in values.items()}
 
 
+def _absolute(path: Path) -> Path:
+    try:
+        str(path).encode()
+        return path.expanduser().absolute()
+    except UnicodeEncodeError as error:
+        raise ValueError("the path is not UTF-8, and could not be recorded: rename the folder") from error
+    except RuntimeError as error:
+        raise ValueError(f"there is no such home folder ({error})") from error
+
+
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
-
-
-def _weights_of(encoders: str) -> dict[str, str | None]:
-    """The encoders that FA_ENCODERS names, the main one first, with the weights that are named beside them.
-
-    Raises:
-        ValueError: one is named twice, or the main one with weights.
-    """
-    words = [word.partition("=") for word in shlex.split(encoders)]
-    names = [name for name, _, _ in words]
-    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
-        raise ValueError(f"FA_ENCODERS names {', '.join(twice)} twice: name each encoder once")
-    if words and words[0][1]:
-        raise ValueError(f"FA_ENCODERS: the weights of {names[0]}, the main encoder, are FA_CHECKPOINT")
-    return {name: source or None for name, _, source in words}
-
-
-def without_secrets(source: str) -> str:
-    """A URL without user, password, query and fragment; anything else unchanged."""
-    if "://" not in source:
-        return source
-    parts = urlsplit(source)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
 def load_settings(**given: Any) -> Settings:

@@ -14,8 +14,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -23,6 +23,7 @@ import soxr
 
 from fa_assets.audio.truncation import find_shortfall, mp3_states_its_length, ogg_lacks_its_end
 from fa_assets.errors import UserError
+from fa_assets.store.source_files import SourceFileError, reading
 
 RATES = range(100, 1_000_001)
 """Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
@@ -154,37 +155,31 @@ def stream_mono(path: Path, rate: int, sha256: str | None = None) -> Iterator[np
 
 
 @contextmanager
-def _open(path: Path, expected: str | None = None) -> Iterator[tuple[soundfile.SoundFile, BinaryIO, str]]:
+def _open(path: Path, expected: str | None = None) -> Iterator[tuple[soundfile.SoundFile, FileIO, str]]:
     """The sound, the file it is read from, and the sha256 of its bytes, which are still the same when the context ends."""
-    if not path.is_file():
-        raise BadClipError("not a file" if path.exists() else "no such file")
     try:
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
-    with file:
-        sha256 = _sha256(file)
-        if expected not in (None, sha256):
-            raise BadClipError("its bytes changed since it was inspected")
-        with _sound(file) as sound:
-            yield sound, file, sha256
-        if _sha256(file) != sha256:
-            raise BadClipError("its bytes changed while it was read")
+        with reading(path) as file:
+            sha256 = _sha256(file)
+            if expected not in (None, sha256):
+                raise BadClipError("its bytes changed since it was inspected")
+            with _sound(file) as sound:
+                yield sound, file, sha256
+            if _sha256(file) != sha256:
+                raise BadClipError("its bytes changed while it was read")
+    except SourceFileError as error:
+        raise BadClipError(error.reason) from error
 
 
-def _sha256(file: BinaryIO) -> str:
+def _sha256(file: FileIO) -> str:
     """Of all bytes of a file, which is at its start then."""
-    try:
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        file.seek(0)
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
     return digest
 
 
 @contextmanager
-def _elsewhere(file: BinaryIO) -> Iterator[None]:
+def _elsewhere(file: FileIO) -> Iterator[None]:
     """The file may be read anywhere, and then goes on from where it was: libsndfile reads the same one."""
     position = file.tell()
     yield
@@ -192,7 +187,7 @@ def _elsewhere(file: BinaryIO) -> Iterator[None]:
 
 
 @contextmanager
-def _sound(file: BinaryIO) -> Iterator[soundfile.SoundFile]:
+def _sound(file: FileIO) -> Iterator[soundfile.SoundFile]:
     try:
         # By number, and so without its name: libsndfile takes anything that is called *.raw or *.vox for sound.
         sound = soundfile.SoundFile(file.fileno(), closefd=False)
@@ -237,7 +232,7 @@ def _read(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
     return block
 
 
-def _refuse_truncated(file: BinaryIO, sound: soundfile.SoundFile) -> None:
+def _refuse_truncated(file: FileIO, sound: soundfile.SoundFile) -> None:
     if sound.format == "OGG" and ogg_lacks_its_end(file):
         raise BadClipError("truncated: the Ogg stream stops before its last page")
     shortfall = find_shortfall(file)

@@ -1,5 +1,6 @@
 """One page about the run, to read, to print and to send."""
 
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -116,7 +117,7 @@ def write_report(
 
 def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> dict[str, LocalClip]:
     """Those of the doubted clips that are still in the dataset folder."""
-    folder = dataset.clips_folder.resolve()
+    folder = Path(os.path.realpath(dataset.clips_folder))
     sha256 = dict(zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), strict=True))
     found = {}
     for fname in audit["fname"].unique().to_pylist():

@@ -32,6 +32,7 @@ from fa_assets.store.atomic import digest_file, replacing
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, StoredFile
 from fa_assets.store.roots import StoragePath, relative_name
+from fa_assets.store.source_files import SourceFileError
 from fa_assets.store.storage_errors import as_remote_error
 
 _HEADER_KEY = b"fa_assets.header"
@@ -201,7 +202,7 @@ class ValueStore:
             if isinstance(path, Path):
                 return digests.find(path)[0].sha256 == file.sha256
             return int(path.stat().st_size) == file.size_bytes
-        except OSError:  # weights of a storage that machines share may lie on another one
+        except (OSError, SourceFileError):  # weights of a storage that machines share may lie on another one
             return isinstance(path, Path) and not isinstance(self.root, Path)
 
     def _recorded_header(self, asset: str, partition: str | None) -> tuple[ValueHeader, LedgerEntry]:

@@ -85,7 +85,7 @@ def test_what_did_not_change_is_not_read_again(
 ) -> None:
     monkeypatch.setattr(digests, "_TICK_NS", 0)
     first = scan_recordings(dataset, memory)
-    monkeypatch.setattr(digests, "digest_file", None)
+    monkeypatch.setattr(digests, "digest_source", None)
     assert scan_recordings(dataset, memory) == first
 
 
