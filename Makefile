@@ -10,7 +10,7 @@ COVERED := 93
 # Compiled once, not by each of the many processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench trained fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
+.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench trained fuzz torture lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)
 
@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 # Ray, Postgres, Kubernetes and the extra encoders as well, what judges the files of deploy/, and the tests of all this.
 install-cluster: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
-	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,birdnet,postgres,kubernetes,deploy]'
+	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,birdnet,onnx,transformers,postgres,kubernetes,deploy]'
 
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
@@ -71,6 +71,10 @@ trained: $(INSTALLED)
 fuzz: $(INSTALLED)
 	$(BIN)/python -m fa_assets_tests.fuzz $(FUZZ)
 
+# Whole runs killed at 100 random moments, and what the next run makes of it; `make torture TORTURE='--kills 10 --seed 1'`.
+torture: $(INSTALLED)
+	$(BIN)/python -m fa_assets_tests.torture $(TORTURE)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -105,7 +109,7 @@ lock:
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
 	(echo "# What 'make install' installs: pip takes this file as constraints. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
-	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,birdnet,postgres,kubernetes,deploy]'
+	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,birdnet,onnx,transformers,postgres,kubernetes,deploy]'
 	(echo "# What 'make install-cluster' installs beyond requirements.lock. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock

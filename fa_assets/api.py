@@ -15,6 +15,7 @@ import numpy as np
 from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, load_mono
 from fa_assets.encoders.base import Encoder, embed_checked
+from fa_assets.encoders.embed_clips import NOT_FINITE
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
@@ -199,6 +200,8 @@ class Tagger:
             cut_crops([samples], [crop.start for crop in crops], length)[0],
             [min(length, len(samples) - crop.start) for crop in crops],
         )
+        if not np.isfinite(vectors).all():
+            raise BadClipError(NOT_FINITE)
         return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
             np.float32
         )

@@ -13,7 +13,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.named import without_secrets
 from fa_assets.encoders.ray_cluster import RayOptions
-from fa_assets.encoders.registry import find_encoder, key_prefix
+from fa_assets.encoders.registry import find_encoder, key_prefix, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.build import definitions_of, pipeline
@@ -50,7 +50,7 @@ def code_location(
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
     )
     schemes = (settings.scheme, settings.baseline)
-    clips = clips_asset(settings.on_bad_clip)
+    clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
     folds = folds_asset(clips, settings.folds)
     graph = pipeline(
         clips,
@@ -191,9 +191,13 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
         root = context.project_root
         for name in {"dataset", "storage", "local", "checkpoint"} & given.keys():
             given[name] = _below(root, given[name])
+        if "encoder" in given:
+            given["encoder"] = with_absolute_path(given["encoder"], root)
         if "encoders" in given:
             words = [word.partition("=") for word in shlex.split(given["encoders"])]
-            given["encoders"] = shlex.join(f"{name}{sign}{_below(root, source)}" for name, sign, source in words)
+            given["encoders"] = shlex.join(
+                f"{with_absolute_path(name, root)}{sign}{_below(root, source)}" for name, sign, source in words
+            )
         given.setdefault("storage", root / "data" / self.key_prefix)
         try:
             settings = _GivenSettings(**given)

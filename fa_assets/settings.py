@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
-from fa_assets.encoders.registry import DEFAULT
+from fa_assets.encoders.registry import DEFAULT, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     )
     encoder: str = Field(
         default=DEFAULT,
-        description="What makes embeddings of clips: cnn14, birdnet, or the encoder of an installed package.",
+        description="What makes embeddings of clips: cnn14, birdnet, onnx:FILE, transformers:FOLDER, "
+        "transformers:OWNER/NAME@COMMIT, or the encoder of an installed package.",
     )
     encoders: str | None = Field(
         default=None,
@@ -200,6 +201,11 @@ class Settings(BaseSettings):
             raise ValueError(f"no such classifier; there are {', '.join(CLASSIFIERS)}")
         return name
 
+    @field_validator("encoder")
+    @classmethod
+    def _encoder(cls, name: str) -> str:
+        return with_absolute_path(name, Path.cwd())
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
@@ -252,7 +258,7 @@ class Settings(BaseSettings):
         names = list(weights)
         if not names:
             return given
-        if given.get("encoder", names[0]) != names[0]:
+        if with_absolute_path(given.get("encoder", names[0]), Path.cwd()) != names[0]:
             raise ValueError(
                 f"FA_ENCODER={given['encoder']} is not the first of FA_ENCODERS='{' '.join(names)}': leave FA_ENCODER out"
             )

@@ -237,7 +237,9 @@ class Catalog:
     def _require_sound_embeddings(self) -> None:
         """DuckDB reads the embedding files as they are; see to it that they are what was recorded."""
         values, digests = ValueStore(self.storage_root), DigestMemory(self.path.with_name("digests.json"))
-        for asset in filter(current.has_embeddings, subfolders(values.folder)):
+        outer = subfolders(values.folder)
+        inner = (f"{one}/{name}" for one in outer for name in subfolders(values.folder / one))
+        for asset in filter(current.has_embeddings, (*outer, *inner)):
             for partition in subfolders(values.folder / asset):
                 lost = values.examine(asset, partition.removeprefix("fold="), digests)[1]
                 if lost:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.cli.options import say
 from fa_assets.cli.ui import ui_command_line
-from fa_assets.encoders.registry import DEFAULT, checkpoint_asset
+from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, key_prefix
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
@@ -48,7 +48,7 @@ def read_summary(storage: StoragePath, encoder: str = DEFAULT, others: Iterable[
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
     report = _maybe(values, "report")
     results = {}
-    for scheme in [*SCHEMES, *(f"{other}/{scheme}" for other in others for scheme in SCHEMES)]:
+    for scheme in [*SCHEMES, *(f"{key_prefix(other)}{scheme}" for other in others for scheme in SCHEMES)]:
         metrics = _maybe(values, f"{scheme}_metrics")
         if metrics is not None:
             figures = Figures.of_table(metrics, ())
@@ -86,7 +86,9 @@ def print_summary(settings: Settings) -> None:
     location = code_location(settings)
     stale = stale_by_settings(location.graph, location.place)
     schemes = [one for one in (settings.scheme, settings.baseline) if one in summary.results]
-    of_others = [f"{other}/{one}" for other in settings.other_encoders for one in (settings.scheme, settings.baseline)]
+    of_others = [
+        f"{key_prefix(other)}{one}" for other in settings.other_encoders for one in (settings.scheme, settings.baseline)
+    ]
     for scheme in [*schemes, *(one for one in of_others if one in summary.results)]:
         result = summary.results[scheme]
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)

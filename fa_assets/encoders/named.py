@@ -4,22 +4,23 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from fa_assets.encoders.registry import find_encoder
+from fa_assets.encoders.registry import asset_prefix, find_encoder, with_absolute_path
 
 
 def parse_encoders(encoders: str) -> dict[str, str | None]:
     """The encoders that FA_ENCODERS names, the main one first, with the weights that are named beside them.
 
     Raises:
-        ValueError: one is named twice, or the main one with weights.
+        ValueError: one is named twice, or two have one name for their assets, or the main one has weights.
     """
     words = [word.partition("=") for word in shlex.split(encoders)]
-    names = [name for name, _, _ in words]
-    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
-        raise ValueError(f"FA_ENCODERS names {', '.join(twice)} twice: name each encoder once")
+    found = {with_absolute_path(name, Path.cwd()): source or None for name, _, source in words}
+    if len({asset_prefix(name) for name in found}) < len(words):
+        names = " ".join(name for name, _, _ in words)
+        raise ValueError(f"FA_ENCODERS={names!r} names an encoder twice, or two whose assets would have one name")
     if words and words[0][1]:
-        raise ValueError(f"FA_ENCODERS: the weights of {names[0]}, the main encoder, are FA_CHECKPOINT")
-    return {name: source or None for name, _, source in words}
+        raise ValueError(f"FA_ENCODERS: the weights of {words[0][0]}, the main encoder, are FA_CHECKPOINT")
+    return found
 
 
 def weights_source(encoder: str, given: str | None, demo_set: bool) -> str:

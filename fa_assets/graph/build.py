@@ -119,7 +119,9 @@ def pipeline(
     assets += _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),
-        report_asset(schemes, encoder, **reads, **judged, **{one.name: one for one in blended}),
+        report_asset(
+            schemes, [one.encoder for one in engines], **reads, **judged, **{one.name: one for one in blended}
+        ),
     ]
     checks = [check for one in every for check in model_checks(one.weights)] + clip_checks(clips, folds)
     checks += [check for one in every for check in one.checks(folds, max_lwlrap_drop)]

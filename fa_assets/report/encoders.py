@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fa_assets.encoders.registry import find_encoder
+from fa_assets.encoders.registry import find_encoder, key_prefix
 from fa_assets.report.page import Cell, Section, Table
 from fa_assets.store.ledger import LedgerEntry
 
@@ -25,9 +25,9 @@ _COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class SideBySide:
-    """The main encoder's name and crop scheme, and the tables comparison and blend."""
+    """The encoders, the main one first, its crop scheme, and the tables comparison and blend."""
 
-    main: str
+    encoders: Sequence[str]
     scheme: str
     comparison: pa.Table
     blend: pa.Table
@@ -35,18 +35,21 @@ class SideBySide:
 
 def encoders_section(run: SideBySide, entries: Sequence[LedgerEntry]) -> Section:
     """One table of all encoders and schemes, and one of their blends; `entries` are what is behind the run."""
+    main, *others = run.encoders
+    of_prefix = {"": main, **{key_prefix(one): one for one in others}}
     found = {(row["scope"], row["key"]): row for row in run.comparison.to_pylist()}
     rows: list[Sequence[Cell]] = []
     for scope, key in found:
         if scope != "scheme":
             continue
-        encoder, _, scheme = key.rpartition("/")
-        card = find_encoder(encoder or run.main).card
+        scheme = key.rpartition("/")[2]
+        encoder = of_prefix[key.removesuffix(scheme)]
+        card = find_encoder(encoder).card
         pair = found.get(("pair", f"{key} - {run.scheme}"))
         own = found[scope, key]
         rows.append(
             (
-                encoder or run.main,
+                encoder,
                 scheme,
                 own["lwlrap"],
                 _interval(own["low"], own["high"]),
@@ -66,7 +69,7 @@ def encoders_section(run: SideBySide, entries: Sequence[LedgerEntry]) -> Section
         "it is judged by.",
         tables=[
             Table("Encoders and crop schemes", _COLUMNS, rows),
-            Table(f"Blends of {run.scheme}, against {run.main} alone", (*columns, "chosen in folds 0 to 4"), blends),
+            Table(f"Blends of {run.scheme}, against {main} alone", (*columns, "chosen in folds 0 to 4"), blends),
         ],
     )
 

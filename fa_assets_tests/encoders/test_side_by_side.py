@@ -216,7 +216,7 @@ def test_embeddings_of_two_encoders_are_not_taken_for_one(both: Settings, demo_c
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"encoders": "cnn14 tiny cnn14"}, "FA_ENCODERS names cnn14 twice: name each encoder once"),
+        ({"encoders": "cnn14 tiny cnn14"}, "FA_ENCODERS='cnn14 tiny cnn14' names an encoder twice"),
         ({"encoders": "cnn14=demo tiny"}, "the weights of cnn14, the main encoder, are FA_CHECKPOINT"),
         ({"encoders": "cnn14 tiny", "encoder": "tiny"}, "FA_ENCODER=tiny is not the first of FA_ENCODERS='cnn14 tiny'"),
         ({"blend": "on"}, "FA_BLEND=on needs a second encoder: set FA_ENCODERS"),
