@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, load_mono
-from fa_assets.encoders.base import Encoder, embed_checked
+from fa_assets.audio.crops import SCHEMES
+from fa_assets.audio.decode import BadClipError, inspect_clip
+from fa_assets.encoders.base import Encoder
+from fa_assets.encoders.embed_clips import Clip, embed_once
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
@@ -175,9 +176,7 @@ class Tagger:
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
-                if not path.is_file():
-                    raise BadClipError("no such file")
-                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
+                embeddings[row] = self._embed(path)
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
@@ -188,15 +187,8 @@ class Tagger:
             for path, row in zip(paths, probabilities, strict=True)
         ]
 
-    def _embed(self, samples: np.ndarray) -> np.ndarray:
+    def _embed(self, path: Path) -> np.ndarray:
         """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        length = self._encoder.card.crop_samples
-        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme], length)
-        vectors = embed_checked(
-            self._encoder,
-            cut_crops([samples], [crop.start for crop in crops], length)[0],
-            [min(length, len(samples) - crop.start) for crop in crops],
-        )
-        return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
-            np.float32
-        )
+        info = inspect_clip(path)
+        clip = Clip(path.name, path, info.sha256, info.sample_rate, info.frames, info.decoder)
+        return embed_once(clip, SCHEMES[self.classifier.origin.scheme], self._encoder)

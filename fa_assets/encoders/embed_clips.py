@@ -3,13 +3,13 @@
 Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
 network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
 and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory does not grow
-with the number of clips, nor with their length where a scheme has a fixed number of crops; of `tiles`, whole clips are held.
+with the number of clips, nor with their length: one that has many crops is decoded again for each `_SAMPLES_AT_ONCE` of them.
 The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
 """
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import Protocol
 import numpy as np
 
 from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
+from fa_assets.audio.decode import BadClipError, open_sound, resampled, resampled_length
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import digest_file
+from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
 NOTHING_COMPUTED = "none: every crop was in the store"
@@ -31,8 +32,10 @@ NOTHING_COMPUTED = "none: every crop was in the store"
 _CLIPS_AT_ONCE = 1024
 """Clips whose crops are held in memory at once: 42 MB where each has five crops of 2048 numbers."""
 
-_SAMPLES_AHEAD = 64 << 20
-"""Samples of crops that are decoded ahead of the network, 256 MB, or one clip where that has more."""
+_SAMPLES_AT_ONCE = 32 << 20
+"""Samples of crops that a clip is decoded for at a time, 128 MB."""
+_SAMPLES_AHEAD = 48 << 20
+"""Samples of crops that are decoded ahead of the network."""
 
 _ATTEMPTS = 3
 """How often what was stored is computed again because it cannot be read back."""
@@ -40,13 +43,20 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip to embed: its name, where it lies, the sha256 its bytes must have, its rate in Hz and its frames."""
+    """One clip to embed: its name, where it lies, the sha256 its bytes must have, its rate in Hz, its frames, and what decoded
+    it (as `ClipInfo.decoder`)."""
 
     fname: str
     path: Path
     sha256: str
     sample_rate: int
     frames: int
+    decoder: str | None = None
+
+    @property
+    def content(self) -> str:
+        """What stands for it in the keys of its crops."""
+        return content_digest(self.sha256, self.decoder)
 
     def samples_at(self, rate: int) -> int:
         """Length in samples at a rate in Hz."""
@@ -70,7 +80,7 @@ class Engine(Protocol):
         """Compute and store the crops.
 
         Args:
-            work: the longest crops first, each content once; all crops of one rate and length.
+            work: the longest crops first, each once; all crops of one rate and length.
             store: where they go, a batch at a time, so that what is finished is never lost.
             finished: called with the crops of each batch once they are stored.
 
@@ -159,7 +169,7 @@ def _crops_of(clips: Sequence[Clip], scheme: CropScheme, card: EncoderCard) -> l
     rate, length = card.sample_rate, card.crop_samples
     return [
         [
-            (CropKey(clip.sha256, rate, crop.start, length), crop.weight)
+            (CropKey(clip.content, rate, crop.start, length), crop.weight)
             for crop in distinct_crops(clip.samples_at(rate), scheme, length)
         ]
         for clip in clips
@@ -167,14 +177,19 @@ def _crops_of(clips: Sequence[Clip], scheme: CropScheme, card: EncoderCard) -> l
 
 
 def _work_of(clips: Sequence[Clip], missing: Sequence[CropKey]) -> list[Work]:
-    """The missing crops of the clips, each content once. Crops of equal length share a batch without padding, so clips go in
-    order of length, the longest first."""
+    """The missing crops of the clips, each once, a limited number of a clip's at a time. Crops of equal length share a batch
+    without padding, so clips go in order of length, the longest first."""
     missing_of: dict[str, list[CropKey]] = {}
     for key in missing:
         missing_of.setdefault(key.clip_sha256, []).append(key)
-    first_of = {clip.sha256: clip for clip in reversed(clips)}
+    first_of = {clip.content: clip for clip in reversed(clips)}
+    at_once = max(_SAMPLES_AT_ONCE // missing[0].length, 1) if missing else 1
     return sorted(
-        ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
+        (
+            (first_of[content], keys[start : start + at_once])
+            for content, keys in missing_of.items()
+            for start in range(0, len(keys), at_once)
+        ),
         key=lambda item: -min(item[0].samples_at(item[1][0].rate), item[1][0].length),
     )
 
@@ -203,6 +218,27 @@ class LocalEngine:
         return bad
 
 
+def embed_once(clip: Clip, scheme: CropScheme, encoder: Encoder) -> np.ndarray:
+    """The embedding of one clip, (d,) float32, as `embed_clips` makes it, without a store.
+
+    Raises:
+        BadClipError: it cannot be decoded.
+    """
+    crops = _crops_of([clip], scheme, encoder.card)[0]
+    vectors: dict[CropKey, np.ndarray] = {}
+    bad: list[str] = []
+    for keys, batch, lengths in _batches(_work_of([clip], [key for key, _ in crops]), encoder.batch_size, 1, bad):
+        vectors.update(zip(keys, embed_checked(encoder, batch, lengths), strict=True))
+    if bad:
+        raise BadClipError(bad[0].removeprefix(f"{clip.fname}: "))
+    return _weighted_mean(crops, vectors)
+
+
+def _weighted_mean(crops: Sequence[tuple[CropKey, float]], embeddings: Mapping[CropKey, np.ndarray]) -> np.ndarray:
+    mean: np.ndarray = sum(np.float64(weight) * embeddings[key] for key, weight in crops)  # type: ignore[assignment]
+    return mean.astype(np.float32)
+
+
 def _compute(
     engine: Engine,
     clips: Sequence[Clip],
@@ -211,10 +247,10 @@ def _compute(
     progress: ProgressCallback,
 ) -> None:
     """Put the missing crops of the clips into the store."""
-    clips_of = Counter(clip.sha256 for clip in clips)
+    clips_of = Counter(clip.content for clip in clips)
     work = _work_of(clips, missing)
-    to_come = {clip.sha256: len(keys) for clip, keys in work}
-    n_done = sum(n for sha256, n in clips_of.items() if sha256 not in to_come)
+    to_come = Counter(key.clip_sha256 for key in missing)
+    n_done = sum(n for content, n in clips_of.items() if content not in to_come)
     progress(n_done, len(clips))
     if not missing:
         return
@@ -253,7 +289,7 @@ def _weighted_means(
                 continue
             if not vectors.size:
                 vectors = np.empty((len(crops_of), len(embeddings[crops[0][0]])), np.float32)
-            vectors[row] = sum(np.float64(weight) * embeddings[key] for key, weight in crops)
+            vectors[row] = _weighted_mean(crops, embeddings)
     return vectors, list(dict.fromkeys(missing))
 
 
@@ -312,7 +348,11 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
     if digest_file(clip.path).sha256 != clip.sha256:
         raise BadClipError("its bytes changed since curated_clips was materialized")
     rate = keys[0].rate
-    crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
+    with open_sound(clip.path) as sound:
+        if sound.decoder != clip.decoder:
+            was, now = (decoder or "libsndfile" for decoder in (clip.decoder, sound.decoder))
+            raise BadClipError(f"it was read by {was} when curated_clips was materialized, and would be by {now} now")
+        crops, n_samples = cut_crops(resampled(sound, rate), [key.start for key in keys], keys[0].length)
     if n_samples != clip.samples_at(rate):
         raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops
