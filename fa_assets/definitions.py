@@ -39,7 +39,7 @@ def code_location(
         key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
     """
     place = Place(
-        DatasetFolder(str(settings.dataset), settings.is_demo),
+        DatasetFolder(str(settings.dataset), settings.is_demo, settings.links == "follow"),
         Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
         ProgressReporter(watcher),
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),

@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    links: Literal["follow", "refuse"] = Field(
+        default="follow",
+        description="Clips that are links out of the folder of clips (DVC, git-annex, DataLad, Hugging Face's cache): read "
+        "what they lead to, or refuse them.",
+    )
     classifier: str = Field(
         default="scikit-learn",
         description="What fits the logistic regressions: scikit-learn (the notebook's, to the last bit), or torch (L-BFGS over "

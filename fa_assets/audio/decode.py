@@ -1,53 +1,32 @@
 """An audio file as mono float32 samples at an encoder's rate, the same as `librosa.load` gives where that reads it whole.
 
-libsndfile reads a clip where it reads all of it, FFmpeg (`ffmpeg`) the others. A clip is good when the whole file decodes, was
-not cut short, and holds sound: samples that are finite, below `LOUDEST`, and not silent once its channels are mixed. Why it is
-not is said in a `BadClipError`. libsndfile, FFmpeg, soxr and hashlib release the GIL, so clips can be read from several threads.
+A clip is good when the whole file decodes (`sound`), was not cut short, and holds sound: samples that are finite, below
+`LOUDEST`, and not silent once the channels are mixed. Why it is not is said in a `BadClipError`. libsndfile, FFmpeg, soxr and
+hashlib release the GIL, so clips can be read from several threads.
 """
 
 import hashlib
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import soundfile
 import soxr
 
-from fa_assets.audio import first_bytes
-from fa_assets.audio.quiet import quiet
-from fa_assets.audio.truncation import Extent, find_extent, ogg_pages, xing_header
+from fa_assets.audio.sound import LONGEST_S, Sound, open_sound
 from fa_assets.errors import BadClipError
 
-__all__ = [
-    "BadClipError", "ClipInfo", "Sound", "inspect_clip", "load_mono", "open_sound", "resampled", "resampled_length",
-    "stream_mono",
-]  # fmt: skip
+__all__ = ["BadClipError", "ClipInfo", "inspect_clip", "load_mono", "resampled", "resampled_length", "stream_mono"]
 
-RATES = range(100, 1_000_001)
-"""Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
-recording, and would make hundreds of samples of every one."""
-LONGEST_S = 4 * 3600
-"""Seconds of the longest clip that is read. A few bytes of FLAC can unpack to days."""
 
 LOUDEST = 1e10
-"""The largest absolute sample that is read, 1 being full scale. Integers of 32 bits that nobody scaled reach 2e9; what is beyond
-is a flipped bit, and too large for a network."""
+"""The largest absolute sample that is read, 1 being full scale. Integers of 32 bits that nobody scaled reach 2e9; what is
+beyond is a flipped bit, and too large for a network."""
 SILENCE = 1e-6
 """-120 dB of full scale: a mix that never reaches it is silence, whatever noise a decoder adds."""
 CLIPPED_LEVEL = 0.999
 """Of full scale: what was cut off at the largest value of 16 bits (0.99997) or just below it by a limiter."""
-
-_BLOCK_SAMPLES = 1 << 18
-"""Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
-_UNKNOWN_FRAMES = (1 << 63) - 1
-"""What libsndfile reports for a stream that does not state its length."""
-_SAMPLE_BYTES = {
-    "PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,23 +47,6 @@ class ClipInfo:
     rms: float
     clipped_share: float
     decoder: str | None = None
-
-
-class Sound(Protocol):
-    """An open file: its rate in Hz, its channels, and what reads it (as `ClipInfo.decoder`)."""
-
-    @property
-    def rate(self) -> int: ...
-
-    @property
-    def channels(self) -> int: ...
-
-    @property
-    def decoder(self) -> str | None: ...
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """All samples in blocks of (frames, channels) float32, none empty; raises BadClipError where some are missing."""
-        ...
 
 
 def inspect_clip(path: Path) -> ClipInfo:
@@ -110,8 +72,12 @@ def inspect_clip(path: Path) -> ClipInfo:
         if not frames:
             raise BadClipError("holds no samples")
         if peak < SILENCE:
-            out_of_phase = "; its channels cancel each other: write one of them as the clip" if loudest > SILENCE else ""
-            raise BadClipError(f"silent: the mean of its channels never reaches {SILENCE:g} of full scale{out_of_phase}")
+            out_of_phase = (
+                "; its channels cancel each other: write one of them as the clip" if loudest > SILENCE else ""
+            )
+            raise BadClipError(
+                f"silent: the mean of its channels never reaches {SILENCE:g} of full scale{out_of_phase}"
+            )
         return ClipInfo(
             sound.rate,
             sound.channels,
@@ -188,7 +154,9 @@ def _checked(sound: Sound) -> Iterator[np.ndarray]:
     for block in sound.blocks():
         frames += len(block)
         if frames > LONGEST_S * sound.rate:
-            raise BadClipError(f"longer than {LONGEST_S // 3600} hours, which is the most that is read: cut it into pieces")
+            raise BadClipError(
+                f"longer than {LONGEST_S // 3600} hours, which is the most that is read: cut it into pieces"
+            )
         loudest = float(np.abs(block).max())
         if not math.isfinite(loudest):
             raise BadClipError("contains NaN or infinite samples: export it again")
@@ -198,154 +166,3 @@ def _checked(sound: Sound) -> Iterator[np.ndarray]:
                 "flipped; copy the clip again"
             )
         yield block
-
-
-class _Unsought(soundfile.SoundFile):
-    """A file that is read from its beginning to its end. soundfile seeks after each read where it can, after which an MP3
-    decoder gives other samples, and fails where libsndfile cannot (GSM)."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _SndfileSound:
-    """A file that libsndfile reads whole."""
-
-    decoder: str | None = None
-
-    def __init__(self, file: soundfile.SoundFile, *, stated: bool) -> None:
-        self._file = file
-        self._stated = stated
-        self.rate: int = file.samplerate
-        self.channels: int = file.channels
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        promised = left = self._file.frames
-        missing = 0
-        while left:
-            wanted = min(left, max(_BLOCK_SAMPLES // self.channels, 1))
-            try:
-                with quiet():
-                    block = self._file.read(wanted, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise BadClipError(
-                    f"truncated or damaged: no sound after frame {promised - left}: {error.error_string}"
-                ) from error
-            left -= wanted
-            if len(block):
-                yield block
-            if len(block) < wanted:  # libsndfile may find "more" behind the end of an MP3
-                missing = left + wanted - len(block)
-                break
-        if missing and self._stated:
-            raise BadClipError(f"truncated: the header promises {promised} frames, the file holds {promised - missing}")
-
-
-@contextmanager
-def open_sound(path: Path) -> Iterator[Sound]:
-    """A clip that is about to be read, once.
-
-    Raises:
-        BadClipError: what `inspect_clip` finds before the first sample; `Sound.blocks` raises the rest.
-    """
-    head = _first_bytes(path)
-    with ExitStack() as stack:
-        sound = _with_libsndfile(path, stack) or _with_ffmpeg(path, stack, head)
-        if sound.rate not in RATES:
-            raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
-        yield sound
-
-
-def _first_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise BadClipError("not a file" if path.exists() else "no such file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(first_bytes.LENGTH)
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
-    if not head:
-        raise BadClipError("empty file")
-    if what := first_bytes.not_a_sound(head):
-        raise BadClipError(f"no sound but {what}")
-    return head
-
-
-def _with_libsndfile(path: Path, stack: ExitStack) -> Sound | None:
-    """The sound as libsndfile reads it; None where it reads none, or a part."""
-    try:
-        with quiet():
-            file = stack.enter_context(_Unsought(path))
-    except (soundfile.LibsndfileError, TypeError):  # a TypeError where a name ends in .raw
-        _check_extent(find_extent(path))
-        return None
-    if file.format == "RAW":  # what libsndfile takes anything for that is called *.au, *.snd, *.gsm or *.vox
-        return None
-    if file.samplerate in RATES and LONGEST_S * file.samplerate < file.frames < _UNKNOWN_FRAMES and file.format != "MP3":
-        hours = file.frames / file.samplerate / 3600
-        raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
-    _check_extent(find_extent(path), file)
-    stated = True
-    if file.format == "MP3":
-        stated = xing_header(path) is not None
-        whole = _mp3_is_whole(path, file.frames)
-    elif file.format == "FLAC":
-        whole = file.frames < _UNKNOWN_FRAMES and _frames_in_packets(path)[1] <= file.frames
-    elif file.format == "OGG":
-        pages = ogg_pages(path)
-        if pages.lacks_end:
-            raise BadClipError("truncated: the Ogg stream stops before its last page")
-        whole = pages.placed and not pages.chained
-    else:
-        whole = file.frames < _UNKNOWN_FRAMES and not file.subtype.startswith("MPEG")
-    return _SndfileSound(file, stated=stated) if whole else None
-
-
-def _with_ffmpeg(path: Path, stack: ExitStack, head: bytes) -> Sound:
-    from fa_assets.audio import ffmpeg
-
-    try:
-        return stack.enter_context(ffmpeg.open_sound(path))
-    except ffmpeg.CannotOpenError as error:
-        raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
-
-
-def _frames_in_packets(path: Path) -> tuple[int, int]:
-    from fa_assets.audio import ffmpeg
-
-    try:
-        return ffmpeg.frames_in_packets(path)
-    except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
-        return 0, 0
-
-
-def _mp3_is_whole(path: Path, frames: int) -> bool:
-    """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses.
-
-    Raises:
-        BadClipError: it was cut short.
-    """
-    packets, held = _frames_in_packets(path)
-    header = xing_header(path)
-    if header is None or not packets:
-        return frames >= held
-    if packets < header.frames and header.held < header.size:
-        raise BadClipError(f"truncated: the header promises {header.size} bytes, the file holds {header.held}")
-    return packets == header.frames
-
-
-def _check_extent(extent: Extent | None, file: soundfile.SoundFile | None = None) -> None:
-    """Refuse a file that holds less or more than its header says."""
-    if extent is None:
-        return
-    frame_bytes = file.channels * _SAMPLE_BYTES.get(file.subtype, 0) if file else 0
-    promised, held = (size // (frame_bytes or 1) for size in (extent.promised, extent.held))
-    unit = "frames" if frame_bytes else "bytes"
-    if held < promised:
-        raise BadClipError(f"truncated: the header promises {promised} {unit}, the file holds {held}")
-    if extent.beyond:
-        raise BadClipError(
-            f"its header says {promised} {unit} of sound, after which {extent.beyond} bytes follow that are no part of it: the "
-            "recorder lost power, or files were joined. `ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too, "
-            "`ffmpeg -i FILE NEW.wav` what the header says"
-        )

@@ -77,7 +77,9 @@ class FFmpegSound:
             yield np.concatenate(held)
         stated = self._stated_s()
         if stated is not None and seen / self.rate < stated - _SHORT_BY_S:
-            raise BadClipError(f"truncated: the header promises {stated:.2f} s, the file holds {seen / self.rate:.2f} s")
+            raise BadClipError(
+                f"truncated: the header promises {stated:.2f} s, the file holds {seen / self.rate:.2f} s"
+            )
 
     def _stated_s(self) -> float | None:
         """Seconds that the container says it lasts, if it does."""
@@ -134,7 +136,7 @@ def _stream_of(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     # Without its name, so that it is judged by its content: FFmpeg takes anything for GSM that is called *.gsm.
     with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
         try:
-            container = av.open(file, metadata_errors="ignore", options={"protocol_whitelist": "none"})
+            container = av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
         except av.FFmpegError as error:
             raise CannotOpenError(f"FFmpeg: {error.strerror}") from error
         with container:

@@ -10,8 +10,11 @@ _BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the sound itself: run `git lfs pull` in the dataset folder"),
     (b"/annex/objects/", "a git-annex pointer, not the sound itself: run `git annex get .` (or `datalad get .`) there"),
     (b"outs:\n", "a DVC file, not the sound itself: run `dvc pull` in the dataset folder"),
-    (b"\x00\x05\x16\x07", "a macOS side file, which holds no sound: take it out; the clip is the file without ._ in front"),
-    (b"\x00\x05\x16\x00", "a macOS side file, which holds no sound: take it out"),
+    (
+        b"\x00\x05\x16\x07",
+        "a macOS side file: take it out; the clip is the file without ._ in front",
+    ),
+    (b"\x00\x05\x16\x00", "a macOS side file: take it out"),
     (b"<!doctype html", f"a web page: {_AGAIN}"),
     (b"<html", f"a web page: {_AGAIN}"),
     (b"<?xml", f"an XML document, such as a server sends for an error: {_AGAIN}"),

@@ -18,7 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, open_sound, resampled, resampled_length
+from fa_assets.audio.decode import BadClipError, resampled, resampled_length
+from fa_assets.audio.sound import open_sound
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress

@@ -36,7 +36,7 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"]) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip),
         tables.CLIPS,
-        version="3",
+        version="4",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )
@@ -49,7 +49,7 @@ def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
         "clips",
         partial(assign_folds, sticky=folds == "sticky"),
         tables.FOLDS,
-        version="3",
+        version="4",
         reads={"clips": clips},
         settings={"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": folds},
     )
@@ -76,6 +76,7 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
             on_bad_clip=on_bad_clip,
             threads=usable_cpus(),
             progress=work.track("clips"),
+            follow_links=recordings.follow_links,
         )
     fnames = [clip.fname for clip in intake.clips]
     infos = [clip.info for clip in intake.clips]

@@ -14,6 +14,12 @@ class DatasetFolder:
 
     folder: str
     is_demo: bool = False
+    follow_links: bool = True
+
+    @property
+    def layout(self) -> KaggleDataset:
+        """Its paths, whether or not it is there."""
+        return KaggleDataset(Path(self.folder), self.follow_links)
 
     def open(self) -> KaggleDataset:
         """The dataset; the generated demo set is made first when it is not there."""
@@ -24,4 +30,4 @@ class DatasetFolder:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_name(f".{folder.name}.lock")):
                 generate_demo_dataset(folder)
-        return KaggleDataset(folder)
+        return self.layout

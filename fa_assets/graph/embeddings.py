@@ -1,7 +1,7 @@
 """The embeddings of a crop scheme, a fold at a time or all in one run; and of the test clips."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.kaggle import KaggleDataset, clip_paths
+from fa_assets.intake.kaggle import clip_paths
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
 from fa_assets.store.recipe import Scalar
@@ -71,7 +71,7 @@ def embed_folds(
     """The embeddings of every fold of the run; see the description of the asset."""
     table = folds.table
     fold_of = table["fold"].to_numpy()
-    folder = KaggleDataset(Path(work.dataset.folder)).clips_folder
+    folder = work.dataset.layout.clips_folder
     with _opened(work, weights, scheme, engine) as embed:
         for fold in work.partitions:
             own = table.take(np.flatnonzero(fold_of == int(fold or 0)))
@@ -82,7 +82,7 @@ def embed_test_clips(
     work: Work, clips: Stored, weights: Stored, *, scheme: CropScheme, engine: EngineOptions
 ) -> Iterator[Made]:
     """The embeddings of the test clips; see the description of the asset."""
-    folder = KaggleDataset(Path(work.dataset.folder)).test_folder
+    folder = work.dataset.layout.test_folder
     with _opened(work, weights, scheme, engine) as embed:
         yield embed(clips.table, folder, tables.TEST_EMBEDDINGS, "")
 
@@ -128,7 +128,8 @@ def _embed(
 
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
-        result = embed_clips_on(engine, _clips_of(clips, folder), scheme, store, card, progress=watch)
+        paths = clip_paths(folder, clips["fname"].to_pylist(), follow_links=work.dataset.follow_links)
+        result = embed_clips_on(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
     labels = [own or ["?"] for own in clips["labels"].to_pylist()]
@@ -155,9 +156,13 @@ def _embed(
     )
 
 
-def _clips_of(table: pa.Table, folder: Path) -> list[Clip]:
-    fnames = table["fname"].to_pylist()
-    columns = (fnames, clip_paths(folder, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
+def _clips_of(table: pa.Table, paths: Sequence[Path]) -> list[Clip]:
+    columns = (
+        table["fname"].to_pylist(),
+        paths,
+        *(table[name].to_pylist() for name in _CLIP_COLUMNS),
+        tables.decoders(table),
+    )
     return [Clip(*fields) for fields in zip(*columns, strict=True)]
 
 

@@ -88,7 +88,7 @@ def write_report(
         weights_origin=checkpoint.origin,
         weights_licence=card.weights_licence,
         weights_trained=checkpoint.trained,
-        local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
+        local_clips=_local_clips(work.dataset.layout, doubts, table),
         experiments=experiments.table,
         pictures=work.recorder.pictures,
     )
@@ -120,5 +120,7 @@ def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> di
     found = {}
     for fname in audit["fname"].unique().to_pylist():
         with suppress(BadClipError, OSError):
-            found[fname] = LocalClip(fname, locate_clip(folder, fname), sha256[fname])
+            found[fname] = LocalClip(
+                fname, locate_clip(folder, fname, follow_links=dataset.follow_links), sha256[fname]
+            )
     return found

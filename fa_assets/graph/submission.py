@@ -46,7 +46,7 @@ GROUP = "submission"
 def test_clips_asset(folds: Asset) -> Asset:
     """`test_clips`; `folds` has the classes."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "folds": folds}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="2", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="3", reads=reads)
 
 
 def final_classifier_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
@@ -103,6 +103,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 LabelledClips(test.fnames, tuple(labels or () for labels in test.labels)),
                 threads=usable_cpus(),
                 progress=work.track("clips"),
+                follow_links=recordings.follow_links,
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]

@@ -50,6 +50,7 @@ def inspect_clips(
     threads: int = 2,
     progress: ProgressCallback = no_progress,
     way_out: str = _WAY_OUT,
+    follow_links: bool = True,
 ) -> Intake:
     """Decode every clip and hash its bytes.
 
@@ -59,6 +60,7 @@ def inspect_clips(
         threads: how many clips are decoded at once.
         progress: called with (clips done, clips in all).
         way_out: what to do about bad clips, a sentence for the error.
+        follow_links: as of `locate_clip`.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
@@ -69,7 +71,7 @@ def inspect_clips(
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(base, fname))
+            return inspect_clip(locate_clip(base, fname, follow_links=follow_links))
         except BadClipError as error:
             return BadClip(fname, str(error))
 

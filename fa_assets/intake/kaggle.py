@@ -26,14 +26,22 @@ import numpy as np
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
 
+_FETCHED_BY = {
+    "annex/objects": "`datalad get` or `git annex get`",
+    "dvc/cache": "`dvc pull`",
+    "blobs/": "`hf download` or `snapshot_download`",
+}
+"""By a part of what a clip's link leads to: the command that puts it there."""
+
 _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
 
 
 @dataclass(frozen=True)
 class KaggleDataset:
-    """The paths of one dataset folder."""
+    """The paths of one dataset folder, and whether clips may be links to elsewhere."""
 
     root: Path
+    follow_links: bool = True
 
     @property
     def labels_csv(self) -> Path:
@@ -159,17 +167,18 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     return np.array([int(given[name]) for name in fnames], np.int8)
 
 
-def locate_clip(folder: Path, fname: str) -> Path:
+def locate_clip(folder: Path, fname: str, *, follow_links: bool = True) -> Path:
     """Where a clip lies, whether or not it is there.
-
-    The folder of clips may itself be a link, made by the dataset's author; from there on no link leads out.
 
     Args:
         folder: the folder of clips, resolved.
         fname: as checked by `read_labels`.
+        follow_links: whether links that the dataset's author set may lead out of the folder, as those of DVC, git-annex and
+            Hugging Face's cache do. The folder itself may always be one.
 
     Raises:
-        BadClipError: a link that leads out of the folder or in a circle, or a name that no file can have.
+        BadClipError: a link in a circle, to what is not there, or out of the folder where that is not wanted; or a name that no
+            file can have.
     """
     path = folder / fname
     try:
@@ -180,8 +189,12 @@ def locate_clip(folder: Path, fname: str) -> Path:
         if error.errno == errno.ELOOP:
             raise BadClipError("a circular link") from error
         raise BadClipError(f"cannot be read: {error.strerror}") from error
-    if not path.resolve().is_relative_to(folder):
-        raise BadClipError("a link that leads out of the folder of clips")
+    if not follow_links and not path.resolve().is_relative_to(folder):
+        raise BadClipError("a link that leads out of the folder of clips; FA_LINKS=follow reads what it leads to")
+    if path.is_symlink() and not path.exists():
+        target = str(path.readlink())
+        fetch = next((f": fetch it with {command}" for part, command in _FETCHED_BY.items() if part in target), "")
+        raise BadClipError(f"a link to {target}, which is not there{fetch}")
     return path
 
 
@@ -234,7 +247,7 @@ def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
     return {name: named[name] for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))}
 
 
-def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
+def clip_paths(folder: Path, fnames: Sequence[str], *, follow_links: bool = True) -> list[Path]:
     """Where the clips of a folder lie; `fnames` as checked by `read_labels` or `read_submission_clips`.
 
     Raises:
@@ -245,7 +258,7 @@ def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
     offenders: list[str] = []
     for fname in fnames:
         try:
-            paths.append(locate_clip(base, fname))
+            paths.append(locate_clip(base, fname, follow_links=follow_links))
         except BadClipError as error:
             offenders.append(f"{fname}: {error}")
     if offenders:

@@ -88,7 +88,7 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     known = _remembered(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
-        found[name] = _find_file(one, known.get(name, []))
+        found[name] = _find_file(one, known.get(name, []), dataset.follow_links)
         if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
             hashed = _seen(found)
             _remember({**known, **hashed}, memory)
@@ -129,10 +129,10 @@ class _Found:
     is_new: bool
 
 
-def _find_file(watched: _Watched, remembered: list[str | int]) -> _Found | str:
+def _find_file(watched: _Watched, remembered: list[str | int], follow_links: bool) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
-        path = locate_clip(watched.folder, watched.name)
+        path = locate_clip(watched.folder, watched.name, follow_links=follow_links)
     except BadClipError as error:
         return str(error)
     if not path.is_file():

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fa_assets.audio.decode import BadClipError, load_mono
+from fa_assets.audio.crops import cut_crops
+from fa_assets.audio.decode import BadClipError, stream_mono
 from fa_assets.store.atomic import digest_file
 
 log = logging.getLogger(__name__)
@@ -37,12 +38,12 @@ def snippet(clip: LocalClip) -> str | None:
         if digest_file(clip.path).sha256 != clip.sha256:
             log.warning("%s has changed since it was evaluated: it is not in the report", clip.fname)
             return None
-        samples = load_mono(clip.path, RATE)[: round(SECONDS * RATE)]
+        crops, n_samples = cut_crops(stream_mono(clip.path, RATE), [0], round(SECONDS * RATE))
     except (OSError, BadClipError) as error:
         log.warning("%s is not in the report: %s", clip.fname, error)
         return None
     flac = io.BytesIO()
-    soundfile.write(flac, samples.clip(-1, 1), RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(flac, crops[0, :n_samples].clip(-1, 1), RATE, format="FLAC", subtype="PCM_16")
     return "data:audio/flac;base64," + base64.b64encode(flac.getvalue()).decode()
 
 
