@@ -5,9 +5,11 @@ length that the container states and the sound does not reach, are refused here.
 is in a file cannot make it open another one, as a playlist would.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 
 from fa_assets.errors import BadClipError
 
@@ -91,16 +94,25 @@ class FFmpegSound:
 
     def _decoded(self) -> Iterator[AudioFrame]:
         seen = 0
-        for packet in self._container.demux(self._stream):
-            where = f"after {seen / (self._stream.rate or 1):.2f} s" if seen else "at the beginning"
-            if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
-                raise BadClipError(f"truncated or damaged: no whole packet {where}")
+        packets = self._container.demux(self._stream)
+        while True:
+            where = f"after {seen / (self._stream.rate or 1):.2f} s"
+            packet = None
             try:
+                if (packet := next(packets, None)) is None:
+                    return
                 frames = packet.decode()
             except av.FFmpegError as error:
-                if "mp3" in self._formats and bytes(packet).startswith(_MPEG_TAGS):
+                if packet is not None and "mp3" in self._formats and bytes(packet).startswith(_MPEG_TAGS):
                     continue
                 raise BadClipError(f"truncated or damaged: no sound {where}: {error.strerror}") from error
+            if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
+                raise BadClipError(f"truncated or damaged: no whole packet {where}")
+            if "flac" in self._formats and _hides_a_frame(packet):
+                at = (packet.pos or 0) + max(bytes(packet).find(b"fLaC"), 0)
+                raise BadClipError(
+                    f"several FLAC files in one, or damaged, at byte {at}: `head -c {at} FILE` cuts it there"
+                )
             for frame in frames:
                 seen += frame.samples
                 yield frame
@@ -117,18 +129,20 @@ def open_sound(path: Path) -> Iterator[FFmpegSound]:
         yield FFmpegSound(container, stream)
 
 
-def frames_in_packets(path: Path) -> tuple[int, int]:
-    """How many packets of sound a file has, and how many frames they hold, counted without decoding them."""
-    packets = frames = 0
+def frames_in_packets(path: Path) -> tuple[int, float]:
+    """How many packets of sound a file has, and how many frames they hold, counted without decoding them; infinitely many where
+    they cannot be counted."""
+    packets, seconds = 0, Fraction()
     with _stream_of(path) as (container, stream):
-        rate = stream.rate or 0
-        is_mpeg = "mp3" in container.format.name
+        is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
+            if is_flac and _hides_a_frame(packet):
+                return packets, math.inf
             # What is no frame of an MP3 comes as a packet of its own.
             if packet.size and not (is_mpeg and bytes(packet)[0] != 0xFF):
                 packets += 1
-                frames += round((packet.duration or 0) * (packet.time_base or 0) * rate)
-    return packets, frames
+                seconds += (packet.duration or 0) * packet.time_base
+        return packets, round(seconds * (stream.rate or 0))
 
 
 @contextmanager
@@ -148,6 +162,11 @@ def _stream_of(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
                     f"holds {len(streams)} sound tracks: take one of them out with `ffmpeg -i FILE -map 0:a:0 NEW.flac`"
                 )
             yield container, streams[0]
+
+
+def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:
+    """Whether a packet of a FLAC file is a frame with something behind it, which FFmpeg leaves out."""
+    return bool(packet.size) and not packet.duration
 
 
 def _shape(frame: AudioFrame) -> tuple[int, int]:

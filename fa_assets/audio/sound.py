@@ -163,7 +163,7 @@ def _with_ffmpeg(path: Path, stack: ExitStack, head: bytes) -> Sound:
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 
-def _frames_in_packets(path: Path) -> tuple[int, int]:
+def _frames_in_packets(path: Path) -> tuple[int, float]:
     from fa_assets.audio import ffmpeg
 
     try:
