@@ -109,10 +109,10 @@ class FFmpegSound:
             if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
             if "flac" in self._formats and _hides_a_frame(packet):
-                at = (packet.pos or 0) + max(bytes(packet).find(b"fLaC"), 0)
-                raise BadClipError(
-                    f"several FLAC files in one, or damaged, at byte {at}: `head -c {at} FILE` cuts it there"
-                )
+                if (offset := bytes(packet).find(b"fLaC")) < 0:
+                    raise BadClipError(f"truncated or damaged: no whole frame {where}")
+                at = (packet.pos or 0) + offset
+                raise BadClipError(f"several FLAC files in one: `head -c {at} FILE` is the first of them")
             for frame in frames:
                 seen += frame.samples
                 yield frame
@@ -139,7 +139,7 @@ def frames_in_packets(path: Path) -> tuple[int, float]:
             if is_flac and _hides_a_frame(packet):
                 return packets, math.inf
             # What is no frame of an MP3 comes as a packet of its own.
-            if packet.size and not (is_mpeg and bytes(packet)[0] != 0xFF):
+            if packet.size and not (is_mpeg and memoryview(packet)[0] != 0xFF):
                 packets += 1
                 seconds += (packet.duration or 0) * packet.time_base
         return packets, round(seconds * (stream.rate or 0))

@@ -70,16 +70,16 @@ def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, chann
 def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with soundfile.SoundFile(path, "w", 8_000, 1) as sound:
-        for _ in range(20):
+        for _ in range(6):
             sound.write(np.full(60 * 8_000, 1000, np.int16))
     tracemalloc.start()
     try:
         seconds = inspect_clip(path).seconds
-        _, n_samples = cut_crops(stream_mono(path, RATE), [0, 30_000_000], 10 * RATE)
+        _, n_samples = cut_crops(stream_mono(path, RATE), [0, 9_000_000], 10 * RATE)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (seconds, n_samples) == (20 * 60, 20 * 60 * RATE)
+    assert (seconds, n_samples) == (6 * 60, 6 * 60 * RATE)
     assert peak < 30e6 < 4 * n_samples
 
 
@@ -229,7 +229,7 @@ def test_damaged_in_the_middle(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 20_000] = bytes(20_000)
     path.write_bytes(content)
-    with pytest.raises(BadClipError, match=r"^truncated or damaged: no sound after frame \d+: "):
+    with pytest.raises(BadClipError, match=r"^truncated or damaged: no whole frame after \d\.\d\d s"):
         inspect_clip(path)
     with pytest.raises(BadClipError, match=r"^truncated or damaged"):
         load_mono(path, RATE)

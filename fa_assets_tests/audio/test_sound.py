@@ -180,7 +180,7 @@ def test_a_rate_that_changes_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (lambda: written("FLAC", frames=9_000), r"^several FLAC files in one, or damaged, at byte (\d+)"),
+        (lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
         (lambda: written("OGG", "VORBIS", rate=44_100), r"^truncated or damaged: no sound after 1\.5\d s"),
     ],
 )
@@ -192,7 +192,7 @@ def test_joined_files_that_nothing_reads_whole_are_refused(
     with pytest.raises(BadClipError, match=reason) as error:
         inspect_clip(tmp_path / "a")
     if "FLAC" in reason:
-        assert f"at byte {len(first)}: `head -c {len(first)} FILE`" in str(error.value)
+        assert f"`head -c {len(first)} FILE`" in str(error.value)
 
 
 def wav(promised: int, held: int, after: bytes = b"") -> bytes:
