@@ -15,7 +15,8 @@ import numpy as np
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import BadClipError, inspect_clip
 from fa_assets.encoders.base import Encoder
-from fa_assets.encoders.embed_clips import Clip, embed_once
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import embed_once
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier

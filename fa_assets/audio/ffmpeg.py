@@ -5,6 +5,7 @@ length that the container states and the sound does not reach, are refused here.
 is in a file cannot make it open another one, as a playlist would.
 """
 
+import errno
 import math
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -147,10 +149,9 @@ def frames_in_packets(path: Path) -> tuple[int, float]:
 
 @contextmanager
 def _stream_of(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
-    # Without its name, so that it is judged by its content: FFmpeg takes anything for GSM that is called *.gsm.
-    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
+    with path.open("rb") as file:
         try:
-            container = av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
+            container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
         except av.FFmpegError as error:
             raise CannotOpenError(f"FFmpeg: {error.strerror}") from error
         with container:
@@ -161,7 +162,24 @@ def _stream_of(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
                 raise BadClipError(
                     f"holds {len(streams)} sound tracks: take one of them out with `ffmpeg -i FILE -map 0:a:0 NEW.flac`"
                 )
+            if getattr(streams[0], "codec_context", None) is None:
+                raise BadClipError("FFmpeg has no decoder for its sound: export it again, as WAV or FLAC")
             yield container, streams[0]
+
+
+class _Nameless:
+    """A file to be judged by its content: FFmpeg takes anything for GSM that is called *.gsm. A seek to nowhere fails without
+    an exception, so that FFmpeg can go on."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -errno.EINVAL
 
 
 def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:

@@ -12,19 +12,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, resampled, resampled_length
+from fa_assets.audio.decode import BadClipError, resampled
 from fa_assets.audio.sound import open_sound
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
+from fa_assets.encoders.clip import Clip
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import digest_file
-from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
 NOTHING_COMPUTED = "none: every crop was in the store"
@@ -40,32 +39,6 @@ _SAMPLES_AHEAD = 48 << 20
 
 _ATTEMPTS = 3
 """How often what was stored is computed again because it cannot be read back."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One clip to embed: its name, where it lies, the sha256 its bytes must have, its rate in Hz, its frames, and what decoded
-    it (as `ClipInfo.decoder`)."""
-
-    fname: str
-    path: Path
-    sha256: str
-    sample_rate: int
-    frames: int
-    decoder: str | None = None
-
-    @property
-    def content(self) -> str:
-        """What stands for it in the keys of its crops."""
-        return content_digest(self.sha256, self.decoder)
-
-    def samples_at(self, rate: int) -> int:
-        """Length in samples at a rate in Hz."""
-        return resampled_length(self.frames, self.sample_rate, rate)
-
-    def content_of(self, key: CropKey) -> int:
-        """How many of a crop's samples lie before the clip's end."""
-        return min(key.length, self.samples_at(key.rate) - key.start)
 
 
 Work = tuple[Clip, list[CropKey]]

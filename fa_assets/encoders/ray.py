@@ -20,7 +20,8 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.encoders.base import Encoder, embed_checked
-from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Work, decode_crops
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Work, decode_crops
 from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, connect
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.errors import UserError

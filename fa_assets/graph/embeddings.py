@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES, CropScheme
 from fa_assets.encoders.base import EncoderCard
-from fa_assets.encoders.embed_clips import Clip, embed_clips_on
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import embed_clips_on
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine

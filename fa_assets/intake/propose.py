@@ -15,10 +15,12 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.store.atomic import replacing
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"}
-)
-"""Names of files that libsndfile reads."""
+AUDIO_SUFFIXES = frozenset({
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
+    ".m4a", ".m4b", ".mp4", ".mov", ".aac", ".wma", ".webm", ".weba", ".mka", ".wv", ".tta", ".ape", ".ac3", ".amr", ".3gp",
+    ".mp2", ".spx",
+})  # fmt: skip
+"""How files are called that hold sound, films with a sound track included."""
 
 _LABEL_NAMES = (
     "labels",

@@ -28,6 +28,7 @@ def dataset(tmp_path: Path) -> KaggleDataset:
     outside = tmp_path / "outside.wav"
     soundfile.write(outside, noise, 44100)
     (folder / "link.wav").symlink_to(outside)
+    (folder / "gone.wav").symlink_to("../.git/annex/objects/1/gone.wav")
     return KaggleDataset(tmp_path)
 
 
@@ -35,7 +36,7 @@ def labelled(*fnames: str) -> LabelledClips:
     return LabelledClips(fnames, tuple(("Rain",) for _ in fnames))
 
 
-BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "link.wav", "missing.wav")
+BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "gone.wav", "missing.wav")
 
 
 def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
@@ -67,7 +68,7 @@ def test_skip_with_nothing_left_is_an_error(dataset: KaggleDataset) -> None:
         inspect_clips(dataset.clips_folder, labelled(*BAD), on_bad_clip="skip")
 
 
-OUT = "a link that leads out of the folder of clips"
+OUT = "a link that leads out of the folder of clips; FA_LINKS=follow reads what it leads to"
 HARD_CASES = {
     "link.wav": OUT,
     "chain.wav": OUT,  # a link to a link
@@ -96,23 +97,56 @@ def plant_links(dataset: KaggleDataset) -> None:
     (clips / "also").symlink_to("sub")
 
 
-@pytest.mark.promise("No link leads out of the folder of clips when it is inspected.", "input")
+@pytest.mark.promise(
+    "Clips that are links to elsewhere (DVC, git-annex, Hugging Face's cache) are read; a link to what is not there is named, "
+    "with the command that fetches it.",
+    "input",
+)
+@pytest.mark.parametrize(
+    ("target", "fetch"),
+    [
+        ("../.git/annex/objects/x/y", "datalad get"),
+        ("../.dvc/cache/files/md5/12/3", "dvc pull"),
+        ("../../blobs/1234", "hf download"),
+        ("../nowhere.wav", None),
+    ],
+)
+def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | None) -> None:
+    link = dataset.clips_folder / "elsewhere.wav"
+    link.symlink_to(target)
+    with pytest.raises(BadInputError) as caught:
+        inspect_clips(dataset.clips_folder, labelled("elsewhere.wav"))
+    (offender,) = caught.value.offenders
+    assert offender.startswith(f"elsewhere.wav: a link to {target}, which is not there")
+    assert (f"{fetch}`" in offender) if fetch else offender.endswith("there")
+    file = dataset.clips_folder / target
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes((dataset.clips_folder / "good.wav").read_bytes())
+    good, linked = inspect_clips(dataset.clips_folder, labelled("good.wav", "elsewhere.wav")).clips
+    assert linked.info == good.info
+    assert clip_paths(dataset.clips_folder, ["elsewhere.wav"]) == [dataset.clips_folder.resolve() / "elsewhere.wav"]
+
+
+@pytest.mark.promise("With FA_LINKS=refuse no link leads out of the folder of clips when it is inspected.", "input")
 def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     intake = inspect_clips(
-        dataset.clips_folder, labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"), on_bad_clip="skip"
+        dataset.clips_folder,
+        labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"),
+        on_bad_clip="skip",
+        follow_links=False,
     )
     assert {clip.fname: clip.reason for clip in intake.bad} == HARD_CASES
     assert [clip.fname for clip in intake.clips] == ["also/inner.wav", "sub/inner.wav"]
 
 
 @pytest.mark.promise(
-    "No link leads out of the folder of clips when it is embedded, not even one that came after the intake.", "input"
+    "With FA_LINKS=refuse no link leads out when a clip is embedded, not even one that came after the intake.", "input"
 )
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     with pytest.raises(BadInputError, match="cannot be read") as caught:
-        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"])
+        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"], follow_links=False)
     assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
 
 
@@ -127,7 +161,7 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
     linked = KaggleDataset(tmp_path / "root")
     assert [clip.fname for clip in inspect_clips(linked.clips_folder, labelled("good.wav")).clips] == ["good.wav"]
     with pytest.raises(BadInputError, match="leads out"):
-        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"))
+        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"), follow_links=False)
 
 
 @pytest.mark.promise("A run that is stopped while it inspects clips does not wait for those that are left.", "stopped")

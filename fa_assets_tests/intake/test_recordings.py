@@ -1,6 +1,7 @@
 """The data version of a dataset folder: it changes with what the CSV files and the clips hold, and with nothing else."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,16 +54,20 @@ def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, 
     assert scan_recordings(dataset, memory).curated.data_version != first.data_version
 
 
-@pytest.mark.promise("No link leads out of the folder of clips when it is hashed.", "input")
-def test_a_link_that_leads_out_is_not_read(dataset: KaggleDataset, memory: Path) -> None:
+@pytest.mark.promise(
+    "A link is known by the content that it leads to; with FA_LINKS=refuse none that leads out is hashed.", "input"
+)
+@pytest.mark.parametrize("follow_links", [True, False])
+def test_a_link_that_leads_out(dataset: KaggleDataset, memory: Path, follow_links: bool) -> None:
+    dataset = replace(dataset, follow_links=follow_links)
     outside = dataset.root.parent / "outside.wav"
     outside.write_bytes(b"secret")
     (dataset.clips_folder / "a.wav").unlink()
     (dataset.clips_folder / "a.wav").symlink_to(outside)
     first = scan_recordings(dataset, memory).curated
-    assert (first.clips_named, first.clips_present) == (2, 1)
+    assert (first.clips_named, first.clips_present) == (2, 2 if follow_links else 1)
     outside.write_bytes(b"another")
-    assert scan_recordings(dataset, memory).curated == first
+    assert (scan_recordings(dataset, memory).curated == first) is not follow_links
 
 
 @pytest.mark.parametrize("change", ["added", "bytes", "labels", "a row"])
