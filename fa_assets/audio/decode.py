@@ -63,7 +63,7 @@ def inspect_clip(path: Path) -> ClipInfo:
         frames, peak, squares, clipped, loudest = 0, 0.0, 0.0, 0, 0.0
         for block in _checked(sound):
             level = np.abs(block)
-            mono = np.abs(_mixed(block))
+            mono = np.abs(_mixed(block)) if sound.channels > 1 else level[:, 0]
             frames += len(block)
             peak = max(peak, float(mono.max()))
             loudest = max(loudest, float(level.max()))
@@ -157,7 +157,7 @@ def _checked(sound: Sound) -> Iterator[np.ndarray]:
             raise BadClipError(
                 f"longer than {LONGEST_S // 3600} hours, which is the most that is read: cut it into pieces"
             )
-        loudest = float(np.abs(block).max())
+        loudest = max(float(block.max()), -float(block.min()))
         if not math.isfinite(loudest):
             raise BadClipError("contains NaN or infinite samples: export it again")
         if loudest > LOUDEST:

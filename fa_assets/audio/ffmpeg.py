@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -134,7 +133,7 @@ def open_sound(path: Path) -> Iterator[FFmpegSound]:
 def frames_in_packets(path: Path) -> tuple[int, float]:
     """How many packets of sound a file has, and how many frames they hold, counted without decoding them; infinitely many where
     they cannot be counted."""
-    packets, seconds = 0, Fraction()
+    packets = duration = 0
     with _stream_of(path) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
@@ -143,8 +142,8 @@ def frames_in_packets(path: Path) -> tuple[int, float]:
             # What is no frame of an MP3 comes as a packet of its own.
             if packet.size and not (is_mpeg and memoryview(packet)[0] != 0xFF):
                 packets += 1
-                seconds += (packet.duration or 0) * packet.time_base
-        return packets, round(seconds * (stream.rate or 0))
+                duration += packet.duration or 0
+        return packets, round(duration * (stream.time_base or 0) * (stream.rate or 0))
 
 
 @contextmanager

@@ -91,15 +91,18 @@ class _SndfileSound:
 
 
 @contextmanager
-def open_sound(path: Path) -> Iterator[Sound]:
+def open_sound(path: Path, *, known_whole: bool = False) -> Iterator[Sound]:
     """A clip that is about to be read, once.
+
+    Args:
+        known_whole: an earlier look at the same bytes found that libsndfile reads all of them.
 
     Raises:
         BadClipError: what `inspect_clip` finds before the first sample; `Sound.blocks` raises the rest.
     """
     head = _first_bytes(path)
     with ExitStack() as stack:
-        sound = _with_libsndfile(path, stack) or _with_ffmpeg(path, stack, head)
+        sound = _with_libsndfile(path, stack, known_whole) or _with_ffmpeg(path, stack, head)
         if sound.rate not in RATES:
             raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
         yield sound
@@ -120,7 +123,7 @@ def _first_bytes(path: Path) -> bytes:
     return head
 
 
-def _with_libsndfile(path: Path, stack: ExitStack) -> Sound | None:
+def _with_libsndfile(path: Path, stack: ExitStack, known_whole: bool) -> Sound | None:
     """The sound as libsndfile reads it; None where it reads none, or a part."""
     try:
         with quiet():
@@ -138,20 +141,29 @@ def _with_libsndfile(path: Path, stack: ExitStack) -> Sound | None:
         hours = file.frames / file.samplerate / 3600
         raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
     _check_extent(find_extent(path), file)
-    stated = True
+    if not (known_whole or _is_whole(path, file)):
+        return None
+    return _SndfileSound(file, stated=file.format != "MP3" or xing_header(path) is not None)
+
+
+def _is_whole(path: Path, file: soundfile.SoundFile) -> bool:
+    """Whether libsndfile reads all of a file.
+
+    Raises:
+        BadClipError: it was cut short.
+    """
     if file.format == "MP3":
-        stated = xing_header(path) is not None
-        whole = _mp3_is_whole(path, file.frames)
-    elif file.format == "FLAC":
-        whole = file.frames < _UNKNOWN_FRAMES and _frames_in_packets(path)[1] <= file.frames
-    elif file.format == "OGG":
+        return _mp3_is_whole(path, file.frames)
+    if file.frames == _UNKNOWN_FRAMES:
+        return False
+    if file.format == "FLAC":
+        return _frames_in_packets(path)[1] <= file.frames
+    if file.format == "OGG":
         pages = ogg_pages(path)
         if pages.lacks_end:
             raise BadClipError("truncated: the Ogg stream stops before its last page")
-        whole = pages.placed and not pages.chained
-    else:
-        whole = file.frames < _UNKNOWN_FRAMES and not file.subtype.startswith("MPEG")
-    return _SndfileSound(file, stated=stated) if whole else None
+        return pages.placed and not pages.chained
+    return not file.subtype.startswith("MPEG")
 
 
 def _with_ffmpeg(path: Path, stack: ExitStack, head: bytes) -> Sound:

@@ -58,6 +58,8 @@ def find_extent(path: Path) -> Extent | None:
         ):
             return None
         held = max(size - start, 0)
+        if held <= promised:
+            return Extent(promised, held, 0)
         padded = -(-promised // _PADDED_TO.get(chunks, 1)) * _PADDED_TO.get(chunks, 1)
         return Extent(promised, held, min(_beyond(file, start + at, size, chunks) for at in (promised, padded)))
 

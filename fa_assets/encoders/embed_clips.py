@@ -322,7 +322,7 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
     if digest_file(clip.path).sha256 != clip.sha256:
         raise BadClipError("its bytes changed since curated_clips was materialized")
     rate = keys[0].rate
-    with open_sound(clip.path) as sound:
+    with open_sound(clip.path, known_whole=clip.decoder is None) as sound:
         if sound.decoder != clip.decoder:
             was, now = (decoder or "libsndfile" for decoder in (clip.decoder, sound.decoder))
             raise BadClipError(f"it was read by {was} when curated_clips was materialized, and would be by {now} now")
