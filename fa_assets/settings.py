@@ -157,6 +157,10 @@ class Settings(BaseSettings):
     metrics_max_age_days: float = Field(
         default=30, gt=0, description="Days after which metrics show as overdue; after half of them, as a warning."
     )
+    ui_hosts: str | None = Field(
+        default=None,
+        description="Host names, beside localhost, under which the UI is reached, separated by commas: a reverse proxy's.",
+    )
     on_failure: str | None = Field(
         default=None,
         description="A program that is called with the path of the report when a run fails, e.g. to send mail.",

@@ -15,6 +15,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.recorded import put
 from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
 
@@ -115,12 +116,11 @@ def test_every_file_that_cannot_be_read_is_named(finished: FinishedRun, tmp_path
 def test_a_classifier_of_other_weights_or_damaged_or_missing_is_refused(finished: FinishedRun, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no classifier"):
         Tagger.load(tmp_path)
-    for part in ("classifiers", "values/cnn14_checkpoint"):
+    for part in ("classifiers", "ledger", "values/cnn14_checkpoint"):
         shutil.copytree(finished.settings.storage_root / part, tmp_path / part)
-    store = ValueStore(tmp_path)
-    value = store.read("cnn14_checkpoint")
+    value = ValueStore(tmp_path).read("cnn14_checkpoint")
     table = value.table.set_column(2, "sha1", [["0" * 40]])
-    store.write(table.cast(value.table.schema), value.header)
+    put(tmp_path, table.cast(value.table.schema), value.header)
     with pytest.raises(UserError, match="other weights"):
         Tagger.load(tmp_path)
     file = tmp_path / "classifiers" / "final.npz"

@@ -1,5 +1,8 @@
 """An audio file as mono float32 samples at an encoder's rate, the same as `librosa.load` gives where that reads it whole.
 
+What is hashed and what is decoded is one open file, whatever is put in its place meanwhile; and it is hashed again after the
+last sample, so that samples of a file that was being rewritten are never taken for those of its bytes before or after.
+
 A clip is good when the whole file decodes (`sound`), was not cut short, and holds sound: samples that are finite, below
 `LOUDEST`, and not silent once the channels are mixed. Why it is not is said in a `BadClipError`. libsndfile, FFmpeg, soxr and
 hashlib release the GIL, so clips can be read from several threads.
@@ -8,8 +11,10 @@ hashlib release the GIL, so clips can be read from several threads.
 import hashlib
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soxr
@@ -17,7 +22,7 @@ import soxr
 from fa_assets.audio.sound import LONGEST_S, Sound, open_sound
 from fa_assets.errors import BadClipError
 
-__all__ = ["BadClipError", "ClipInfo", "inspect_clip", "load_mono", "resampled", "resampled_length", "stream_mono"]
+__all__ = ["BadClipError", "ClipInfo", "inspect_clip", "load_mono", "resampled_length", "stream_mono"]
 
 
 LOUDEST = 1e10
@@ -57,9 +62,7 @@ def inspect_clip(path: Path) -> ClipInfo:
             `LONGEST_S`, damaged, truncated, longer than its header says, without samples, with NaN, infinite or absurdly large
             ones, or silent.
     """
-    with open_sound(path) as sound:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with _open(path) as (sound, sha256):
         frames, peak, squares, clipped, loudest = 0, 0.0, 0.0, 0, 0.0
         for block in _checked(sound):
             level = np.abs(block)
@@ -100,47 +103,76 @@ def resampled_length(frames: int, sample_rate: int, rate: int) -> int:
     return math.ceil(frames * (rate / sample_rate))
 
 
-def load_mono(path: Path, rate: int) -> np.ndarray:
+def load_mono(path: Path, rate: int, sha256: str | None = None, decoder: str | None = None) -> np.ndarray:
     """Samples of a clip at `rate` Hz, the mean of its channels: (n,) float32, n = `resampled_length`.
 
     Equal to `librosa.load(path, sr=rate, mono=True)` for what libsndfile reads: mean of the channels, soxr HQ, then zeros or a
     cut at the end to reach the length.
 
+    Args:
+        sha256, decoder: what `inspect_clip` found, where it is known: the bytes and their reader must be the same.
+
     Raises:
-        BadClipError: as `inspect_clip`, except that silence passes.
+        BadClipError: as `inspect_clip`, except that silence passes; or the bytes are others.
     """
-    return np.concatenate(list(stream_mono(path, rate)))
+    return np.concatenate(list(stream_mono(path, rate, sha256, decoder)))
 
 
-def stream_mono(path: Path, rate: int) -> Iterator[np.ndarray]:
+def stream_mono(path: Path, rate: int, sha256: str | None = None, decoder: str | None = None) -> Iterator[np.ndarray]:
     """The samples of `load_mono` in pieces, so that memory does not grow with the clip: one block of the file at a time.
 
     Raises:
-        BadClipError: as `load_mono`, possibly after some pieces.
+        BadClipError: as `load_mono`, possibly after all pieces.
     """
-    with open_sound(path) as sound:
-        yield from resampled(sound, rate)
+    with _open(path, sha256, decoder) as (sound, _):
+        resampler = soxr.ResampleStream(sound.rate, rate, 1, dtype="float32", quality="soxr_hq")
+        frames = given = 0
+        held = np.empty(0, np.float32)  # the newest piece: only the last one knows how long it must be
+        for block in _checked(sound):
+            frames += len(block)
+            mono = _mixed(block)
+            piece = mono if sound.rate == rate else resampler.resample_chunk(mono)
+            if len(held):
+                yield held
+                given += len(held)
+            held = piece
+        if not frames:
+            raise BadClipError("holds no samples")
+        if sound.rate != rate:
+            held = np.concatenate([held, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
+        left = resampled_length(frames, sound.rate, rate) - given
+        yield np.pad(held[:left], (0, max(left - len(held), 0)))
 
 
-def resampled(sound: Sound, rate: int) -> Iterator[np.ndarray]:
-    """As `stream_mono`, of an open file."""
-    resampler = soxr.ResampleStream(sound.rate, rate, 1, dtype="float32", quality="soxr_hq")
-    frames = given = 0
-    held = np.empty(0, np.float32)  # the newest piece: only the last one knows how long it must be
-    for block in _checked(sound):
-        frames += len(block)
-        mono = _mixed(block)
-        piece = mono if sound.rate == rate else resampler.resample_chunk(mono)
-        if len(held):
-            yield held
-            given += len(held)
-        held = piece
-    if not frames:
-        raise BadClipError("holds no samples")
-    if sound.rate != rate:
-        held = np.concatenate([held, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
-    left = resampled_length(frames, sound.rate, rate) - given
-    yield np.pad(held[:left], (0, max(left - len(held), 0)))
+@contextmanager
+def _open(path: Path, expected: str | None = None, decoder: str | None = None) -> Iterator[tuple[Sound, str]]:
+    """The sound of a file and the sha256 of its bytes, which are still the same when the context ends."""
+    if not path.is_file():
+        raise BadClipError("not a file" if path.exists() else "no such file")
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
+    with file:
+        sha256 = _sha256(file)
+        if expected not in (None, sha256):
+            raise BadClipError("its bytes changed since it was inspected")
+        with open_sound(file, known_whole=expected is not None and decoder is None) as sound:
+            if expected and sound.decoder != decoder:
+                was, now = (name or "libsndfile" for name in (decoder, sound.decoder))
+                raise BadClipError(f"was inspected with {was}, and {now} may give other samples: inspect it again")
+            yield sound, sha256
+        if _sha256(file) != sha256:
+            raise BadClipError("its bytes changed while it was read")
+
+
+def _sha256(file: BinaryIO) -> str:
+    """Of all bytes of a file."""
+    try:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    except OSError as error:
+        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
 
 
 def _mixed(block: np.ndarray) -> np.ndarray:

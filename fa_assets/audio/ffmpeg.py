@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 from typing import BinaryIO
 
 import av
@@ -120,21 +119,21 @@ class FFmpegSound:
 
 
 @contextmanager
-def open_sound(path: Path) -> Iterator[FFmpegSound]:
+def open_sound(file: BinaryIO) -> Iterator[FFmpegSound]:
     """Open a file.
 
     Raises:
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
     """
-    with _stream_of(path) as (container, stream):
+    with _stream_of(file) as (container, stream):
         yield FFmpegSound(container, stream)
 
 
-def frames_in_packets(path: Path) -> tuple[int, float]:
+def frames_in_packets(file: BinaryIO) -> tuple[int, float]:
     """How many packets of sound a file has, and how many frames they hold, counted without decoding them; infinitely many where
     they cannot be counted."""
     packets = duration = 0
-    with _stream_of(path) as (container, stream):
+    with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
             if is_flac and _hides_a_frame(packet):
@@ -147,23 +146,23 @@ def frames_in_packets(path: Path) -> tuple[int, float]:
 
 
 @contextmanager
-def _stream_of(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
-    with path.open("rb") as file:
-        try:
-            container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
-        except av.FFmpegError as error:
-            raise CannotOpenError(f"FFmpeg: {error.strerror}") from error
-        with container:
-            streams = container.streams.audio
-            if not streams:
-                raise BadClipError("holds no sound")
-            if len(streams) > 1:
-                raise BadClipError(
-                    f"holds {len(streams)} sound tracks: take one of them out with `ffmpeg -i FILE -map 0:a:0 NEW.flac`"
-                )
-            if getattr(streams[0], "codec_context", None) is None:
-                raise BadClipError("FFmpeg has no decoder for its sound: export it again, as WAV or FLAC")
-            yield container, streams[0]
+def _stream_of(file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
+    file.seek(0)
+    try:
+        container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
+    except av.FFmpegError as error:
+        raise CannotOpenError(f"FFmpeg: {error.strerror}") from error
+    with container:
+        streams = container.streams.audio
+        if not streams:
+            raise BadClipError("holds no sound")
+        if len(streams) > 1:
+            raise BadClipError(
+                f"holds {len(streams)} sound tracks: take one of them out with `ffmpeg -i FILE -map 0:a:0 NEW.flac`"
+            )
+        if getattr(streams[0], "codec_context", None) is None:
+            raise BadClipError("FFmpeg has no decoder for its sound: export it again, as WAV or FLAC")
+        yield container, streams[0]
 
 
 class _Nameless:

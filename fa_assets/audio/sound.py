@@ -6,8 +6,7 @@ a FLAC or an Ogg file holds is counted beside it, and other containers are compa
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
@@ -62,9 +61,9 @@ class _SndfileSound:
 
     decoder: str | None = None
 
-    def __init__(self, file: soundfile.SoundFile, *, stated: bool) -> None:
+    def __init__(self, file: soundfile.SoundFile, states_its_length: bool) -> None:
         self._file = file
-        self._stated = stated
+        self._states_its_length = states_its_length
         self.rate: int = file.samplerate
         self.channels: int = file.channels
 
@@ -86,13 +85,13 @@ class _SndfileSound:
             if len(block) < wanted:  # libsndfile may find "more" behind the end of an MP3
                 missing = left + wanted - len(block)
                 break
-        if missing and self._stated:
+        if missing and self._states_its_length:
             raise BadClipError(f"truncated: the header promises {promised} frames, the file holds {promised - missing}")
 
 
 @contextmanager
-def open_sound(path: Path, *, known_whole: bool = False) -> Iterator[Sound]:
-    """A clip that is about to be read, once.
+def open_sound(file: BinaryIO, *, known_whole: bool = False) -> Iterator[Sound]:
+    """The sound in an open file, to be read once; the file is used up by it.
 
     Args:
         known_whole: an earlier look at the same bytes found that libsndfile reads all of them.
@@ -100,98 +99,89 @@ def open_sound(path: Path, *, known_whole: bool = False) -> Iterator[Sound]:
     Raises:
         BadClipError: what `inspect_clip` finds before the first sample; `Sound.blocks` raises the rest.
     """
-    head = _first_bytes(path)
+    file.seek(0)
+    head = file.read(first_bytes.LENGTH)
+    if not head:
+        raise BadClipError("empty file")
+    if what := first_bytes.not_a_sound(head):
+        raise BadClipError(f"no sound but {what}")
     with ExitStack() as stack:
-        sound = _with_libsndfile(path, stack, known_whole) or _with_ffmpeg(path, stack, head)
+        sound = _with_libsndfile(file, stack, known_whole) or _with_ffmpeg(file, stack, head)
         if sound.rate not in RATES:
             raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
         yield sound
 
 
-def _first_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise BadClipError("not a file" if path.exists() else "no such file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(first_bytes.LENGTH)
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
-    if not head:
-        raise BadClipError("empty file")
-    if what := first_bytes.not_a_sound(head):
-        raise BadClipError(f"no sound but {what}")
-    return head
-
-
-def _with_libsndfile(path: Path, stack: ExitStack, known_whole: bool) -> Sound | None:
+def _with_libsndfile(file: BinaryIO, stack: ExitStack, known_whole: bool) -> Sound | None:
     """The sound as libsndfile reads it; None where it reads none, or a part."""
+    file.seek(0)
     try:
         with quiet():
-            file = stack.enter_context(_Unsought(path))
-    except (soundfile.LibsndfileError, TypeError):  # a TypeError where a name ends in .raw
-        _check_extent(find_extent(path))
+            # By number, and so without its name: libsndfile takes anything that is called *.raw or *.vox for sound.
+            sound = stack.enter_context(_Unsought(file.fileno(), closefd=False))
+    except soundfile.LibsndfileError:
+        _check_extent(find_extent(file))
         return None
-    if file.format == "RAW":  # what libsndfile takes anything for that is called *.au, *.snd, *.gsm or *.vox
-        return None
-    if (
-        file.samplerate in RATES
-        and LONGEST_S * file.samplerate < file.frames < _UNKNOWN_FRAMES
-        and file.format != "MP3"
-    ):
-        hours = file.frames / file.samplerate / 3600
+    if sound.samplerate not in RATES:
+        raise BadClipError(f"a rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
+    if LONGEST_S * sound.samplerate < sound.frames < _UNKNOWN_FRAMES and sound.format != "MP3":  # an MP3 guesses
+        hours = sound.frames / sound.samplerate / 3600
         raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
-    _check_extent(find_extent(path), file)
-    if not (known_whole or _is_whole(path, file)):
+    position = file.tell()  # libsndfile goes on from there
+    _check_extent(find_extent(file), sound)
+    if not (known_whole or _is_whole(file, sound)):
         return None
-    return _SndfileSound(file, stated=file.format != "MP3" or xing_header(path) is not None)
+    states_its_length = sound.format != "MP3" or xing_header(file) is not None
+    file.seek(position)
+    return _SndfileSound(sound, states_its_length)
 
 
-def _is_whole(path: Path, file: soundfile.SoundFile) -> bool:
+def _is_whole(file: BinaryIO, sound: soundfile.SoundFile) -> bool:
     """Whether libsndfile reads all of a file.
 
     Raises:
         BadClipError: it was cut short.
     """
-    if file.format == "MP3":
-        return _mp3_is_whole(path, file.frames)
-    if file.frames == _UNKNOWN_FRAMES:
+    if sound.format == "MP3":
+        return _mp3_is_whole(file, sound.frames)
+    if sound.frames == _UNKNOWN_FRAMES:
         return False
-    if file.format == "FLAC":
-        return _frames_in_packets(path)[1] <= file.frames
-    if file.format == "OGG":
-        pages = ogg_pages(path)
+    if sound.format == "FLAC":
+        return _frames_in_packets(file)[1] <= sound.frames
+    if sound.format == "OGG":
+        pages = ogg_pages(file)
         if pages.lacks_end:
             raise BadClipError("truncated: the Ogg stream stops before its last page")
         return pages.placed and not pages.chained
-    return not file.subtype.startswith("MPEG")
+    return not sound.subtype.startswith("MPEG")
 
 
-def _with_ffmpeg(path: Path, stack: ExitStack, head: bytes) -> Sound:
+def _with_ffmpeg(file: BinaryIO, stack: ExitStack, head: bytes) -> Sound:
     from fa_assets.audio import ffmpeg
 
     try:
-        return stack.enter_context(ffmpeg.open_sound(path))
+        return stack.enter_context(ffmpeg.open_sound(file))
     except ffmpeg.CannotOpenError as error:
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 
-def _frames_in_packets(path: Path) -> tuple[int, float]:
+def _frames_in_packets(file: BinaryIO) -> tuple[int, float]:
     from fa_assets.audio import ffmpeg
 
     try:
-        return ffmpeg.frames_in_packets(path)
+        return ffmpeg.frames_in_packets(file)
     except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
         return 0, 0
 
 
-def _mp3_is_whole(path: Path, frames: int) -> bool:
+def _mp3_is_whole(file: BinaryIO, frames: int) -> bool:
     """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses.
 
     Raises:
         BadClipError: it was cut short.
     """
-    packets, held = _frames_in_packets(path)
-    header = xing_header(path)
+    packets, held = _frames_in_packets(file)
+    header = xing_header(file)
     if header is None or not packets:
         return frames >= held
     if packets < header.frames and header.held < header.size:
@@ -199,11 +189,11 @@ def _mp3_is_whole(path: Path, frames: int) -> bool:
     return packets == header.frames
 
 
-def _check_extent(extent: Extent | None, file: soundfile.SoundFile | None = None) -> None:
+def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:
     """Refuse a file that holds less or more than its header says."""
     if extent is None:
         return
-    frame_bytes = file.channels * _SAMPLE_BYTES.get(file.subtype, 0) if file else 0
+    frame_bytes = sound.channels * _SAMPLE_BYTES.get(sound.subtype, 0) if sound else 0
     promised, held = (size // (frame_bytes or 1) for size in (extent.promised, extent.held))
     unit = "frames" if frame_bytes else "bytes"
     if held < promised:

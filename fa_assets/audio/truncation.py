@@ -12,7 +12,6 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 _OPEN_SIZE_MARGIN = 4096
@@ -41,27 +40,25 @@ class Extent:
     beyond: int
 
 
-def find_extent(path: Path) -> Extent | None:
+def find_extent(file: BinaryIO) -> Extent | None:
     """What WAV (RIFF, RIFX, RF64), W64, AIFF, AIFF-C, AU and CAF files promise and hold.
 
     Returns:
         None when the header leaves the size open, and for any other container.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        found = _audio_chunk(file)
-        if found is None:
-            return None
-        promised, start, chunks = found
-        if not 0 <= promised < _OPEN_SIZE or any(
-            abs(promised - limit) <= _OPEN_SIZE_MARGIN for limit in (2**31, 2**32)
-        ):
-            return None
-        held = max(size - start, 0)
-        if held <= promised:
-            return Extent(promised, held, 0)
-        padded = -(-promised // _PADDED_TO.get(chunks, 1)) * _PADDED_TO.get(chunks, 1)
-        return Extent(promised, held, min(_beyond(file, start + at, size, chunks) for at in (promised, padded)))
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    found = _audio_chunk(file)
+    if found is None:
+        return None
+    promised, start, chunks = found
+    if not 0 <= promised < _OPEN_SIZE or any(abs(promised - limit) <= _OPEN_SIZE_MARGIN for limit in (2**31, 2**32)):
+        return None
+    held = max(size - start, 0)
+    if held <= promised:
+        return Extent(promised, held, 0)
+    padded = -(-promised // _PADDED_TO.get(chunks, 1)) * _PADDED_TO.get(chunks, 1)
+    return Extent(promised, held, min(_beyond(file, start + at, size, chunks) for at in (promised, padded)))
 
 
 @dataclass(frozen=True)
@@ -74,20 +71,20 @@ class OggPages:
     placed: bool
 
 
-def ogg_pages(path: Path) -> OggPages:
+def ogg_pages(file: BinaryIO) -> OggPages:
     """Read the headers of all pages of an Ogg file."""
-    size = path.stat().st_size
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
     flags, granule, sound_began, chained = _LAST, b"", False, False
-    with path.open("rb") as file:
-        while len(header := file.read(27)) == 27 and header.startswith(b"OggS"):
-            flags, granule = header[5], header[6:14]
-            chained |= sound_began and bool(flags & _FIRST)
-            sound_began |= not flags & _FIRST
-            segments = file.read(header[26])
-            if len(segments) < header[26]:
-                return OggPages(True, chained, granule != _UNPLACED)
-            file.seek(sum(segments), 1)
-        cut = header.startswith(b"OggS") or file.tell() > size
+    while len(header := file.read(27)) == 27 and header.startswith(b"OggS"):
+        flags, granule = header[5], header[6:14]
+        chained |= sound_began and bool(flags & _FIRST)
+        sound_began |= not flags & _FIRST
+        segments = file.read(header[26])
+        if len(segments) < header[26]:
+            return OggPages(True, chained, granule != _UNPLACED)
+        file.seek(sum(segments), 1)
+    cut = header.startswith(b"OggS") or file.tell() > size
     return OggPages(cut or not flags & _LAST, chained, granule != _UNPLACED)
 
 
@@ -101,16 +98,16 @@ class XingHeader:
     held: int
 
 
-def xing_header(path: Path) -> XingHeader | None:
+def xing_header(file: BinaryIO) -> XingHeader | None:
     """The Xing or Info header of an MP3 file; without one a decoder can only guess the length."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        if head.startswith(b"ID3") and len(head) == 10:
-            sizes = head[6:10]  # ID3v2: four bytes of seven bits
-            file.seek((sizes[0] << 21) + (sizes[1] << 14) + (sizes[2] << 7) + sizes[3], 1)
-            head = b""
-        held = os.fstat(file.fileno()).st_size - file.tell() + len(head)
-        head += file.read(64)
+    file.seek(0)
+    head = file.read(10)
+    if head.startswith(b"ID3") and len(head) == 10:
+        sizes = head[6:10]  # ID3v2: four bytes of seven bits
+        file.seek((sizes[0] << 21) + (sizes[1] << 14) + (sizes[2] << 7) + sizes[3], 1)
+        head = b""
+    held = os.fstat(file.fileno()).st_size - file.tell() + len(head)
+    head += file.read(64)
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 0:
         return None

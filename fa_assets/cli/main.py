@@ -6,7 +6,6 @@ it starts, so the UI and the command line see the same.
 
 import logging
 import os
-import signal
 import sys
 import traceback
 import webbrowser
@@ -19,6 +18,7 @@ import click
 from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.files import fetch_command, init_command, predict_command
+from fa_assets.cli.interruption import end_on_signals
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
@@ -125,13 +125,10 @@ for command in COMMANDS:
 def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] = (), force: bool = False) -> None:
     from rich.console import Console
 
-    from fa_assets.definitions import code_location
-    from fa_assets.graph.runner import prepare_environment, run
-
-    signal.signal(signal.SIGTERM, _interrupt)  # stopped by a batch system or `kill`: as by Ctrl-C
-
     from fa_assets.cli.console import print_outcome, progress, terminal, warn
     from fa_assets.cli.summary import print_summary
+    from fa_assets.definitions import code_location
+    from fa_assets.graph.runner import prepare_environment, run
 
     console = Console(file=terminal(), highlight=False)
     console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
@@ -152,17 +149,14 @@ def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] 
     print_summary(settings)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def entry() -> None:
-    """The console script: `main`, then an exit that keeps its code.
+    """The console script: `main`, which signals end, then an exit that keeps its code.
 
     Threads that native libraries leave running can abort the interpreter's teardown ("terminate called without an active
     exception") after all work is done and written; so the process ends without that teardown.
     """
     code = 0
+    end_on_signals()
     try:
         main()
     except SystemExit as stop:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import click
 
+from fa_assets.cli.interruption import INTERRUPTED, ignore_signals
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings, load_settings, variable_of
 from fa_assets.store.storage_errors import as_remote_error, as_storage_error
@@ -62,5 +63,6 @@ def friendly_errors() -> Iterator[None]:
         click.secho(str(explained), fg="red", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)
+        ignore_signals()
+        click.secho(INTERRUPTED, err=True)
         sys.exit(130)

@@ -90,7 +90,7 @@ def print_summary(settings: Settings) -> None:
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
         note = "   not of these settings: see fa-assets status" if f"{scheme}_metrics" in stale else ""
         lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}{note}"))
-    if len(schemes) == 2 and stale.isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
+    if len(schemes) == 2 and stale.keys().isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
         ours, baseline = (summary.results[one].overall for one in schemes)
         lines.append((" - ".join(schemes), f"{ours - baseline:+.4f}"))
     lines += [

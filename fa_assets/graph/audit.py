@@ -15,7 +15,7 @@ from fa_assets.graph.display import records
 from fa_assets.graph.evaluation import GROUP, read_predictions
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.label_audit import MISSING, WRONG, find_label_issues
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import write_file
 
 SHOWN = 50
 _SHOWN_COLUMNS = ("rank", "fname", "class_name", "kind", "labels", "probability", "self_confidence", "margin")
@@ -56,8 +56,7 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
     writer = csv.DictWriter(text, tables.LABEL_AUDIT.names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    with replacing(file) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    digest = write_file(file, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
     drawn = work.draw({"doubts_per_class": partial(doubts_per_class, doubts)})
     shown = [[row[name] for name in _SHOWN_COLUMNS] for row in rows[:SHOWN]]
     return Made(
@@ -70,5 +69,5 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
             "csv": str(file),
         },
         display={**drawn, **({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {})},
-        files=[file],
+        files=[work.stored(file, digest)],
     )

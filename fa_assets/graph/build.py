@@ -25,6 +25,7 @@ from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
+from fa_assets.graph.pools import living_executor
 from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
@@ -119,7 +120,7 @@ def definitions_of(
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,
-        executor=None if place.prefix else dg.in_process_executor,
+        executor=None if place.prefix else living_executor,
     )
 
 

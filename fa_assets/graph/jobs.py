@@ -6,14 +6,14 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
+from fa_assets.graph.liveness import FROM_TAG
 from fa_assets.graph.place import Place
+from fa_assets.graph.pools import living_executor
 
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
 
 EVERYTHING = "everything"
-FROM_TAG = "from"
-"""The tag of a run that says what started it."""
 
 _EVERYTHING = "The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files."
 _VERIFY_CHECKPOINT = (
@@ -39,7 +39,7 @@ def asset_jobs(graph: Graph, place: Place, checkpoint: str) -> dict[str, Any]:
             selection=selection,
             description=description,
             tags=tags,
-            executor_def=dg.in_process_executor,
+            executor_def=living_executor,
         )
 
     def assets(group: str | None = None) -> dg.AssetSelection:
@@ -77,7 +77,7 @@ def catalog_snapshot_job(place: Place) -> dg.JobDefinition:
         name=place.named("catalog_snapshot"),
         description="Brings the catalog up to date after somebody had it open, and writes a copy of it for dashboards, which "
         "they may hold open.",
-        executor_def=dg.in_process_executor,
+        executor_def=living_executor,
     )
     def catalog_snapshot() -> None:
         bring_catalog_up_to_date()

@@ -10,6 +10,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.retries import wait_to_retry
+from fa_assets.store.digests import DigestMemory
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.storage_errors import as_remote_error, as_storage_error
 from fa_assets.store.values import ValueStore
@@ -41,6 +42,11 @@ class Recorder:
     @property
     def values(self) -> ValueStore:
         return ValueStore(self.root)
+
+    @property
+    def digests(self) -> DigestMemory:
+        """What is remembered of the files that were written."""
+        return DigestMemory(self.local_root / "digests.json")
 
     @property
     def recordings_memory(self) -> Path:

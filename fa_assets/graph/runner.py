@@ -7,10 +7,10 @@ import logging
 import os
 import re
 import shutil
-import socket
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,27 +18,28 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType
 
-# Private, and the only such import: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
+# Private: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
 # record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.liveness import FROM_TAG, UI, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
-from fa_assets.graph.staleness import Stale, find_stale, range_tags
+from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
+from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
-
-_PROCESS_TAG = "fa_assets/process"
 
 StepListener = Callable[[str, float | None], None]
 """Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
@@ -71,7 +72,8 @@ def dagster_home(local_root: Path) -> Path:
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(configuration, home / "dagster.yaml")
+        with replacing(home / "dagster.yaml") as temporary:
+            shutil.copyfile(configuration, temporary)
     return home
 
 
@@ -87,6 +89,8 @@ def prepare_environment(location: CodeLocation) -> None:
             require_ray()
         require_writable(local_root)
         require_reachable(location.recorder.root)
+        for root in (location.recorder.root, local_root):
+            remove_abandoned(root, deep=True)
         home = dagster_home(local_root)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
         home.mkdir(parents=True, exist_ok=True)
@@ -122,13 +126,12 @@ def run(
         KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
     with dg.DagsterInstance.get() as instance:
-        _end_dead_runs(instance)
+        bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
         tags = {
             FROM_TAG: "fa-assets run",
-            _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
             **({} if force else keeping_tags(planned)),
             **range_tags(planned),
         }
@@ -139,14 +142,16 @@ def run(
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
-        result = location.definitions.resolve_job_def(EVERYTHING).execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
-            run_id=run_id,
-            tags=tags,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        job = location.definitions.resolve_job_def(EVERYTHING)
+        with alive(instance, run_id), waiting_for_pools(instance, on_warning):
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+                run_id=run_id,
+                tags=tags,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
         failures, warnings = _problems(result.all_events)
@@ -155,6 +160,24 @@ def run(
         if location.recorder.catalog.is_behind:
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
+
+
+@contextmanager
+def ui_of_the_instance() -> Iterator[None]:
+    """Within, the UI and daemon of the instance are this process's; runs that they leave behind count as dead afterwards.
+
+    Raises:
+        UserError: another process has them open.
+    """
+    with dg.DagsterInstance.get() as instance:
+        bury_the_dead(instance)
+        try:
+            with alive(instance, UI):
+                yield
+        except Timeout:
+            raise UserError(f"The UI over {instance.root_directory} is open already: close that one first.") from None
+        finally:
+            bury_the_dead(instance)
 
 
 def find_what_is_stale(location: CodeLocation) -> list[Stale]:
@@ -198,7 +221,14 @@ def plan(
     if force:
         candidates = [Stale(one.name, fold, "forced") for one in assets for fold in one.parts]
     planned = [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
-    _require_current_inputs(location.graph, {one.asset for one in planned}, stale)
+    made = {one.asset for one in planned}
+    _require_current_inputs(location.graph, made, stale)
+    for one in (one for one in assets if one.by_fold and one.name in made):
+        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted, stale):
+            raise UserError(
+                f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder, with other weights or settings, "
+                "and would not fit. Leave --fold out, so that all folds are made."
+            )
     return planned
 
 
@@ -302,23 +332,3 @@ def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) 
     """Pass on what the assets' own code warns of."""
     if not entry.is_dagster_event and entry.level == logging.WARNING:
         on_warning(entry.user_message)
-
-
-def _end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-    for dead in instance.get_runs(unfinished):
-        host, _, pid = dead.tags.get(_PROCESS_TAG, "").rpartition(":")
-        if host == socket.gethostname() and not _is_alive(int(pid)):
-            instance.report_run_failed(dead, "its process is gone")
-            instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 
 AUDIO_SUFFIXES = frozenset({
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
@@ -72,6 +72,7 @@ class Proposal:
                 clips.symlink_to(".", target_is_directory=True)
             except OSError as error:
                 raise UserError(f"{clips} cannot be made a link ({error}): move the audio there by hand.") from error
+        remove_abandoned(self.dataset.root)
         with replacing(self.dataset.labels_csv) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("fname", "labels"))

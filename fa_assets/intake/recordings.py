@@ -3,12 +3,11 @@
 Each stands for the bytes of its clips and for what the CSV files say of them, so a change in `test/` is none of the curated
 clips.
 
-Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that another scan costs a `stat` per clip.
-A scan may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
+Hashes are remembered (`store.digests`), so that another scan costs a `stat` per clip. A scan may be given a time limit: what it
+hashed until then is remembered, and the next look goes on from there.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from fa_assets.intake.kaggle import (
     submission_files,
     test_tables_digest,
 )
-from fa_assets.store.atomic import digest_file, replacing
+from fa_assets.store.digests import DigestMemory
 
 
 @dataclass(frozen=True)
@@ -85,16 +84,15 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
         for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
     }
     test = {f"/test/{fname}": _Watched(test_folder, fname) for fname in submission_files(dataset)}
-    known = _remembered(memory)
+    digests = DigestMemory(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
-        found[name] = _find_file(one, known.get(name, []), dataset.follow_links)
-        if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
-            hashed = _seen(found)
-            _remember({**known, **hashed}, memory)
-            raise ScanUnfinishedError(len(hashed), len(curated) + len(test))
-    if (seen := _seen(found)) != known:
-        _remember(seen, memory)
+        found[name] = clip = _find_file(one, digests, dataset.follow_links)
+        if stop_at is not None and isinstance(clip, _Found) and clip.is_new and time.monotonic() > stop_at:
+            digests.save()
+            hashed = sum(isinstance(one, _Found) for one in found.values())
+            raise ScanUnfinishedError(hashed, len(curated) + len(test))
+    digests.save(others=False)
     return DatasetState(
         _state(curated_tables_digest(dataset), curated, found), _state(test_tables_digest(dataset), test, found)
     )
@@ -120,16 +118,14 @@ class _Watched:
 
 @dataclass(frozen=True)
 class _Found:
-    """A file that is there: its path, size, time and sha256; and whether it had to be read."""
+    """A file that is there: its size and sha256; and whether it had to be read."""
 
-    path: str
     size_bytes: int
-    mtime_ns: int
     sha256: str
     is_new: bool
 
 
-def _find_file(watched: _Watched, remembered: list[str | int], follow_links: bool) -> _Found | str:
+def _find_file(watched: _Watched, digests: DigestMemory, follow_links: bool) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
         path = locate_clip(watched.folder, watched.name, follow_links=follow_links)
@@ -137,23 +133,8 @@ def _find_file(watched: _Watched, remembered: list[str | int], follow_links: boo
         return str(error)
     if not path.is_file():
         return "missing"
-    stat = path.stat()
-    is_new = remembered[:3] != [str(path), stat.st_size, stat.st_mtime_ns]
-    sha256 = digest_file(path).sha256 if is_new else str(remembered[3])
-    return _Found(str(path), stat.st_size, stat.st_mtime_ns, sha256, is_new)
-
-
-def _is_new(found: _Found | str) -> bool:
-    return isinstance(found, _Found) and found.is_new
-
-
-def _seen(found: Mapping[str, _Found | str]) -> dict[str, list[str | int]]:
-    """What is remembered of the files that are there."""
-    return {
-        name: [one.path, one.size_bytes, one.mtime_ns, one.sha256]
-        for name, one in found.items()
-        if isinstance(one, _Found)
-    }
+    digest, is_new = digests.find(path)
+    return _Found(digest.size_bytes, digest.sha256, is_new)
 
 
 def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Found | str]) -> RecordingsState:
@@ -167,16 +148,3 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
             size += one.size_bytes
         version.update(f"{name}\0{one.sha256 if isinstance(one, _Found) else one}\0".encode())
     return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips)
-
-
-def _remembered(memory: Path) -> dict[str, list[str | int]]:
-    try:
-        known = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _remember(seen: Mapping[str, list[str | int]], memory: Path) -> None:
-    with replacing(memory) as temporary:
-        temporary.write_text(json.dumps(seen))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from fa_assets.audio.crops import cut_crops
 from fa_assets.audio.decode import BadClipError, stream_mono
-from fa_assets.store.atomic import digest_file
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +19,12 @@ RATE = 32_000
 
 @dataclass(frozen=True)
 class LocalClip:
-    """A clip that may be on this machine: its name, where it would lie, the sha256 its bytes must have."""
+    """A clip that may be on this machine: its name, where it would lie, the sha256 its bytes must have, and its decoder."""
 
     fname: str
     path: Path
     sha256: str
+    decoder: str | None = None
 
 
 def snippet(clip: LocalClip) -> str | None:
@@ -35,10 +35,8 @@ def snippet(clip: LocalClip) -> str | None:
     import soundfile
 
     try:
-        if digest_file(clip.path).sha256 != clip.sha256:
-            log.warning("%s has changed since it was evaluated: it is not in the report", clip.fname)
-            return None
-        crops, n_samples = cut_crops(stream_mono(clip.path, RATE), [0], round(SECONDS * RATE))
+        pieces = stream_mono(clip.path, RATE, clip.sha256, clip.decoder)
+        crops, n_samples = cut_crops(pieces, [0], round(SECONDS * RATE))
     except (OSError, BadClipError) as error:
         log.warning("%s is not in the report: %s", clip.fname, error)
         return None

@@ -66,6 +66,39 @@ def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, chann
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.promise(
+    "What is hashed is what is decoded: a clip that is rewritten meanwhile counts as what it was, or is refused.",
+    "kept",
+)
+@pytest.mark.parametrize("replaced", ["by rename", "in place"])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_a_file_that_is_rewritten_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, replaced: str
+) -> None:
+    path, other = write_noise(tmp_path / name, 600_000, 44_100), write_noise(tmp_path / f"b{name}", 600_001, 44_100)
+    before, samples, info = path.read_bytes(), load_mono(path, RATE), inspect_clip(path)
+    read = soundfile.SoundFile.read
+
+    def rewriting(sound: soundfile.SoundFile, *args: object, **options: object) -> np.ndarray:
+        block = read(sound, *args, **options)
+        if replaced == "in place":
+            path.write_bytes(other.read_bytes())
+        elif other.exists():
+            other.rename(path)
+        return block
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", rewriting)
+    for look, expected in ((inspect_clip, info), (partial(load_mono, rate=RATE, sha256=info.sha256), samples)):
+        if replaced == "by rename":
+            np.testing.assert_equal(look(path), expected)
+        else:
+            with pytest.raises(BadClipError, match="^its bytes changed while it was read$|^truncated"):
+                look(path)
+        if replaced == "by rename":
+            path.rename(other)
+        path.write_bytes(before)
+
+
 @pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
 def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

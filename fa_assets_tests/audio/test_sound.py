@@ -154,7 +154,7 @@ def test_both_readers_give_the_same_samples(tmp_path: Path, subtype: str, channe
 
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(200_000, 16_000, channels), 16_000, subtype)
-    with ffmpeg.open_sound(path) as sound:
+    with path.open("rb") as file, ffmpeg.open_sound(file) as sound:
         assert (sound.rate, sound.channels) == (16_000, channels)
         samples = np.concatenate(list(sound.blocks()))
     np.testing.assert_array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])

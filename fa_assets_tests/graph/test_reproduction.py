@@ -14,6 +14,7 @@ from fa_assets.metrics.figures import Figure, figures_table
 from fa_assets.metrics.reproduction import RECORDED_OVERALL, RECORDED_PER_FOLD, clips_digest, is_recorded_case
 from fa_assets.store.values import ValueHeader, ValueStore
 from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.recorded import put
 
 POSITIVES = 1000
 """In each fold of the made-up metrics; the overall figure is then the mean of the folds'."""
@@ -53,7 +54,7 @@ def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) 
         ),
     }
     for asset, table in contents.items():
-        ValueStore(root).write(table, ValueHeader(asset, None, "v", "1", "run", (), {"classes": ["all"]}))
+        put(root, table, ValueHeader(asset, None, "v", "1", "run", (), {"classes": ["all"]}))
     return ValueStore(root)
 
 

@@ -20,7 +20,7 @@ from fa_assets.intake.corpora.interface import Archive, Corpus
 from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.download import DEFAULT_RETRIES, Retries, download, public_url
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ def fetch(
     archives = folder / ".archives"
     archives.mkdir(parents=True, exist_ok=True)
     with FileLock(archives / "lock"):
+        remove_abandoned(folder, deep=True)
         listing = _listing(corpus, zenodo)
         for archive in corpus.archives:
             if archive.part not in wanted or _is_unpacked(archives, archive, listing):
