@@ -190,6 +190,6 @@ class Tagger:
 
     def _embed(self, path: Path) -> np.ndarray:
         """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        info = inspect_clip(path)
+        info = inspect_clip(path, may_be_silent=True)
         clip = Clip(path.name, path, info.sha256, info.sample_rate, info.frames, info.decoder)
         return embed_once(clip, SCHEMES[self.classifier.origin.scheme], self._encoder)

@@ -54,8 +54,11 @@ class ClipInfo:
     decoder: str | None = None
 
 
-def inspect_clip(path: Path) -> ClipInfo:
+def inspect_clip(path: Path, *, may_be_silent: bool = False) -> ClipInfo:
     """Decode a whole file, in blocks, and hash its bytes.
+
+    Args:
+        may_be_silent: whether silence passes, as in clips that nothing is learnt from.
 
     Raises:
         BadClipError: no such file, not a file, unreadable, empty, not audio, of a rate outside `RATES`, longer than
@@ -74,7 +77,7 @@ def inspect_clip(path: Path) -> ClipInfo:
             clipped += int((level >= CLIPPED_LEVEL).sum())
         if not frames:
             raise BadClipError("holds no samples")
-        if peak < SILENCE:
+        if peak < SILENCE and not may_be_silent:
             out_of_phase = (
                 "; its channels cancel each other: write one of them as the clip" if loudest > SILENCE else ""
             )

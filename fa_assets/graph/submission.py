@@ -105,6 +105,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 threads=usable_cpus(),
                 progress=work.track("clips"),
                 follow_links=recordings.follow_links,
+                may_be_silent=True,
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]

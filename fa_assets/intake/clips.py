@@ -51,6 +51,7 @@ def inspect_clips(
     progress: ProgressCallback = no_progress,
     way_out: str = _WAY_OUT,
     follow_links: bool = True,
+    may_be_silent: bool = False,
 ) -> Intake:
     """Decode every clip and hash its bytes.
 
@@ -61,6 +62,7 @@ def inspect_clips(
         progress: called with (clips done, clips in all).
         way_out: what to do about bad clips, a sentence for the error.
         follow_links: as of `locate_clip`.
+        may_be_silent: as of `inspect_clip`.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
@@ -71,7 +73,7 @@ def inspect_clips(
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(base, fname, follow_links=follow_links))
+            return inspect_clip(locate_clip(base, fname, follow_links=follow_links), may_be_silent=may_be_silent)
         except BadClipError as error:
             return BadClip(fname, str(error))
 

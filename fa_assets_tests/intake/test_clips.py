@@ -23,6 +23,9 @@ def dataset(tmp_path: Path) -> KaggleDataset:
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("this is not audio")
     soundfile.write(folder / "nan.wav", np.array([0.0, np.nan, 0.1], np.float32), 8000, subtype="FLOAT")
+    soundfile.write(folder / "silent.wav", np.zeros(4410), 44100)
+    soundfile.write(folder / "out_of_phase.flac", np.stack([noise, -noise], axis=1), 44100)
+    soundfile.write(folder / "flipped.wav", np.where(np.arange(4410) == 9, 1e30, noise), 44100, subtype="FLOAT")
     soundfile.write(folder / "short.wav", noise, 44100)
     (folder / "short.wav").write_bytes((folder / "short.wav").read_bytes()[:2000])
     outside = tmp_path / "outside.wav"
@@ -36,7 +39,8 @@ def labelled(*fnames: str) -> LabelledClips:
     return LabelledClips(fnames, tuple(("Rain",) for _ in fnames))
 
 
-BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "gone.wav", "missing.wav")
+BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "gone.wav", "missing.wav",
+       "silent.wav", "out_of_phase.flac", "flipped.wav")  # fmt: skip
 
 
 def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
@@ -51,7 +55,7 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
 
 @pytest.mark.promise("Bad clips are all named at once.", "input")
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
-    with pytest.raises(BadInputError, match="6 of 7 clips.*FA_ON_BAD_CLIP=skip") as caught:
+    with pytest.raises(BadInputError, match="9 of 10 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
     assert [line.split(":")[0] for line in caught.value.offenders] == list(BAD)
 
@@ -170,10 +174,10 @@ def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
 ) -> None:
     inspected: list[Path] = []
 
-    def inspect(path: Path) -> ClipInfo:
+    def inspect(path: Path, **options: bool) -> ClipInfo:
         inspected.append(path)
         time.sleep(0.01)
-        return inspect_clip(path)
+        return inspect_clip(path, **options)
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
