@@ -21,6 +21,7 @@ from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_en
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
 from fa_assets.store.roots import StoragePath, open_root
+from fa_assets.store.storage_errors import require_there
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run(
     storage: str | Path | None = None,
     *,
     select: str | None = None,
-    folds: Sequence[str] | None = None,
+    folds: Sequence[str | int] | None = None,
     force: bool = False,
     **settings: Any,
 ) -> "RunOutcome":
@@ -65,7 +66,9 @@ def run(
     before = dict(os.environ)
     try:
         runner.prepare_environment(location)
-        outcome = runner.run(location, select=select, folds=folds, force=force)
+        outcome = runner.run(
+            location, select=select, folds=None if folds is None else [str(one) for one in folds], force=force
+        )
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -87,11 +90,13 @@ def open_catalog(storage: str | Path | None = None, *, local: str | Path | None 
         local: the folder of what lies on this machine; the storage folder where that is one.
 
     Raises:
-        UserError: the catalog is open for writing elsewhere, or of a newer version.
+        UserError: there is no such storage folder; the catalog is open for writing elsewhere, or of a newer version.
     """
     from fa_assets.definitions import code_location_with
 
-    catalog = code_location_with(storage=storage, local=local).recorder.catalog
+    recorder = code_location_with(storage=storage, local=local).recorder
+    require_there(recorder.root)
+    catalog = recorder.catalog
     catalog.sync()
     return catalog
 

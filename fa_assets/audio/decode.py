@@ -13,14 +13,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soxr
 
 from fa_assets.audio.sound import LONGEST_S, Sound, open_sound
 from fa_assets.errors import BadClipError
+from fa_assets.store.source_files import SourceFileError, reading
 
 __all__ = ["BadClipError", "ClipInfo", "inspect_clip", "load_mono", "resampled_length", "stream_mono"]
 
@@ -150,32 +151,26 @@ def stream_mono(path: Path, rate: int, sha256: str | None = None, decoder: str |
 @contextmanager
 def _open(path: Path, expected: str | None = None, decoder: str | None = None) -> Iterator[tuple[Sound, str]]:
     """The sound of a file and the sha256 of its bytes, which are still the same when the context ends."""
-    if not path.is_file():
-        raise BadClipError("not a file" if path.exists() else "no such file")
     try:
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
-    with file:
-        sha256 = _sha256(file)
-        if expected not in (None, sha256):
-            raise BadClipError("its bytes changed since it was inspected")
-        with open_sound(file, known_whole=expected is not None and decoder is None) as sound:
-            if expected and sound.decoder != decoder:
-                was, now = (name or "libsndfile" for name in (decoder, sound.decoder))
-                raise BadClipError(f"was inspected with {was}, and {now} may give other samples: inspect it again")
-            yield sound, sha256
-        if _sha256(file) != sha256:
-            raise BadClipError("its bytes changed while it was read")
+        with reading(path) as file:
+            sha256 = _sha256(file)
+            if expected not in (None, sha256):
+                raise BadClipError("its bytes changed since it was inspected")
+            with open_sound(file, known_whole=expected is not None and decoder is None) as sound:
+                if expected and sound.decoder != decoder:
+                    was, now = (name or "libsndfile" for name in (decoder, sound.decoder))
+                    raise BadClipError(f"was inspected with {was}, and {now} may give other samples: inspect it again")
+                yield sound, sha256
+            if _sha256(file) != sha256:
+                raise BadClipError("its bytes changed while it was read")
+    except SourceFileError as error:
+        raise BadClipError(error.reason) from error
 
 
-def _sha256(file: BinaryIO) -> str:
+def _sha256(file: FileIO) -> str:
     """Of all bytes of a file."""
-    try:
-        file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mixed(block: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from itertools import chain
-from typing import BinaryIO
 
 import av
 import numpy as np
@@ -119,7 +119,7 @@ class FFmpegSound:
 
 
 @contextmanager
-def open_sound(file: BinaryIO) -> Iterator[FFmpegSound]:
+def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
     """Open a file.
 
     Raises:
@@ -129,7 +129,7 @@ def open_sound(file: BinaryIO) -> Iterator[FFmpegSound]:
         yield FFmpegSound(container, stream)
 
 
-def frames_in_packets(file: BinaryIO) -> tuple[int, float]:
+def frames_in_packets(file: FileIO) -> tuple[int, float]:
     """How many packets of sound a file has, and how many frames they hold, counted without decoding them; infinitely many where
     they cannot be counted."""
     packets = duration = 0
@@ -146,7 +146,7 @@ def frames_in_packets(file: BinaryIO) -> tuple[int, float]:
 
 
 @contextmanager
-def _stream_of(file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
+def _stream_of(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     file.seek(0)
     try:
         container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
@@ -169,7 +169,7 @@ class _Nameless:
     """A file to be judged by its content: FFmpeg takes anything for GSM that is called *.gsm. A seek to nowhere fails without
     an exception, so that FFmpeg can go on."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO) -> None:
         self._file = file
         self.read, self.tell = file.read, file.tell
 

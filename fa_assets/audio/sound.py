@@ -6,7 +6,8 @@ a FLAC or an Ogg file holds is counted beside it, and other containers are compa
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO, Protocol
+from io import FileIO
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -90,7 +91,7 @@ class _SndfileSound:
 
 
 @contextmanager
-def open_sound(file: BinaryIO, *, known_whole: bool = False) -> Iterator[Sound]:
+def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
     """The sound in an open file, to be read once; the file is used up by it.
 
     Args:
@@ -112,7 +113,7 @@ def open_sound(file: BinaryIO, *, known_whole: bool = False) -> Iterator[Sound]:
         yield sound
 
 
-def _with_libsndfile(file: BinaryIO, stack: ExitStack, known_whole: bool) -> Sound | None:
+def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool) -> Sound | None:
     """The sound as libsndfile reads it; None where it reads none, or a part."""
     file.seek(0)
     try:
@@ -136,7 +137,7 @@ def _with_libsndfile(file: BinaryIO, stack: ExitStack, known_whole: bool) -> Sou
     return _SndfileSound(sound, states_its_length)
 
 
-def _is_whole(file: BinaryIO, sound: soundfile.SoundFile) -> bool:
+def _is_whole(file: FileIO, sound: soundfile.SoundFile) -> bool:
     """Whether libsndfile reads all of a file.
 
     Raises:
@@ -156,7 +157,7 @@ def _is_whole(file: BinaryIO, sound: soundfile.SoundFile) -> bool:
     return not sound.subtype.startswith("MPEG")
 
 
-def _with_ffmpeg(file: BinaryIO, stack: ExitStack, head: bytes) -> Sound:
+def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes) -> Sound:
     from fa_assets.audio import ffmpeg
 
     try:
@@ -165,7 +166,7 @@ def _with_ffmpeg(file: BinaryIO, stack: ExitStack, head: bytes) -> Sound:
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 
-def _frames_in_packets(file: BinaryIO) -> tuple[int, float]:
+def _frames_in_packets(file: FileIO) -> tuple[int, float]:
     from fa_assets.audio import ffmpeg
 
     try:
@@ -174,7 +175,7 @@ def _frames_in_packets(file: BinaryIO) -> tuple[int, float]:
         return 0, 0
 
 
-def _mp3_is_whole(file: BinaryIO, frames: int) -> bool:
+def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses.
 
     Raises:

@@ -189,13 +189,19 @@ class Catalog:
             params: for its ``?`` or ``$name`` placeholders.
 
         Raises:
-            UserError: as `connect`; the query reads embeddings, and one of their files is not what was recorded.
-            duckdb.Error: the query is wrong.
+            UserError: as `connect`; the query is wrong or gives no rows; or it reads embeddings, and one of their files is not
+                what was recorded.
         """
         if current.EMBEDDINGS in sql.casefold():
             self._require_sound_embeddings()
         with self.connect() as connection:
-            return connection.sql(sql, params=params).to_arrow_table().to_pandas()
+            try:
+                relation = connection.sql(sql, params=params)
+                if relation is not None:
+                    return relation.to_arrow_table().to_pandas()
+            except duckdb.Error as error:
+                raise UserError(f"The catalog refused the query: {error}") from error
+        raise UserError("The query gives no rows: ask with select; docs/catalog.md has the tables.")
 
     @contextmanager
     def _alone(self, deadline: float) -> Iterator[None]:

@@ -27,6 +27,8 @@ from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 NOTHING_COMPUTED = "none: every crop was in the store"
 """The device of a materialization that computed nothing."""
 
+NOT_FINITE = "the network gives NaN or infinity for it; leave it out, or try the weights: `fa-assets encoders check`"
+
 _CLIPS_AT_ONCE = 1024
 """Clips whose crops are held in memory at once: 42 MB where each has five crops of 2048 numbers."""
 
@@ -184,10 +186,32 @@ class LocalEngine:
         """See `Engine`."""
         network = self._encoder()
         bad: list[str] = []
+        not_finite: list[CropKey] = []
         for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
-            store.append(keys, embed_checked(network, batch, lengths))
-            finished(keys)
-        return bad
+            stored, left_out = embed_into(store, network, keys, batch, lengths)
+            not_finite += left_out
+            finished(stored)
+        return bad + clips_not_finite(work, not_finite)
+
+
+def embed_into(
+    store: EmbeddingStore, encoder: Encoder, keys: Sequence[CropKey], crops: np.ndarray, lengths: Sequence[int]
+) -> tuple[list[CropKey], list[CropKey]]:
+    """Embed crops and store what is finite: the keys that were stored, and those that were not."""
+    embeddings = embed_checked(encoder, crops, lengths)
+    finite = np.isfinite(embeddings).all(axis=1)
+    stored = [key for key, is_finite in zip(keys, finite, strict=True) if is_finite]
+    if stored:
+        store.append(stored, embeddings[finite])
+    return stored, [key for key, is_finite in zip(keys, finite, strict=True) if not is_finite]
+
+
+def clips_not_finite(work: Sequence[Work], keys: Sequence[CropKey]) -> list[str]:
+    """The clips with crops of which the network made no finite numbers, a line each."""
+    of_clips = {key.clip_sha256 for key in keys}
+    return [
+        f"{fname}: {NOT_FINITE}" for fname in dict.fromkeys(one.fname for one, _ in work if one.content in of_clips)
+    ]
 
 
 def embed_once(clip: Clip, scheme: CropScheme, encoder: Encoder) -> np.ndarray:
@@ -203,7 +227,10 @@ def embed_once(clip: Clip, scheme: CropScheme, encoder: Encoder) -> np.ndarray:
         vectors.update(zip(keys, embed_checked(encoder, batch, lengths), strict=True))
     if bad:
         raise BadClipError(bad[0].removeprefix(f"{clip.fname}: "))
-    return _weighted_mean(crops, vectors)
+    mean = _weighted_mean(crops, vectors)
+    if not np.isfinite(mean).all():
+        raise BadClipError(NOT_FINITE)
+    return mean
 
 
 def _weighted_mean(crops: Sequence[tuple[CropKey, float]], embeddings: Mapping[CropKey, np.ndarray]) -> np.ndarray:

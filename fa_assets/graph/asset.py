@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from fa_assets.errors import UserError
 from fa_assets.graph.columns import column_lineage, column_schema
+from fa_assets.graph.display import shown
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS
 from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
@@ -22,6 +23,7 @@ from fa_assets.graph.source import Source
 from fa_assets.graph.staleness import stale_by_settings
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.printable import printable
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.recipe import Recipe, Scalar
 from fa_assets.store.values import Value
@@ -167,7 +169,11 @@ class Check:
             reads: dict[str, object] = {name: _values(place, one) for name, one in self.reads.items()}
             if self.with_ledger:
                 reads["ledger"] = Ledger(place.recorder.root / "ledger")
-            return self.judge(_values(place, self.asset, folds), **reads)
+            result = self.judge(_values(place, self.asset, folds), **reads)
+            return result._replace(
+                description=result.description and printable(result.description, keep="\n"),
+                metadata=shown(result.metadata),
+            )
 
         return check
 

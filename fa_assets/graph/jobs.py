@@ -6,6 +6,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
+from fa_assets.graph.display import failure
 from fa_assets.graph.liveness import FROM_TAG
 from fa_assets.graph.place import Place
 from fa_assets.graph.pools import living_executor
@@ -96,7 +97,7 @@ def _snapshot(context: dg.OpExecutionContext, catalog: "Catalog") -> None:
         added = catalog.sync(timeout_s=60)
         total = catalog.snapshot(snapshot)
     except UserError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise failure(error) from error
     context.log.info(f"{added} materializations added; {total} in {snapshot}")
     context.add_output_metadata(
         {"added": added, "materializations": total, "snapshot": dg.MetadataValue.path(snapshot)}

@@ -1,5 +1,6 @@
 """One page about the run, to read, to print and to send."""
 
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -113,12 +114,12 @@ def write_report(
 
 def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> dict[str, LocalClip]:
     """Those of the doubted clips that are still in the dataset folder."""
-    folder = dataset.clips_folder.resolve()
+    folder = Path(os.path.realpath(dataset.clips_folder))
     contents = zip(clips["sha256"].to_pylist(), tables.decoders(clips), strict=True)
     content_of = dict(zip(clips["fname"].to_pylist(), contents, strict=True))
     found = {}
     for fname in audit["fname"].unique().to_pylist():
         with suppress(BadClipError, OSError):
-            path = locate_clip(folder, fname, follow_links=dataset.follow_links)
+            path = locate_clip(folder, fname, dataset.limits)
             found[fname] = LocalClip(fname, path, *content_of[fname])
     return found

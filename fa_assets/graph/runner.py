@@ -22,21 +22,25 @@ from dagster import DagsterEventType
 # record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
+from fa_assets.graph.instance import require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, UI, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.observation import report_observations
+from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
+from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
+from fa_assets.intake.recordings import DatasetState
 from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
+from fa_assets.store.roots import refusal_of
+from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
@@ -67,7 +71,10 @@ def dagster_home(local_root: Path) -> Path:
     """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
     given = os.environ.get("DAGSTER_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        home = Path(given).expanduser().absolute()
+        if reason := refusal_of(home):
+            raise UserError(f"DAGSTER_HOME={given!r}: {reason}.")
+        return home
     home = local_root / "dagster_home"
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
@@ -93,10 +100,7 @@ def prepare_environment(location: CodeLocation) -> None:
             remove_abandoned(root, deep=True)
         home = dagster_home(local_root)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
-        home.mkdir(parents=True, exist_ok=True)
-        # Several processes that start on a new home at once would trip over each other's tables.
-        with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
-            instance.get_runs_count()
+        require_instance(home)
     except OSError as error:
         raise as_storage_error(error, local_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
@@ -180,11 +184,17 @@ def ui_of_the_instance() -> Iterator[None]:
             bury_the_dead(instance)
 
 
-def find_what_is_stale(location: CodeLocation) -> list[Stale]:
-    """What a run would make, upstream first."""
+def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
+    """What a run would make, upstream first; and which clips cannot be read, in words, '' where all can.
+
+    Raises:
+        UserError: there is no such storage folder (none is made), or the dataset folder cannot be used.
+    """
+    require_there(location.recorder.root)
     prepare_environment(location)
     with dg.DagsterInstance.get() as instance:
-        return plan(location, instance)
+        state = report_observations(instance, location.place)
+        return plan(location, instance, state=state), describe_unreadable(state) if state.unreadable else ""
 
 
 def plan(
@@ -194,12 +204,13 @@ def plan(
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
+    state: DatasetState | None = None,
 ) -> list[Stale]:
-    """What a run would make, upstream first; the dataset folder is observed on the way.
+    """What a run would make, upstream first; the dataset folder is observed on the way, unless its state is given.
 
     Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
     """
-    versions = report_observations(instance, location.place)
+    versions = versions_of(state or report_observations(instance, location.place))
     assets = location.graph.assets
     names = {one.name for one in assets}
     chosen = names if select is None else names & _select(location.definitions, select)
@@ -297,16 +308,22 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
     """Failures and warnings of a run, in words."""
     failures: list[str] = []
     warnings: list[str] = []
+    steps: dict[str, list[str]] = {}  # what went wrong, and where; what is wrong for several is said once
     for event in events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
             data = event.step_failure_data
+            if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
+                continue  # the check is named below
             said = data.user_failure_data.description if data.user_failure_data else None
-            failures.append(f"{event.step_key}: {said or (data.error.to_string() if data.error else 'failed')}")
+            steps.setdefault(said or (data.error.to_string() if data.error else "failed"), []).append(
+                str(event.step_key)
+            )
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
                 line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
                 (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
+    failures = [*(f"{', '.join(where)}: {said}" for said, where in steps.items()), *failures]
     return tuple(failures), tuple(warnings)
 
 

@@ -103,8 +103,8 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 recordings.test_folder,
                 LabelledClips(test.fnames, tuple(labels or () for labels in test.labels)),
                 threads=usable_cpus(),
+                limits=recordings.limits,
                 progress=work.track("clips"),
-                follow_links=recordings.follow_links,
                 may_be_silent=True,
                 way_out="Each needs a row in the submission: fix them.",
             )

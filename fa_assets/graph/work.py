@@ -20,12 +20,11 @@ import pyarrow as pa
 
 from fa_assets.catalog.environment import collect_environment
 from fa_assets.errors import UserError
-from fa_assets.graph.display import pictures
+from fa_assets.graph.display import EscapingFilter, pictures, shown
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.place import Place
-from fa_assets.graph.source import versions_of
+from fa_assets.graph.source import scan_dataset, versions_of
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.intake.recordings import scan_recordings
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.atomic import FileDigest
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
@@ -40,6 +39,9 @@ KEEP_UNCHANGED_TAG = "fa_assets/keep_unchanged"
 """The tag of a refresh: a value whose inputs turn out to be what it was made from is not made again."""
 MAKE_AGAIN_TAG = "fa_assets/make_again"
 """The tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
+
+
+_ESCAPING = EscapingFilter()
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,7 @@ class Work:
         self.root = place.recorder.root
         self.values = ValueStore(self.root)
         self.log = context.log
+        self.log.addFilter(_ESCAPING)
         self.run_id = context.run.run_id
         self.partitions: Sequence[str | None] = (None,)
         self.dataset = place.dataset
@@ -210,7 +213,7 @@ class Work:
         """The dataset, with the state of one of its sources noted as an input before anything is read of it."""
         dataset = self.dataset.open()
         with self.phase("observe"):
-            state = scan_recordings(dataset, self.recorder.recordings_memory)
+            state = scan_dataset(self.dataset, self.recorder)
         self._note(source, None, versions_of(state)[source], None)
         return dataset
 
@@ -320,8 +323,7 @@ class Work:
         return short_digest(self.asset, table_digest(table), json.dumps(details, sort_keys=True))
 
     def _show(self, metadata: Mapping[str, object], fold: str | None) -> None:
-        shown = {name: value for name, value in metadata.items() if value is not None}
-        self._context.add_asset_metadata(shown, partition_key=fold)
+        self._context.add_asset_metadata(shown(metadata), partition_key=fold)
 
     def stored(self, path: StoragePath, digest: FileDigest) -> StoredFile:
         """A file that belongs to the value, as it was written or found."""

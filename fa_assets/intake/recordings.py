@@ -8,6 +8,7 @@ hashed until then is remembered, and the next look goes on from there.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +24,15 @@ from fa_assets.intake.kaggle import (
     test_tables_digest,
 )
 from fa_assets.store.digests import DigestMemory
+from fa_assets.store.source_files import Limits, SourceFileError, is_file
 
 
 @dataclass(frozen=True)
 class RecordingsState:
     """What lies there of one set of clips: its data version, how many clips belong to it, how many of them are there.
 
-    `clips` has for each clip that is there a short digest of its bytes and its labels.
+    `clips` has for each clip that is there a short digest of its bytes and its labels, `unreadable` the others, each with the
+    reason; `sha256` are those of the bytes.
     """
 
     data_version: str
@@ -37,6 +40,8 @@ class RecordingsState:
     clips_present: int
     bytes_present: int
     clips: Mapping[str, str]
+    unreadable: tuple[str, ...]
+    sha256: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class DatasetState:
 
     curated: RecordingsState
     test: RecordingsState
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """All clips that are not there or cannot be read, each with the reason."""
+        return (*self.curated.unreadable, *(f"test/{one}" for one in self.test.unreadable))
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,12 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
         limit_s: stop after this many seconds; at least one clip is hashed.
 
     Raises:
-        BadInputError: the label CSV cannot be used.
+        BadInputError, SourceFileError: the label CSV or the folder cannot be used.
         ScanUnfinishedError: the time limit came first.
     """
     stop_at = None if limit_s is None else time.monotonic() + limit_s
     labelled = read_labels(dataset)
-    clips_folder, test_folder = dataset.clips_folder.resolve(), dataset.test_folder.resolve()
+    clips_folder, test_folder = (Path(os.path.realpath(one)) for one in (dataset.clips_folder, dataset.test_folder))
     curated = {
         fname: _Watched(clips_folder, fname, labels)
         for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
@@ -87,7 +97,7 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
     digests = DigestMemory(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
-        found[name] = clip = _find_file(one, digests, dataset.follow_links)
+        found[name] = clip = _find_file(one, dataset.limits, digests)
         if stop_at is not None and isinstance(clip, _Found) and clip.is_new and time.monotonic() > stop_at:
             digests.save()
             hashed = sum(isinstance(one, _Found) for one in found.values())
@@ -125,15 +135,17 @@ class _Found:
     is_new: bool
 
 
-def _find_file(watched: _Watched, digests: DigestMemory, follow_links: bool) -> _Found | str:
+def _find_file(watched: _Watched, limits: Limits, digests: DigestMemory) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
-        path = locate_clip(watched.folder, watched.name, follow_links=follow_links)
+        path = locate_clip(watched.folder, watched.name, limits)
+        if not is_file(path):
+            return "missing"
+        digest, is_new = digests.find(path)
     except BadClipError as error:
         return str(error)
-    if not path.is_file():
-        return "missing"
-    digest, is_new = digests.find(path)
+    except SourceFileError as error:
+        return error.reason
     return _Found(digest.size_bytes, digest.sha256, is_new)
 
 
@@ -147,4 +159,6 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
             clips[name] = hashlib.sha256("\0".join([one.sha256, *clip.labels]).encode()).hexdigest()[:12]
             size += one.size_bytes
         version.update(f"{name}\0{one.sha256 if isinstance(one, _Found) else one}\0".encode())
-    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips)
+    unreadable = tuple(f"{watched[name].name}: {one}" for name in watched if isinstance(one := found[name], str))
+    hashes = frozenset(one.sha256 for name in clips if isinstance(one := found[name], _Found))
+    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips, unreadable, hashes)

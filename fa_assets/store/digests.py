@@ -9,7 +9,8 @@ import json
 import time
 from pathlib import Path
 
-from fa_assets.store.atomic import FileDigest, digest_file, replacing
+from fa_assets.store.atomic import FileDigest, replacing
+from fa_assets.store.source_files import SourceFileError, digest_source, find
 
 _TICK_NS = 2_000_000_000
 """The slowest clock of a file system, that of FAT."""
@@ -29,12 +30,12 @@ class DigestMemory:
         """The digest of a file, and whether it had to be read.
 
         Raises:
-            OSError: it is not there or cannot be read.
+            SourceFileError: it is not there or cannot be read.
         """
         state = _state_of(file)
         known = self._now.get(str(file)) or self._before.get(str(file), [])
         if is_new := tuple(known[:4]) != state:
-            sha256 = digest_file(file).sha256
+            sha256 = digest_source(file)
             settled = time.time_ns() - state[2] > _TICK_NS
             known = [*(state if settled else (-1, *state[1:])), sha256]
         self._now[str(file)] = known
@@ -50,7 +51,9 @@ class DigestMemory:
 
 
 def _state_of(file: Path) -> _State:
-    stat = file.stat()
+    stat = find(file)
+    if stat is None:
+        raise SourceFileError(file, "no such file")
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 

@@ -239,7 +239,7 @@ class Ledger:
         """
         paths = [path for one, path in self._paths().items() if one not in skip]
         for entry in read_each(self.folder, _read_or_error, paths):
-            if isinstance(entry, _UnreadableError):
+            if isinstance(entry, UnreadableEntryError):
                 log.warning("%s It is left out.", entry)
             else:
                 yield entry
@@ -248,7 +248,7 @@ class Ledger:
         """The readable entries of an unpartitioned asset, the newest first; only its own files are read."""
         for one, path in reversed(self._paths().items()):
             if path.name == f"{one}_{asset}.json":
-                with contextlib.suppress(_UnreadableError):
+                with contextlib.suppress(UnreadableEntryError):
                     yield _read(path)
 
     def read(self, id: str) -> LedgerEntry:
@@ -275,8 +275,8 @@ class Ledger:
         return {_id_in(name): self.folder / name for name in file_names(self.folder) if name.endswith(".json")}
 
 
-class _UnreadableError(UserError):
-    """A ledger file that is damaged."""
+class UnreadableEntryError(UserError):
+    """A ledger file that is missing or damaged."""
 
 
 def _id_in(file_name: str) -> str:
@@ -299,17 +299,17 @@ def _read(path: StoragePath) -> LedgerEntry:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: StoragePath, error: Exception) -> _UnreadableError:
-    return _UnreadableError(
+def _unreadable(path: StoragePath, error: Exception) -> UnreadableEntryError:
+    return UnreadableEntryError(
         f"The ledger file {path} is damaged ({type(error).__name__}: {error}): restore it from a backup, or move it away and "
         "materialize its asset again (`fa-assets run`)."
     )
 
 
-def _read_or_error(path: StoragePath) -> LedgerEntry | _UnreadableError:
+def _read_or_error(path: StoragePath) -> LedgerEntry | UnreadableEntryError:
     try:
         return _read(path)
-    except _UnreadableError as error:
+    except UnreadableEntryError as error:
         return error
 
 

@@ -45,6 +45,19 @@ def is_remote(location: str) -> bool:
     return "://" in location and not location.startswith("file://")
 
 
+def refusal_of(path: Path) -> str | None:
+    """Why a folder cannot hold a storage or a Dagster instance, by its path; None where it can.
+
+    SQLAlchemy and DuckDB take these characters for other things than letters of a path, and would write somewhere else.
+    """
+    found = [letter for letter in "?#%*[\\" if letter in str(path) and letter != os.sep]
+    if found:
+        return f"the path has {' '.join(found)} in it, which the databases in it cannot take: use another folder"
+    return (
+        None if str(path).isprintable() else "the path has characters in it that cannot be printed: use another folder"
+    )
+
+
 def open_root(location: str | Path) -> StoragePath:
     """The root at a location: a local path, or a URL such as ``s3://bucket/prefix``. Nothing is read or made.
 

@@ -28,8 +28,9 @@ import pyarrow.parquet as pq
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import digest_file, replacing
 from fa_assets.store.digests import DigestMemory
-from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, StoredFile
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, StoredFile, UnreadableEntryError
 from fa_assets.store.roots import StoragePath, relative_name
+from fa_assets.store.source_files import SourceFileError
 from fa_assets.store.storage_errors import as_remote_error
 
 _HEADER_KEY = b"fa_assets.header"
@@ -98,6 +99,10 @@ class MissingValueError(UserError):
 
 class UnrecordedValueError(UserError):
     """A value whose ledger entry is missing or damaged."""
+
+
+class DamagedValueError(UserError):
+    """A value whose file is not what was written."""
 
 
 class ValueStore:
@@ -180,6 +185,9 @@ class ValueStore:
         Args:
             digests: to compare the file, and those that belong to it, with what was recorded; those of an object store by
                 size alone.
+
+        Raises:
+            UserError: a newer version of this program recorded it.
         """
         try:
             header, entry = self._recorded_header(asset, partition)
@@ -187,7 +195,7 @@ class ValueStore:
             return None, "not materialized"
         except UnrecordedValueError:
             return None, "its ledger entry is missing or damaged"
-        except UserError:
+        except DamagedValueError:
             return None, "its file is damaged"
         lost = (one.path for one in entry.files if digests is not None and not self._is_whole(one, digests))
         return header, next((f"{path} is missing, or not what was recorded" for path in lost), None)
@@ -199,7 +207,7 @@ class ValueStore:
             if isinstance(path, Path):
                 return digests.find(path)[0].sha256 == file.sha256
             return int(path.stat().st_size) == file.size_bytes
-        except OSError:  # weights of a storage that machines share may lie on another one
+        except (OSError, SourceFileError):  # weights of a storage that machines share may lie on another one
             return isinstance(path, Path) and not isinstance(self.root, Path)
 
     def _recorded_header(self, asset: str, partition: str | None) -> tuple[ValueHeader, LedgerEntry]:
@@ -222,7 +230,7 @@ class ValueStore:
     def _entry(self, header: ValueHeader, asset: str, partition: str | None) -> LedgerEntry:
         try:
             return Ledger(self.root / "ledger").find(str(header.materialization_id), asset, partition)
-        except UserError as error:
+        except UnreadableEntryError as error:
             raise UnrecordedValueError(
                 f"The ledger has no entry of {self.path(asset, partition)}, or a damaged one: {_again(asset)}"
             ) from error
@@ -254,7 +262,7 @@ class ValueStore:
         path = self.path(asset, partition)
         try:
             yield
-        except UserError:
+        except (UserError, MemoryError):
             raise
         except FileNotFoundError:
             where = asset if partition is None else f"{asset}, fold {partition}"
@@ -267,7 +275,7 @@ class ValueStore:
             number = error.errno if isinstance(error, OSError) else None
             if number not in (None, errno.EINVAL) or as_remote_error(error, self.root):
                 raise
-            raise UserError(f"{path} is damaged ({error}): {_again(asset)}") from error
+            raise DamagedValueError(f"{path} is damaged ({error}): {_again(asset)}") from error
 
 
 def _again(asset: str) -> str:

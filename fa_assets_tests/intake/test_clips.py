@@ -11,6 +11,7 @@ from fa_assets.audio.decode import ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, clip_paths
+from fa_assets.store.source_files import Limits
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def labelled(*fnames: str) -> LabelledClips:
     return LabelledClips(fnames, tuple(("Rain",) for _ in fnames))
 
 
+NO_LINKS = Limits(follow_links=False)
 BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "gone.wav", "missing.wav",
        "silent.wav", "out_of_phase.flac", "flipped.wav")  # fmt: skip
 
@@ -121,8 +123,12 @@ def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | No
     with pytest.raises(BadInputError) as caught:
         inspect_clips(dataset.clips_folder, labelled("elsewhere.wav"))
     (offender,) = caught.value.offenders
-    assert offender.startswith(f"elsewhere.wav: a link to {target}, which is not there")
-    assert (f"{fetch}`" in offender) if fetch else offender.endswith("there")
+    assert offender.startswith("elsewhere.wav: a link to what is not there")
+    assert (
+        (f" ({target}): fetch it with " in offender and f"`{fetch}" in offender)
+        if fetch
+        else offender.endswith("there")
+    )
     file = dataset.clips_folder / target
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes((dataset.clips_folder / "good.wav").read_bytes())
@@ -138,7 +144,7 @@ def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> Non
         dataset.clips_folder,
         labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"),
         on_bad_clip="skip",
-        follow_links=False,
+        limits=NO_LINKS,
     )
     assert {clip.fname: clip.reason for clip in intake.bad} == HARD_CASES
     assert [clip.fname for clip in intake.clips] == ["also/inner.wav", "sub/inner.wav"]
@@ -150,7 +156,7 @@ def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> Non
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     with pytest.raises(BadInputError, match="cannot be read") as caught:
-        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"], follow_links=False)
+        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"], NO_LINKS)
     assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
 
 
@@ -165,7 +171,7 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
     linked = KaggleDataset(tmp_path / "root")
     assert [clip.fname for clip in inspect_clips(linked.clips_folder, labelled("good.wav")).clips] == ["good.wav"]
     with pytest.raises(BadInputError, match="leads out"):
-        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"), follow_links=False)
+        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"), limits=NO_LINKS)
 
 
 @pytest.mark.promise("A run that is stopped while it inspects clips does not wait for those that are left.", "stopped")

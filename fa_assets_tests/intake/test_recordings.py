@@ -10,6 +10,7 @@ import pytest
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.recordings import scan_recordings
 from fa_assets.store import digests
+from fa_assets.store.source_files import Limits
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_what_did_not_change_is_not_read_again(
 ) -> None:
     monkeypatch.setattr(digests, "_TICK_NS", 0)
     first = scan_recordings(dataset, memory)
-    monkeypatch.setattr(digests, "digest_file", None)
+    monkeypatch.setattr(digests, "digest_source", None)
     assert scan_recordings(dataset, memory) == first
 
 
@@ -95,7 +96,7 @@ def test_what_did_not_change_is_not_read_again(
 )
 @pytest.mark.parametrize("follow_links", [True, False])
 def test_a_link_that_leads_out(dataset: KaggleDataset, memory: Path, follow_links: bool) -> None:
-    dataset = replace(dataset, follow_links=follow_links)
+    dataset = replace(dataset, limits=Limits(follow_links=follow_links))
     outside = dataset.root.parent / "outside.wav"
     outside.write_bytes(b"secret")
     (dataset.clips_folder / "a.wav").unlink()
