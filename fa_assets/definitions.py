@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from fa_assets.encoders.ray_cluster import RayOptions
+from fa_assets.encoders.registry import find_encoder, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
@@ -46,7 +47,7 @@ def code_location(
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
     )
     schemes = (settings.scheme, settings.baseline)
-    clips = clips_asset(settings.on_bad_clip)
+    clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
     folds = folds_asset(clips, settings.folds)
     weights = weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label)
     graph = pipeline(
@@ -178,6 +179,8 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
         for name in {"dataset", "storage", "local", "checkpoint"} & given.keys():
             if "://" not in given[name] and given[name] not in ("demo", "published"):
                 given[name] = str(root / Path(given[name]).expanduser())
+        if "encoder" in given:
+            given["encoder"] = with_absolute_path(given["encoder"], root)
         given.setdefault("storage", root / "data" / self.key_prefix)
         try:
             settings = _GivenSettings(**given)

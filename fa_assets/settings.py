@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.registry import DEFAULT, find_encoder
+from fa_assets.encoders.registry import DEFAULT, find_encoder, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     )
     encoder: str = Field(
         default=DEFAULT,
-        description="What makes embeddings of clips: cnn14, birdnet, or the encoder of an installed package.",
+        description="What makes embeddings of clips: cnn14, birdnet, onnx:FILE, transformers:FOLDER, "
+        "transformers:OWNER/NAME@COMMIT, or the encoder of an installed package.",
     )
     checkpoint: str | None = Field(
         default=None,
@@ -194,6 +195,11 @@ class Settings(BaseSettings):
         if name not in CLASSIFIERS:
             raise ValueError(f"no such classifier; there are {', '.join(CLASSIFIERS)}")
         return name
+
+    @field_validator("encoder")
+    @classmethod
+    def _encoder(cls, name: str) -> str:
+        return with_absolute_path(name, Path.cwd())
 
     @field_validator("timezone")
     @classmethod

@@ -29,12 +29,12 @@ from fa_assets.metrics.labels import multi_hot
 from fa_assets.store.values import MissingValueError
 
 
-def clips_asset(on_bad_clip: Literal["fail", "skip"]) -> Asset:
-    """`curated_clips`."""
+def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
+    """`curated_clips`; `window_s` is the length of the encoder's crops, in seconds."""
     return Asset(
         "curated_clips",
         "clips",
-        partial(curated_clips, on_bad_clip=on_bad_clip),
+        partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
         version="4",
         reads={"recordings": CURATED_RECORDINGS},
@@ -55,7 +55,9 @@ def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
     )
 
 
-def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal["fail", "skip"]) -> Made:
+def curated_clips(
+    work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal["fail", "skip"], window_s: float
+) -> Made:
     """One row per clip, in the order of the label CSV: its labels, sample rate (Hz), channels, length (frames and
     seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
@@ -114,16 +116,16 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
             "classes": len(classes),
             "clips_left_out": len(left_out),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),
-            **_lengths(seconds),
+            **_lengths(seconds, window_s),
         },
         display={**({"left_out": records(["fname", "reason"], left_out)} if left_out else {}), **drawn},
         details=details,
     )
 
 
-def _lengths(seconds: np.ndarray) -> dict[str, float]:
+def _lengths(seconds: np.ndarray, window_s: float) -> dict[str, float]:
     return {
-        "clips_over_10_s": int((seconds > 10).sum()),
+        f"clips_over_{window_s:g}_s": int((seconds > window_s).sum()),
         "hours": round(float(seconds.sum()) / 3600, 4),
         "longest_s": round(float(seconds.max()), 3),
         "median_s": round(float(np.median(seconds)), 3),

@@ -40,7 +40,7 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
         version="3",
         reads={"folds": folds, "weights": weights},
         settings=_settings(scheme, engine),
-        kinds=frozenset({"pytorch", "parquet"}),
+        kinds=frozenset({engine.card.framework, "parquet"}),
         description=f"{card.title}'s {card.dimension}-d embedding (float32, no unit) of every clip in the fold, one row per "
         f"clip in the order of the label CSV: {card.sample_rate / 1000:g} kHz mono, the mean over {card.crop_seconds:g} s "
         f"crops {SCHEMES[scheme].description}, zero-padded when shorter. Crops that are in the embedding store already are not "
@@ -60,7 +60,7 @@ def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weig
         version="2",
         reads={"clips": clips, "weights": weights},
         settings=_settings(scheme, engine),
-        kinds=frozenset({"pytorch", "parquet"}),
+        kinds=frozenset({engine.card.framework, "parquet"}),
         description=f"As {scheme}_embeddings, for the test clips: the same crops, encoder and embedding store. They have "
         "no folds.",
         pool=GPU_POOL,

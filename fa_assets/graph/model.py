@@ -32,7 +32,7 @@ def weights_asset(encoder: str, source: str, label: str) -> Asset:
         label: the same without credentials.
     """
     card = find_encoder(encoder).card
-    size = f"; {card.weights.size_bytes / 1e6:.0f} MB" if card.weights else ""
+    size = f"; {card.weights_size}" if card.weights_size else ""
     return Asset(
         checkpoint_asset(encoder),
         "model",
@@ -40,10 +40,10 @@ def weights_asset(encoder: str, source: str, label: str) -> Asset:
         tables.CHECKPOINT,
         version="2",
         settings={"checkpoint": label},
-        kinds=frozenset({"pytorch"}),
-        description=f"The weights file of {card.title} ({card.citation}{size}), as one row: path, size in bytes, sha1, origin, "
+        kinds=frozenset({card.framework}),
+        description=f"The weights of {card.title} ({card.citation}{size}), as one row: path, size in bytes, sha1, origin, "
         "trained or not. Downloaded where the setting FA_CHECKPOINT asks for it, checked for size and hash where those are "
-        "known, and by the encoder always. Its data version is the file's sha1.",
+        "known, and by the encoder always. Its data version is the sha1.",
     )
 
 
@@ -66,6 +66,7 @@ def find_weights(work: Work, *, encoder: str, source: str) -> Made:
         facts={
             **row,
             "trained_on": ", ".join(card.trained_on),
+            "pooling": card.pooling,
             "code_licence": card.code_licence,
             "weights_licence": card.weights_licence,
         },

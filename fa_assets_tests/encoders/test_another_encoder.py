@@ -50,9 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def encoder(settings: Settings) -> TinyEncoder:
-    return ENCODER.load(
-        settings.local_root / "checkpoints" / "demo-tiny.pth", device="cpu", precision="fp32", batch_size=1
-    )
+    return ENCODER.load(settings.local_root / "checkpoints" / "demo-tiny", device="cpu", precision="fp32", batch_size=1)
 
 
 def embeddings(settings: Settings, asset: str) -> dict[str, np.ndarray]:
@@ -137,7 +135,7 @@ def test_a_precision_or_an_encoder_that_is_not_there_is_one_line(settings: Setti
         check_engine(EngineOptions(CARD.name, precision="bf16"))
     done = fa_assets("status", "--encoder", "nothing", settings=settings)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert "Unknown encoder 'nothing': there is birdnet, cnn14, tiny." in done.stderr
+    assert "Unknown encoder 'nothing': there is birdnet, cnn14, cnn14_16k, onnx, tiny, transformers." in done.stderr
 
 
 def test_ray_actors_load_it_by_its_name(needs_ray: None, settings: Settings, tmp_path: Path) -> None:

