@@ -230,7 +230,7 @@ def embed_once(clip: Clip, scheme: CropScheme, encoder: Encoder) -> np.ndarray:
     vectors: dict[CropKey, np.ndarray] = {}
     bad: list[str] = []
     work = _work_of([clip], [key for key, _ in crops])
-    for keys, batch, lengths in _batches(work, encoder.batch_size, 1, bad, decode_crops):
+    for keys, batch, lengths in _batches(work, encoder.batch_size, 1, decode_crops, bad):
         vectors.update(zip(keys, embed_checked(encoder, batch, lengths), strict=True))
     if bad:
         raise BadClipError(bad[0].removeprefix(f"{clip.fname}: "))
