@@ -29,7 +29,7 @@ from fa_assets.store.check_records import CheckRecords
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.local_view import LocalView
-from fa_assets.store.roots import StoragePath, subfolders
+from fa_assets.store.roots import StoragePath, relative_name
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -238,11 +238,10 @@ class Catalog:
     def _require_sound_embeddings(self) -> None:
         """DuckDB reads the embedding files as they are; see to it that they are what was recorded."""
         values, digests = ValueStore(self.storage_root), DigestMemory(self.path.with_name("digests.json"))
-        for asset in filter(current.has_embeddings, subfolders(values.folder)):
-            for partition in subfolders(values.folder / asset):
-                lost = values.examine(asset, partition.removeprefix("fold="), digests)[1]
-                if lost:
-                    raise UserError(f"{asset}, {partition}: {lost}. Materialize it again (`fa-assets run`).")
+        for folder in values.folder.glob("**/*_embeddings/fold=*"):
+            asset, _, fold = relative_name(folder, values.folder).rpartition("/fold=")
+            if lost := values.examine(asset, fold, digests)[1]:
+                raise UserError(f"{asset}, fold {fold}: {lost}. Materialize it again (`fa-assets run`).")
         digests.save()
 
     def _known_version(self, connection: duckdb.DuckDBPyConnection) -> int | None:

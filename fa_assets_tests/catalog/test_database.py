@@ -171,7 +171,7 @@ def test_embeddings_that_are_not_what_was_recorded_are_not_queried(storage: Made
     assert storage.catalog.query(query).iloc[0, 0] == pytest.approx(3.1)
     path = storage.values.path("mc5_embeddings", "0")
     path.write_bytes(flipped(path.read_bytes(), 8 * 200))
-    with pytest.raises(UserError, match="mc5_embeddings, fold=0: .* is missing, or not what was recorded"):
+    with pytest.raises(UserError, match="mc5_embeddings, fold 0: .* is missing, or not what was recorded"):
         storage.catalog.query(query)
     assert len(storage.catalog.query("from runs")) == 1
 
