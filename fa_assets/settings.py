@@ -19,7 +19,7 @@ from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.registry import DEFAULT, find_encoder, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
+from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 
 _PARENT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
@@ -180,8 +180,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the baseline scheme's on the same "
-        "clips, "
-        "less 0.01 and what the choice of clips explains (95% paired bootstrap).",
+        "clips, less 0.01 and what the choice of clips explains (95% paired bootstrap).",
     )
 
     @field_validator("classifier")
@@ -215,13 +214,13 @@ class Settings(BaseSettings):
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else _absolute(path)
+        return None if path is None else absolute_path(path)
 
     @field_validator("checkpoint")
     @classmethod
     def _nameable(cls, source: str | None) -> str | None:
         if source is not None and "://" not in source:
-            _absolute(Path(source))
+            absolute_path(Path(source))
         return source
 
     @field_validator("storage", mode="before")
@@ -229,7 +228,7 @@ class Settings(BaseSettings):
     def _root(cls, location: Path | str | None) -> Path | str | None:
         if location is None or is_remote(str(location)):
             return location
-        return _absolute(Path(str(location).removeprefix("file://")))
+        return absolute_path(Path(str(location).removeprefix("file://")))
 
     @field_validator("*", mode="before")
     @classmethod
@@ -297,7 +296,7 @@ class Settings(BaseSettings):
         source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
-        return str(_absolute(Path(source)))
+        return str(absolute_path(Path(source)))
 
     @property
     def checkpoint_label(self) -> str:
@@ -314,16 +313,6 @@ class Settings(BaseSettings):
         return {variable_of(name): str(value) for name, value in values.items()}
 
 
-def _absolute(path: Path) -> Path:
-    try:
-        str(path).encode()
-        return path.expanduser().absolute()
-    except UnicodeEncodeError as error:
-        raise ValueError("the path is not UTF-8, and could not be recorded: rename the folder") from error
-    except RuntimeError as error:
-        raise ValueError(f"there is no such home folder ({error})") from error
-
-
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
@@ -331,11 +320,9 @@ def variable_of(name: str) -> str:
 
 def without_secrets(source: str) -> str:
     """A URL without user, password, query and fragment; anything else unchanged."""
-    if "://" not in source:
-        return source
     parts = urlsplit(source)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return bare if "://" in source else source
 
 
 def load_settings(**given: Any) -> Settings:
@@ -352,15 +339,9 @@ def load_settings(**given: Any) -> Settings:
         raise UserError("Settings that cannot be used:\n  " + describe_problems(error, variable_of)) from error
 
 
-def _said(problem: Any) -> str:
-    return str(problem["msg"]).removeprefix("Value error, ")
-
-
 def describe_problems(error: ValidationError, name_of: Callable[[str], str]) -> str:
     """What is wrong with settings, a line for each; `name_of` says how a setting is called."""
-    return "\n  ".join(
-        f"{name_of(str(one['loc'][0]))}={without_secrets(str(one['input']))!r}: {_said(one)}"
-        if one["loc"]
-        else _said(one)  # of several settings together
-        for one in error.errors()
+    found = [(one["loc"], one["input"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+    return "\n  ".join(  # without a location: of several settings together
+        f"{name_of(str(loc[0]))}={without_secrets(str(given))!r}: {said}" if loc else said for loc, given, said in found
     )
