@@ -137,22 +137,32 @@ class Tagger:
         return self.classifier.classes
 
     @classmethod
-    def load(cls, storage: str | StoragePath, *, device: str = "auto") -> "Tagger":
+    def load(
+        cls, storage: str | StoragePath, *, device: str = "auto", checkpoint: str | Path | None = None
+    ) -> "Tagger":
         """The final classifier of a storage folder.
 
         Args:
             storage: the folder, or the address of an object store.
             device: as the setting FA_DEVICE.
+            checkpoint: where the weights lie now, if they were moved.
 
         Raises:
-            UserError: there is none, it is damaged, or the weights it was fitted with are not those of the folder.
+            UserError: there is none, it is damaged, the weights are not where they were, or those it was fitted with are not
+                those of the folder.
         """
         root = open_root(storage) if isinstance(storage, str | Path) else storage
         classifier = load_classifier(root / "classifiers" / "final.npz")
         name = classifier.origin.encoder
         row = ValueStore(root).read(checkpoint_asset(name)).table.to_pylist()[0]
+        path = Path(checkpoint or row["path"]).expanduser()
+        if not path.is_file():
+            raise UserError(
+                f"The weights {path} are not there (sha1 {row['sha1']}): put them back, or say where they lie with "
+                "--checkpoint FILE (checkpoint= in Python)."
+            )
         recipes = [
-            EncoderRecipe(name, Path(row["path"]), row["sha1"], device, precision)
+            EncoderRecipe(name, path, row["sha1"], device, precision)
             for precision in find_encoder(name).card.precisions
         ]
         fitting = [one for one in recipes if one.fingerprint == classifier.origin.encoder_fingerprint]

@@ -90,7 +90,14 @@ def _dataset(settings: Settings) -> DatasetFolder:
         files=settings.max_files,
         depth=settings.max_depth,
     )
-    return DatasetFolder(str(settings.dataset), settings.is_demo, limits, settings.other_dataset == "replace")
+    return DatasetFolder(
+        str(settings.dataset),
+        settings.is_demo,
+        limits,
+        settings.other_dataset == "replace",
+        settings.label_separator,
+        settings.match_names,
+    )
 
 
 def _advice(settings: Settings) -> Advice:

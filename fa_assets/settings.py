@@ -109,6 +109,16 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    label_separator: str | None = Field(
+        default=None,
+        description="What separates the labels of a clip in a table. Default: ',' and ';', and what docs/data.md says is "
+        "recognised.",
+    )
+    match_names: Literal["exact", "loose"] = Field(
+        default="exact",
+        description="Whether names in a table stand for files of just that name; or also where case, Unicode form, extension, "
+        "folder, blanks or backslashes differ and one file fits.",
+    )
     max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
     max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")

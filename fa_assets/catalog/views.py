@@ -101,6 +101,20 @@ VIEWS = (
         """,
     ),
     View(
+        "check_offenders",
+        "What the latest evaluation of each check found: one row per clip, pair, class or group that does not pass.",
+        (
+            ("asset", "the asset that was judged"),
+            ("name", "the check"),
+            ("evaluated_at", "when"),
+            ("offender", "what does not pass, as a JSON object"),
+        ),
+        """
+        select asset, name, evaluated_at, unnest(from_json(offenders, '["JSON"]')) as offender
+        from checks qualify id = max(id) over (partition by asset, name)
+        """,
+    ),
+    View(
         "lineage",
         "One row per input of a materialization, with the materialization that had made it.",
         (

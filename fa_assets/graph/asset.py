@@ -21,6 +21,7 @@ from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
 from fa_assets.graph.source import Source
 from fa_assets.graph.staleness import stale_by_settings
+from fa_assets.graph.verdicts import keep, with_offenders
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.printable import printable
@@ -169,7 +170,11 @@ class Check:
             reads: dict[str, object] = {name: _values(place, one) for name, one in self.reads.items()}
             if self.with_ledger:
                 reads["ledger"] = Ledger(place.recorder.root / "ledger")
-            result = self.judge(_values(place, self.asset, folds), **reads)
+            values = _values(place, self.asset, folds)
+            result = with_offenders(self.judge(values, **reads), self.title)
+            judged = [values] if isinstance(values, Value) else list(values.values())
+            with place.recorder.explained(0):
+                keep(result, self.key(place), context.op_execution_context.run_id, judged, place.recorder.root)
             return result._replace(
                 description=result.description and printable(result.description, keep="\n"),
                 metadata=shown(result.metadata),

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fa_assets.encoders.base import Checkpoint
 from fa_assets.encoders.registry import checkpoint_asset, find_encoder
-from fa_assets.encoders.weights import resolve_weights
+from fa_assets.encoders.weights import resolve_weights, weights_files
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.work import Made, Stored, Work
@@ -70,5 +70,5 @@ def find_weights(work: Work, *, encoder: str, source: str) -> Made:
             "code_licence": card.code_licence,
             "weights_licence": card.weights_licence,
         },
-        files=[work.stored(found.path, digest_file(found.path))],
+        files=[work.stored(file, digest_file(file)) for file in weights_files(found.path)],
     )

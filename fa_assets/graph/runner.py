@@ -141,7 +141,7 @@ def run(
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
-        if location.recorder.catalog.is_behind:
+        if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
@@ -215,7 +215,7 @@ def plan(
     made = {one.asset for one in planned}
     _require_current_inputs(location.graph, made, stale)
     for one in (one for one in assets if one.by_fold and one.name in made):
-        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted, stale):
+        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted):
             raise UserError(
                 f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder, with other weights or settings, "
                 "and would not fit. Leave --fold out, so that all folds are made."

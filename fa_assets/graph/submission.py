@@ -24,7 +24,8 @@ from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.source import TEST_RECORDINGS, Source
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_submission_clips
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
+from fa_assets.intake.test_set import read_submission_clips
 from fa_assets.metrics.average_precision import mean_average_precision
 from fa_assets.metrics.figures import METRICS, OVERALL
 from fa_assets.metrics.folds import N_FOLDS
@@ -96,6 +97,8 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
     test/. With labels and usage (Public, Private) where test.csv has them. Every clip needs a row in a submission, so
     none is left out: one that cannot be read is an error."""
     test = read_submission_clips(recordings, folds.header.details["classes"])
+    for note in test.notes:
+        work.log.warning(note)
     infos = []
     if test.fnames:
         with work.phase("inspect"):
@@ -108,8 +111,6 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]
-    else:
-        work.log.info(f"{recordings.test_folder} is not there: there is nothing to submit")
     columns: dict[str, list[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],

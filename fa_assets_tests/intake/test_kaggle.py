@@ -11,8 +11,8 @@ from fa_assets.intake.kaggle import (
     read_classes,
     read_given_folds,
     read_labels,
-    read_submission_clips,
 )
+from fa_assets.intake.test_set import read_submission_clips
 
 
 @pytest.fixture
