@@ -5,6 +5,7 @@ values; the command line only sets these variables before it loads the definitio
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -226,13 +227,6 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else absolute_path(path)
 
-    @field_validator("checkpoint")
-    @classmethod
-    def _nameable(cls, source: str | None) -> str | None:
-        if source is not None and "://" not in source:
-            absolute_path(Path(source))
-        return source
-
     @field_validator("storage", mode="before")
     @classmethod
     def _root(cls, location: Path | str | None) -> Path | str | None:
@@ -250,23 +244,22 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
+            other = next(one for one in SCHEMES if one != self.scheme)
             raise ValueError(
-                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; a scheme is compared with "
-                f"another one, such as {next(one for one in SCHEMES if one != self.scheme)}: set FA_BASELINE"
+                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; it is compared with another, e.g. {other}: set FA_BASELINE"
             )
         return self
 
     @model_validator(mode="after")
     def _usable_folders(self) -> "Settings":
-        storage = self.storage if self.storage is not None else DATA_FOLDER / self._default_name
-        for name, path in (("FA_STORAGE", storage), ("FA_LOCAL", self.local)):
+        for name, path in (("FA_STORAGE", self.storage or self._default_storage), ("FA_LOCAL", self.local)):
             if isinstance(path, Path) and (reason := refusal_of(path)):
                 raise ValueError(f"{name}={str(path)!r}: {reason}")
         return self
 
     @property
-    def _default_name(self) -> str:
-        return "demo" if self.is_demo else self.dataset.name
+    def _default_storage(self) -> Path:
+        return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
 
     @property
     def is_demo(self) -> bool:
@@ -280,9 +273,7 @@ class Settings(BaseSettings):
         Raises:
             UserError: the object store's URL cannot be used.
         """
-        if self.storage is not None:
-            return open_root(self.storage)
-        return DATA_FOLDER / self._default_name
+        return self._default_storage if self.storage is None else open_root(self.storage)
 
     @property
     def local_root(self) -> Path:
@@ -306,7 +297,7 @@ class Settings(BaseSettings):
         source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
-        return str(absolute_path(Path(source)))
+        return str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111 (for Path.expanduser each user must exist)
 
     @property
     def checkpoint_label(self) -> str:
