@@ -257,13 +257,9 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
 
 
 def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path:
-    """Where a clip lies, whether or not it is there.
+    """Where a clip lies, whether or not it is there; `fname` as checked by `read_labels`.
 
-    The folder of clips may itself be a link, made by the dataset's author; so may a clip, where `limits` says so.
-
-    Args:
-        folder: the folder of clips, resolved.
-        fname: as checked by `read_labels`.
+    The folder, given resolved, may itself be a link, made by the dataset's author; so may a clip, where `limits` says so.
 
     Raises:
         BadClipError: a link that leads out of the folder where none may, in a circle or to nothing; what cannot be looked at; a
