@@ -58,6 +58,7 @@ def code_location(
         ),
         fit=_fit(settings),
         experiments=settings.experiments,
+        curve_sizes=settings.learning_curve,
         min_lwlrap=settings.min_lwlrap,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,

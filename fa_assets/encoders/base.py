@@ -71,12 +71,13 @@ class EncoderCard:
         crop_seconds: the crops' length.
         dimension: numbers of an embedding.
         code_licence, weights_licence, citation: of the network and its weights.
-        trained_on: names of the corpora that the weights have seen.
+        trained_on: titles of the corpora that the weights have seen, e.g. FSD50K, Freesound.
         precisions: values of FA_PRECISION that it knows.
         weights: the published file, if there is one.
         requires: modules that `load` imports and that fa_assets does not bring.
         extra: what pip installs for these, e.g. "fa_assets[birdnet]".
         norm_bounds: Euclidean norms that its embeddings may have, if they are known.
+        duplicate_similarity: cosine of its standardised embeddings from which two clips count as near-duplicates.
     """
 
     name: str
@@ -93,6 +94,7 @@ class EncoderCard:
     requires: tuple[str, ...] = ()
     extra: str | None = None
     norm_bounds: tuple[float, float] | None = None
+    duplicate_similarity: float = 0.98
 
     @property
     def crop_samples(self) -> int:

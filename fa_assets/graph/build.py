@@ -23,6 +23,7 @@ from fa_assets.graph.evaluation import metrics_asset, predictions_asset
 from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
+from fa_assets.graph.learning_curve import learning_curve_assets
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.references import with_pages
@@ -45,15 +46,17 @@ def pipeline(
     engine: EngineOptions,
     fit: FitOptions,
     experiments: str | None,
+    curve_sizes: str | None,
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
-    duplicate_similarity: float,
+    duplicate_similarity: float | None,
 ) -> Graph:
     """Everything from the clips on; long, as it names each asset once.
 
     Args:
         schemes: the crop scheme, and its baseline.
         experiments, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
+        curve_sizes: FA_LEARNING_CURVE.
     """
     assets = [clips, folds, weights]
     checks = [*model_checks(weights), *clip_checks(clips, folds)]
@@ -72,14 +75,15 @@ def pipeline(
     comparison = comparison_asset(metrics, baseline, schemes, min_lwlrap)
     audit = label_audit_asset(scheme, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
+    curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
     checks += comparison_checks(comparison, schemes)
-    checks += leakage_checks(metrics, embeddings, duplicate_similarity)
+    checks += leakage_checks(metrics, embeddings, engine.card, duplicate_similarity)
     checks += reproduction_checks(metrics, folds, weights)
     test_clips = test_clips_asset(folds)
     test_embeddings = test_embeddings_asset(scheme, engine, test_clips, weights)
     classifier = final_classifier_asset(scheme, encoder, fit, folds, embeddings)
     submission = submission_asset(scheme, encoder, classifier, test_embeddings, predictions, comparison)
-    assets += [comparison, audit, tried, test_clips, test_embeddings, classifier, submission]
+    assets += [comparison, audit, tried, *curve.values(), test_clips, test_embeddings, classifier, submission]
     assets += [
         test_metrics_asset(submission, test_clips),
         notebook_artifacts_asset(scheme, encoder, folds, weights, embeddings, predictions, metrics),
@@ -95,6 +99,7 @@ def pipeline(
             comparison=comparison,
             audit=audit,
             experiments=tried,
+            **curve,
         ),
     ]
     return Graph(assets, checks)

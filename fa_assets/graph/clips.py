@@ -15,6 +15,7 @@ from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
+from fa_assets.intake.corpora.layout import read_source
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
 from fa_assets.metrics.folds import (
     FOLD_SEED,
@@ -26,6 +27,7 @@ from fa_assets.metrics.folds import (
     stratified_folds,
 )
 from fa_assets.metrics.labels import multi_hot
+from fa_assets.metrics.reproduction import known_corpus
 from fa_assets.store.values import MissingValueError
 
 
@@ -36,7 +38,7 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"]) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip),
         tables.CLIPS,
-        version="3",
+        version="4",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )
@@ -60,7 +62,7 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
     seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
     sample_submission.csv after fname, in order; without that file the sorted set of labels. Their order is that of every label
-    and score matrix."""
+    and score matrix. What corpus it is, is taken from SOURCE.txt, or told by the clips of FSDKaggle2019."""
     from fa_assets.report.clips import durations, label_counts
 
     labelled = read_labels(recordings)
@@ -106,6 +108,7 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
         version=work.version_by_content(table, details),
         facts={
             "clips": len(fnames),
+            "corpus": read_source(recordings.root) or known_corpus(labelled.fnames, labelled.labels),
             "classes": len(classes),
             "clips_left_out": len(left_out),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),

@@ -27,10 +27,11 @@ from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import Ledger
 
 REPORT = "report"
-FILES = tables.files(
+MADE_OF = (
     "metrics.value baseline.value predictions.logit comparison.difference audit.margin embeddings.embedding folds.seconds "
     "experiments.lwlrap weights.origin"
 )
+FILES = tables.files(MADE_OF)
 
 
 def report_asset(schemes: tuple[str, str], encoder: str, **reads: Asset) -> Asset:
@@ -44,7 +45,7 @@ def report_asset(schemes: tuple[str, str], encoder: str, **reads: Asset) -> Asse
         REPORT,
         "export",
         partial(write_report, schemes=schemes, encoder=encoder),
-        FILES,
+        tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
         version="4",
         reads=reads,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
@@ -63,6 +64,7 @@ def write_report(
     comparison: Stored,
     audit: Stored,
     experiments: Stored,
+    learning_curve: Stored | None = None,
     *,
     schemes: tuple[str, str],
     encoder: str,
@@ -90,6 +92,7 @@ def write_report(
         weights_trained=checkpoint.trained,
         local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
         experiments=experiments.table,
+        learning_curve=learning_curve and learning_curve.table,
         pictures=work.recorder.pictures,
     )
     with work.phase("draw"):
