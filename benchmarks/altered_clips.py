@@ -64,11 +64,6 @@ class Similarities:
     different: np.ndarray
     same_recording: int
 
-    @property
-    def threshold(self) -> float:
-        """The lowest multiple of 0.01 above all pairs of different recordings."""
-        return float(np.floor(self.different.max() * 100 + 1) / 100)
-
 
 def measure(
     paths: Sequence[Path], encoder: Encoder, scheme: str, alterations: Sequence[str] = tuple(ALTERATIONS)

@@ -35,7 +35,6 @@ from fa_assets.metrics.bootstrap import PairedBootstrap, resampled
 from fa_assets.metrics.figures import CLIP, Figures
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import positive_precisions
-from fa_assets.metrics.predictions import Predictions, predictions_of
 from fa_assets.models.classifier_file import load_classifier
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.report.learning_curve import learning_curve
@@ -102,8 +101,8 @@ def fetch_birdnet(folder: Path) -> Path:
 def measure(dataset: Path, storage: Path, encoder: str, checkpoint: str, scheme: str) -> Row:
     """Run the graph up to the scheme's metrics; each scheme has a storage folder of its own, so that none reuses crops."""
     root = storage / f"{encoder}-{scheme}"
-    schemes = {"scheme": "mc5", "baseline": "center"} if scheme == "center" else {"scheme": scheme}
-    settings = {"encoder": encoder, "checkpoint": checkpoint, "pictures": "off", **schemes}
+    settings = {"encoder": encoder, "checkpoint": checkpoint, "pictures": "off", "scheme": scheme}
+    settings["baseline"] = "center" if scheme == "mc5" else "mc5"
     api.run(dataset, root, select=f"+{scheme}_metrics", **settings)
     value = ValueStore(root).read(f"{scheme}_metrics")
     figures = Figures.of_table(value.table, value.header.details["classes"])
@@ -111,9 +110,9 @@ def measure(dataset: Path, storage: Path, encoder: str, checkpoint: str, scheme:
     computed = [one for one in Ledger(root / "ledger").entries() if one.asset == f"{scheme}_embeddings"]
     seconds = sum(one.timings["embed"] for one in computed if one.metadata["crops_computed"])
     test, test_clips = None, 0
-    if scheme != "center" and (dataset / "test").is_dir():
-        api.run(dataset, root, select="+final_classifier +test_embeddings", **settings)
-        test, test_clips = on_test_clips(root, test_labels(dataset))
+    if labels := labels_of_test_clips(dataset):
+        api.run(dataset, root, select="+final_classifier,+test_embeddings", **settings)
+        test, test_clips = on_test_clips(root, labels)
     return Row(
         encoder,
         scheme,
@@ -125,20 +124,20 @@ def measure(dataset: Path, storage: Path, encoder: str, checkpoint: str, scheme:
     )
 
 
-def test_labels(dataset: Path) -> Mapping[str, list[str]]:
-    """The labels of the test clips: test.csv's, or those that provenance.csv gives for the split test."""
-    path = next(one for one in (dataset / "test.csv", dataset / "provenance.csv") if one.is_file())
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("split", "test") == "test"]
-    return {row["fname"]: row["labels"].split(",") for row in rows}
+def labels_of_test_clips(dataset: Path) -> Mapping[str, list[str]]:
+    """Those of test.csv, or that provenance.csv gives for the split test; none without these files."""
+    for path in (dataset / "test.csv", dataset / "provenance.csv"):
+        if path.is_file():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row.get("split", "test") == "test"]
+            return {row["fname"]: row["labels"].split(",") for row in rows}
+    return {}
 
 
 def on_test_clips(root: Path, labels: Mapping[str, list[str]]) -> tuple[PairedBootstrap, int]:
     """LWLRAP of the final classifier, and the number of clips."""
-    final, embeddings = (
-        load_classifier(root / "classifiers" / "final.npz"),
-        ValueStore(root).read("test_embeddings").table,
-    )
+    final = load_classifier(root / "classifiers" / "final.npz")
+    embeddings = ValueStore(root).read("test_embeddings").table
     truth = multi_hot([labels[fname] for fname in embeddings["fname"].to_pylist()], final.classes)
     clip, _, precision = positive_precisions(truth, final.model.logits(embedding_matrix(embeddings["embedding"])))
     sums = np.bincount(clip, weights=precision, minlength=len(truth))
@@ -228,15 +227,14 @@ class Trained:
     def duplicates(self) -> None:
         paths = sorted((self.dataset / "train_curated").iterdir())
         encoder = ENCODER.load(self.weights, device="cpu", precision="fp32", batch_size=None)
-        for scheme in ("tiles", "mc5", "center"):
-            found = altered_clips.measure(paths, encoder, scheme)
-            print(table(altered_clips.COLUMNS, altered_clips.rows_of(found)))
-            print(
-                f"{scheme}: {len(found.different)} pairs of different recordings, the most alike {found.different.max():.4f}; "
-                f"{found.same_recording} pairs of one recording left out. Threshold: {found.threshold:.2f}\n",
-                flush=True,
-            )
-            self._keep(f"duplicates-{scheme}", altered_clips.picture(found, scheme, CARD.duplicate_similarity))
+        found = altered_clips.measure(paths, encoder, "tiles")
+        print(table(altered_clips.COLUMNS, altered_clips.rows_of(found)))
+        print(
+            f"{len(found.different)} pairs of different recordings, the most alike {found.different.max():.4f}; ",
+            end="",
+        )
+        print(f"{found.same_recording} pairs that share a recording are left out.")
+        self._keep("duplicates", altered_clips.picture(found, "tiles", CARD.duplicate_similarity))
 
     def curve(self) -> None:
         root = self.storage / "birdnet-tiles"
@@ -246,7 +244,7 @@ class Trained:
         self._keep("curve", learning_curve(ValueStore(root).read("learning_curve").table))
 
     def calibration(self) -> None:
-        found = self._predictions()
+        found = self.tiles.predict(CLASSIFIERS["scikit-learn"].fit)
         trust = probabilities.calibration(found)
         bins = zip(trust.predicted, trust.observed, trust.count, strict=True)
         print(table("mean probability | share present | labels", [[f"{p:.3f}", f"{o:.3f}", c] for p, o, c in bins]))
@@ -259,17 +257,13 @@ class Trained:
         crops = np.random.default_rng(0).uniform(-0.5, 0.5, (8, CARD.crop_samples)).astype(np.float32)
         one, eight = (BirdnetEncoder(self.weights, threads=threads).embed(crops) for threads in (1, 8))
         print(f"Embeddings with 1 and 8 threads: {np.abs(one - eight).max():.1e} apart\n")
-        for name, clips in (("BirdNET", self.tiles), ("CNN14", Embedded.of(self.storage / "cnn14-mc5", "mc5"))):
-            print(name)
-            print(table(probabilities.COLUMNS, probabilities.moved(clips)))
+        measure(self.dataset, self.storage, "cnn14", "demo", "mc5")
+        for name, clips in (("birdnet", self.tiles), ("cnn14", Embedded.of(self.storage / "cnn14-mc5", "mc5"))):
+            print(f"{name}\n{table(probabilities.COLUMNS, probabilities.moved(clips))}\n")
 
     def _keep(self, name: str, picture: Picture) -> None:
         self.pictures.mkdir(parents=True, exist_ok=True)
         (self.pictures / f"results-{name}.svg").write_text(picture.svg + "\n")
-
-    def _predictions(self) -> Predictions:
-        value = ValueStore(self.storage / "birdnet-tiles").read("tiles_oof_predictions")
-        return predictions_of(value.table, value.header.details["classes"])
 
 
 PARTS: dict[str, Callable[[Trained], None]] = {

@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         gt=0,
         le=1,
         description="Similarity (cosine of the standardised embeddings) from which two clips count as near-duplicates. "
-        "Default: the encoder's, 0.98 for cnn14.",
+        "Default: the encoder's: 0.98 for cnn14, 0.8 for birdnet.",
     )
     automation: Literal["running", "stopped"] = Field(
         default="running",

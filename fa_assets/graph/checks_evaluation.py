@@ -165,8 +165,8 @@ def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetChe
 
 def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -> dg.AssetCheckResult:
     """Warns where the encoder's training data holds the clips."""
-    corpus = next(ledger.newest_of("curated_clips")).metadata.get("corpus")
-    heard = heard_with(str(corpus), card.trained_on) if corpus else []
+    corpus = str(next(ledger.newest_of("curated_clips")).metadata.get("corpus") or "")
+    heard = heard_with(corpus, card.trained_on)
     seen = ", ".join(heard or card.trained_on) or "unknown data"
     return dg.AssetCheckResult(
         passed=not heard,
@@ -177,7 +177,7 @@ def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -
         "overlooks what the encoder has learnt by heart. Judge it on other clips, or choose another encoder."
         if heard
         else f"{card.title} was trained on {seen}; the clips are of {corpus or 'no known corpus'}.",
-        metadata={"corpus": corpus or "", "trained_on": ", ".join(card.trained_on)},
+        metadata={"corpus": corpus, "trained_on": ", ".join(card.trained_on)},
     )
 
 

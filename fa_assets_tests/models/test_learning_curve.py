@@ -6,8 +6,9 @@ import pytest
 from fa_assets.errors import UserError
 from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.models import torch_lbfgs
-from fa_assets.models.learning_curve import DRAWS, draw_clips, learning_curve, parse_sizes
+from fa_assets.models import learning_curve as module
+from fa_assets.models import scikit_learn
+from fa_assets.models.learning_curve import draw_clips, learning_curve, parse_sizes
 from fa_assets.models.one_vs_rest import OneVsRest
 
 RANDOM = np.random.default_rng(3)
@@ -34,22 +35,23 @@ def test_each_class_has_its_clips_or_all_there_are_and_no_more_are_drawn_than_th
     assert single[draw_clips(single, size, np.random.default_rng(0))].sum(axis=0).tolist() == [min(size, 10)] * 3
 
 
-def test_more_clips_help_and_with_all_of_them_it_is_the_usual_figure() -> None:
+def test_more_clips_help_and_with_all_of_them_it_is_the_usual_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DRAWS", 2)
     fitted: list[set[tuple[float, ...]]] = []
 
     def fit(X: np.ndarray, Y: np.ndarray) -> OneVsRest:
         fitted.append(set(map(tuple, X.tolist())))
-        return torch_lbfgs.fit(X, Y)
+        return scikit_learn.fit(X, Y)
 
     few, some, all_by_size, everything = learning_curve((2, 8, 1000), FEATURES, TRUTH, FOLDS, fit)
-    assert [len(one.lwlraps) for one in (few, some, all_by_size, everything)] == [DRAWS, DRAWS, DRAWS, 1]
+    assert [len(one.lwlraps) for one in (few, some, all_by_size, everything)] == [2, 2, 2, 1]
     assert np.mean(few.lwlraps) < np.mean(some.lwlraps) < everything.lwlraps[0]
-    assert len(set(few.lwlraps)) == DRAWS and set(all_by_size.lwlraps) == {everything.lwlraps[0]}
+    assert len(set(few.lwlraps)) == 2 and set(all_by_size.lwlraps) == {everything.lwlraps[0]}
     assert few.clips < some.clips < everything.clips == 96
     logits = np.empty(TRUTH.shape)
     for fold in range(5):
         held_out = fold == FOLDS
-        logits[held_out] = torch_lbfgs.fit(FEATURES[~held_out], TRUTH[~held_out]).logits(FEATURES[held_out])
+        logits[held_out] = scikit_learn.fit(FEATURES[~held_out], TRUTH[~held_out]).logits(FEATURES[held_out])
     assert everything.lwlraps == (lwlrap_sums(TRUTH, logits).overall,)
     for number, rows in enumerate(fitted):
         assert not rows & set(map(tuple, FEATURES[number % 5 == FOLDS].tolist())), "a fold judged itself"
