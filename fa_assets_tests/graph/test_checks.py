@@ -20,7 +20,6 @@ from fa_assets.store.embedding_store import embedding_column, embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.runs import run
 
 FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound"}
 
@@ -139,10 +138,16 @@ def damage_similarity(settings: Settings) -> None:
     rewrite(settings, "mc5_embeddings", plant, fold="3")
 
 
+def of_corpus(settings: Settings, corpus: str) -> Ledger:
+    ledger = Ledger(settings.storage_root / "ledger")
+    now = next(ledger.newest_of("curated_clips"))
+    assert now.metadata["corpus"] == "Small sounds"
+    ledger.append(replace(now, id=ledger.new_id(), metadata={**now.metadata, "corpus": corpus}))
+    return ledger
+
+
 def damage_training_data(settings: Settings) -> None:
-    (settings.dataset / "SOURCE.txt").write_text("AudioSet, https://example.org\nSomebody's.\n")
-    with environment_of(settings):
-        assert run(settings, select="curated_clips", force=True).failures == ()
+    of_corpus(settings, "AudioSet")
 
 
 def damage_checkpoint(settings: Settings) -> None:
@@ -215,9 +220,7 @@ def test_it_passes_on_good_values_and_fails_on_damaged_ones(
 def test_an_encoder_that_heard_a_larger_corpus_flatters(
     settings: Settings, trained_on: tuple[str, ...], heard: bool
 ) -> None:
-    ledger = Ledger(settings.storage_root / "ledger")
-    now = next(ledger.newest_of("curated_clips"))
-    ledger.append(replace(now, id=ledger.new_id(), metadata={**now.metadata, "corpus": "FSDKaggle2019"}))
+    ledger = of_corpus(settings, "FSDKaggle2019")
     card = replace(CARD, trained_on=trained_on)
     found = clips_new_to_encoder(ValueStore(settings.storage_root).read("mc5_metrics"), ledger, card=card)
     assert (found.passed, found.severity) == (not heard, dg.AssetCheckSeverity.WARN)
