@@ -10,7 +10,7 @@ COVERED := 93
 # Compiled once, not by each of the many processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench trained fuzz lint format ui fsdkaggle2019 install install-cluster lock clean
+.PHONY: docs screenshots demo test test-fast test-slow test-pythons bench trained fuzz torture lint format ui fsdkaggle2019 install install-cluster lock clean
 
 install: $(INSTALLED)
 
@@ -70,6 +70,10 @@ trained: $(INSTALLED)
 # Mutated audio files and tables through the intake; `make fuzz FUZZ='--seed 7 --sounds 20000'` for other ones.
 fuzz: $(INSTALLED)
 	$(BIN)/python -m fa_assets_tests.fuzz $(FUZZ)
+
+# Whole runs killed at 100 random moments, and what the next run makes of it; `make torture TORTURE='--kills 10 --seed 1'`.
+torture: $(INSTALLED)
+	$(BIN)/python -m fa_assets_tests.torture $(TORTURE)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

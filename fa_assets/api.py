@@ -19,6 +19,8 @@ from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_en
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier
 from fa_assets.store.roots import StoragePath, open_root
+from fa_assets.store.source_files import SourceFileError, reading
+from fa_assets.store.storage_errors import require_there
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def run(
     storage: str | Path | None = None,
     *,
     select: str | None = None,
-    folds: Sequence[str] | None = None,
+    folds: Sequence[str | int] | None = None,
     force: bool = False,
     **settings: Any,
 ) -> "RunOutcome":
@@ -63,7 +65,9 @@ def run(
     before = dict(os.environ)
     try:
         runner.prepare_environment(location)
-        outcome = runner.run(location, select=select, folds=folds, force=force)
+        outcome = runner.run(
+            location, select=select, folds=None if folds is None else [str(one) for one in folds], force=force
+        )
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -85,11 +89,13 @@ def open_catalog(storage: str | Path | None = None, *, local: str | Path | None 
         local: the folder of what lies on this machine; the storage folder where that is one.
 
     Raises:
-        UserError: the catalog is open for writing elsewhere, or of a newer version.
+        UserError: there is no such storage folder; the catalog is open for writing elsewhere, or of a newer version.
     """
     from fa_assets.definitions import code_location_with
 
-    catalog = code_location_with(storage=storage, local=local).recorder.catalog
+    recorder = code_location_with(storage=storage, local=local).recorder
+    require_there(recorder.root)
+    catalog = recorder.catalog
     catalog.sync()
     return catalog
 
@@ -175,9 +181,10 @@ class Tagger:
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
-                if not path.is_file():
-                    raise BadClipError("no such file")
-                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
+                with reading(path):
+                    embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
+            except SourceFileError as error:
+                bad.append(str(error))
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:

@@ -27,6 +27,7 @@ from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
 from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.store.source_files import Limits
 
 
 def code_location(
@@ -39,7 +40,7 @@ def code_location(
         key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
     """
     place = Place(
-        DatasetFolder(str(settings.dataset), settings.is_demo),
+        _dataset(settings),
         Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
         ProgressReporter(watcher),
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
@@ -80,6 +81,16 @@ def code_location(
         schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
     return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
+
+
+def _dataset(settings: Settings) -> DatasetFolder:
+    limits = Limits(
+        clip_bytes=int(settings.max_clip_gb * 1e9),
+        table_bytes=int(settings.max_table_mb * 1e6),
+        files=settings.max_files,
+        depth=settings.max_depth,
+    )
+    return DatasetFolder(str(settings.dataset), settings.is_demo, limits, settings.other_dataset == "replace")
 
 
 def _advice(settings: Settings) -> Advice:

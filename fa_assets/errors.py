@@ -6,6 +6,8 @@ a traceback. Anything else that is raised is a bug.
 
 from collections.abc import Sequence
 
+from fa_assets.printable import printable
+
 
 class UserError(Exception):
     """Something the user can fix: the message says what is wrong and what to do.
@@ -30,7 +32,7 @@ class BadInputError(UserError):
     def __init__(self, summary: str, offenders: Sequence[str] = ()) -> None:
         self.summary = summary
         self.offenders = tuple(offenders)
-        lines = [summary, *(f"  - {offender}" for offender in self.offenders[: self.SHOWN])]
+        lines = [summary, *(f"  - {printable(offender)}" for offender in self.offenders[: self.SHOWN])]
         if len(self.offenders) > self.SHOWN:
             lines.append(f"  ... and {len(self.offenders) - self.SHOWN} more")
         super().__init__("\n".join(lines))

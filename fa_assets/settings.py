@@ -19,7 +19,7 @@ from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.registry import DEFAULT, find_encoder
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.store.roots import StoragePath, is_remote, open_root
+from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
 
 _PARENT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
@@ -108,6 +108,14 @@ class Settings(BaseSettings):
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
     )
+    max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
+    max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
+    max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
+    max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    other_dataset: Literal["refuse", "replace"] = Field(
+        default="refuse",
+        description="What a storage folder with the results of other clips does: refuse, or be made anew.",
+    )
     classifier: str = Field(
         default="scikit-learn",
         description="What fits the logistic regressions: scikit-learn (the notebook's, to the last bit), or torch (L-BFGS over "
@@ -152,6 +160,10 @@ class Settings(BaseSettings):
     )
     metrics_max_age_days: float = Field(
         default=30, gt=0, description="Days after which metrics show as overdue; after half of them, as a warning."
+    )
+    ui_hosts: str | None = Field(
+        default=None,
+        description="Host names, beside localhost, under which the UI is reached, separated by commas: a reverse proxy's.",
     )
     on_failure: str | None = Field(
         default=None,
@@ -203,14 +215,28 @@ class Settings(BaseSettings):
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        return None if path is None else _absolute(path)
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _nameable(cls, source: str | None) -> str | None:
+        if source is not None and "://" not in source:
+            _absolute(Path(source))
+        return source
 
     @field_validator("storage", mode="before")
     @classmethod
     def _root(cls, location: Path | str | None) -> Path | str | None:
         if location is None or is_remote(str(location)):
             return location
-        return Path(str(location).removeprefix("file://")).expanduser().absolute()
+        return _absolute(Path(str(location).removeprefix("file://")))
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("it is empty: leave it out to have the default")
+        return value
 
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
@@ -220,6 +246,18 @@ class Settings(BaseSettings):
                 f"another one, such as {next(one for one in SCHEMES if one != self.scheme)}: set FA_BASELINE"
             )
         return self
+
+    @model_validator(mode="after")
+    def _usable_folders(self) -> "Settings":
+        storage = self.storage if self.storage is not None else DATA_FOLDER / self._default_name
+        for name, path in (("FA_STORAGE", storage), ("FA_LOCAL", self.local)):
+            if isinstance(path, Path) and (reason := refusal_of(path)):
+                raise ValueError(f"{name}={str(path)!r}: {reason}")
+        return self
+
+    @property
+    def _default_name(self) -> str:
+        return "demo" if self.is_demo else self.dataset.name
 
     @property
     def is_demo(self) -> bool:
@@ -235,7 +273,7 @@ class Settings(BaseSettings):
         """
         if self.storage is not None:
             return open_root(self.storage)
-        return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
+        return DATA_FOLDER / self._default_name
 
     @property
     def local_root(self) -> Path:
@@ -259,7 +297,7 @@ class Settings(BaseSettings):
         source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
         if source in ("demo", "published") or "://" in source:
             return source
-        return str(Path(source).expanduser().absolute())
+        return str(_absolute(Path(source)))
 
     @property
     def checkpoint_label(self) -> str:
@@ -274,6 +312,16 @@ class Settings(BaseSettings):
             "checkpoint": self.checkpoint_source,
         }
         return {variable_of(name): str(value) for name, value in values.items()}
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        str(path).encode()
+        return path.expanduser().absolute()
+    except UnicodeEncodeError as error:
+        raise ValueError("the path is not UTF-8, and could not be recorded: rename the folder") from error
+    except RuntimeError as error:
+        raise ValueError(f"there is no such home folder ({error})") from error
 
 
 def variable_of(name: str) -> str:

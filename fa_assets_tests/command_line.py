@@ -1,7 +1,6 @@
 """`fa-assets` as a shell would call it: in this process, or by its script in one of its own."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from unittest import mock
@@ -26,9 +25,5 @@ def fa_assets(*arguments: str, settings: Settings | None = None, variables: dict
     What `cli.entry` does beside it, and what libraries write past `sys.stderr`, is seen in a process of its own alone
     (`COMMAND`, `end_to_end.commands`).
     """
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        with mock.patch.dict(os.environ, {**environment(settings), **(variables or {})}, clear=True):
-            return CliRunner().invoke(main, arguments, catch_exceptions=False)
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    with mock.patch.dict(os.environ, {**environment(settings), **(variables or {})}, clear=True):
+        return CliRunner().invoke(main, arguments, catch_exceptions=False)

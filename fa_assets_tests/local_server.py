@@ -19,7 +19,7 @@ class Answer:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
-    length: int | None = None
+    length: int | str | None = None
     ranges: bool = True
     stalls: bool = False
 

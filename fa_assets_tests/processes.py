@@ -3,8 +3,10 @@ little."""
 
 import multiprocessing
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 _PRELOADED = [
@@ -44,3 +46,23 @@ def run_at_once(*calls: tuple[Any, ...]) -> None:
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * len(processes)
+
+
+def living_in_session(number: int) -> list[str]:
+    """The command lines of the processes of a session, but for zombies; empty where there is no /proc."""
+    return _living(3, number)
+
+
+def living_in_group(number: int) -> list[str]:
+    """Those of a group of processes."""
+    return _living(2, number)
+
+
+def _living(field: int, number: int) -> list[str]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[field]) == number and fields[0] != "Z":
+                found.append(stat.with_name("cmdline").read_text())
+    return found

@@ -15,6 +15,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.recorded import put
 from fa_assets_tests.small_dataset import CLASSES, TEST_FNAMES
 
 
@@ -46,6 +47,7 @@ def test_the_documented_examples() -> None:
 def test_a_run_leaves_the_environment_as_it_was(folder: Path) -> None:
     before = dict(os.environ)
     assert run("clips", "results").planned == ()
+    assert run("clips", "results", folds=[2]).planned == ()
     assert dict(os.environ) == before
     with pytest.raises(UserError, match="no asset 'metrics'"):
         run("clips", "results", select="metrics")
@@ -70,6 +72,27 @@ def test_the_catalog_is_brought_up_to_date(folder: Path) -> None:
     (folder / "results" / "catalog.duckdb").unlink()
     catalog = open_catalog("results")
     assert catalog.query("select count(*) as n from runs")["n"].tolist() == [1]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_query_that_is_wrong_or_gives_no_rows_is_said() -> None:
+    for query in ("select nothing from nowhere", "selec 1", "create table x (a int)"):
+        with pytest.raises(UserError, match="query"):
+            open_catalog("results").query(query)
+
+
+@pytest.mark.promise("A question makes no folder: without a storage folder it says so.", "input")
+@pytest.mark.parametrize(
+    "command",
+    ["status", "runs", "lineage folds", "diff", "sql select", "catalog sync", "store verify", "report", "summary"],
+)
+def test_a_question_makes_no_folder(folder: Path, command: str) -> None:
+    before = sorted(folder.iterdir())
+    done = fa_assets(*command.split(), "--storage", str(folder / "typo"), "--dataset", str(folder / "clips"))
+    assert "typo" in done.stderr or "Nothing has been materialized" in done.stdout
+    with pytest.raises(UserError, match="There is no storage folder .*typo"):
+        open_catalog("typo")
+    assert sorted(folder.iterdir()) == before
 
 
 def test_files_are_tagged_as_in_the_submission(finished: FinishedRun) -> None:
@@ -115,12 +138,11 @@ def test_every_file_that_cannot_be_read_is_named(finished: FinishedRun, tmp_path
 def test_a_classifier_of_other_weights_or_damaged_or_missing_is_refused(finished: FinishedRun, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no classifier"):
         Tagger.load(tmp_path)
-    for part in ("classifiers", "values/cnn14_checkpoint"):
+    for part in ("classifiers", "ledger", "values/cnn14_checkpoint"):
         shutil.copytree(finished.settings.storage_root / part, tmp_path / part)
-    store = ValueStore(tmp_path)
-    value = store.read("cnn14_checkpoint")
+    value = ValueStore(tmp_path).read("cnn14_checkpoint")
     table = value.table.set_column(2, "sha1", [["0" * 40]])
-    store.write(table.cast(value.table.schema), value.header)
+    put(tmp_path, table.cast(value.table.schema), value.header)
     with pytest.raises(UserError, match="other weights"):
         Tagger.load(tmp_path)
     file = tmp_path / "classifiers" / "final.npz"

@@ -1,11 +1,13 @@
 """Settings: one source for the UI and the command line, with errors that name the variable."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from fa_assets.errors import UserError
 from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, load_settings, without_secrets
+from fa_assets_tests.command_line import fa_assets
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,59 @@ def test_values_that_do_not_fit_are_all_named(monkeypatch: pytest.MonkeyPatch) -
     assert "FA_ENGINE='spark'" in str(caught.value)
     assert "'ray'" in str(caught.value)
     assert "FA_BATCH_SIZE='many'" in str(caught.value)
+
+
+@pytest.mark.promise(
+    "A path that could not be recorded, or that a database in it would take for another, is refused with the reason; so is an "
+    "empty option.",
+    "input",
+)
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        *(
+            ({name: f"/x/a{letter}b"}, f"FA_{name.upper()}=.*has {re.escape(letter)} in it")
+            for name in ("storage", "local")
+            for letter in "?#%*[\\"
+        ),
+        ({"storage": "/x/a%41b"}, "has % in it"),
+        ({"storage": "/x/a\x1bb"}, "cannot be printed"),
+        ({"dataset": "/x/what?"}, "FA_STORAGE=.*what.*has . in it"),  # by default it lies in a folder of this name
+        ({"dataset": "/x/a\udcff"}, "FA_DATASET=.*not UTF-8"),
+        ({"dataset": "~no-such-user/x"}, "FA_DATASET=.*no such home folder"),
+        ({"checkpoint": "~no-such-user/x"}, "FA_CHECKPOINT=.*no such home folder"),
+        *(({name: ""}, f"FA_{name.upper()}=.*it is empty") for name in ("dataset", "storage", "checkpoint", "device")),
+    ],
+)
+def test_paths_that_cannot_be_used_are_refused(given: dict[str, str], reason: str) -> None:
+    with pytest.raises(UserError, match=reason) as caught:
+        load_settings(**given)
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("name", ["clips", "a b", "Vögel", "it's", "a&b=c;d", "x.y"])
+def test_other_paths_are_taken(name: str) -> None:
+    assert load_settings(dataset=f"/x/{name}", storage=f"/y/{name}").storage_root == Path(f"/y/{name}")
+    assert load_settings(dataset=Path()).dataset == Path.cwd()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--dataset", ""),
+        ("run", "--dataset="),
+        ("status", "--storage", "", "--device", "cpu"),
+        ("run", "--select", ""),
+        ("fetch", "esc50", "--to", ""),
+        ("init", ""),
+        ("predict", ""),
+        ("sql", ""),
+    ],
+)
+def test_what_is_given_empty_is_not_taken_for_the_default(arguments: tuple[str, ...]) -> None:
+    done = fa_assets(*arguments)
+    assert done.exit_code == 2
+    assert "is given, and empty" in done.stderr
 
 
 @pytest.mark.promise("Secrets in a URL are not shown.", "input")

@@ -1,5 +1,8 @@
 """An audio file as mono float32 samples at an encoder's rate, the same as `librosa.load` gives.
 
+What is hashed and what is decoded is one open file, whatever is put in its place meanwhile; and it is hashed again after the
+last sample, so that samples of a file that was being rewritten are never taken for those of its bytes before or after.
+
 A clip is good when the whole file decodes, holds at least one sample, all of them finite, and was not cut short; why it
 is not is said in a `BadClipError`. libsndfile, soxr and hashlib release the GIL, so clips can be read from several
 threads.
@@ -7,9 +10,11 @@ threads.
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +23,7 @@ import soxr
 
 from fa_assets.audio.truncation import find_shortfall, mp3_states_its_length, ogg_lacks_its_end
 from fa_assets.errors import UserError
+from fa_assets.store.source_files import SourceFileError, reading
 
 RATES = range(100, 1_000_001)
 """Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
@@ -66,10 +72,10 @@ def inspect_clip(path: Path) -> ClipInfo:
         BadClipError: no such file, not a file, unreadable, empty, not audio, of a rate outside `RATES`, longer than
             `LONGEST_S`, damaged, truncated, without samples, or with NaN or infinite samples.
     """
-    with _open(path) as sound:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        _refuse_truncated(path, sound)
+    with _open(path) as (sound, file, sha256):
+        with _elsewhere(file):
+            _refuse_truncated(file, sound)
+            states_its_length = sound.format != "MP3" or mp3_states_its_length(file)
         frames, peak, squares, clipped = 0, 0.0, 0.0, 0
         for block in _blocks(sound):
             level = np.abs(block)
@@ -77,7 +83,7 @@ def inspect_clip(path: Path) -> ClipInfo:
             peak = max(peak, float(level.max()))
             squares += float(np.square(block, dtype=np.float64).sum())
             clipped += int((level >= CLIPPED_LEVEL).sum())
-        if frames < sound.frames and (sound.format != "MP3" or mp3_states_its_length(path)):
+        if frames < sound.frames and states_its_length:
             raise BadClipError(f"truncated: the header promises {sound.frames} frames, the file holds {frames}")
         if not frames:
             raise BadClipError("holds no samples")
@@ -103,27 +109,30 @@ def resampled_length(frames: int, sample_rate: int, rate: int) -> int:
     return math.ceil(frames * (rate / sample_rate))
 
 
-def load_mono(path: Path, rate: int) -> np.ndarray:
+def load_mono(path: Path, rate: int, sha256: str | None = None) -> np.ndarray:
     """Samples of a clip at `rate` Hz, the mean of its channels: (n,) float32, n = `resampled_length`.
 
     Equal to `librosa.load(path, sr=rate, mono=True)`: libsndfile, mean of the channels, soxr HQ, then zeros or a cut
     at the end to reach the length.
 
+    Args:
+        sha256: of the bytes that are expected (hex), where known.
+
     Raises:
-        BadClipError: as `inspect_clip`, except that a file that was cut short may pass.
+        BadClipError: as `inspect_clip`, except that a file that was cut short may pass; or the bytes are others.
     """
-    return np.concatenate(list(stream_mono(path, rate)))
+    return np.concatenate(list(stream_mono(path, rate, sha256)))
 
 
-def stream_mono(path: Path, rate: int) -> Iterator[np.ndarray]:
+def stream_mono(path: Path, rate: int, sha256: str | None = None) -> Iterator[np.ndarray]:
     """The samples of `load_mono` in pieces, so that memory does not grow with the clip: one block of the file at a time.
 
     An MP3 is decoded in one piece, because soundfile seeks after each read, after which an MP3 decoder gives other samples.
 
     Raises:
-        BadClipError: as `load_mono`, possibly after some pieces.
+        BadClipError: as `load_mono`, possibly after all pieces.
     """
-    with _open(path) as sound:
+    with _open(path, sha256) as (sound, _, _):
         own_rate = sound.samplerate
         blocks = iter([_read(sound, -1)]) if sound.format == "MP3" else _blocks(sound)
         resampler = soxr.ResampleStream(own_rate, rate, 1, dtype="float32", quality="soxr_hq")
@@ -146,25 +155,49 @@ def stream_mono(path: Path, rate: int) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[soundfile.SoundFile]:
-    if not path.is_file():
-        raise BadClipError("not a file" if path.exists() else "no such file")
+def _open(path: Path, expected: str | None = None) -> Iterator[tuple[soundfile.SoundFile, FileIO, str]]:
+    """The sound, the file it is read from, and the sha256 of its bytes, which are still the same when the context ends."""
     try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise BadClipError("empty file")
-        sound = soundfile.SoundFile(path)
-    except OSError as error:
-        raise BadClipError(f"cannot be read: {error.strerror or error}") from error
+        with reading(path) as file:
+            sha256 = _sha256(file)
+            if expected not in (None, sha256):
+                raise BadClipError("its bytes changed since it was inspected")
+            with _sound(file) as sound:
+                yield sound, file, sha256
+            if _sha256(file) != sha256:
+                raise BadClipError("its bytes changed while it was read")
+    except SourceFileError as error:
+        raise BadClipError(error.reason) from error
+
+
+def _sha256(file: FileIO) -> str:
+    """Of all bytes of a file, which is at its start then."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return digest
+
+
+@contextmanager
+def _elsewhere(file: FileIO) -> Iterator[None]:
+    """The file may be read anywhere, and then goes on from where it was: libsndfile reads the same one."""
+    position = file.tell()
+    yield
+    file.seek(position)
+
+
+@contextmanager
+def _sound(file: FileIO) -> Iterator[soundfile.SoundFile]:
+    try:
+        # By number, and so without its name: libsndfile takes anything that is called *.raw or *.vox for sound.
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)
     except soundfile.LibsndfileError as error:
+        if not os.fstat(file.fileno()).st_size:
+            raise BadClipError("empty file") from error
         # Its words for an MP3 without a frame that decodes would send people looking for the file.
         reason = "no sound found" if error.error_string.startswith("File does not exist") else error.error_string
         raise BadClipError(f"not audio libsndfile can read: {reason}") from error
-    except TypeError as error:  # soundfile asks for the rate and channels of a file called *.raw
-        raise BadClipError("not audio libsndfile can read: raw samples without a header") from error
     with sound:
-        if sound.format == "RAW":  # what libsndfile takes anything for that is called *.au, *.snd, *.gsm or *.vox
-            raise BadClipError("not audio libsndfile can read: raw samples without a header")
         if sound.frames == _UNKNOWN_FRAMES:
             raise BadClipError("does not state its length, as a stream does; write it to a file again")
         if sound.samplerate not in RATES:
@@ -199,10 +232,10 @@ def _read(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
     return block
 
 
-def _refuse_truncated(path: Path, sound: soundfile.SoundFile) -> None:
-    if sound.format == "OGG" and ogg_lacks_its_end(path):
+def _refuse_truncated(file: FileIO, sound: soundfile.SoundFile) -> None:
+    if sound.format == "OGG" and ogg_lacks_its_end(file):
         raise BadClipError("truncated: the Ogg stream stops before its last page")
-    shortfall = find_shortfall(path)
+    shortfall = find_shortfall(file)
     if shortfall is None:
         return
     frame_bytes = sound.channels * _SAMPLE_BYTES.get(sound.subtype, 0)

@@ -11,7 +11,6 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 _OPEN_SIZE_MARGIN = 4096
@@ -26,15 +25,15 @@ class Shortfall:
     held: int
 
 
-def find_shortfall(path: Path) -> Shortfall | None:
+def find_shortfall(file: BinaryIO) -> Shortfall | None:
     """Compare what the header promises with the file's size: WAV (RIFF, RIFX, RF64), W64, AIFF, AIFF-C, AU and CAF.
 
     Returns:
         None when the file holds what is promised, when it promises nothing, and for any other container.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        found = _audio_chunk(file)
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    found = _audio_chunk(file)
     if found is None:
         return None
     promised, start = found
@@ -44,31 +43,31 @@ def find_shortfall(path: Path) -> Shortfall | None:
     return Shortfall(promised, held) if held < promised else None
 
 
-def ogg_lacks_its_end(path: Path) -> bool:
+def ogg_lacks_its_end(file: BinaryIO) -> bool:
     """Whether an Ogg file stops inside a page, or its last page is not marked as the last (RFC 3533, section 6)."""
-    size = path.stat().st_size
+    size = os.fstat(file.fileno()).st_size
     last_page_flags = 0x04
-    with path.open("rb") as file:
-        while len(header := file.read(27)) == 27 and header.startswith(b"OggS"):
-            last_page_flags = header[5]
-            segments = file.read(header[26])
-            if len(segments) < header[26]:
-                return True
-            file.seek(sum(segments), 1)
-        if header.startswith(b"OggS") or file.tell() > size:
+    file.seek(0)
+    while len(header := file.read(27)) == 27 and header.startswith(b"OggS"):
+        last_page_flags = header[5]
+        segments = file.read(header[26])
+        if len(segments) < header[26]:
             return True
+        file.seek(sum(segments), 1)
+    if header.startswith(b"OggS") or file.tell() > size:
+        return True
     return not last_page_flags & 0x04
 
 
-def mp3_states_its_length(path: Path) -> bool:
+def mp3_states_its_length(file: BinaryIO) -> bool:
     """Whether an MP3 file begins with a Xing or Info frame; without one a decoder can only guess the length."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        if head.startswith(b"ID3") and len(head) == 10:
-            sizes = head[6:10]  # ID3v2: four bytes of seven bits
-            file.seek((sizes[0] << 21) + (sizes[1] << 14) + (sizes[2] << 7) + sizes[3], 1)
-            head = b""
-        head += file.read(64)
+    file.seek(0)
+    head = file.read(10)
+    if head.startswith(b"ID3") and len(head) == 10:
+        sizes = head[6:10]  # ID3v2: four bytes of seven bits
+        file.seek((sizes[0] << 21) + (sizes[1] << 14) + (sizes[2] << 7) + sizes[3], 1)
+        head = b""
+    head += file.read(64)
     return b"Xing" in head or b"Info" in head
 
 

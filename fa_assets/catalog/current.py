@@ -32,6 +32,8 @@ ABOUT = (
     f"`show all tables` lists them, `describe {SCHEMA}.label_audit` their columns. The most used have a view:"
 )
 
+EMBEDDINGS = "embeddings"
+
 _ROWS_AT_ONCE = 1 << 19
 """Of a value, that are copied at a time."""
 _MATERIALIZATION = ("materialization_id", "the materialization whose value file holds the row")
@@ -74,6 +76,11 @@ SHOWN = (
         "the maximum of a search and so too high; the nested choice's is not.",
     ),
 )
+
+
+def has_embeddings(asset: str) -> bool:
+    """Whether an asset's value stays in its files, in which the view `EMBEDDINGS` reads it."""
+    return asset.endswith(f"_{EMBEDDINGS}")
 
 
 def insert(
@@ -150,7 +157,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, values: Path) -> None:
 def embeddings_view(select: str | None) -> View:
     """The view over the embedding files; without a statement, one that has no rows."""
     return View(
-        "embeddings",
+        EMBEDDINGS,
         "One row per clip and crop scheme, read from the embedding files as they are now.",
         (
             _SCHEME,

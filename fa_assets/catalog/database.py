@@ -5,12 +5,12 @@
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
   against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
   the next sync. `<name>.behind` is there until then: it names the runs whose wait timed out, and none waits twice.
-- A catalog of a newer layout is refused and left as it is; one of an older layout is rebuilt.
+- A catalog of a newer layout is refused and left as it is; one of an older layout, or a damaged one, is rebuilt.
+- What the ledger no longer has goes with the next sync.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +25,11 @@ from filelock import FileLock, Timeout
 from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
-from fa_assets.store.ledger import Ledger, LedgerEntry
-from fa_assets.store.recipe import Scalar
-from fa_assets.store.roots import LocalView, StoragePath
+from fa_assets.store.digests import DigestMemory
+from fa_assets.store.ledger import Ledger
+from fa_assets.store.local_view import LocalView
+from fa_assets.store.roots import StoragePath, subfolders
+from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +63,11 @@ class Catalog:
         """The catalog of a storage root, in the local folder."""
         return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
 
-    def sync(self, timeout_s: float = TIMEOUT_S) -> int:
+    def sync(self, timeout_s: float = TIMEOUT_S, asset: str | None = None) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
+
+        Args:
+            asset: whose value took its place just now; another process may have seen its entry before.
 
         Raises:
             CatalogBusyError: another process had it open all the time.
@@ -71,28 +76,33 @@ class Catalog:
         """
         deadline = time.monotonic() + timeout_s
         with self._alone(deadline):
-            if self.path.exists():
-                with closing(self._open(deadline)) as connection:
-                    version = self._known_version(connection)
-                    is_ours = version in (None, schema.SCHEMA_VERSION)
-                    added = self._apply(connection) if is_ours else 0
-                if not is_ours:
-                    log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
-                    added = self._rebuild_at(self.path)
-            else:  # whole or not there: DuckDB would leave half a file where the disk is full
+            added = self._add(deadline, asset) if self.path.exists() else None
+            if added is None:  # whole or not there: DuckDB would leave half a file where the disk is full
                 added = self._rebuild_at(self.path)
             self._behind.unlink(missing_ok=True)
             return added
 
-    def try_sync(self, run_id: str) -> bool:
-        """`sync` after a materialization, which is safe in the ledger: it warns, once in a run, instead of raising.
+    def _add(self, deadline: float, asset: str | None) -> int | None:
+        """Add what the ledger has and the catalog has not; None where it has to be rebuilt."""
+        try:
+            with closing(self._open(deadline)) as connection:
+                version = self._known_version(connection)
+                if version in (None, schema.SCHEMA_VERSION):
+                    return self._apply(connection, asset)
+            log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
+        except (_UnusableCatalogError, duckdb.Error) as error:
+            log.warning("%s is damaged, or cannot be written, and is rebuilt: %s", self.path, error)
+        return None
+
+    def try_sync(self, run_id: str, asset: str) -> bool:
+        """`sync` after a materialization of the asset, which is in the ledger: it warns, once in a run, instead of raising.
 
         Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
         not be written.
         """
         waited = self._runs_that_waited()
         try:
-            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S)
+            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S, asset)
         except (UserError, duckdb.Error, OSError) as error:
             if run_id not in waited:
                 log.warning(
@@ -157,14 +167,19 @@ class Catalog:
 
         Raises:
             CatalogBusyError: another process had it open for writing all the time.
-            UserError: it is not there, or cannot be opened.
+            UserError: it is not there, cannot be opened, or is damaged.
         """
         if not self.path.exists():
             raise UserError(
                 f"There is no catalog {self.path} yet: materialize something, or run `fa-assets catalog sync`."
             )
-        with closing(self._open(time.monotonic() + timeout_s, read_only=read_only)) as connection:
-            yield connection
+        try:
+            with closing(self._open(time.monotonic() + timeout_s, read_only=read_only)) as connection:
+                yield connection
+        except duckdb.Error as error:
+            if type(error) is not duckdb.Error and not isinstance(error, _DAMAGE):
+                raise  # the query's own
+            raise self._unusable(error) from error
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
         """The rows of a query, read-only.
@@ -174,11 +189,19 @@ class Catalog:
             params: for its ``?`` or ``$name`` placeholders.
 
         Raises:
-            UserError: as `connect`.
-            duckdb.Error: the query is wrong.
+            UserError: as `connect`; the query is wrong or gives no rows; or it reads embeddings, and one of their files is not
+                what was recorded.
         """
+        if current.EMBEDDINGS in sql.casefold():
+            self._require_sound_embeddings()
         with self.connect() as connection:
-            return connection.sql(sql, params=params).to_arrow_table().to_pandas()
+            try:
+                relation = connection.sql(sql, params=params)
+                if relation is not None:
+                    return relation.to_arrow_table().to_pandas()
+            except duckdb.Error as error:
+                raise UserError(f"The catalog refused the query: {error}") from error
+        raise UserError("The query gives no rows: ask with select; docs/catalog.md has the tables.")
 
     @contextmanager
     def _alone(self, deadline: float) -> Iterator[None]:
@@ -201,12 +224,25 @@ class Catalog:
                 return duckdb.connect(self.path, read_only=read_only)
             except duckdb.Error as error:
                 if not _means_busy(error):
-                    raise _UnusableCatalogError(
-                        f"The catalog {self.path} cannot be opened ({error}): rebuild it with `fa-assets catalog rebuild`."
-                    ) from error
+                    raise self._unusable(error) from error
                 if time.monotonic() >= deadline:
                     raise CatalogBusyError(f"The catalog {self.path} is open elsewhere: {error}") from error
             time.sleep(_RETRY_S)
+
+    def _unusable(self, error: duckdb.Error) -> _UnusableCatalogError:
+        return _UnusableCatalogError(
+            f"The catalog {self.path} cannot be read ({error}): rebuild it with `fa-assets catalog rebuild`."
+        )
+
+    def _require_sound_embeddings(self) -> None:
+        """DuckDB reads the embedding files as they are; see to it that they are what was recorded."""
+        values, digests = ValueStore(self.storage_root), DigestMemory(self.path.with_name("digests.json"))
+        for asset in filter(current.has_embeddings, subfolders(values.folder)):
+            for partition in subfolders(values.folder / asset):
+                lost = values.examine(asset, partition.removeprefix("fold="), digests)[1]
+                if lost:
+                    raise UserError(f"{asset}, {partition}: {lost}. Materialize it again (`fa-assets run`).")
+        digests.save()
 
     def _known_version(self, connection: duckdb.DuckDBPyConnection) -> int | None:
         """The layout's version, None for an empty database; a newer one than ours is a UserError."""
@@ -246,20 +282,26 @@ class Catalog:
         except OSError as error:
             log.warning("%s cannot be written (%s): the next step waits for the catalog again.", self._behind, error)
 
-    def _apply(self, connection: duckdb.DuckDBPyConnection) -> int:
+    def _apply(self, connection: duckdb.DuckDBPyConnection, stored: str | None = None) -> int:
         """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""
         connection.begin()
         if schema.read_version(connection) is None:
             schema.create(connection)
-        known = {id for (id,) in connection.execute("select id from materializations").fetchall()}
+        known = dict(connection.execute("select id, asset from materializations").fetchall())
+        lost = known.keys() - set(self.ledger.ids())
+        for history in schema.TABLES if lost else ():
+            owner = history.columns[0][0]
+            connection.execute(f"delete from {history.name} where list_contains(?, {owner})", [sorted(lost)])
         entries = list(self.ledger.entries(skip=known))
-        for table, rows in _history_rows(entries).items():
+        for table, rows in schema.history_rows(entries).items():
             current.insert(connection, table, pa.Table.from_pylist(rows))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
-            if newest.asset.endswith("_embeddings"):
+            if current.has_embeddings(newest.asset):
                 self._seen_by_duckdb.bring(newest.files[0].path)
-        for asset in dict.fromkeys(entry.asset for entry in entries if not entry.asset.endswith("_embeddings")):
-            current.refresh(connection, self.storage_root, asset)
+        changed = [*(known[id] for id in sorted(lost)), *(entry.asset for entry in entries), *filter(None, [stored])]
+        for asset in dict.fromkeys(changed):
+            if not current.has_embeddings(asset):
+                current.refresh(connection, self.storage_root, asset)
         current.create_views(connection, self._seen_by_duckdb.folder.absolute() / "values")
         connection.commit()
         return len(entries)
@@ -269,45 +311,8 @@ class _UnusableCatalogError(UserError):
     """The file exists but is not a DuckDB database that can be opened."""
 
 
-def _history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any]]]:
-    """The rows that entries add, by table; tables without rows are left out."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-
-    def add(table: str, **row: Any) -> None:
-        rows.setdefault(table, []).append(row)
-
-    for entry in entries:
-        add(
-            "materializations",
-            id=entry.id,
-            asset=entry.asset,
-            partition=entry.partition,
-            run_id=entry.run_id,
-            started_at=entry.started_at,
-            finished_at=entry.finished_at,
-            seconds=(entry.finished_at - entry.started_at).total_seconds(),
-            code_version=entry.code_version,
-            data_version=entry.data_version,
-            metadata=json.dumps(entry.metadata),
-        )
-        for one in entry.inputs:
-            add("inputs", materialization_id=entry.id, **vars(one))
-        for table, facts in (("settings", entry.settings), ("environment", entry.environment)):
-            for name, value in facts.items():
-                add(table, materialization_id=entry.id, name=name, value=_text(value))
-        for phase, seconds in entry.timings.items():
-            add("timings", materialization_id=entry.id, phase=phase, seconds=seconds)
-        for position, file in enumerate(entry.files):
-            add("files", materialization_id=entry.id, position=position, **vars(file))
-        for metric in entry.metrics:
-            lwlrap = metric.precision_sum / metric.count if metric.count else None
-            add("metrics", materialization_id=entry.id, **vars(metric), lwlrap=lwlrap)
-    return rows
-
-
-def _text(value: Scalar) -> str | None:
-    """A setting as text: a string as it is, anything else as in JSON, None as null."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+_DAMAGE = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
+"""What DuckDB raises over a file that is not as it was written, besides its bare `Error`."""
 
 
 def _log_of(database: Path) -> Path:

@@ -1,19 +1,24 @@
 """What is in the catalog: every table, view and macro, with the comments that explain them inside the database too.
 
-The history tables (`materializations` and the tables keyed by materialization_id) only grow. The tables of the schema
-`assets` hold the values that are on disk (`current`). Views and macros are computed when asked.
+The history tables (`materializations` and the tables keyed by materialization_id) have what the ledger has. The tables of
+the schema `assets` hold the values that are on disk (`current`). Views and macros are computed when asked.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
 from fa_assets.catalog import current
 from fa_assets.catalog.views import VIEWS, comment_on, create_view
+from fa_assets.store.ledger import LedgerEntry
+from fa_assets.store.recipe import Scalar
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever anything in the catalog changes; an older one is then rebuilt from the ledger."""
 
 
@@ -82,7 +87,7 @@ TABLES = (
         (
             _OWNER,
             ("position", "INTEGER NOT NULL", "0 is the value itself, the others lie beside it"),
-            ("path", "VARCHAR NOT NULL", "relative to the storage folder"),
+            ("path", "VARCHAR NOT NULL", "relative to the storage folder if it lies there, as weights need not"),
             ("size_bytes", "BIGINT NOT NULL", "size in bytes"),
             ("sha256", "VARCHAR NOT NULL", "of its bytes, hex"),
         ),
@@ -117,6 +122,47 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     for view in VIEWS:
         create_view(connection, view)
     connection.execute(f"create schema {current.SCHEMA}")
+
+
+def history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that entries add, by table; tables without rows are left out."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+
+    def add(table: str, **row: Any) -> None:
+        rows.setdefault(table, []).append(row)
+
+    for entry in entries:
+        add(
+            "materializations",
+            id=entry.id,
+            asset=entry.asset,
+            partition=entry.partition,
+            run_id=entry.run_id,
+            started_at=entry.started_at,
+            finished_at=entry.finished_at,
+            seconds=(entry.finished_at - entry.started_at).total_seconds(),
+            code_version=entry.code_version,
+            data_version=entry.data_version,
+            metadata=json.dumps(entry.metadata),
+        )
+        for one in entry.inputs:
+            add("inputs", materialization_id=entry.id, **vars(one))
+        for table, facts in (("settings", entry.settings), ("environment", entry.environment)):
+            for name, value in facts.items():
+                add(table, materialization_id=entry.id, name=name, value=_text(value))
+        for phase, seconds in entry.timings.items():
+            add("timings", materialization_id=entry.id, phase=phase, seconds=seconds)
+        for position, file in enumerate(entry.files):
+            add("files", materialization_id=entry.id, position=position, **vars(file))
+        for metric in entry.metrics:
+            lwlrap = metric.precision_sum / metric.count if metric.count else None
+            add("metrics", materialization_id=entry.id, **vars(metric), lwlrap=lwlrap)
+    return rows
+
+
+def _text(value: Scalar) -> str | None:
+    """A setting as text: a string as it is, anything else as in JSON, None as null."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def as_markdown() -> str:

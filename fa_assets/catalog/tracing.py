@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
 from fa_assets.catalog.database import Catalog, CatalogBusyError
 from fa_assets.errors import UserError
+from fa_assets.store.atomic import temporary_folder
 from fa_assets.store.ledger import InputVersion, StoredFile
 
 _SYNC_TIMEOUT_S = 1.0
@@ -107,8 +106,8 @@ def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         catalog.sync(_SYNC_TIMEOUT_S)
     except (CatalogBusyError, OSError):
-        with TemporaryDirectory() as folder:
-            copy = Path(folder) / "catalog.duckdb"
+        with temporary_folder() as folder:
+            copy = folder / "catalog.duckdb"
             catalog.snapshot(copy)
             with _connected(Catalog(copy, catalog.storage_root, catalog.ledger)) as connection:
                 yield connection

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
-from fa_assets.errors import UserError
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.store.storage_errors import require_there
 
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
@@ -24,7 +24,7 @@ def catalog_group() -> None:
 def catalog_sync_command(**options: Any) -> None:
     """Add what the ledger has and the catalog has not."""
     with friendly_errors():
-        click.echo(f"{_catalog(options).sync()} materializations added.")
+        say(f"{_catalog(options).sync()} materializations added.")
 
 
 @catalog_group.command("rebuild")
@@ -32,7 +32,7 @@ def catalog_sync_command(**options: Any) -> None:
 def catalog_rebuild_command(**options: Any) -> None:
     """Rebuild the catalog from the ledger and the stored values."""
     with friendly_errors():
-        click.echo(f"Rebuilt from {_catalog(options).rebuild()} materializations.")
+        say(f"Rebuilt from {_catalog(options).rebuild()} materializations.")
 
 
 @catalog_group.command("snapshot")
@@ -41,15 +41,16 @@ def catalog_rebuild_command(**options: Any) -> None:
 def catalog_snapshot_command(file: Path, **options: Any) -> None:
     """Write an up-to-date copy to FILE, which a dashboard may hold open, also while the catalog is open elsewhere."""
     with friendly_errors():
-        click.echo(f"{file}: {_catalog(options).snapshot(file)} materializations.")
+        say(f"{file}: {_catalog(options).snapshot(file)} materializations.")
 
 
 @catalog_group.command("schema")
 def catalog_schema_command() -> None:
     """Print the tables, views and macros with their columns, as Markdown (docs/catalog.md has them too)."""
-    from fa_assets.catalog.schema import as_markdown
+    with friendly_errors():
+        from fa_assets.catalog.schema import as_markdown
 
-    click.echo(as_markdown(), nl=False)
+        say(as_markdown().rstrip())
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -67,7 +68,7 @@ def runs_command(last: int | None, as_json: bool, **options: Any) -> None:
 
         with tracing.up_to_date(_catalog(options)) as connection:
             runs = tracing.runs(connection)[:last]
-        click.echo(tracing.to_json(runs) if as_json else tables.runs(runs))
+        say(tracing.to_json(runs) if as_json else tables.runs(runs), styled=True)
 
 
 @click.command("lineage")
@@ -87,7 +88,7 @@ def lineage_command(target: str, downstream: bool, as_json: bool, **options: Any
 
         with tracing.up_to_date(_catalog(options)) as connection:
             found = tracing.lineage(connection, target, downstream)
-        click.echo(tracing.to_json(found) if as_json else tables.lineage(found))
+        say(tracing.to_json(found) if as_json else tables.lineage(found), styled=True)
 
 
 @click.command("diff")
@@ -106,7 +107,7 @@ def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
 
         with tracing.up_to_date(_catalog(options)) as connection:
             found = tracing.differences(connection, run_a, run_b)
-        click.echo(tracing.to_json(found) if as_json else tables.differences(found))
+        say(tracing.to_json(found) if as_json else tables.differences(found), styled=True)
 
 
 @click.command("sql")
@@ -115,13 +116,7 @@ def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
 def sql_command(query: str, **options: Any) -> None:
     """Run QUERY on the catalog, read-only, and print the rows."""
     with friendly_errors():
-        import duckdb
-
-        try:
-            frame = _catalog(options).query(query)
-        except duckdb.Error as error:
-            raise UserError(f"The catalog refused the query: {error}") from error
-        click.echo(frame.to_string(index=False))
+        say(_catalog(options).query(query).to_string(index=False))
 
 
 CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)
@@ -131,4 +126,5 @@ def _catalog(options: dict[str, Any]) -> "Catalog":
     from fa_assets.catalog.database import Catalog
 
     settings = apply_options(options)
+    require_there(settings.storage_root)
     return Catalog.of(settings.local_root, settings.storage_root)

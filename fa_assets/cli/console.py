@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console
+import rich.console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,8 +18,10 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.text import Text
 
+from fa_assets.printable import printable
 from fa_assets.progress import Pace
 
 if TYPE_CHECKING:
@@ -27,6 +29,21 @@ if TYPE_CHECKING:
     from fa_assets.graph.runner import RunOutcome, StepListener
 
 _LINE_EVERY_S = 5.0
+
+
+class Console(rich.console.Console):
+    """A console on which names and messages of others are text and nothing else."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See rich: a string as it is measured and laid out."""
+        return super().render_str(printable(text, keep="\n"), **options)
+
+    def render(
+        self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """See rich: the pieces that are written, of all that is no string too."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(printable(piece.text, keep="\n"), piece.style)
 
 
 def terminal() -> TextIO:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
 
 
@@ -25,7 +25,8 @@ def encoders_group(context: click.Context) -> None:
             found[name] = find_encoder(name)
         except UserError as error:
             found[name] = str(error)
-    click.echo(tables.encoders(found))
+    with friendly_errors():
+        say(tables.encoders(found), styled=True)
 
 
 @encoders_group.command("check")
@@ -52,14 +53,12 @@ def encoders_check_command(name: str, **options: Any) -> None:
         )
         trial = try_encoder(encoder)
         for finding in trial.findings:
-            click.echo(
+            say(
                 f"{'BREACH' if finding.breach else 'ok':>6}  {finding.what}"
                 + f": {finding.breach}" * bool(finding.breach)
             )
-        click.echo(
-            f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}"
-        )
+        say(f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}")
         if not trial.passed:
-            click.echo(f"{name} cannot be used as it is.")
+            say(f"{name} cannot be used as it is.")
             sys.exit(1)
-        click.echo(f"{name} passed every check.")
+        say(f"{name} passed every check.")

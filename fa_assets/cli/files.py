@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.settings import DATA_FOLDER
 
 
@@ -32,18 +32,18 @@ def init_command(
             fname_column=fname_column,
             labels_column=labels_column,
         )
-        click.echo(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
+        say(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
         for name, count in proposal.counts.items():
-            click.echo(f"{count:>8}  {name}")
+            say(f"{count:>8}  {name}")
         for what, names in (("without a label", proposal.unlabelled), ("named but not there", proposal.missing)):
             if names:
                 shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-                click.echo(f"{len(names)} {what}: {shown}")
+                say(f"{len(names)} {what}: {shown}")
         if yes:
             proposal.write()
-            click.echo(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
+            say(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
         else:
-            click.echo("Nothing was written; the same command with --yes writes train_curated.csv.")
+            say("Nothing was written; the same command with --yes writes train_curated.csv.")
 
 
 @click.command("fetch")
@@ -67,9 +67,7 @@ def fetch_command(
 ) -> None:
     """Fetch a published corpus, check it, and lay it out for `fa-assets run`; again, it goes on where it stopped."""
     with friendly_errors():
-        from rich.console import Console
-
-        from fa_assets.cli.console import progress
+        from fa_assets.cli.console import Console, progress
         from fa_assets.intake.corpora import ALL
         from fa_assets.intake.corpora.fetch import fetch
         from fa_assets.intake.corpora.layout import about
@@ -88,8 +86,8 @@ def fetch_command(
                 keep_archives=keep_archives,
                 progress=lambda task: partial(watcher, task, "bytes"),
             )
-        click.echo(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
-        click.echo(f"fa-assets run --dataset {shlex.quote(str(folder))}")
+        say(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
+        say(f"fa-assets run --dataset {shlex.quote(str(folder))}")
 
 
 @click.command("predict")
@@ -106,8 +104,8 @@ def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: 
         for tagged in Tagger.load(settings.storage_root, device=settings.device).tag_files(files):
             if as_json:
                 classes = {tag.class_name: tag.probability for tag in tagged.tags}
-                click.echo(json.dumps({"file": str(tagged.path), "classes": classes}))
+                say(json.dumps({"file": str(tagged.path), "classes": classes}))
                 continue
-            click.echo(tagged.path)
+            say(tagged.path)
             for tag in tagged.tags[:top]:
-                click.echo(f"  {tag.probability:.4f}  {tag.class_name}")
+                say(f"  {tag.probability:.4f}  {tag.class_name}")

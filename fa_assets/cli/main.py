@@ -6,12 +6,13 @@ it starts, so the UI and the command line see the same.
 
 import logging
 import os
-import signal
 import sys
 import traceback
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -19,7 +20,8 @@ import click
 from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.files import fetch_command, init_command, predict_command
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.interruption import end_on_signals
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
 from fa_assets.settings import DEMO_DATASET, Settings, variable_of
@@ -27,7 +29,19 @@ from fa_assets.settings import DEMO_DATASET, Settings, variable_of
 _ALL_SETTINGS = tuple(Settings.model_fields)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Main(click.Group):
+    """Refuses what is given empty, such as ``--dataset "$UNSET"``, which would be taken for the default."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """See click."""
+        for before, given in pairwise(["", *arguments]):
+            if not given or (given.startswith("--") and given.endswith("=")):
+                name = before if before.startswith("-") and not given else given or "an argument"
+                raise click.UsageError(f"{name.rstrip('=')} is given, and empty: give it a value, or leave it out.")
+        return super().parse_args(context, arguments)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fa_assets")
 def main() -> None:
     """From a folder of labelled clips to embeddings, out-of-fold predictions and label-ranking metrics.
@@ -77,11 +91,13 @@ def status_command(**options: Any) -> None:
         from fa_assets.definitions import code_location
         from fa_assets.graph.runner import find_what_is_stale
 
-        stale = find_what_is_stale(code_location(settings))
+        stale, unreadable = find_what_is_stale(code_location(settings))
         for one in stale:
-            click.echo(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
+            say(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
         if not stale:
-            click.echo("Everything is current.")
+            say("Everything is current.")
+        if unreadable:
+            say(f"Warning: {unreadable}", err=True)
 
 
 @main.command("summary")
@@ -106,7 +122,7 @@ def report_command(open_page: bool, **options: Any) -> None:
         page = root / ValueStore(root).read("report").table.to_pylist()[0]["path"]
         if open_page:
             webbrowser.open(page.as_uri())
-        click.echo(str(page))
+        say(str(page))
 
 
 COMMANDS = (
@@ -123,18 +139,14 @@ for command in COMMANDS:
 
 
 def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] = (), force: bool = False) -> None:
-    from rich.console import Console
-
+    from fa_assets.cli.console import Console, print_outcome, progress, terminal, warn
+    from fa_assets.cli.summary import print_summary
     from fa_assets.definitions import code_location
     from fa_assets.graph.runner import prepare_environment, run
 
-    signal.signal(signal.SIGTERM, _interrupt)  # stopped by a batch system or `kill`: as by Ctrl-C
-
-    from fa_assets.cli.console import print_outcome, progress, terminal, warn
-    from fa_assets.cli.summary import print_summary
-
     console = Console(file=terminal(), highlight=False)
-    console.print(f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}")
+    lines = f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}"
+    console.print(lines, markup=False, soft_wrap=True)
     with progress(console) as (watcher, on_step):
         location = code_location(settings, watcher)
         prepare_environment(location)
@@ -152,17 +164,14 @@ def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] 
     print_summary(settings)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def entry() -> None:
-    """The console script: `main`, then an exit that keeps its code.
+    """The console script: `main`, which signals end, then an exit that keeps its code.
 
     Threads that native libraries leave running can abort the interpreter's teardown ("terminate called without an active
     exception") after all work is done and written; so the process ends without that teardown.
     """
     code = 0
+    end_on_signals()
     try:
         main()
     except SystemExit as stop:
@@ -171,6 +180,7 @@ def entry() -> None:
         traceback.print_exc()
         code = 1
     logging.shutdown()
-    sys.stdout.flush()
+    with suppress(OSError):  # what could not be written was said
+        sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -1,16 +1,20 @@
-"""What the commands of `fa-assets` share: settings as options, and errors as messages."""
+"""What the commands of `fa-assets` share: settings as options, errors as messages, and how anything is printed."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from fa_assets.cli.interruption import INTERRUPTED, ignore_signals
 from fa_assets.errors import UserError
+from fa_assets.printable import printable
 from fa_assets.settings import Settings, load_settings, variable_of
-from fa_assets.store.storage_errors import as_remote_error, as_storage_error
+from fa_assets.store.storage_errors import as_memory_error, as_remote_error, as_storage_error
 
 _METAVARS = {
     **dict.fromkeys(("dataset", "storage", "local"), "DIR"),
@@ -46,21 +50,36 @@ def apply_options(options: dict[str, Any]) -> Settings:
     return load_settings()
 
 
+def say(text: object, *, err: bool = False, color: str | None = None, styled: bool = False) -> None:
+    """Print text, which may hold names of others: it is made printable, unless it is `styled` by our console already."""
+    try:
+        click.secho(text if styled else printable(str(text), keep="\n\t"), err=err, fg=color)
+    except OSError as error:
+        if err or error.errno == errno.EPIPE:
+            raise
+        raise UserError(f"Standard output cannot be written to ({error.strerror}).") from error
+
+
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """Print what a user can fix as one line, and exit with 1; an interruption exits with 130."""
     try:
         yield
     except UserError as error:
-        click.secho(str(error), fg="red", err=True)
+        say(error, err=True, color="red")
         sys.exit(1)
     except Exception as error:
-        settings = load_settings()
-        explained = as_remote_error(error, settings.storage_root) or as_storage_error(error, settings.local_root)
+        settings, home = load_settings(), os.environ.get("DAGSTER_HOME")
+        explained = (
+            as_remote_error(error, settings.storage_root)
+            or as_storage_error(error, settings.local_root, Path(home) if home else None)
+            or as_memory_error(error)
+        )
         if explained is None:
             raise
-        click.secho(str(explained), fg="red", err=True)
+        say(explained, err=True, color="red")
         sys.exit(1)
     except KeyboardInterrupt:
-        click.secho("\nInterrupted. What was finished is kept; the same command goes on from there.", err=True)
+        ignore_signals()
+        say(INTERRUPTED, err=True)
         sys.exit(130)

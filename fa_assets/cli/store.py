@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
+from fa_assets.store.storage_errors import require_there
 
 if TYPE_CHECKING:
     from fa_assets.store.embedding_store import EmbeddingStore
@@ -35,7 +36,7 @@ def store_compact_command(grace: float, **options: Any) -> None:
         for store in _stores(options):
             done = compact(store, grace_s=60 * grace)
             later = f", {done.kept} go with a compaction after {grace:g} minutes" if done.kept else ""
-            click.echo(
+            say(
                 f"{store.fingerprint}: {done.merged} shards merged into {done.into} ({done.rows} rows); "
                 f"{done.removed} replaced ones removed{later}."
             )
@@ -52,9 +53,9 @@ def store_verify_command(**options: Any) -> None:
         for store in _stores(options):
             found = verify(store)
             damaged += len(found.damaged)
-            click.echo(f"{store.fingerprint}: {found.shards} shards read, {len(found.damaged)} damaged.")
+            say(f"{store.fingerprint}: {found.shards} shards read, {len(found.damaged)} damaged.")
             for name, reason in found.damaged:
-                click.echo(f"  {name}: {reason}")
+                say(f"  {name}: {reason}")
         if damaged:
             raise UserError(
                 f"{damaged} damaged shards were set aside (*.damaged): the next run computes their crops again."
@@ -64,7 +65,9 @@ def store_verify_command(**options: Any) -> None:
 def _stores(options: dict[str, Any]) -> "list[EmbeddingStore]":
     from fa_assets.store.embedding_store import embedding_stores
 
-    stores = embedding_stores(apply_options(options).storage_root)
+    root = apply_options(options).storage_root
+    require_there(root)
+    stores = embedding_stores(root)
     if not stores:
-        click.echo("The embedding store is empty.")
+        say("The embedding store is empty.")
     return stores

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import click
 import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.cli.options import say
 from fa_assets.cli.ui import ui_command_line
 from fa_assets.encoders.registry import DEFAULT, checkpoint_asset
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
@@ -72,7 +72,7 @@ def print_summary(settings: Settings) -> None:
 
     summary = read_summary(settings.storage_root, settings.encoder)
     if summary.clips is None:
-        click.echo("Nothing has been materialized yet.")
+        say("Nothing has been materialized yet.")
         return
     lines = [("clips", f"{summary.clips} ({summary.hours:.2f} h), {summary.classes} classes")]
     if summary.left_out:
@@ -90,7 +90,7 @@ def print_summary(settings: Settings) -> None:
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
         note = "   not of these settings: see fa-assets status" if f"{scheme}_metrics" in stale else ""
         lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}{note}"))
-    if len(schemes) == 2 and stale.isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
+    if len(schemes) == 2 and stale.keys().isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
         ours, baseline = (summary.results[one].overall for one in schemes)
         lines.append((" - ".join(schemes), f"{ours - baseline:+.4f}"))
     lines += [
@@ -100,7 +100,7 @@ def print_summary(settings: Settings) -> None:
         ("look at it", ui_command_line(settings)),
     ]
     for name, text in lines:
-        click.echo(f"{name:>14}  {text}")
+        say(f"{name:>14}  {text}")
 
 
 def _maybe(values: ValueStore, asset: str) -> pa.Table | None:

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from fa_assets.catalog.tracing import Lineage, Materialization, Run, RunDifferences
+from fa_assets.cli.console import Console
 from fa_assets.encoders.base import EncoderDefinition
 from fa_assets.encoders.registry import is_checkpoint
 

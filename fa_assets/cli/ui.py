@@ -1,27 +1,34 @@
 """`fa-assets ui`: the Dagster UI over the instance of a storage folder.
 
-The code location is that of workspace.yaml: the checkout's, or its copy inside an installed wheel. So the command is the same
-in whichever folder it is given.
+Three programs of Dagster's, in a group of processes: the code location, the webserver behind a guard (`webserver`), and the
+daemon. They start and end together, with the runs that they started, whoever of them ends first and however this command is
+ended.
 """
 
+import json
 import os
 import shlex
 import signal
 import socket
+import subprocess
 import sys
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
-import fa_assets
+from fa_assets.cli.interruption import ignore_signals
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.errors import UserError
 from fa_assets.settings import IN_CHECKOUT, Settings
+from fa_assets.store.atomic import temporary_folder
 
 _HOST = "127.0.0.1"
-_PACKAGE = Path(fa_assets.__file__).parent
-_WORKSPACE = (_PACKAGE.parent if IN_CHECKOUT else _PACKAGE) / "workspace.yaml"
+_LOOK_EVERY_S = 0.2
+_END_WITHIN_S = 5.0
+"""After that, what has not ended is killed; a command that is told to end has a few seconds more (`interruption`)."""
 
 
 @click.command("ui")
@@ -31,15 +38,74 @@ def ui_command(port: int, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
     with friendly_errors():
         from fa_assets.definitions import code_location
-        from fa_assets.graph.runner import prepare_environment
+        from fa_assets.graph.runner import prepare_environment, ui_of_the_instance
 
         location = code_location(apply_options(options))
         _require_free(port)
         prepare_environment(location)
-        where = ["--host", _HOST, "--port", str(port), "--workspace", str(_WORKSPACE)]
-        # Dagster ends at SIGTERM as it does at SIGINT, which a shell lets what it starts in the background ignore.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.execv(sys.executable, [sys.executable, "-m", "dagster_dg_cli.cli", "dev", *where])
+        # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with ui_of_the_instance():
+            _serve(port)
+
+
+def _serve(port: int) -> None:
+    """Run the programs until one of them ends, or this one is told to."""
+    code = ["--module-name", "fa_assets.definitions", "--attribute", "defs", "--location-name", "fa_assets"]
+    with temporary_folder() as folder, _ended_together() as programs:
+        served, workspace = folder / "code", folder / "workspace.yaml"
+        server = {"socket": str(served), "location_name": "fa_assets"}
+        workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
+
+        def start(module: str, *arguments: str) -> None:
+            group = programs[0].pid if programs else 0
+            programs.append(subprocess.Popen([sys.executable, "-m", module, *arguments], process_group=group))
+
+        os.environ["DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD"] = (
+            "1"  # s, for requests under way when the code location is ended
+        )
+        start("dagster", "code-server", "start", "--socket", str(served), *code)
+        while not served.exists():
+            _require_all(programs)
+        start("dagster._daemon", "run", "--workspace", str(workspace))
+        start("fa_assets.cli.webserver", "--host", _HOST, "--port", str(port), "--workspace", str(workspace))
+        while True:
+            _require_all(programs)
+
+
+def _require_all(programs: list[subprocess.Popen[bytes]]) -> None:
+    """Wait a moment.
+
+    Raises:
+        UserError: one of the programs has ended.
+    """
+    time.sleep(_LOOK_EVERY_S)
+    for one in programs:
+        if one.poll() is not None:
+            name = list(one.args)[2]  # type: ignore[arg-type]
+            raise UserError(f"{name!s} ended with status {one.returncode}, and the UI with it; what it said is above.")
+
+
+@contextmanager
+def _ended_together() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Programs that are to be started in one group; at the end it is told to end, and then killed."""
+    programs: list[subprocess.Popen[bytes]] = []
+    try:
+        yield programs
+    finally:
+        ignore_signals()
+        with suppress(ProcessLookupError, IndexError):  # there is nobody left in it, or nobody was
+            group = programs[0].pid
+            os.killpg(group, signal.SIGTERM)
+            deadline = time.monotonic() + _END_WITHIN_S
+            while time.monotonic() < deadline:
+                for one in programs:
+                    one.poll()
+                os.killpg(group, 0)
+                time.sleep(_LOOK_EVERY_S)
+            os.killpg(group, signal.SIGKILL)
+        for one in programs:
+            one.wait()
 
 
 def ui_command_line(settings: Settings) -> str:

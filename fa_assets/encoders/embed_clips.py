@@ -4,7 +4,7 @@ Each distinct crop of each distinct content goes through the network once. Clips
 network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
 and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory does not grow
 with the number of clips, nor with their length where a scheme has a fixed number of crops; of `tiles`, whole clips are held.
-The clips' bytes are hashed again as they are read, so an embedding is never stored under the name of other content.
+The clips' bytes are hashed before and after they are decoded, so an embedding is never stored under the name of other content.
 """
 
 import time
@@ -22,7 +22,6 @@ from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.atomic import digest_file
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
 NOTHING_COMPUTED = "none: every crop was in the store"
@@ -307,12 +306,9 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
     Raises:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
     """
-    if not clip.path.is_file():
-        raise BadClipError("no such file")
-    if digest_file(clip.path).sha256 != clip.sha256:
-        raise BadClipError("its bytes changed since curated_clips was materialized")
     rate = keys[0].rate
-    crops, n_samples = cut_crops(stream_mono(clip.path, rate), [key.start for key in keys], keys[0].length)
+    pieces = stream_mono(clip.path, rate, clip.sha256)
+    crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
     if n_samples != clip.samples_at(rate):
         raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops

@@ -73,7 +73,7 @@ def decode_batch(batch: Sequence[Work], decode: Decode) -> Decoded:
             crops = decode(clip, keys)
         except BadClipError as error:
             # Another machine may have the file.
-            where = "" if clip.path.is_file() else f" on node {socket.gethostname()}"
+            where = f" on node {socket.gethostname()}" if str(error) == "no such file" else ""
             decoded.bad.append(f"{clip.fname}: {error}{where}")
             continue
         decoded.keys.extend(keys)

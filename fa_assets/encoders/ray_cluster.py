@@ -16,7 +16,7 @@ from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 
 if TYPE_CHECKING:
     import ray
@@ -89,8 +89,9 @@ class SentEncoder:
     def __call__(self) -> Encoder:
         if self.recipe.fingerprint != self.fingerprint:
             raise UserError(
-                f"Node {socket.gethostname()} has another version of fa_assets or of encoder {self.recipe.name} than "
-                "the driver: install the same on every node."
+                f"Node {socket.gethostname()} has another version of fa_assets or of encoder {self.recipe.name} than the "
+                "driver: install the same on every node. With FA_PRECISION=bf16 it may have another kind of processor: see "
+                "docs/cluster.md."
             )
         return replace(self.recipe, checkpoint=self.weights())()
 
@@ -103,6 +104,7 @@ class SentEncoder:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fa_assets"
         path = cache / f"{self.recipe.sha1}{self.recipe.checkpoint.suffix}"
         if not path.is_file():
+            remove_abandoned(cache)
             with replacing(path) as draft:
                 draft.write_bytes(ray.get(self.content))
         return path

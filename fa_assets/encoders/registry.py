@@ -105,6 +105,8 @@ def _load(recipe: EncoderRecipe) -> Encoder:
     definition = find_encoder(recipe.name)
     definition.require_installed()
     require_sha1(recipe.checkpoint, recipe.sha1, checkpoint_asset(recipe.name))
-    return definition.load(
+    encoder = definition.load(
         recipe.checkpoint, device=recipe.device, precision=recipe.precision, batch_size=recipe.batch_size
     )
+    require_sha1(recipe.checkpoint, recipe.sha1, checkpoint_asset(recipe.name))  # nor was it replaced meanwhile
+    return encoder

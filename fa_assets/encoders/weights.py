@@ -1,6 +1,7 @@
 """The weights file of an encoder: found, fetched or made, verified, and still the same when it is loaded."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -10,6 +11,7 @@ from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
 from fa_assets.store.download import download, file_name_for, public_url
+from fa_assets.store.source_files import SourceFileError, reading
 
 _DOWNLOAD_WAY_OUT = "Check the connection, or download it by hand and pass --checkpoint FILE."
 
@@ -52,12 +54,20 @@ def resolve_weights(
             f"Checkpoint {public_url(source)}: only http:// and https:// are fetched. {definition.weights_hint}"
         )
     else:
-        path = Path(source).expanduser().resolve()
+        path = _own_file(definition, source)
         origin = str(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file. {definition.weights_hint}")
     trained = definition.check_weights(path)
     return Checkpoint(path, path.stat().st_size, _sha1(path), origin, trained)
+
+
+def _own_file(definition: EncoderDefinition, source: str) -> Path:
+    """The file that a user named, behind links."""
+    try:
+        path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111 (Path.expanduser raises where there is no such user)
+        with reading(path):
+            return path.resolve()
+    except SourceFileError as error:
+        raise CheckpointError(f"{error}. {definition.weights_hint}") from error
 
 
 def _fetch_published(published: WeightsFile, path: Path, progress: ProgressCallback) -> None:

@@ -13,13 +13,17 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from fa_assets.errors import UserError
 from fa_assets.graph.columns import column_lineage, column_schema
+from fa_assets.graph.display import shown
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS
 from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
 from fa_assets.graph.source import Source
+from fa_assets.graph.staleness import stale_by_settings
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.printable import printable
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.recipe import Recipe, Scalar
 from fa_assets.store.values import Value
@@ -92,6 +96,7 @@ class Asset:
         work = Work(context, place, self.recipe)
         with work.recorded():
             inputs = {name: _opened(work, one) for name, one in self.reads.items()}
+            self._require_one_make(place)
             work.partitions = [one for one in partitions if not work.keeps(one)]
             if work.partitions:
                 made = self.make(work, **inputs)
@@ -99,6 +104,21 @@ class Asset:
                     work.write(one)
         lineage = column_lineage(self.columns, {name: place.key(one.name) for name, one in self.reads.items()})
         return work.result(column_schema(self.columns), lineage)
+
+    def _require_one_make(self, place: Place) -> None:
+        """Refuse to read what was not made by the settings of this run and from one another.
+
+        Raises:
+            UserError: it was not, as where another run with other settings works in the same storage.
+        """
+        stale = stale_by_settings(Graph(_upstream_of(self), ()), place)
+        mixed = [f"{one.name} ({stale[one.name]})" for one in self.reads.values() if one.name in stale]
+        if mixed:
+            raise UserError(
+                f"{self.name} is not made from what does not belong together or to these settings: {', '.join(mixed)}. Another "
+                f"run made it meanwhile, or it was left out: once no other run works in this storage, `fa-assets run` (or "
+                f"--select '+{self.name}')."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +169,11 @@ class Check:
             reads: dict[str, object] = {name: _values(place, one) for name, one in self.reads.items()}
             if self.with_ledger:
                 reads["ledger"] = Ledger(place.recorder.root / "ledger")
-            return self.judge(_values(place, self.asset, folds), **reads)
+            result = self.judge(_values(place, self.asset, folds), **reads)
+            return result._replace(
+                description=result.description and printable(result.description, keep="\n"),
+                metadata=shown(result.metadata),
+            )
 
         return check
 
@@ -169,6 +193,15 @@ class Graph:
     def code_versions(self) -> list[str]:
         """Of all assets."""
         return [str(one.recipe) for one in self.assets]
+
+
+def _upstream_of(asset: Asset) -> list[Asset]:
+    """All that an asset is made from, those that are read before those that read them."""
+    found: dict[str, Asset] = {}
+    for read in asset.reads.values():
+        if isinstance(read, Asset):
+            found |= {one.name: one for one in (*_upstream_of(read), read)}
+    return list(found.values())
 
 
 def _values(place: Place, asset: Asset, folds: Sequence[str] = FOLD_NAMES) -> Value | dict[str, Value]:

@@ -15,7 +15,8 @@ from fa_assets.graph.display import records
 from fa_assets.graph.evaluation import GROUP, read_predictions
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.label_audit import MISSING, WRONG, find_label_issues
-from fa_assets.store.atomic import replacing
+from fa_assets.printable import spreadsheet_row
+from fa_assets.store.atomic import write_file
 
 SHOWN = 50
 _SHOWN_COLUMNS = ("rank", "fname", "class_name", "kind", "labels", "probability", "self_confidence", "margin")
@@ -53,11 +54,10 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
     ]
     file = work.root / "label_audit" / "label_audit.csv"
     text = io.StringIO()
-    writer = csv.DictWriter(text, tables.LABEL_AUDIT.names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    with replacing(file) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(tables.LABEL_AUDIT.names)
+    writer.writerows(spreadsheet_row([row[name] for name in tables.LABEL_AUDIT.names]) for row in rows)
+    digest = write_file(file, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
     drawn = work.draw({"doubts_per_class": partial(doubts_per_class, doubts)})
     shown = [[row[name] for name in _SHOWN_COLUMNS] for row in rows[:SHOWN]]
     return Made(
@@ -70,5 +70,5 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
             "csv": str(file),
         },
         display={**drawn, **({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {})},
-        files=[file],
+        files=[work.stored(file, digest)],
     )

@@ -26,6 +26,7 @@ from fa_assets.graph.features import FitOptions
 from fa_assets.graph.learning_curve import learning_curve_assets
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
+from fa_assets.graph.pools import living_executor
 from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
@@ -124,7 +125,7 @@ def definitions_of(
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,
-        executor=None if place.prefix else dg.in_process_executor,
+        executor=None if place.prefix else living_executor,
     )
 
 

@@ -71,12 +71,17 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
         raise UserError(
             f"{recordings.labels_csv} names {len(labelled.fnames)} clips: {N_FOLDS} folds need at least {N_FOLDS}."
         )
+    if len(classes) < 2:
+        raise UserError(
+            f"{recordings.labels_csv} has one label, {classes[0]}, and nothing to tell it from: add clips with another label."
+        )
     with work.phase("inspect"):
         intake = inspect_clips(
             recordings.clips_folder,
             labelled,
             on_bad_clip=on_bad_clip,
             threads=usable_cpus(),
+            limits=recordings.limits,
             progress=work.track("clips"),
         )
     fnames = [clip.fname for clip in intake.clips]

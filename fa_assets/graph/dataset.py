@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.store.locks import locked
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 
 @dataclass(frozen=True)
 class DatasetFolder:
-    """The folder of labelled clips this code location works on."""
+    """The folder of labelled clips this code location works on; `replaces_another`: also where the storage is another's."""
 
     folder: str
     is_demo: bool = False
+    limits: Limits = USUAL_LIMITS
+    replaces_another: bool = False
 
     def open(self) -> KaggleDataset:
         """The dataset; the generated demo set is made first when it is not there."""
@@ -22,6 +24,6 @@ class DatasetFolder:
             from fa_assets.intake.demo.dataset import generate_demo_dataset
 
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.with_name(f".{folder.name}.lock")):
+            with locked(folder.with_name(f".{folder.name}.lock"), "generating the demo set", 600):
                 generate_demo_dataset(folder)
-        return KaggleDataset(folder)
+        return KaggleDataset(folder, self.limits)

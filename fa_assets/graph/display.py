@@ -2,14 +2,45 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+from fa_assets.printable import printable, printable_inside
 
 if TYPE_CHECKING:
     from fa_assets.report.picture import Picture
 
 _TYPES = {bool: "bool", int: "int", float: "float"}
+
+
+def shown(metadata: Mapping[str, object]) -> dict[str, Any]:
+    """Metadata as the UI gets it: without what is None, and printable where it is text of others."""
+    return {name: _shown(value) for name, value in metadata.items() if value is not None}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dg.TableMetadataValue):
+        rows = [dg.TableRecord(printable_inside(dict(one.data))) for one in value.records]
+        return dg.MetadataValue.table(records=rows, schema=value.schema)
+    if isinstance(value, dg.PathMetadataValue):
+        return dg.MetadataValue.path(printable(value.path or ""))
+    if isinstance(value, dg.TextMetadataValue):
+        return dg.MetadataValue.text(printable(value.text or "", keep="\n"))
+    return printable_inside(value)
+
+
+def failure(error: Exception) -> dg.Failure:
+    """What Dagster shows of an error that a user can fix, in its words alone."""
+    return dg.Failure(description=printable(str(error), keep="\n"), allow_retries=False)
+
+
+class EscapingFilter(logging.Filter):
+    """Makes what is logged printable."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(record.getMessage(), keep="\n\t"), ()
+        return True
 
 
 def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from fa_assets.audio.crops import SCHEMES, CropScheme
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.embed_clips import Clip, embed_clips_on
+from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
@@ -102,7 +103,12 @@ def _opened(
 
 def _settings(scheme: str, engine: EngineOptions) -> dict[str, Scalar]:
     """What embeddings depend on besides their inputs."""
-    return {"encoder": engine.encoder, "scheme": scheme, "precision": engine.precision}
+    return {
+        "encoder": engine.encoder,
+        "encoder_version": find_encoder(engine.encoder).version,
+        "scheme": scheme,
+        "precision": engine.precision,
+    }
 
 
 def _embed(

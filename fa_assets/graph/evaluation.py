@@ -21,8 +21,7 @@ from fa_assets.metrics.predictions import Predictions, list_column, name_column,
 from fa_assets.metrics.reliability import reliability
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets.store.ledger import MetricRow
-from fa_assets.store.roots import StoragePath
+from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.values import TableStream
 
 GROUP = "evaluation"
@@ -72,13 +71,13 @@ def oof_predictions(
     fingerprint = fingerprint_of(embeddings, encoder)
     with training_set(work, embeddings, clips, find_encoder(encoder).card.dimension, fit) as features:
         models: list[OneVsRest] = []
-        files: list[StoragePath] = []
+        files: list[StoredFile] = []
         for fold in range(N_FOLDS):
             with work.phase("fit"):
                 models.append(features.fit(fold, fit, work.track("classes", f"fold {fold}")))
             origin = classifier_origin(work, str(fold), scheme, encoder, fingerprint)
-            files.append(work.root / "classifiers" / f"{scheme}_fold_{fold}.npz")
-            save_classifier(files[-1], StoredClassifier(models[-1], clips.classes, origin))
+            file = work.root / "classifiers" / f"{scheme}_fold_{fold}.npz"
+            files.append(work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin))))
         fitted = [row for fold, model in enumerate(models) for row in _per_class(fold, clips.classes, model)]
         _warn(work, fitted)
         iterations = np.concatenate([model.iterations for model in models])

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from re import fullmatch
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +26,11 @@ from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.figures import FOLD, Figures
 from fa_assets.metrics.reproduction import RECORDED_CENTER_LWLRAP
-from fa_assets.store.atomic import replacing
-from fa_assets.store.roots import StoragePath
+from fa_assets.store.atomic import write_file
+from fa_assets.store.roots import file_names
 
 STAGE = "c3a_curated"
+EMBEDDINGS_FILE = "embeddings_curated_{}.npy"
 FILES = tables.files("embeddings.embedding predictions.probability metrics.value folds.fold folds.labels weights.sha1")
 _VERSIONS = ("python", "torch", "librosa", "numpy", "pandas", "scikit-learn", "panns-inference")
 
@@ -74,20 +77,23 @@ def write_notebook_files(
     oof = np.empty(found.probabilities.shape, np.float32)
     oof[np.argsort(clips.fold_of, kind="stable")] = found.probabilities
     contents = {
-        f"embeddings_curated_{scheme}.npy": _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
+        EMBEDDINGS_FILE.format(scheme): _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
         "metadata_c3a.json": json.dumps(_metadata(scheme, card, checkpoint), indent=2).encode(),
         "oof_tta.npy": _npy(oof),
         "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, read_figures(metrics)), indent=2).encode(),
         "train_curated_folds.csv": _folds_csv(folds.table),
     }
-    files: list[StoragePath] = []
-    for name, content in contents.items():
-        files.append(work.root / "notebook" / name)
-        with replacing(files[-1]) as temporary:
-            temporary.write_bytes(content)
+    folder = work.root / "notebook"
+    for name in file_names(folder):  # of a scheme of before
+        if name not in contents and fullmatch(EMBEDDINGS_FILE.format(r"\w+"), name):
+            (folder / name).unlink(missing_ok=True)
+    files = [
+        work.stored(folder / name, write_file(folder / name, partial(Path.write_bytes, data=content)))
+        for name, content in contents.items()
+    ]
     return Made(
-        pa.Table.from_pylist([asdict(work.stored(file)) for file in files], schema=FILES),
-        facts={"folder": str(work.root / "notebook")},
+        pa.Table.from_pylist([asdict(file) for file in files], schema=FILES),
+        facts={"folder": str(folder)},
         files=files,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from fa_assets.printable import printable
 from fa_assets.store.atomic import replacing
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def write_failure(context: dg.RunFailureSensorContext, advice: Advice) -> Path:
         "",
         "## What failed",
         "",
-        *(f"- `{step}`: {cause}" for step, cause in steps),
+        *(f"- `{step}`: {printable(cause, keep=chr(10))}" for step, cause in steps),
         *([] if steps else [f"- {context.failure_event.message or 'its process ended without a message'}"]),
         "",
         "## How to go on",

@@ -6,14 +6,15 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
+from fa_assets.graph.display import failure
+from fa_assets.graph.liveness import FROM_TAG
 from fa_assets.graph.place import Place
+from fa_assets.graph.pools import living_executor
 
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
 
 EVERYTHING = "everything"
-FROM_TAG = "from"
-"""The tag of a run that says what started it."""
 
 _EVERYTHING = "The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files."
 _VERIFY_CHECKPOINT = (
@@ -39,7 +40,7 @@ def asset_jobs(graph: Graph, place: Place, checkpoint: str) -> dict[str, Any]:
             selection=selection,
             description=description,
             tags=tags,
-            executor_def=dg.in_process_executor,
+            executor_def=living_executor,
         )
 
     def assets(group: str | None = None) -> dg.AssetSelection:
@@ -77,7 +78,7 @@ def catalog_snapshot_job(place: Place) -> dg.JobDefinition:
         name=place.named("catalog_snapshot"),
         description="Brings the catalog up to date after somebody had it open, and writes a copy of it for dashboards, which "
         "they may hold open.",
-        executor_def=dg.in_process_executor,
+        executor_def=living_executor,
     )
     def catalog_snapshot() -> None:
         bring_catalog_up_to_date()
@@ -96,7 +97,7 @@ def _snapshot(context: dg.OpExecutionContext, catalog: "Catalog") -> None:
         added = catalog.sync(timeout_s=60)
         total = catalog.snapshot(snapshot)
     except UserError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise failure(error) from error
     context.log.info(f"{added} materializations added; {total} in {snapshot}")
     context.add_output_metadata(
         {"added": added, "materializations": total, "snapshot": dg.MetadataValue.path(snapshot)}

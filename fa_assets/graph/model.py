@@ -13,6 +13,7 @@ from fa_assets.encoders.weights import resolve_weights
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.store.atomic import digest_file
 from fa_assets.store.recipe import Scalar
 
 
@@ -37,7 +38,7 @@ def weights_asset(encoder: str, source: str, label: str) -> Asset:
         "model",
         partial(find_weights, encoder=encoder, source=source),
         tables.CHECKPOINT,
-        version="1",
+        version="2",
         settings={"checkpoint": label},
         kinds=frozenset({"pytorch"}),
         description=f"The weights file of {card.title} ({card.citation}{size}), as one row: path, size in bytes, sha1, origin, "
@@ -68,4 +69,5 @@ def find_weights(work: Work, *, encoder: str, source: str) -> Made:
             "code_licence": card.code_licence,
             "weights_licence": card.weights_licence,
         },
+        files=[work.stored(found.path, digest_file(found.path))],
     )

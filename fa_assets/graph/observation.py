@@ -12,11 +12,12 @@ from pathlib import Path
 import dagster as dg
 
 from fa_assets.graph.place import Place
-from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, states_of, versions_of
-from fa_assets.intake.recordings import Change, DatasetState, RecordingsState, change_between, scan_recordings
+from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, scan_dataset, states_of
+from fa_assets.intake.recordings import Change, DatasetState, RecordingsState, change_between
 from fa_assets.store.atomic import replacing
 
 DATA_VERSION_TAG = "dagster/data_version"
+_SHOWN = 10
 SCAN_LIMIT_S = 30.0
 """Seconds that a look at the folder may take within a tick, which Dagster ends after 60; it goes on at the next."""
 
@@ -44,7 +45,7 @@ def observe_dataset(instance: dg.DagsterInstance, place: Place, *, limit_s: floa
         UserError: the folder or its label CSV cannot be used.
         ScanUnfinishedError: `limit_s` seconds were not enough.
     """
-    state = scan_recordings(place.dataset.open(), place.recorder.recordings_memory, limit_s=limit_s)
+    state = scan_dataset(place.dataset, place.recorder, limit_s=limit_s)
     memory = place.recorder.recordings_memory.with_name("observed.json")
     observations, news = [], []
     for name, one in states_of(state).items():
@@ -74,11 +75,19 @@ def observe_dataset(instance: dg.DagsterInstance, place: Place, *, limit_s: floa
                     }
                 )
             )
+    if state.unreadable:
+        news.append(describe_unreadable(state))
     return DatasetObservation(state, tuple(observations), "; ".join(news) or "nothing changed")
 
 
-def report_observations(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> dict[str, str]:
-    """The data versions of the dataset folder as it is now, by source asset; Dagster is told of those that are new.
+def describe_unreadable(state: DatasetState) -> str:
+    """The clips that cannot be read, in words, the first few by name."""
+    some = "; ".join(state.unreadable[:_SHOWN]) + ("; ..." if len(state.unreadable) > _SHOWN else "")
+    return f"clips that cannot be read: {len(state.unreadable)} ({some})"
+
+
+def report_observations(instance: dg.DagsterInstance, place: Place, *, limit_s: float | None = None) -> DatasetState:
+    """The state of the dataset folder as it is now; Dagster is told of what is new.
 
     Raises:
         UserError, ScanUnfinishedError: see `observe_dataset`.
@@ -86,7 +95,7 @@ def report_observations(instance: dg.DagsterInstance, place: Place, *, limit_s: 
     observed = observe_dataset(instance, place, limit_s=limit_s)
     for observation in observed.observations:
         instance.report_runless_asset_event(observation)
-    return versions_of(observed.state)
+    return observed.state
 
 
 _CLIPS = {CURATED_RECORDINGS.name: "clips", TEST_RECORDINGS.name: "test clips"}

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dagster as dg
-
 from fa_assets.errors import UserError
+from fa_assets.graph.display import failure
+from fa_assets.graph.instance import instance_home
 from fa_assets.graph.retries import wait_to_retry
+from fa_assets.store.digests import DigestMemory
 from fa_assets.store.roots import StoragePath, open_root
-from fa_assets.store.storage_errors import as_remote_error, as_storage_error
+from fa_assets.store.storage_errors import as_memory_error, as_remote_error, as_storage_error
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Recorder:
         return ValueStore(self.root)
 
     @property
+    def digests(self) -> DigestMemory:
+        """What is remembered of the files that were written."""
+        return DigestMemory(self.local_root / "digests.json")
+
+    @property
     def recordings_memory(self) -> Path:
         """The file that remembers the hashes of the source folder's clips."""
         return self.local_root / "recordings.json"
@@ -56,12 +62,16 @@ class Recorder:
         except UserError as error:
             if error.transient:
                 wait_to_retry(error, attempts)
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            raise failure(error) from error
         except Exception as error:
-            explained = as_remote_error(error, self.root) or as_storage_error(error, self.local_root)
+            explained = (
+                as_remote_error(error, self.root)
+                or as_storage_error(error, self.local_root, instance_home())
+                or as_memory_error(error)
+            )
             if explained is None:
                 raise
-            raise dg.Failure(description=str(explained), allow_retries=False) from error
+            raise failure(explained) from error
 
     @property
     def catalog(self) -> "Catalog":

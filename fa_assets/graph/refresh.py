@@ -10,20 +10,11 @@ from collections.abc import Collection, Sequence
 import dagster as dg
 
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.liveness import FROM_TAG, UNFINISHED
 from fa_assets.graph.place import Place
 from fa_assets.graph.staleness import Stale, range_tags
 from fa_assets.graph.work import KEEP_UNCHANGED_TAG, MAKE_AGAIN_TAG
-
-_UNFINISHED = dg.RunsFilter(
-    statuses=[
-        dg.DagsterRunStatus.QUEUED,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    ]
-)
 
 
 def refresh_request(
@@ -53,7 +44,7 @@ def being_made(instance: dg.DagsterInstance, place: Place, stale: Sequence[Stale
     """Those of the stale assets that a run is making or waits to make."""
     wanted = {one.asset for one in stale}
     made: set[str | None] = set()
-    for run in instance.get_runs(_UNFINISHED):
+    for run in instance.get_runs(UNFINISHED):
         if run.asset_selection is None and run.job_name == place.named(EVERYTHING):
             return wanted
         made |= {place.asset(key) for key in run.asset_selection or ()}

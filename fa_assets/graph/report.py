@@ -1,7 +1,8 @@
 """One page about the run, to read, to print and to send."""
 
-from collections.abc import Mapping
+import os
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.report.content import Evaluated, page_of
 from fa_assets.report.page import render
 from fa_assets.report.snippets import LocalClip
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import write_file
 from fa_assets.store.ledger import Ledger
 
 REPORT = "report"
@@ -104,21 +105,19 @@ def write_report(
             ledger=Ledger(work.root / "ledger"),
         )
     path = work.root / "reports" / f"{work.run_id}.html"
-    with replacing(path) as temporary:
-        temporary.write_text(render(page), encoding="utf-8")
-    file = work.stored(path)
-    row: Mapping[str, object] = {"path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
+    html = render(page)
+    file = work.stored(path, write_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8")))
     return Made(
-        pa.Table.from_pylist([row], schema=FILES),
+        pa.Table.from_pylist([asdict(file)], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
         display={"page": dg.MetadataValue.path(str(path))},
-        files=[path],
+        files=[file],
     )
 
 
 def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> dict[str, LocalClip]:
     """Those of the doubted clips that are still in the dataset folder."""
-    folder = dataset.clips_folder.resolve()
+    folder = Path(os.path.realpath(dataset.clips_folder))
     sha256 = dict(zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), strict=True))
     found = {}
     for fname in audit["fname"].unique().to_pylist():

@@ -7,10 +7,10 @@ import logging
 import os
 import re
 import shutil
-import socket
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,27 +18,32 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType
 
-# Private, and the only such import: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
+# Private: Dagster's public ways to run a job in this process (`execute_in_process`, `execute_job`)
 # record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from filelock import FileLock
+from filelock import Timeout
 
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.jobs import EVERYTHING, FROM_TAG
+from fa_assets.graph.instance import require_instance
+from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.liveness import FROM_TAG, UI, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.observation import report_observations
+from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
+from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
-from fa_assets.graph.staleness import Stale, find_stale, range_tags
-from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_writable
+from fa_assets.graph.source import versions_of
+from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
+from fa_assets.intake.recordings import DatasetState
+from fa_assets.store.atomic import remove_abandoned, replacing
+from fa_assets.store.roots import refusal_of
+from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
-
-_PROCESS_TAG = "fa_assets/process"
 
 StepListener = Callable[[str, float | None], None]
 """Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
@@ -66,12 +71,16 @@ def dagster_home(local_root: Path) -> Path:
     """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
     given = os.environ.get("DAGSTER_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        home = Path(given).expanduser().absolute()
+        if reason := refusal_of(home):
+            raise UserError(f"DAGSTER_HOME={given!r}: {reason}.")
+        return home
     home = local_root / "dagster_home"
     configuration = Path(__file__).with_name("dagster.yaml")
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(configuration, home / "dagster.yaml")
+        with replacing(home / "dagster.yaml") as temporary:
+            shutil.copyfile(configuration, temporary)
     return home
 
 
@@ -87,12 +96,11 @@ def prepare_environment(location: CodeLocation) -> None:
             require_ray()
         require_writable(local_root)
         require_reachable(location.recorder.root)
+        for root in (location.recorder.root, local_root):
+            remove_abandoned(root, deep=True)
         home = dagster_home(local_root)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
-        home.mkdir(parents=True, exist_ok=True)
-        # Several processes that start on a new home at once would trip over each other's tables.
-        with FileLock(home / ".initialise.lock"), dg.DagsterInstance.get() as instance:
-            instance.get_runs_count()
+        require_instance(home)
     except OSError as error:
         raise as_storage_error(error, local_root) or UserError(
             f"The storage folder cannot be used ({error}): set FA_STORAGE to one that can be written."
@@ -122,13 +130,12 @@ def run(
         KeyboardInterrupt: SIGINT or SIGTERM came; the run is marked as failed and its places in the pools are free.
     """
     with dg.DagsterInstance.get() as instance:
-        _end_dead_runs(instance)
+        bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
         if not planned:
             return RunOutcome(None, (), (), ())
         tags = {
             FROM_TAG: "fa-assets run",
-            _PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
             **({} if force else keeping_tags(planned)),
             **range_tags(planned),
         }
@@ -139,14 +146,16 @@ def run(
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
-        result = location.definitions.resolve_job_def(EVERYTHING).execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
-            run_id=run_id,
-            tags=tags,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        job = location.definitions.resolve_job_def(EVERYTHING)
+        with alive(instance, run_id), waiting_for_pools(instance, on_warning):
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+                run_id=run_id,
+                tags=tags,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
         failures, warnings = _problems(result.all_events)
@@ -157,11 +166,35 @@ def run(
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
-def find_what_is_stale(location: CodeLocation) -> list[Stale]:
-    """What a run would make, upstream first."""
+@contextmanager
+def ui_of_the_instance() -> Iterator[None]:
+    """Within, the UI and daemon of the instance are this process's; runs that they leave behind count as dead afterwards.
+
+    Raises:
+        UserError: another process has them open.
+    """
+    with dg.DagsterInstance.get() as instance:
+        bury_the_dead(instance)
+        try:
+            with alive(instance, UI):
+                yield
+        except Timeout:
+            raise UserError(f"The UI over {instance.root_directory} is open already: close that one first.") from None
+        finally:
+            bury_the_dead(instance)
+
+
+def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
+    """What a run would make, upstream first; and which clips cannot be read, in words, '' where all can.
+
+    Raises:
+        UserError: there is no such storage folder (none is made), or the dataset folder cannot be used.
+    """
+    require_there(location.recorder.root)
     prepare_environment(location)
     with dg.DagsterInstance.get() as instance:
-        return plan(location, instance)
+        state = report_observations(instance, location.place)
+        return plan(location, instance, state=state), describe_unreadable(state) if state.unreadable else ""
 
 
 def plan(
@@ -171,12 +204,13 @@ def plan(
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
+    state: DatasetState | None = None,
 ) -> list[Stale]:
-    """What a run would make, upstream first; the dataset folder is observed on the way.
+    """What a run would make, upstream first; the dataset folder is observed on the way, unless its state is given.
 
     Of some folds: the embeddings of these, and nothing that needs other folds' embeddings which are not current.
     """
-    versions = report_observations(instance, location.place)
+    versions = versions_of(state or report_observations(instance, location.place))
     assets = location.graph.assets
     names = {one.name for one in assets}
     chosen = names if select is None else names & _select(location.definitions, select)
@@ -198,7 +232,14 @@ def plan(
     if force:
         candidates = [Stale(one.name, fold, "forced") for one in assets for fold in one.parts]
     planned = [one for one in candidates if one.asset in chosen and (one.partition is None or one.partition in wanted)]
-    _require_current_inputs(location.graph, {one.asset for one in planned}, stale)
+    made = {one.asset for one in planned}
+    _require_current_inputs(location.graph, made, stale)
+    for one in (one for one in assets if one.by_fold and one.name in made):
+        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted, stale):
+            raise UserError(
+                f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder, with other weights or settings, "
+                "and would not fit. Leave --fold out, so that all folds are made."
+            )
     return planned
 
 
@@ -267,16 +308,22 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
     """Failures and warnings of a run, in words."""
     failures: list[str] = []
     warnings: list[str] = []
+    steps: dict[str, list[str]] = {}  # what went wrong, and where; what is wrong for several is said once
     for event in events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
             data = event.step_failure_data
+            if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
+                continue  # the check is named below
             said = data.user_failure_data.description if data.user_failure_data else None
-            failures.append(f"{event.step_key}: {said or (data.error.to_string() if data.error else 'failed')}")
+            steps.setdefault(said or (data.error.to_string() if data.error else "failed"), []).append(
+                str(event.step_key)
+            )
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
                 line = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
                 (failures if check.severity is dg.AssetCheckSeverity.ERROR else warnings).append(line)
+    failures = [*(f"{', '.join(where)}: {said}" for said, where in steps.items()), *failures]
     return tuple(failures), tuple(warnings)
 
 
@@ -302,23 +349,3 @@ def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) 
     """Pass on what the assets' own code warns of."""
     if not entry.is_dagster_event and entry.level == logging.WARNING:
         on_warning(entry.user_message)
-
-
-def _end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of killed command lines on this machine as failed, and free their places in the pools."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-    for dead in instance.get_runs(unfinished):
-        host, _, pid = dead.tags.get(_PROCESS_TAG, "").rpartition(":")
-        if host == socket.gethostname() and not _is_alive(int(pid)):
-            instance.report_run_failed(dead, "its process is gone")
-            instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

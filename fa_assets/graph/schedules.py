@@ -10,6 +10,7 @@ from fa_assets.graph.jobs import intact_check
 from fa_assets.graph.observation import SCAN_LIMIT_S, report_observations
 from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import being_made, refresh_request
+from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
 
@@ -51,8 +52,8 @@ def _refresh(
     context: dg.ScheduleEvaluationContext, graph: Graph, place: Place, checkpoint: str
 ) -> dg.RunRequest | dg.SkipReason:
     try:
-        versions = report_observations(context.instance, place, limit_s=SCAN_LIMIT_S)
-        stale = find_stale(graph, place, context.instance, versions)
+        state = report_observations(context.instance, place, limit_s=SCAN_LIMIT_S)
+        stale = find_stale(graph, place, context.instance, versions_of(state))
     except (ScanUnfinishedError, UserError, OSError) as error:
         context.log.error(f"The dataset cannot be used as it is now, nothing is refreshed: {error}")
         stale = []

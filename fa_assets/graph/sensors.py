@@ -14,6 +14,7 @@ from fa_assets.graph.refresh import being_made, refresh_request
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
+from fa_assets.printable import printable
 from fa_assets.store.recipe import short_digest
 
 
@@ -47,7 +48,9 @@ def _refresh(context: dg.SensorEvaluationContext, graph: Graph, place: Place) ->
     except ScanUnfinishedError as unfinished:
         return dg.SkipReason(f"{unfinished}; the next tick goes on.")
     except (UserError, OSError) as error:
-        return dg.SkipReason(f"The dataset cannot be used as it is now; earlier results stay as they are. {error}")
+        return dg.SkipReason(
+            f"The dataset cannot be used as it is now; earlier results stay as they are. {_text(error)}"
+        )
     versions = versions_of(observed.state)
     stale = find_stale(graph, place, context.instance, versions)
     tick = _Tick(context.cursor, short_digest(*versions.values(), *graph.code_versions))
@@ -63,8 +66,12 @@ def _refresh(context: dg.SensorEvaluationContext, graph: Graph, place: Place) ->
         request = refresh_request(graph, place, stale, "sensor")
         return dg.SensorResult([request], asset_events=list(observed.observations), cursor=tick.requested())
     return dg.SensorResult(
-        skip_reason=dg.SkipReason(said), asset_events=list(observed.observations), cursor=tick.cursor
+        skip_reason=dg.SkipReason(_text(said)), asset_events=list(observed.observations), cursor=tick.cursor
     )
+
+
+def _text(said: object) -> str:
+    return printable(str(said), keep="\n")
 
 
 class _Tick:

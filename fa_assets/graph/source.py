@@ -1,13 +1,17 @@
 """The sources: the curated and the test clips of the dataset folder, which others change and Dagster only observes."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
+from fa_assets.graph.display import failure, shown
 from fa_assets.graph.place import Place
+from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.references import OWNERS, code_references
 from fa_assets.intake.recordings import DatasetState, RecordingsState, scan_recordings
 
@@ -46,9 +50,9 @@ class Source:
 def observe_source(name: str, place: Place) -> dg.ObserveResult:
     """Look at the folder; what Dagster gets of one source."""
     try:
-        state = states_of(scan_recordings(place.dataset.open(), place.recorder.recordings_memory))[name]
+        state = states_of(scan_dataset(place.dataset, place.recorder))[name]
     except UserError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise failure(error) from error
     return dg.ObserveResult(
         asset_key=place.key(name),
         data_version=dg.DataVersion(state.data_version),
@@ -82,6 +86,31 @@ TEST_RECORDINGS = Source(
 )
 
 
+def scan_dataset(dataset: DatasetFolder, recorder: Recorder, *, limit_s: float | None = None) -> DatasetState:
+    """The state of the dataset folder; `limit_s` as in `scan_recordings`.
+
+    Raises:
+        UserError: the folder cannot be used, or the storage is of another dataset: it holds clips, and none of these.
+        ScanUnfinishedError: `limit_s` seconds were not enough.
+    """
+    state = scan_recordings(dataset.open(), recorder.recordings_memory, limit_s=limit_s)
+    if state.curated.sha256 and not dataset.replaces_another:
+        _require_own_storage(state.curated.sha256, dataset, recorder)
+    return state
+
+
+def _require_own_storage(found: AbstractSet[str], dataset: DatasetFolder, recorder: Recorder) -> None:
+    try:
+        stored = recorder.values.read("curated_clips").table["sha256"].to_pylist()
+    except UserError:  # not there, or damaged and made again
+        return
+    if stored and found.isdisjoint(stored):
+        raise UserError(
+            f"{recorder.root} holds the results of another dataset: of its {len(stored)} clips none is in {dataset.folder}. "
+            "Give each dataset a storage of its own with FA_STORAGE, or set FA_OTHER_DATASET=replace to go on with this one."
+        )
+
+
 def states_of(state: DatasetState) -> Mapping[str, RecordingsState]:
     """What was seen, by source asset."""
     return {CURATED_RECORDINGS.name: state.curated, TEST_RECORDINGS.name: state.test}
@@ -92,11 +121,13 @@ def versions_of(state: DatasetState) -> dict[str, str]:
     return {name: one.data_version for name, one in states_of(state).items()}
 
 
-def facts_of(dataset: DatasetFolder, state: RecordingsState) -> dict[str, dg.MetadataValue | int]:
+def facts_of(dataset: DatasetFolder, state: RecordingsState) -> dict[str, Any]:
     """What an observation says."""
-    return {
-        "folder": dg.MetadataValue.path(dataset.folder),
-        "clips_named": state.clips_named,
-        "clips_present": state.clips_present,
-        "bytes": state.bytes_present,
-    }
+    return shown(
+        {
+            "folder": dg.MetadataValue.path(dataset.folder),
+            "clips_named": state.clips_named,
+            "clips_present": state.clips_present,
+            "bytes": state.bytes_present,
+        }
+    )

@@ -1,22 +1,25 @@
 """What is current and what is not, told from the stored values themselves.
 
-A value is current when it is on disk, was made by the code version and settings of now, from inputs that are current and
-still at the data versions it read, is known to the Dagster instance, and passed its blocking checks. This is Dagster's own
-notion of staleness, plus the files: a value that was deleted or overwritten is noticed. The command line, the sensor and
-the nightly schedule all ask here.
+A value is current when it is on disk as it was recorded, with all files that belong to it, was made by the code version and
+settings of now, from inputs that are current and still at the data versions it read, is known to the Dagster instance, and
+passed its blocking checks. This is Dagster's own notion of staleness, plus the files: one that was deleted or changed is
+noticed, also the weights. The command line, the sensor and the nightly schedule all ask here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fa_assets.graph.asset import Asset, Graph
+from fa_assets.encoders.registry import is_checkpoint
 from fa_assets.graph.place import Place
-from fa_assets.store.ledger import find_loss
+from fa_assets.store.digests import DigestMemory
 from fa_assets.store.recipe import short_digest
 from fa_assets.store.values import ValueHeader
+
+if TYPE_CHECKING:
+    from fa_assets.graph.asset import Asset, Graph
 
 Part = tuple[str, str | None]
 """One value: asset name and fold, or None for an asset without partitions."""
@@ -43,14 +46,68 @@ class Stale:
 
 
 def find_stale(
-    graph: Graph, place: Place, instance: dg.DagsterInstance | None, source_versions: Mapping[str, str]
+    graph: "Graph", place: Place, instance: dg.DagsterInstance, source_versions: Mapping[str, str]
 ) -> list[Stale]:
     """Every value that is not current, upstream first.
 
     Args:
-        instance: None to leave out what Dagster knows of the values.
         source_versions: the data versions of the observed source assets, as they are now.
     """
+    digests = place.recorder.digests
+    examined = _examine(graph, place, digests)
+    digests.save()
+    return _find_stale(graph, place, instance, source_versions, examined)
+
+
+def made_otherwise(asset: "Asset", place: Place, folds: Collection[str], stale: Collection[str]) -> list[str]:
+    """Those of the folds of an asset that are stored, and were made by another encoder or with other weights than now.
+
+    Args:
+        stale: the assets that are not current.
+    """
+    values = place.recorder.values
+    weights = {name: values.header(name) for name in (one.name for one in asset.reads.values()) if is_checkpoint(name)}
+    now = {name: one.data_version if one and name not in stale else None for name, one in weights.items()}
+    return [
+        fold
+        for fold in sorted(folds)
+        if (header := values.header(asset.name, fold))
+        and (
+            header.code_version != str(asset.recipe)
+            or any(now.get(one.asset, one.data_version) != one.data_version for one in header.inputs)
+        )
+    ]
+
+
+def stale_by_settings(graph: "Graph", place: Place) -> dict[str, str]:
+    """The assets whose stored values were not made by the settings and code of now, or not from one another; and why.
+
+    Neither the dataset folder nor the Dagster instance is looked at, and of the files no more than the values' headers.
+    """
+    examined = _examine(graph, place, None)
+    made = {one.name for one in graph.assets}
+    headers = (header for header, _ in examined.values() if header)
+    sources = {one.asset: one.data_version for header in headers for one in header.inputs if one.asset not in made}
+    return {one.asset: one.reason for one in reversed(_find_stale(graph, place, None, sources, examined))}
+
+
+_Examined = Mapping[Part, tuple[ValueHeader | None, str | None]]
+"""Of each value its header, where it can be read, and what is lost of it, in words."""
+
+
+def _examine(graph: "Graph", place: Place, digests: DigestMemory | None) -> _Examined:
+    values = place.recorder.values
+    return {(one.name, part): values.examine(one.name, part, digests) for one in graph.assets for part in one.parts}
+
+
+def _find_stale(
+    graph: "Graph",
+    place: Place,
+    instance: dg.DagsterInstance | None,
+    source_versions: Mapping[str, str],
+    examined: _Examined,
+) -> list[Stale]:
+    """As `find_stale`; without an instance, what Dagster knows of the values is left out."""
     current: dict[Part, str] = {(asset, None): version for asset, version in source_versions.items()}
     stored = dict(current)
     stale: list[Stale] = []
@@ -59,15 +116,14 @@ def find_stale(
         failed = _failed_blocking_checks(instance, graph, place, asset) if instance else {}
         made_of = _made_of(asset, stored)
         for partition in asset.parts:
-            header = place.recorder.values.header(asset.name, partition)
+            header, loss = examined[(asset.name, partition)]
+            reason = None
             if header is not None:
                 stored[(asset.name, partition)] = header.data_version
-            reason = _reason_of_its_own(asset, header, current)
-            unchecked = header if reason is None and instance else None
-            if instance and unchecked and _known_version(instance, key, partition) != unchecked.data_version:
+                reason = _reason_of_its_own(asset, header, current)
+            reason = reason or loss
+            if instance and header and not reason and _known_version(instance, key, partition) != header.data_version:
                 reason = "not known to this Dagster instance"
-            if reason is None and header is not None:
-                reason = find_loss(place.recorder.root, header.materialization_id, asset.name, partition)
             reason = reason or failed.get(partition)
             waits = reason is None
             reason = reason or _reason_upstream(header, current)
@@ -78,14 +134,12 @@ def find_stale(
     return stale
 
 
-def _made_of(asset: Asset, stored: Mapping[Part, str]) -> str:
+def _made_of(asset: "Asset", stored: Mapping[Part, str]) -> str:
     needed = [(one.name, part) for one in sorted(asset.reads.values(), key=lambda one: one.name) for part in one.parts]
     return short_digest(str(asset.recipe), *(f"{part} {stored.get(part)}" for part in needed))
 
 
-def _reason_of_its_own(asset: Asset, header: ValueHeader | None, current: Mapping[Part, str]) -> str | None:
-    if header is None:
-        return "not materialized"
+def _reason_of_its_own(asset: "Asset", header: ValueHeader, current: Mapping[Part, str]) -> str | None:
     if header.code_version != str(asset.recipe):
         return f"code or settings changed: {header.code_version} -> {asset.recipe}"
     # An asset may go on from its own previous value, as folds do.
@@ -119,7 +173,7 @@ def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: st
 
 
 def _failed_blocking_checks(
-    instance: dg.DagsterInstance, graph: Graph, place: Place, asset: Asset
+    instance: dg.DagsterInstance, graph: "Graph", place: Place, asset: "Asset"
 ) -> Mapping[str | None, str]:
     """Why an asset cannot be used, by fold, as far as its blocking checks say.
 
@@ -158,15 +212,3 @@ def range_tags(stale: Sequence[Stale]) -> dict[str, str]:
     if not folds:
         return {}
     return {"dagster/asset_partition_range_start": folds[0], "dagster/asset_partition_range_end": folds[-1]}
-
-
-def stale_by_settings(graph: Graph, place: Place) -> set[str]:
-    """The assets whose stored values were not made by the settings and code of now, or not from one another.
-
-    Neither the dataset folder nor the Dagster instance is looked at.
-    """
-    values = place.recorder.values
-    headers = [values.header(one.name, part) for one in graph.assets for part in one.parts]
-    made = {one.name for one in graph.assets}
-    sources = {i.asset: i.data_version for header in headers if header for i in header.inputs if i.asset not in made}
-    return {one.asset for one in find_stale(graph, place, None, sources)}

@@ -33,8 +33,9 @@ from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import list_column, matrix, name_column
 from fa_assets.models.classifier_file import StoredClassifier, load_classifier, save_classifier
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import write_file
 from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.ledger import StoredFile
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import ValueHeader
 
@@ -102,6 +103,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 recordings.test_folder,
                 LabelledClips(test.fnames, tuple(labels or () for labels in test.labels)),
                 threads=usable_cpus(),
+                limits=recordings.limits,
                 progress=work.track("clips"),
                 way_out="Each needs a row in the submission: fix them.",
             )
@@ -141,7 +143,7 @@ def fit_final_classifier(
         model = features.fit(None, fit, work.track("classes"))
     origin = classifier_origin(work, None, scheme, encoder, fingerprint)
     file = work.root / "classifiers" / "final.npz"
-    save_classifier(file, StoredClassifier(model, clips.classes, origin))
+    digest = save_classifier(file, StoredClassifier(model, clips.classes, origin))
     table = pa.table(
         [
             clips.classes,
@@ -164,7 +166,7 @@ def fit_final_classifier(
             "encoder_fingerprint": origin.encoder_fingerprint,
         },
         details={"classes": clips.classes},
-        files=[file],
+        files=[work.stored(file, digest)],
     )
 
 
@@ -182,6 +184,9 @@ def submit(
     `<storage>/submission/`: submission.csv by the final classifier, submission_fold_mean.csv as the mean of the five fold
     models. Refused when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of comparison)."""
     gate = comparison.header.details
+    folder = work.root / "submission"
+    for name in FILES.values():  # so that none of an earlier run stays where this one makes none
+        (folder / name).unlink(missing_ok=True)
     if not gate["gate_passed"]:
         raise UserError(f"No submission is made: {gate['gate']}. {WAY_OUT}")
     table = embeddings.table
@@ -192,11 +197,10 @@ def submit(
         of_model = partial(_probabilities, work.root / "classifiers", features, classes, fingerprint)
         by_fold = [of_model(f"{scheme}_fold_{fold}.npz", predictions.header) for fold in range(N_FOLDS)]
         by_model = {FINAL: of_model("final.npz", classifier.header), FOLD_MEAN: np.mean(by_fold, axis=0)}
-    files: list[StoragePath] = []
+    files: list[StoredFile] = []
     for name, values in by_model.items() if fnames else ():
-        files.append(work.root / "submission" / FILES[name])
-        with replacing(files[-1]) as temporary:
-            write_submission(temporary, fnames, classes, values)
+        write = partial(write_submission, fnames=fnames, classes=classes, probabilities=values)
+        files.append(work.stored(folder / FILES[name], write_file(folder / FILES[name], write)))
     judged = read_predictions(predictions)
     figures = (row for metric in METRICS.values() for row in metric(judged))
     return Made(

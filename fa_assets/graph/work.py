@@ -1,17 +1,18 @@
 """The work on one asset: its inputs, its phases, and what is recorded when it writes.
 
 The inputs are noted, at the data versions that are there, before anything is read; a value that is made again meanwhile
-is not read. What is written goes to the value's file, then to the ledger, and last to Dagster; so a materialization that
-Dagster shows is always on disk. An asset by fold stores and records each fold as soon as it is made, also when a later fold of
-the same run fails.
+is not read. A value is written, then its ledger entry, then the value takes its name, and last Dagster is told: a value that
+is read is always recorded, and a materialization that Dagster shows is always on disk. An asset by fold stores and records
+each fold as soon as it is made, also when a later fold of the same run fails.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,15 +20,14 @@ import pyarrow as pa
 
 from fa_assets.catalog.environment import collect_environment
 from fa_assets.errors import UserError
-from fa_assets.graph.display import pictures
+from fa_assets.graph.display import EscapingFilter, pictures, shown
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.place import Place
-from fa_assets.graph.source import versions_of
+from fa_assets.graph.source import scan_dataset, versions_of
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.intake.recordings import scan_recordings
 from fa_assets.progress import ProgressCallback
-from fa_assets.store.atomic import digest_file
-from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile, find_loss
+from fa_assets.store.atomic import FileDigest
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.store.recipe import Recipe, Scalar, short_digest
 from fa_assets.store.roots import StoragePath, relative_name
 from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore, table_digest
@@ -39,6 +39,9 @@ KEEP_UNCHANGED_TAG = "fa_assets/keep_unchanged"
 """The tag of a refresh: a value whose inputs turn out to be what it was made from is not made again."""
 MAKE_AGAIN_TAG = "fa_assets/make_again"
 """The tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
+
+
+_ESCAPING = EscapingFilter()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,7 @@ class Made:
         details: small facts kept in the value's header, for those who read it.
         environment: what the work ran on, beyond the library versions (device, batch).
         metrics: rows of the ledger's metrics.
-        files: that were written beside the value, to be recorded with size and hash.
+        files: that belong to the value, as they were written.
     """
 
     table: pa.Table | TableStream
@@ -66,19 +69,23 @@ class Made:
     details: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, Scalar] = field(default_factory=dict)
     metrics: Sequence[MetricRow] = ()
-    files: Sequence[StoragePath] = ()
+    files: Sequence[StoredFile] = ()
 
 
 class Stored:
-    """A value that is read: the headers are there at once, the tables when they are asked for."""
+    """A value that is read: the headers are there at once, the tables when they are asked for.
+
+    Of its own earlier value an asset also reads one that has no ledger entry, since a run was killed or the entry was lost.
+    """
 
     def __init__(self, work: "Work", asset: str, partitions: Sequence[str | None]) -> None:
         self.asset = asset
         self._work = work
+        self._recorded = asset != work.asset
         self.headers: dict[str | None, ValueHeader] = {}
         for one in partitions:
-            with work.values.scan(asset, one) as scan:
-                self.headers[one] = scan.header
+            header = work.values.header(asset, one)
+            self.headers[one] = header or work.values.read(asset, one, recorded=self._recorded).header
 
     @property
     def header(self) -> ValueHeader:
@@ -93,7 +100,7 @@ class Stored:
     def of(self, fold: str | None) -> pa.Table:
         """The table of a fold."""
         with self._work.phase("read"):
-            value = self._work.values.read(self.asset, fold)
+            value = self._work.values.read(self.asset, fold, recorded=self._recorded)
         self._require_same(value.header, fold)
         return value.table
 
@@ -146,6 +153,7 @@ class Work:
         self.root = place.recorder.root
         self.values = ValueStore(self.root)
         self.log = context.log
+        self.log.addFilter(_ESCAPING)
         self.run_id = context.run.run_id
         self.partitions: Sequence[str | None] = (None,)
         self.dataset = place.dataset
@@ -171,7 +179,7 @@ class Work:
                 yield
         finally:
             if self.written:
-                self.recorder.catalog.try_sync(self.run_id)
+                self.recorder.catalog.try_sync(self.run_id, self.asset)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -205,7 +213,7 @@ class Work:
         """The dataset, with the state of one of its sources noted as an input before anything is read of it."""
         dataset = self.dataset.open()
         with self.phase("observe"):
-            state = scan_recordings(dataset, self.recorder.recordings_memory)
+            state = scan_dataset(self.dataset, self.recorder)
         self._note(source, None, versions_of(state)[source], None)
         return dataset
 
@@ -230,19 +238,17 @@ class Work:
         """
         if KEEP_UNCHANGED_TAG not in self._context.run.tags or not self.inputs:
             return False
-        header = self.values.header(self.asset, fold)
+        header, loss = self.values.examine(self.asset, fold, self.recorder.digests)
         if (
             header is None
+            or loss is not None
             or header.code_version != str(self.recipe)
             or self._others(header.inputs) != self._others(self.inputs)
         ):
             return False
         if self.asset in self._context.run.tags.get(MAKE_AGAIN_TAG, "").split():
             return False
-        # The process that wrote the value may have been stopped before it was recorded.
-        if find_loss(self.root, header.materialization_id, self.asset, fold) is not None:
-            return False
-        recorded = self._ledger.read(str(header.materialization_id))
+        recorded = self._ledger.find(str(header.materialization_id), self.asset, fold)
         self.log.info(f"{_named(self.asset, fold)} is kept: its inputs are unchanged")
         self._data_version = header.data_version
         self._show({**recorded.metadata, "kept": "its inputs are unchanged"}, fold)
@@ -253,46 +259,45 @@ class Work:
         return {(one.asset, one.partition, one.data_version) for one in inputs if one.asset != self.asset}
 
     def write(self, made: Made) -> None:
-        """Store a value, and record it in the ledger."""
+        """Record a value in the ledger, and store it."""
         id = self._ledger.new_id()
         data_version = made.version or self.version
-        with self.phase("write"):
-            path = self.values.write(
-                made.table,
-                ValueHeader(
+        header = ValueHeader(
+            asset=self.asset,
+            partition=made.fold,
+            data_version=data_version,
+            code_version=str(self.recipe),
+            run_id=self.run_id,
+            inputs=self.inputs,
+            details=made.details,
+            materialization_id=id,
+        )
+        rows = made.table.num_rows
+        with ExitStack() as stack:
+            with self.phase("write"):
+                value = stack.enter_context(self.values.writing(made.table, header))
+            # By a clock that never steps back: nothing ends before it began.
+            finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
+            self._ledger.append(
+                LedgerEntry(
+                    id=id,
                     asset=self.asset,
                     partition=made.fold,
-                    data_version=data_version,
-                    code_version=str(self.recipe),
                     run_id=self.run_id,
+                    started_at=self._started_at,
+                    finished_at=finished_at,
+                    code_version=str(self.recipe),
+                    data_version=data_version,
                     inputs=self.inputs,
-                    details=made.details,
-                    materialization_id=id,
-                ),
+                    settings=self.recipe.settings,
+                    environment={**collect_environment(), **made.environment},
+                    timings=dict(self._timings),
+                    files=(value, *made.files),
+                    metadata={"rows": rows, **made.facts},
+                    metrics=tuple(made.metrics),
+                    header_sha256=header.sha256,
+                )
             )
-            files = tuple(self.stored(file) for file in (path, *made.files))
-        # By a clock that never steps back: nothing ends before it began.
-        finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
-        rows = made.table.num_rows
-        self._ledger.append(
-            LedgerEntry(
-                id=id,
-                asset=self.asset,
-                partition=made.fold,
-                run_id=self.run_id,
-                started_at=self._started_at,
-                finished_at=finished_at,
-                code_version=str(self.recipe),
-                data_version=data_version,
-                inputs=self.inputs,
-                settings=self.recipe.settings,
-                environment={**collect_environment(), **made.environment},
-                timings=dict(self._timings),
-                files=files,
-                metadata={"rows": rows, **made.facts},
-                metrics=tuple(made.metrics),
-            )
-        )
         self.written += 1
         self._data_version = data_version
         seconds = round((finished_at - self._started_at).total_seconds(), 3)
@@ -303,7 +308,7 @@ class Work:
                 **made.environment,
                 **made.display,
                 "seconds": seconds,
-                "file": dg.MetadataValue.path(str(path)),
+                "file": dg.MetadataValue.path(str(self.values.path(self.asset, made.fold))),
             },
             made.fold,
         )
@@ -318,13 +323,13 @@ class Work:
         return short_digest(self.asset, table_digest(table), json.dumps(details, sort_keys=True))
 
     def _show(self, metadata: Mapping[str, object], fold: str | None) -> None:
-        shown = {name: value for name, value in metadata.items() if value is not None}
-        self._context.add_asset_metadata(shown, partition_key=fold)
+        self._context.add_asset_metadata(shown(metadata), partition_key=fold)
 
-    def stored(self, path: StoragePath) -> StoredFile:
-        """A file under the storage root with its size and hash."""
-        digest = digest_file(path)
-        return StoredFile(relative_name(path, self.root), digest.size_bytes, digest.sha256)
+    def stored(self, path: StoragePath, digest: FileDigest) -> StoredFile:
+        """A file that belongs to the value, as it was written or found."""
+        inside = not isinstance(path, Path) or (isinstance(self.root, Path) and path.is_relative_to(self.root))
+        name = relative_name(path, self.root) if inside else path.absolute().as_posix()
+        return StoredFile(name, digest.size_bytes, digest.sha256)
 
     def result(self, schema: dg.TableSchema, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
         """What Dagster gets once everything is written: the version, the columns and their origin."""

@@ -1,6 +1,7 @@
 """The clips of a dataset: every one is decoded and hashed once, before anything expensive is computed from it."""
 
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import LabelledClips, locate_clip
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ def inspect_clips(
     *,
     on_bad_clip: Literal["fail", "skip"] = "fail",
     threads: int = 2,
+    limits: Limits = USUAL_LIMITS,
     progress: ProgressCallback = no_progress,
     way_out: str = _WAY_OUT,
 ) -> Intake:
@@ -57,19 +60,22 @@ def inspect_clips(
         folder: where the clips lie.
         on_bad_clip: ``fail`` refuses the set, naming every bad clip; ``skip`` leaves bad clips out and lists them.
         threads: how many clips are decoded at once.
+        limits: how large a clip may be.
         progress: called with (clips done, clips in all).
         way_out: what to do about bad clips, a sentence for the error.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
     """
-    base = folder.resolve()
+    base = Path(os.path.realpath(folder))
     clips: list[InspectedClip] = []
     bad: list[BadClip] = []
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(base, fname))
+            return inspect_clip(locate_clip(base, fname, limits))
+        except SourceFileError as error:
+            return BadClip(fname, error.reason)
         except BadClipError as error:
             return BadClip(fname, str(error))
 

@@ -13,8 +13,9 @@ named at once.
 """
 
 import csv
-import errno
 import hashlib
+import io
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,15 +26,27 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.store.source_files import (
+    USUAL_LIMITS,
+    Limits,
+    SourceFileError,
+    files_below,
+    find,
+    is_file,
+    is_folder,
+    read_bytes,
+    reading,
+)
 
 _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
 
 
 @dataclass(frozen=True)
 class KaggleDataset:
-    """The paths of one dataset folder."""
+    """The paths of one dataset folder, and how much is read of it."""
 
     root: Path
+    limits: Limits = USUAL_LIMITS
 
     @property
     def labels_csv(self) -> Path:
@@ -87,12 +100,16 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         BadInputError: no such file, not a CSV, wrong columns, no rows; duplicate, empty or unsafe fnames (absolute, or
             climbing out of the folder); rows without labels or with a label twice. All offenders are named.
     """
-    if not dataset.root.is_dir():
+    if not is_folder(dataset.root):
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    table = _read_csv(dataset.labels_csv, required=("fname", "labels"))
+    table = _read_csv(dataset.labels_csv, required=("fname", "labels"), limits=dataset.limits)
     if not table.rows:
         raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
     fnames = table.column("fname")
+    if len(fnames) > dataset.limits.files:
+        raise BadInputError(
+            f"{dataset.labels_csv} names {len(fnames):,} clips, more than {dataset.limits.files:,}, the limit (FA_MAX_FILES)."
+        )
     labels = tuple(_split_labels(text) for text in table.column("labels"))
     offenders = _bad_fnames(fnames)
     for row, (fname, own) in enumerate(zip(fnames, labels, strict=True), start=1):
@@ -116,13 +133,16 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     """
     counts = Counter(label for own in clips.labels for label in own)
     path = dataset.sample_submission_csv
-    if not path.is_file():
+    if not is_file(path):
+        if "fname" in counts:  # a column of this name is that of the clips, in every table
+            raise BadInputError(f"{dataset.labels_csv} has a label 'fname', which no class can be called; rename it.")
         return tuple(sorted(counts))
-    header = _read_csv(path, required=()).header
+    header = _read_csv(path, required=(), limits=dataset.limits).header
     if header[:1] != ["fname"] or len(header) < 2:
         raise BadInputError(f"{path}: the first column must be fname and the others the classes; it has {header[:5]}.")
     classes = header[1:]
-    offenders = [f"{name!r}: {n} columns" for name, n in Counter(classes).items() if n > 1]
+    offenders = ["'fname': the name of the column of clips, which no class can have"] if "fname" in classes else []
+    offenders += [f"{name!r}: {n} columns" for name, n in Counter(classes).items() if n > 1]
     offenders += [f"{name!r}: a label of {n} clips, but no class" for name, n in counts.items() if name not in classes]
     offenders += [f"{name!r}: a class that no clip has" for name in classes if name not in counts]
     if offenders:
@@ -141,9 +161,9 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
             empty fold; all are named.
     """
     path = dataset.folds_csv
-    if not path.is_file():
+    if not is_file(path):
         return None
-    table = _read_csv(path, required=("fname", "fold"))
+    table = _read_csv(path, required=("fname", "fold"), limits=dataset.limits)
     valid = {str(fold) for fold in range(n_folds)}
     given = dict(zip(table.column("fname"), table.column("fold"), strict=True))
     offenders = [f"{name!r}: {n} rows" for name, n in Counter(table.column("fname")).items() if n > 1]
@@ -159,7 +179,7 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     return np.array([int(given[name]) for name in fnames], np.int8)
 
 
-def locate_clip(folder: Path, fname: str) -> Path:
+def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path:
     """Where a clip lies, whether or not it is there.
 
     The folder of clips may itself be a link, made by the dataset's author; from there on no link leads out.
@@ -169,19 +189,20 @@ def locate_clip(folder: Path, fname: str) -> Path:
         fname: as checked by `read_labels`.
 
     Raises:
-        BadClipError: a link that leads out of the folder or in a circle, or a name that no file can have.
+        BadClipError: a link that leads out of the folder, in a circle or to nothing; what cannot be looked at; a clip that is
+            too large.
     """
     path = folder / fname
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass  # a link to what is not there may still lead out
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise BadClipError("a circular link") from error
-        raise BadClipError(f"cannot be read: {error.strerror}") from error
-    if not path.resolve().is_relative_to(folder):
+    if not Path(os.path.realpath(path)).is_relative_to(folder):
         raise BadClipError("a link that leads out of the folder of clips")
+    try:
+        found = find(path)
+    except SourceFileError as error:
+        raise BadClipError(error.reason) from error
+    if found is not None and found.st_size > limits.clip_bytes:
+        raise BadClipError(
+            f"{found.st_size / 1e9:.3g} GB; up to {limits.clip_bytes / 1e9:g} are read (FA_MAX_CLIP_GB): cut it into pieces"
+        )
     return path
 
 
@@ -193,11 +214,11 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
         BadInputError: fnames that are unsafe, twice there or not in the folder; rows of `test.csv` that are twice there or have
             labels that are no classes. All are named.
     """
-    if not dataset.test_folder.is_dir():
+    if not is_folder(dataset.test_folder):
         return SubmissionClips((), (), ())
     there = submission_files(dataset)
     path = dataset.sample_submission_csv
-    fnames = _read_csv(path, required=("fname",)).column("fname") if path.is_file() else []
+    fnames = _read_csv(path, required=("fname",), limits=dataset.limits).column("fname") if is_file(path) else []
     offenders = _bad_fnames(fnames) or [
         f"{name!r}: not in {dataset.test_folder}" for name in fnames if name not in there
     ]
@@ -207,8 +228,8 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
         )
     fnames = fnames or list(there)
     known: dict[str, tuple[tuple[str, ...], str]] = {}
-    if dataset.test_csv.is_file():
-        table = _read_csv(dataset.test_csv, required=("fname", "labels"))
+    if is_file(dataset.test_csv):
+        table = _read_csv(dataset.test_csv, required=("fname", "labels"), limits=dataset.limits)
         names = table.column("fname")
         labels = [_split_labels(text) for text in table.column("labels")]
         usage = table.column("usage") if "usage" in table.header else [""] * len(names)
@@ -227,25 +248,23 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
 
 
 def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
-    """What lies in the `test/` folder, by fname, sorted; hidden files are left out."""
+    """What lies in the `test/` folder, by fname, sorted; hidden files are left out. Raises as `files_below`."""
     base = dataset.test_folder
-    found = (path for path in base.rglob("*") if path.is_file()) if base.is_dir() else ()
-    named = {path.relative_to(base).as_posix(): path for path in found}
-    return {name: named[name] for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))}
+    return files_below(base, dataset.limits) if is_folder(base) else {}
 
 
-def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
+def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMITS) -> list[Path]:
     """Where the clips of a folder lie; `fnames` as checked by `read_labels` or `read_submission_clips`.
 
     Raises:
         BadInputError: clips that `locate_clip` refuses, all of them named.
     """
-    base = folder.resolve()
+    base = Path(os.path.realpath(folder))
     paths: list[Path] = []
     offenders: list[str] = []
     for fname in fnames:
         try:
-            paths.append(locate_clip(base, fname))
+            paths.append(locate_clip(base, fname, limits))
         except BadClipError as error:
             offenders.append(f"{fname}: {error}")
     if offenders:
@@ -256,20 +275,21 @@ def clip_paths(folder: Path, fnames: Sequence[str]) -> list[Path]:
 def curated_tables_digest(dataset: KaggleDataset) -> str:
     """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
     sample_submission.csv, whose rows are the test set's)."""
-    classes = dataset.sample_submission_csv
-    header = next((line for line in classes.open("rb") if line.strip()), b"") if classes.is_file() else None
-    return _digest_of(
-        [
-            *((path.name, path.read_bytes()) for path in (dataset.labels_csv, dataset.folds_csv) if path.is_file()),
-            *([] if header is None else [(classes.name, header.strip())]),
-        ]
-    )
+    classes, header = dataset.sample_submission_csv, None
+    if is_file(classes):
+        with reading(classes) as file:
+            header = next((line for line in file if line.strip()), b"").strip()
+    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
+    return _digest_of([*tables, *([] if header is None else [(classes.name, header)])])
 
 
 def test_tables_digest(dataset: KaggleDataset) -> str:
     """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
-    tables = (dataset.sample_submission_csv, dataset.test_csv)
-    return _digest_of([(path.name, path.read_bytes()) for path in tables if path.is_file()])
+    return _digest_of(_contents(dataset, dataset.sample_submission_csv, dataset.test_csv))
+
+
+def _contents(dataset: KaggleDataset, *tables: Path) -> list[tuple[str, bytes]]:
+    return [(path.name, read_bytes(path, dataset.limits)) for path in tables if is_file(path)]
 
 
 def _digest_of(contents: Sequence[tuple[str, bytes]]) -> str:
@@ -307,18 +327,19 @@ class _Table:
         return [row[position] for row in self.rows]
 
 
-def _read_csv(path: Path, required: Sequence[str]) -> _Table:
+def _read_csv(path: Path, required: Sequence[str], limits: Limits) -> _Table:
     """Read a CSV file with a header; blank lines are left out.
 
     Raises:
         BadInputError: no such file, not UTF-8, not CSV, a required column missing, rows of another length (all named).
+        SourceFileError: it cannot be read.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [row for row in csv.reader(file, strict=True) if row]
-    except (ValueError, csv.Error, OSError) as error:
+        text = read_bytes(path, limits).decode("utf-8-sig")
+        lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except (ValueError, csv.Error) as error:
         raise BadInputError(f"{path} is not a CSV file that can be read: {error}") from error
     header, rows = (lines[0], lines[1:]) if lines else ([], [])
     missing = [name for name in required if name not in header]

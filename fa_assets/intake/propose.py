@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
+from fa_assets.store.source_files import files_below, find, is_file, is_folder, read_bytes
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"}
@@ -65,11 +66,12 @@ class Proposal:
             UserError: the link cannot be made.
         """
         clips = self.dataset.clips_folder
-        if not clips.is_dir():
+        if not is_folder(clips):
             try:
                 clips.symlink_to(".", target_is_directory=True)
             except OSError as error:
                 raise UserError(f"{clips} cannot be made a link ({error}): move the audio there by hand.") from error
+        remove_abandoned(self.dataset.root)
         with replacing(self.dataset.labels_csv) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("fname", "labels"))
@@ -94,22 +96,19 @@ def propose(
         BadInputError: class names that a label CSV cannot hold; all are named.
     """
     dataset = KaggleDataset(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder} is not a folder.")
-    if dataset.labels_csv.exists():
+    if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {folder}` takes it.")
-    base = dataset.clips_folder if dataset.clips_folder.is_dir() else folder
-    audio = sorted(
-        path.relative_to(base).as_posix()
-        for path in base.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(base).parts)
-        and (base != folder or path.relative_to(base).parts[0] != "test")
-    )
+    base = dataset.clips_folder if is_folder(dataset.clips_folder) else folder
+    audio = [
+        name
+        for name in files_below(base)
+        if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES and (base != folder or not name.startswith("test/"))
+    ]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else sorted(path for path in folder.glob("*.[ct]sv") if path.is_file())
+    tables = [table] if table else sorted(path for path in folder.glob("*.[ct]sv") if is_file(path))
     for path in tables:
         proposal = _from_table(dataset, path, audio, fname_column, labels_column)
         if proposal is not None:
@@ -158,11 +157,11 @@ def _from_table(
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and full rows of a CSV, whatever separates its cells."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
         first = text.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
         lines = [row for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True) if row]
-    except (OSError, ValueError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is not a CSV file that can be read: {error}") from error
     return (lines[0], [row for row in lines[1:] if len(row) == len(lines[0])]) if lines else ([], [])
 

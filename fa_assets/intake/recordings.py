@@ -3,12 +3,12 @@
 Each stands for the bytes of its clips and for what the CSV files say of them, so a change in `test/` is none of the curated
 clips.
 
-Hashes are remembered by (name, size, mtime in ns) in a small JSON file, so that another scan costs a `stat` per clip.
-A scan may be given a time limit: what it hashed until then is remembered, and the next look goes on from there.
+Hashes are remembered (`store.digests`), so that another scan costs a `stat` per clip. A scan may be given a time limit: what it
+hashed until then is remembered, and the next look goes on from there.
 """
 
 import hashlib
-import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +23,16 @@ from fa_assets.intake.kaggle import (
     submission_files,
     test_tables_digest,
 )
-from fa_assets.store.atomic import digest_file, replacing
+from fa_assets.store.digests import DigestMemory
+from fa_assets.store.source_files import Limits, SourceFileError, is_file
 
 
 @dataclass(frozen=True)
 class RecordingsState:
     """What lies there of one set of clips: its data version, how many clips belong to it, how many of them are there.
 
-    `clips` has for each clip that is there a short digest of its bytes and its labels.
+    `clips` has for each clip that is there a short digest of its bytes and its labels, `unreadable` the others, each with the
+    reason; `sha256` are those of the bytes.
     """
 
     data_version: str
@@ -38,6 +40,8 @@ class RecordingsState:
     clips_present: int
     bytes_present: int
     clips: Mapping[str, str]
+    unreadable: tuple[str, ...]
+    sha256: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class DatasetState:
 
     curated: RecordingsState
     test: RecordingsState
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """All clips that are not there or cannot be read, each with the reason."""
+        return (*self.curated.unreadable, *(f"test/{one}" for one in self.test.unreadable))
 
 
 @dataclass(frozen=True)
@@ -74,27 +83,26 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
         limit_s: stop after this many seconds; at least one clip is hashed.
 
     Raises:
-        BadInputError: the label CSV cannot be used.
+        BadInputError, SourceFileError: the label CSV or the folder cannot be used.
         ScanUnfinishedError: the time limit came first.
     """
     stop_at = None if limit_s is None else time.monotonic() + limit_s
     labelled = read_labels(dataset)
-    clips_folder, test_folder = dataset.clips_folder.resolve(), dataset.test_folder.resolve()
+    clips_folder, test_folder = (Path(os.path.realpath(one)) for one in (dataset.clips_folder, dataset.test_folder))
     curated = {
         fname: _Watched(clips_folder, fname, labels)
         for fname, labels in zip(labelled.fnames, labelled.labels, strict=True)
     }
     test = {f"/test/{fname}": _Watched(test_folder, fname) for fname in submission_files(dataset)}
-    known = _remembered(memory)
+    digests = DigestMemory(memory)
     found: dict[str, _Found | str] = {}
     for name, one in {**curated, **test}.items():
-        found[name] = _find_file(one, known.get(name, []))
-        if stop_at is not None and _is_new(found[name]) and time.monotonic() > stop_at:
-            hashed = _seen(found)
-            _remember({**known, **hashed}, memory)
-            raise ScanUnfinishedError(len(hashed), len(curated) + len(test))
-    if (seen := _seen(found)) != known:
-        _remember(seen, memory)
+        found[name] = clip = _find_file(one, dataset.limits, digests)
+        if stop_at is not None and isinstance(clip, _Found) and clip.is_new and time.monotonic() > stop_at:
+            digests.save()
+            hashed = sum(isinstance(one, _Found) for one in found.values())
+            raise ScanUnfinishedError(hashed, len(curated) + len(test))
+    digests.save(others=False)
     return DatasetState(
         _state(curated_tables_digest(dataset), curated, found), _state(test_tables_digest(dataset), test, found)
     )
@@ -120,40 +128,25 @@ class _Watched:
 
 @dataclass(frozen=True)
 class _Found:
-    """A file that is there: its path, size, time and sha256; and whether it had to be read."""
+    """A file that is there: its size and sha256; and whether it had to be read."""
 
-    path: str
     size_bytes: int
-    mtime_ns: int
     sha256: str
     is_new: bool
 
 
-def _find_file(watched: _Watched, remembered: list[str | int]) -> _Found | str:
+def _find_file(watched: _Watched, limits: Limits, digests: DigestMemory) -> _Found | str:
     """The file, or in a word why there is none."""
     try:
-        path = locate_clip(watched.folder, watched.name)
+        path = locate_clip(watched.folder, watched.name, limits)
+        if not is_file(path):
+            return "missing"
+        digest, is_new = digests.find(path)
     except BadClipError as error:
         return str(error)
-    if not path.is_file():
-        return "missing"
-    stat = path.stat()
-    is_new = remembered[:3] != [str(path), stat.st_size, stat.st_mtime_ns]
-    sha256 = digest_file(path).sha256 if is_new else str(remembered[3])
-    return _Found(str(path), stat.st_size, stat.st_mtime_ns, sha256, is_new)
-
-
-def _is_new(found: _Found | str) -> bool:
-    return isinstance(found, _Found) and found.is_new
-
-
-def _seen(found: Mapping[str, _Found | str]) -> dict[str, list[str | int]]:
-    """What is remembered of the files that are there."""
-    return {
-        name: [one.path, one.size_bytes, one.mtime_ns, one.sha256]
-        for name, one in found.items()
-        if isinstance(one, _Found)
-    }
+    except SourceFileError as error:
+        return error.reason
+    return _Found(digest.size_bytes, digest.sha256, is_new)
 
 
 def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Found | str]) -> RecordingsState:
@@ -166,17 +159,6 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
             clips[name] = hashlib.sha256("\0".join([one.sha256, *clip.labels]).encode()).hexdigest()[:12]
             size += one.size_bytes
         version.update(f"{name}\0{one.sha256 if isinstance(one, _Found) else one}\0".encode())
-    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips)
-
-
-def _remembered(memory: Path) -> dict[str, list[str | int]]:
-    try:
-        known = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _remember(seen: Mapping[str, list[str | int]], memory: Path) -> None:
-    with replacing(memory) as temporary:
-        temporary.write_text(json.dumps(seen))
+    unreadable = tuple(f"{watched[name].name}: {one}" for name in watched if isinstance(one := found[name], str))
+    hashes = frozenset(one.sha256 for name in clips if isinstance(one := found[name], _Found))
+    return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips, unreadable, hashes)

@@ -37,7 +37,9 @@ def stratified_folds(truth: np.ndarray, *, n_folds: int = 5, seed: int = 42) -> 
     if rows < n_folds:
         raise UserError(f"{rows} clip(s) cannot fill {n_folds} folds; add clips or use fewer folds")
     if classes < 2:
-        raise UserError(f"stratified folds need two classes or more, and there is {classes}; check the class list")
+        raise UserError(
+            f"stratified folds need two classes or more, and there is {classes}: add clips of another class"
+        )
 
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 

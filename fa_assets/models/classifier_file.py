@@ -7,16 +7,16 @@ what does not fit.
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
 from fa_assets.encoders.registry import DEFAULT
 from fa_assets.errors import UserError
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import FileDigest, write_file
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import StoragePath
 
@@ -56,12 +56,16 @@ class StoredClassifier:
     origin: ClassifierOrigin
 
 
-def save_classifier(path: StoragePath, stored: StoredClassifier) -> None:
-    """Write a classifier, whole or not at all; the same one gives the same bytes."""
+def save_classifier(path: StoragePath, stored: StoredClassifier) -> FileDigest:
+    """Write a classifier, whole or not at all; the same one gives the same bytes, whose digest is returned."""
     about = json.dumps({"format": FORMAT, **asdict(stored.origin)}, sort_keys=True)
     arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, classes=np.array(stored.classes, str), about=np.array(about), **arrays)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, classes=np.array(stored.classes, str), about=np.array(about), **arrays)
+
+    return write_file(path, write)
 
 
 def load_classifier(path: StoragePath) -> StoredClassifier:
@@ -72,19 +76,25 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
     """
     names = [field.name for field in fields(OneVsRest)]
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no classifier {path}: materialize it first (`fa-assets run`), or say where it is (--storage DIR)."
+        ) from None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             if about.pop("format") > FORMAT:
                 raise UserError(f"{path} was written by a newer fa_assets: install that.")
             classes = tuple(map(str, arrays["classes"]))
             model = OneVsRest(**{name: arrays[name] for name in names})
             origin = ClassifierOrigin(**about)
-    except FileNotFoundError:
+            if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
+                raise ValueError("its arrays do not fit each other")
+    except UserError:
+        raise
+    except Exception as error:  # whatever other bytes than those that were written lead to
         raise UserError(
-            f"There is no classifier {path}: materialize it first (`fa-assets run`), or say where it is (--storage DIR)."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): materialize it again.") from error
-    if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
-        raise UserError(f"{path} is damaged (its arrays do not fit each other): materialize it again.")
+            f"{path} is damaged ({type(error).__name__}: {error}): materialize it again (`fa-assets run`)."
+        ) from error
     return StoredClassifier(model, classes, origin)

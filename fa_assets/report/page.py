@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fa_assets.printable import printable_inside
 from fa_assets.report.picture import Picture
 
 Cell = str | int | float | bool | None
@@ -59,11 +60,16 @@ def render(page: Page) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_finalize
     )
     environment.filters["cell"] = _cell
     template = environment.from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
     return template.render(page=page)
+
+
+def _finalize(value: object) -> object:
+    """What the template shows: text of others is printable; what is HTML already (`Markup`) stays."""
+    return printable_inside(value, keep="\n")
 
 
 def _cell(value: Cell) -> str:

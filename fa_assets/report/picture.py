@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fa_assets.printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -104,7 +106,7 @@ def draw(
         svg = _svg(figure)
     if len(svg) > MAX_BYTES:
         raise ValueError(f"the picture {title!r} has {len(svg)} bytes, more than {MAX_BYTES}: draw fewer marks")
-    return Picture(title, alt, svg)
+    return Picture(printable(title), printable(alt), svg)
 
 
 def name_rows(axis: "Axes", names: Sequence[str]) -> None:
@@ -129,7 +131,7 @@ def rows_height(rows: int) -> float:
 
 def shorten(name: str, limit: int = 28) -> str:
     """A name that fits beside an axis; "$" would begin a formula."""
-    name = name.replace("$", r"\$")
+    name = printable(name).replace("$", r"\$")
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
@@ -145,7 +147,7 @@ def _svg(figure: "Figure") -> str:
     """The figure as SVG text, without what only an editor would need, and with coordinates to a hundredth of a point."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
+    text = printable(buffer.getvalue(), keep="\n\t")
     text = re.sub(r"<\?xml.*?<svg", "<svg", text, flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)

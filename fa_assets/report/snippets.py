@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError, load_mono
-from fa_assets.store.atomic import digest_file
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +33,7 @@ def snippet(clip: LocalClip) -> str | None:
     import soundfile
 
     try:
-        if digest_file(clip.path).sha256 != clip.sha256:
-            log.warning("%s has changed since it was evaluated: it is not in the report", clip.fname)
-            return None
-        samples = load_mono(clip.path, RATE)[: round(SECONDS * RATE)]
+        samples = load_mono(clip.path, RATE, clip.sha256)[: round(SECONDS * RATE)]
     except (OSError, BadClipError) as error:
         log.warning("%s is not in the report: %s", clip.fname, error)
         return None

@@ -1,23 +1,29 @@
 """Files that are either whole or not there.
 
-Below a local root a file is written under a temporary name in the same folder, flushed to disk, and moved into place with
-`os.replace`; below an object store's root it is written to a local temporary file and put, and an object appears whole.
-Whoever reads the final name sees the old bytes or the new ones, never a part. What a dead process leaves behind is a
-hidden ``.*.tmp`` file that nothing reads.
+Below a local root a file is written in a hidden folder ``.*.tmp`` beside its place, flushed to disk, and moved into place with
+`os.replace`; below an object store's root it is written on this machine and put, and an object appears whole. Whoever reads
+the final name sees the old bytes or the new ones, never a part.
+
+A hidden folder is locked for as long as the process that made it lives, however that ends; so what dead processes left
+behind can be told from what others are writing, and goes at the next start (`remove_abandoned`).
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
-import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.store.roots import StoragePath
+
+_ON_ITS_WAY = ".fa_assets"
+"""How the names of folders begin that are made in the machine's folder of temporary files."""
 
 
 @dataclass(frozen=True)
@@ -47,28 +53,73 @@ def replacing(path: StoragePath) -> Iterator[Path]:
 def drafting(folder: StoragePath, name: str = "") -> Iterator[Draft]:
     """As `replacing`, for a file whose name may be set once it is written, after its content."""
     if isinstance(folder, Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = Draft(folder / f".{name}.{uuid.uuid4().hex}.tmp", name)
-        try:
+        with temporary_folder(folder, f".{name}") as own:
+            draft = Draft(own / "draft", name)
             yield draft
             with draft.path.open("rb") as written:
                 os.fsync(written.fileno())
             draft.path.replace(folder / draft.name)
-        finally:
-            draft.path.unlink(missing_ok=True)
     else:
-        with tempfile.TemporaryDirectory(prefix="fa_assets-") as own:
-            draft = Draft(Path(own) / "object", name)
+        with temporary_folder() as own:
+            draft = Draft(own / "draft", name)
             yield draft
             folder.fs.put_file(str(draft.path), (folder / draft.name).path)
 
 
-def remove_abandoned(folder: StoragePath, age_s: float) -> None:
-    """Remove temporary files that a process left behind when it was killed, more than `age_s` seconds ago."""
-    for path in folder.glob(".*.tmp") if isinstance(folder, Path) else ():
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > age_s:
-                path.unlink()
+def write_file(path: StoragePath, write: Callable[[Path], object]) -> FileDigest:
+    """`replacing` with what ``write(temporary)`` writes; its digest, whatever another process puts there meanwhile."""
+    with replacing(path) as temporary:
+        write(temporary)
+        return digest_file(temporary)
+
+
+@contextmanager
+def temporary_folder(place: Path | None = None, name: str = _ON_ITS_WAY) -> Iterator[Path]:
+    """A new folder in `place`, which is made where it is missing; it goes when the context ends, with what is in it.
+
+    Args:
+        place: by default the machine's folder of temporary files.
+        name: how its name begins, with a dot.
+    """
+    place = place or Path(tempfile.gettempdir())
+    place.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        own = place / f"{name}.{uuid.uuid4().hex}.tmp"
+        stack.callback(shutil.rmtree, own, ignore_errors=True)
+        while not own.exists():  # a `remove_abandoned` may take it before it is locked
+            own.mkdir()
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(_locked(own))
+        yield own
+
+
+def remove_abandoned(root: StoragePath, *, deep: bool = False) -> None:
+    """Remove what dead processes were writing in a local folder (or anywhere below), and on its way to an object store."""
+    found = list(Path(tempfile.gettempdir()).glob(f"{_ON_ITS_WAY}.*.tmp"))
+    if isinstance(root, Path):
+        for folder, folders, files in os.walk(root):  # which passes over what vanishes meanwhile
+            names = [name for name in (*folders, *files) if name.startswith(".") and name.endswith(".tmp")]
+            found += [Path(folder, name) for name in names]
+            folders[:] = [name for name in folders if deep and name not in names]
+    for path in found:
+        with contextlib.suppress(OSError), _locked(path, fcntl.LOCK_NB):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def _locked(path: Path, how: int = 0) -> Iterator[None]:
+    """Hold the lock of a folder or file; a process that ends lets go of it.
+
+    Raises:
+        OSError: it is not there; or, with LOCK_NB, another process holds it, or its file system has no locks.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(*([] if how else [OSError])):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def digest_file(path: StoragePath) -> FileDigest:

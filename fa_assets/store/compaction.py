@@ -38,9 +38,6 @@ GRACE_S = 3600.0
 _BLOCK_ROWS = 4096
 """Rows that are held at once: 34 MB of such embeddings."""
 
-_ABANDONED_S = 24 * 3600.0
-"""After this time a temporary file is of a dead process."""
-
 
 @dataclass(frozen=True)
 class Compaction:
@@ -84,7 +81,7 @@ def compact(store: EmbeddingStore, *, grace_s: float = GRACE_S, merged_rows: int
         if inputs:
             merged, rows, into = merged + inputs, rows + merged_row_count, into + 1
     removed, kept = _remove_replaced(store, grace_s)
-    remove_abandoned(store.folder, _ABANDONED_S)
+    remove_abandoned(store.folder)
     return Compaction(merged, rows, into, removed, kept)
 
 

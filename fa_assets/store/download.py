@@ -1,8 +1,9 @@
 """Large files over HTTP: whole and verified under their own name, or not there.
 
 In the target's folder: ``<name>.part`` is what has arrived so far, ``<name>.part.validator`` the ETag or Last-Modified
-it belongs to, ``<name>.lock`` keeps a second process waiting. A part is resumed only where the server confirms that it
-is the same resource (If-Range); it takes its final name after its length, its checksum and the caller's own check are right.
+it belongs to and, in a second line, the size in all; ``<name>.lock`` keeps a second process waiting. A part is resumed only
+where the server confirms that it is the same resource (If-Range) and its answer agrees in validator, size and place; it takes
+its final name after its length, its checksum and the caller's own check are right.
 """
 
 import contextlib
@@ -18,14 +19,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
-from filelock import FileLock
+import urllib3
 
 from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.locks import locked
 
 log = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
+_LOCK_LIMIT_S = 6 * 3600.0
 _WAY_OUT = "Check the connection, or download it by hand."
 
 
@@ -43,13 +46,17 @@ class UnreachableError(DownloadError):
 class Retries:
     """How long to try: `attempts` in a row without a new byte, `stall_s` seconds of silence ending an attempt.
 
-    Waits double from `wait_s` seconds, unless the server says how long (Retry-After); none exceeds `longest_wait_s`.
+    Waits double from `wait_s` seconds, unless the server says how long (Retry-After); none exceeds `longest_wait_s`. It is
+    given up where `slow_s` seconds, waits included, bring fewer than `slow_bytes`, and beyond `most_bytes` in all.
     """
 
     attempts: int = 5
     stall_s: float = 30.0
     wait_s: float = 1.0
     longest_wait_s: float = 60.0
+    slow_s: float = 600.0
+    slow_bytes: int = 1_000_000
+    most_bytes: int = 50_000_000_000
 
 
 DEFAULT_RETRIES = Retries()
@@ -101,7 +108,7 @@ def download(
     if _mismatch(target, size_bytes, checksum) is None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f"{target.name}.lock")):
+    with locked(target.with_name(f"{target.name}.lock"), f"fetching {target.name}", _LOCK_LIMIT_S):
         mismatch = _mismatch(target, size_bytes, checksum)
         if mismatch is None:  # another process was faster
             return
@@ -136,17 +143,17 @@ class _Part:
     def size(self) -> int:
         return self.path.stat().st_size if self.path.is_file() else 0
 
-    def resume_headers(self) -> dict[str, str]:
-        """Ask for the rest, if the resource is still the same; for all of it where that cannot be told."""
-        headers = {"Accept-Encoding": "identity"}
-        if self.size and self.validator_path.is_file():
-            headers |= {"Range": f"bytes={self.size}-", "If-Range": self.validator_path.read_text()}
-        return headers
+    def known(self) -> tuple[str, int] | None:
+        """The validator of what is here and its size in all; None where nothing can be resumed."""
+        if not self.size or not self.validator_path.is_file():
+            return None
+        validator, _, total = self.validator_path.read_text().partition("\n")
+        return (validator, int(total)) if total.isdecimal() else None
 
-    def restart(self, validator: str) -> None:
+    def restart(self, validator: str, total: int) -> None:
         self.forget()
-        if validator:
-            self.validator_path.write_text(validator)
+        if validator and total:
+            self.validator_path.write_text(f"{validator}\n{total}")
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -164,10 +171,11 @@ class _TryAgainError(Exception):
 def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries) -> None:
     """Complete the part, in as many attempts as it takes while each brings something."""
     failures = 0
+    pace = _Pace(retries)
     while True:
         had = part.size
         try:
-            _attempt(url, part, size_bytes, progress, retries.stall_s)
+            _attempt(url, part, size_bytes, progress, retries, pace)
             return
         except _TryAgainError as error:
             failures = 1 if part.size > had else failures + 1
@@ -179,26 +187,65 @@ def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCall
             time.sleep(wait_s)
 
 
-def _attempt(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, stall_s: float) -> None:
+class _Pace:
+    """Whether enough comes, over all attempts."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
+        self._since = time.monotonic()
+        self._arrived = 0
+
+    def came(self, url: str, n_bytes: int) -> None:
+        """So many bytes came.
+
+        Raises:
+            UnreachableError: that is too slow.
+        """
+        self._arrived += n_bytes
+        if time.monotonic() - self._since < self._retries.slow_s:
+            return
+        if self._arrived < self._retries.slow_bytes:
+            raise UnreachableError(
+                f"{public_url(url)}: too slow, {self._arrived:,} bytes in {self._retries.slow_s:.0f} s."
+            )
+        self._since, self._arrived = time.monotonic(), 0
+
+
+def _attempt(
+    url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries, pace: _Pace
+) -> None:
     """One request: everything that is missing arrives, or `_TryAgainError`, or `DownloadError` where that would not help."""
+    known = part.known()
+    headers = {"Accept-Encoding": "identity"}
+    if known:
+        headers |= {"Range": f"bytes={part.size}-", "If-Range": known[0]}
     try:
-        with requests.get(url, headers=part.resume_headers(), stream=True, timeout=stall_s) as response:
-            total = _start(response, part, size_bytes)
+        with requests.get(url, headers=headers, stream=True, timeout=retries.stall_s) as response:
+            total = _start(response, part, known, size_bytes)
+            _require_at_most(retries.most_bytes, total, url, part)
             progress(part.size, total)
             with part.path.open("ab") as file:
-                for chunk in response.iter_content(_CHUNK_BYTES):
+                while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
+                    _require_at_most(retries.most_bytes, file.tell() + len(chunk), url, part)
                     file.write(chunk)
                     progress(file.tell(), total)
-    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                    pace.came(url, len(chunk))
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         # Its own message holds the URL with its query, and Dagster records the causes of an error with it.
         raise _TryAgainError(f"the connection failed ({type(error).__name__})") from None
     except requests.RequestException as error:
-        raise DownloadError(f"{public_url(url)}: not a usable address ({type(error).__name__}).") from None
+        raise DownloadError(f"{public_url(url)}: no usable address, or answer ({type(error).__name__}).") from None
     if total and part.size < total:
         raise _TryAgainError(f"the connection ended after {part.size:,} of {total:,} bytes")
 
 
-def _start(response: requests.Response, part: _Part, size_bytes: int | None) -> int:
+def _require_at_most(limit: int, n_bytes: int, url: str, part: _Part) -> None:
+    if n_bytes > limit:
+        part.forget()
+        raise DownloadError(f"{public_url(url)}: larger than {limit:,} bytes, the limit.")
+
+
+def _start(response: requests.Response, part: _Part, known: tuple[str, int] | None, size_bytes: int | None) -> int:
     """Judge the answer's head and make the part ready for its body; the size in all, 0 where it is not told."""
     name, status = public_url(response.url), response.status_code
     if status == requests.codes.requested_range_not_satisfiable:
@@ -208,21 +255,35 @@ def _start(response: requests.Response, part: _Part, size_bytes: int | None) -> 
         raise _TryAgainError(f"the server answers {status}", _retry_after_s(response.headers.get("Retry-After")))
     if status not in (requests.codes.ok, requests.codes.partial_content):
         raise DownloadError(f"{name}: the server answers {status} {response.reason}.")
-    length = int(response.headers.get("Content-Length", 0))
+    if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+        raise DownloadError(f"{name}: the server sends it encoded ({encoding}), which was not asked for.")
+    etag = response.headers.get("ETag", "")
+    validator = response.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
+    length = response.headers.get("Content-Length", "0")
+    if not re.fullmatch(r"[0-9]{1,18}", length):
+        raise DownloadError(f"{name}: the server states a length that is none ({length[:40]!r}).")
+    total = int(length)
     if status == requests.codes.partial_content:
-        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if span is None or int(span[1]) != part.size:
-            part.forget()
-            raise _TryAgainError("the server resumes at another place than asked for")
-        total = part.size + length
+        total = _resumed(response.headers.get("Content-Range", ""), validator, part, known)
     else:
-        etag = response.headers.get("ETag", "")
-        part.restart(response.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag)
-        total = length
+        part.restart(validator, total)
     if size_bytes is not None and total and total != size_bytes:
         part.forget()
         raise DownloadError(f"{name}: {total:,} bytes are offered, {size_bytes:,} are expected.")
     return total
+
+
+def _resumed(content_range: str, validator: str, part: _Part, known: tuple[str, int] | None) -> int:
+    """The size in all of an answer that goes on with the part, as it was told before.
+
+    Raises:
+        _TryAgainError: it does not say that it does; the part is forgotten, and the next attempt begins again.
+    """
+    span = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)", content_range)
+    if known and span and (int(span[1]), int(span[3])) == (part.size, known[1]) and validator in ("", known[0]):
+        return known[1]
+    part.forget()
+    raise _TryAgainError("the server resumes something else than was asked for")
 
 
 def _retry_after_s(header: str | None) -> float | None:

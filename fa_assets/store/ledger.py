@@ -8,12 +8,14 @@ clock stepped back. The rest of the name is for people, the content is what coun
 (`storage.atomic.replacing`: temporary name, fsync, `os.replace`), is never written twice, and any number of processes may
 append at once without a lock, because no two of them ever make the same id.
 
-A file that cannot be read (damaged after it was written) is left out with a warning that names it, so that one bad file
-does not hide all the others. A file of an older layout is upgraded while it is read, and stays as it is on disk. A file of a
-newer version of this program stops the reading: leaving it out would be silent about history that is there.
+A file ends with the sha256 of what stands before it, which is checked before anything in it is believed. One that cannot be
+read (damaged after it was written) is left out with a warning that names it, so that one bad file does not hide all the
+others. A file of an older layout is upgraded while it is read, and stays as it is on disk. A file of a newer version of this
+program stops the reading: leaving it out would be silent about history that is there.
 """
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
@@ -35,8 +37,12 @@ JsonValue = Scalar | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
 _TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The version of the JSON layout, in every file. Raised with an entry in `_UPGRADES` and a sample in the tests."""
+
+_SEALED_SINCE = 3
+_SEAL = b',\n "sha256": "'
+"""What comes between the content of a file and its digest, which is its last field."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class InputVersion:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that was written: its POSIX path relative to the storage root, size in bytes, and sha256 (hex)."""
+    """A file as it was written: its POSIX path, relative to the storage root if it lies there, size in bytes, sha256 (hex)."""
 
     path: str
     size_bytes: int
@@ -77,8 +83,9 @@ class MetricRow:
 class LedgerEntry:
     """One materialization of an asset, or of one of its partitions.
 
-    Times are timezone-aware; `timings` are seconds by phase. `files[0]` is the value itself, the others lie beside it.
+    Times are timezone-aware; `timings` are seconds by phase. `files[0]` is the value itself, the others belong to it.
     `environment` is what the work ran on, `settings` what it was told, `metadata` what it found (rows, lwlrap).
+    `header_sha256` is the digest of the value's header; None where an older version wrote the entry.
 
     Raises:
         ValueError: a time without timezone, or an id that is not made of letters, digits, ``-`` and ``.``.
@@ -99,6 +106,7 @@ class LedgerEntry:
     files: tuple[StoredFile, ...]
     metadata: Mapping[str, JsonValue]
     metrics: tuple[MetricRow, ...] = ()
+    header_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9.-]+", self.id):
@@ -118,7 +126,8 @@ class LedgerEntry:
             "files": [asdict(one) for one in self.files],
             "metrics": [asdict(one) for one in self.metrics],
         }
-        return json.dumps(_finite(fields), indent=1, allow_nan=False)
+        text = json.dumps(_finite(fields), indent=1, allow_nan=False).encode()
+        return b"".join([text[:-2], _SEAL, _digest(text), text[-2:]]).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "LedgerEntry":
@@ -126,10 +135,16 @@ class LedgerEntry:
 
         Raises:
             UserError: it was written by a newer version of this program.
-            ValueError, TypeError, KeyError, AttributeError: it is not an entry.
+            Exception: it is not an entry, or not what was written.
         """
+        content, seal, digest = (text.encode() if isinstance(text, str) else text).rpartition(_SEAL)
+        if seal and digest[:-2] != _digest(content + digest[-2:]):
+            raise ValueError("its sha256 is not that of its content")
         fields: dict[str, Any] = json.loads(text)
+        fields.pop("sha256", None)
         version = fields.pop("schema_version")
+        if not seal and version >= _SEALED_SINCE:
+            raise ValueError("its sha256 is missing")
         if version > SCHEMA_VERSION:
             raise UserError(
                 f"it has ledger version {version}, this fa_assets reads up to {SCHEMA_VERSION}: install a newer fa_assets."
@@ -154,8 +169,17 @@ def _from_version_1(fields: dict[str, Any]) -> None:
         one["source_id"] = None
 
 
-_UPGRADES: Mapping[int, Callable[[dict[str, Any]], None]] = {1: _from_version_1}
+def _from_version_2(fields: dict[str, Any]) -> None:
+    """Version 2 had no digests of its own or of headers."""
+
+
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], None]] = {1: _from_version_1, 2: _from_version_2}
 """By version: what turns the fields of an entry into those of the next version, in place."""
+
+
+def _digest(text: bytes) -> bytes:
+    """As it stands in a file, with the closing quotation mark."""
+    return f'{hashlib.sha256(text).hexdigest()}"'.encode()
 
 
 def new_entry_id(after: str | None = None) -> str:
@@ -215,7 +239,7 @@ class Ledger:
         """
         paths = [path for one, path in self._paths().items() if one not in skip]
         for entry in read_each(self.folder, _read_or_error, paths):
-            if isinstance(entry, _UnreadableError):
+            if isinstance(entry, UnreadableEntryError):
                 log.warning("%s It is left out.", entry)
             else:
                 yield entry
@@ -224,7 +248,7 @@ class Ledger:
         """The readable entries of an unpartitioned asset, the newest first; only its own files are read."""
         for one, path in reversed(self._paths().items()):
             if path.name == f"{one}_{asset}.json":
-                with contextlib.suppress(_UnreadableError):
+                with contextlib.suppress(UnreadableEntryError):
                     yield _read(path)
 
     def read(self, id: str) -> LedgerEntry:
@@ -238,13 +262,21 @@ class Ledger:
             raise UserError(f"The ledger {self.folder} has no entry {id}: `ids()` lists those it has.")
         return _read(path)
 
+    def find(self, id: str, asset: str, partition: str | None) -> LedgerEntry:
+        """The entry of a value.
+
+        Raises:
+            UserError: as `read`.
+        """
+        return _read(self.path(id, asset, partition))
+
     def _paths(self) -> dict[str, StoragePath]:
         """The file of each id, in the order of the ids; hidden files are half-written ones."""
         return {_id_in(name): self.folder / name for name in file_names(self.folder) if name.endswith(".json")}
 
 
-class _UnreadableError(UserError):
-    """A ledger file that is damaged."""
+class UnreadableEntryError(UserError):
+    """A ledger file that is missing or damaged."""
 
 
 def _id_in(file_name: str) -> str:
@@ -253,23 +285,31 @@ def _id_in(file_name: str) -> str:
 
 def _read(path: StoragePath) -> LedgerEntry:
     try:
-        entry = LedgerEntry.from_json(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        entry = LedgerEntry.from_json(content)
         if _id_in(path.name) != entry.id:
             raise ValueError(f"it holds the entry {entry.id}")
         return entry
     except UserError as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _UnreadableError(
-            f"The ledger file {path} is damaged ({type(error).__name__}: {error}): "
-            "restore it from a backup, or move it away and materialize its asset again."
-        ) from error
+    except Exception as error:  # whatever other bytes than those that were written lead to
+        raise _unreadable(path, error) from error
 
 
-def _read_or_error(path: StoragePath) -> LedgerEntry | _UnreadableError:
+def _unreadable(path: StoragePath, error: Exception) -> UnreadableEntryError:
+    return UnreadableEntryError(
+        f"The ledger file {path} is damaged ({type(error).__name__}: {error}): restore it from a backup, or move it away and "
+        "materialize its asset again (`fa-assets run`)."
+    )
+
+
+def _read_or_error(path: StoragePath) -> LedgerEntry | UnreadableEntryError:
     try:
         return _read(path)
-    except _UnreadableError as error:
+    except UnreadableEntryError as error:
         return error
 
 
@@ -280,21 +320,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def find_loss(root: StoragePath, id: str | None, asset: str, partition: str | None) -> str | None:
-    """What is missing of a materialization: its ledger entry, or a file beside the value; None where all is there.
-
-    Args:
-        root: the storage root, in which the ledger and the files lie.
-        id, asset, partition: of the entry.
-    """
-    try:
-        entry = _read(Ledger(root / "ledger").path(str(id), asset, partition))
-    except (UserError, OSError):
-        return "its ledger entry is missing or damaged"
-    for file in entry.files[1:]:
-        path = root / file.path
-        if not path.is_file() or path.stat().st_size != file.size_bytes:
-            return f"{file.path} is missing, or not what was written"
-    return None

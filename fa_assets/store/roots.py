@@ -8,11 +8,9 @@ Credentials are no part of a location: an object store takes them from where its
 a location may be shown and recorded.
 """
 
-import contextlib
 import importlib.util
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +43,19 @@ _MODIFIED = ("LastModified", "mtime", "last_modified", "updated", "created")
 def is_remote(location: str) -> bool:
     """Whether a location is the URL of an object store; anything else is a local path."""
     return "://" in location and not location.startswith("file://")
+
+
+def refusal_of(path: Path) -> str | None:
+    """Why a folder cannot hold a storage or a Dagster instance, by its path; None where it can.
+
+    SQLAlchemy and DuckDB take these characters for other things than letters of a path, and would write somewhere else.
+    """
+    found = [letter for letter in "?#%*[\\" if letter in str(path) and letter != os.sep]
+    if found:
+        return f"the path has {' '.join(found)} in it, which the databases in it cannot take: use another folder"
+    return (
+        None if str(path).isprintable() else "the path has characters in it that cannot be printed: use another folder"
+    )
 
 
 def open_root(location: str | Path) -> StoragePath:
@@ -109,10 +120,10 @@ def file_names(folder: StoragePath) -> list[str]:
 
 
 def subfolders(folder: StoragePath) -> list[str]:
-    """The names of the folders in a folder, sorted; empty when there is no such folder."""
+    """The names of the folders in a folder, sorted, without hidden ones; empty when there is no such folder."""
     try:
         if isinstance(folder, Path):
-            return sorted(path.name for path in folder.iterdir() if path.is_dir())
+            return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         details = folder.fs.ls(folder.path, detail=True)
     except FileNotFoundError:
         return []
@@ -149,29 +160,6 @@ def read_each(folder: StoragePath, read: Callable[[Item], Result], items: Iterab
     else:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
             yield from pool.map(read, items)
-
-
-class LocalView:
-    """The files below a root as files on this machine, for a library that reads no others (DuckDB).
-
-    Below a local root they are there; of an object store those that were brought are, in `cache`.
-    """
-
-    def __init__(self, root: StoragePath, cache: Path) -> None:
-        self._root = root
-        self.folder = root if isinstance(root, Path) else cache
-
-    def bring(self, name: str) -> None:
-        """See to it that the file of this name (relative to the root) is below `folder`, as it is now, if it is there."""
-        if self._root is self.folder:
-            return
-        with contextlib.suppress(FileNotFoundError):
-            content = (self._root / name).read_bytes()
-            target = self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-            temporary.write_bytes(content)
-            temporary.replace(target)
 
 
 def _local_listing(folder: Path) -> list[StoredObject]:

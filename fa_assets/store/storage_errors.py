@@ -19,6 +19,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _SQLITE_FULL = "database or disk is full"
 _SQLITE_READ_ONLY = ("readonly database", "unable to open database file", "disk I/O error")
+_SQLITE_DAMAGED = ("malformed", "not a database")
+_SQLITE_LOCKED = "database is locked"
+_NO_MEMORY = (
+    "allocate memory",
+    "start new thread",
+    "failed to map segment",
+    "return without exception",
+    "without setting an exception",
+)
 _REMOTE_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec", "s3fs", "gcsfs", "adlfs"})
 _LITTLE = 1_000_000
 """Bytes free on a disk that SQLite calls an I/O error rather than full."""
@@ -42,42 +51,84 @@ def as_remote_error(error: BaseException, root: StoragePath) -> StorageError | N
     return None
 
 
-def as_storage_error(error: BaseException, root: Path) -> StorageError | None:
-    """The error, or one of its causes, as a `StorageError` of the storage folder `root`; None where it is another one."""
+def as_storage_error(error: BaseException, root: Path, instance: Path | None = None) -> UserError | None:
+    """The error, or one of its causes, as one of the storage folder `root`, or of Dagster's tables in `instance` (the storage
+    folder's own, where it is None); None where it is another one."""
     for one in _chain(error):
         number = one.errno if isinstance(one, OSError) else None
+        text = str(one) if "sqlite3" in type(one).__module__ else ""
+        name, folder, setting = "storage folder", root, "FA_STORAGE"
+        if text and instance is not None and not instance.is_relative_to(root):
+            name, folder, setting = "Dagster folder", instance, "DAGSTER_HOME"
         if number in _READ_ONLY and not _is_under(one, root):
             continue  # of the dataset's files, say
-        text = str(one) if "sqlite3" in type(one).__module__ else ""
-        if number in _FULL or _SQLITE_FULL in text or ("disk I/O error" in text and (_free_bytes(root) or 0) < _LITTLE):
+        if (
+            number in _FULL
+            or _SQLITE_FULL in text
+            or ("disk I/O error" in text and (_free_bytes(folder) or 0) < _LITTLE)
+        ):
             return StorageError(
-                f"There is no room in the storage folder {root} ({_reason(one)}; {_free(root)}). What was finished is kept: "
-                "make room, or set FA_STORAGE to another folder, and the same command goes on from there."
+                f"There is no room in the {name} {folder} ({_reason(one)}; {_free(folder)}). What was finished is kept: "
+                f"make room, or set {setting} to another folder, and the same command goes on from there."
             )
         if number in _READ_ONLY or any(said in text for said in _SQLITE_READ_ONLY):
             return StorageError(
-                f"The storage folder {root} cannot be written to ({_reason(one)}): make it writable, or set FA_STORAGE to "
-                "one that is."
+                f"The {name} {folder} cannot be written to ({_reason(one)}): make it writable, or set {setting} to one that is."
+            )
+        if any(said in text for said in _SQLITE_DAMAGED):
+            return UserError(
+                f"Dagster's tables in {instance or root} are damaged ({one}): move that folder away. The history of runs goes "
+                "with it; what was materialized is kept, and the same command goes on from there."
+            )
+        if _SQLITE_LOCKED in text:
+            return UserError(
+                f"Dagster's tables in {instance or root} are locked by another process ({one}): wait until it is done, or end "
+                "it."
             )
     return None
 
 
-def require_writable(root: Path) -> None:
-    """Make the folder `root` where it is missing, and write to it once, before any work is done for it.
+def as_memory_error(error: BaseException) -> UserError | None:
+    """The error, or one of its causes, as one of memory that is lacking; None where it is another one."""
+    for one in _chain(error):
+        lacking = isinstance(one, MemoryError) or getattr(one, "errno", None) == errno.ENOMEM
+        if lacking or any(said in str(one) for said in _NO_MEMORY):
+            return UserError(
+                f"There is not enough memory ({' '.join(str(one).split()) or type(one).__name__}): free some, raise the limit "
+                "(`ulimit -v`), or lower FA_BATCH_SIZE. What was finished is kept."
+            )
+    return None
+
+
+def require_writable(root: Path, setting: str = "FA_STORAGE") -> None:
+    """Make the folder `root`, which `setting` names, where it is missing, and write to it once, before any work is done for it.
 
     Raises:
-        StorageError: it is full, or cannot be written to.
-        OSError: it is not a folder, and none can be made.
+        StorageError: it is full, cannot be written to, or is no folder.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=root, buffering=0) as trial:
             trial.write(bytes(4096))
     except OSError as error:
-        explained = as_storage_error(error, root)
-        if explained is None:
-            raise
-        raise explained from error
+        if explained := as_storage_error(error, root) if setting == "FA_STORAGE" else None:
+            raise explained from error
+        raise StorageError(
+            f"{setting}={root} cannot be used ({_reason(error)}): set it to a folder that can be written."
+        ) from error
+
+
+def require_there(root: StoragePath) -> None:
+    """Refuse a storage folder that is not there, for a question, which makes none; an object store is not asked.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if isinstance(root, Path) and not root.is_dir():
+        raise UserError(
+            f"There is no storage folder {root}: nothing has been materialized there. `fa-assets run` makes it; FA_STORAGE "
+            "names another."
+        )
 
 
 def require_reachable(root: StoragePath) -> None:

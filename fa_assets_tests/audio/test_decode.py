@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from fa_assets.audio import decode
 from fa_assets.audio.crops import cut_crops
 from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
 
@@ -64,6 +65,39 @@ def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, chann
     assert (info.sample_rate, info.channels, info.frames) == (rate, channels, frames)
     assert info.seconds == frames / rate
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.promise(
+    "What is hashed is what is decoded: a clip that is rewritten meanwhile counts as what it was, or is refused.",
+    "kept",
+)
+@pytest.mark.parametrize("replaced", ["by rename", "in place"])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_a_file_that_is_rewritten_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, replaced: str
+) -> None:
+    path, other = write_noise(tmp_path / name, 600_000, 44_100), write_noise(tmp_path / f"b{name}", 600_001, 44_100)
+    before, samples, info = path.read_bytes(), load_mono(path, RATE), inspect_clip(path)
+    read = decode._read
+
+    def rewriting(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
+        block = read(sound, frames)
+        if replaced == "in place":
+            path.write_bytes(other.read_bytes())
+        elif other.exists():
+            other.rename(path)
+        return block
+
+    monkeypatch.setattr(decode, "_read", rewriting)
+    for look, expected in ((inspect_clip, info), (partial(load_mono, rate=RATE, sha256=info.sha256), samples)):
+        if replaced == "by rename":
+            np.testing.assert_equal(look(path), expected)
+        else:
+            with pytest.raises(BadClipError, match="^its bytes changed while it was read$|^truncated"):
+                look(path)
+        if replaced == "by rename":
+            path.rename(other)
+        path.write_bytes(before)
 
 
 def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path) -> None:
@@ -232,9 +266,9 @@ def test_no_samples(tmp_path: Path) -> None:
         ("a.wav", b"not a sound at all" * 50, "^not audio libsndfile can read: .+"),
         ("a.wav", b"RIFF\x24\0\0\0WAVEfmt ", "^not audio libsndfile can read: .+"),
         ("a.mp3", b"<html></html>" * 50, "^not audio libsndfile can read: .+"),
-        ("a.raw", bytes(1000), "^not audio libsndfile can read: raw samples without a header$"),
-        ("a.au", b"not a sound at all" * 50, "^not audio libsndfile can read: raw samples without a header$"),
-        ("a.vox", b"not a sound at all" * 50, "^not audio libsndfile can read: raw samples without a header$"),
+        ("a.raw", bytes(1000), "^not audio libsndfile can read: Format not recognised"),
+        ("a.au", b"not a sound at all" * 50, "^not audio libsndfile can read: Format not recognised"),
+        ("a.vox", b"not a sound at all" * 50, "^not audio libsndfile can read: Format not recognised"),
     ],
 )
 def test_not_audio(tmp_path: Path, name: str, content: bytes, reason: str) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.catalog.database import Catalog
-from fa_assets.store.atomic import digest_file
 from fa_assets.store.embedding_store import embedding_column
 from fa_assets.store.ledger import InputVersion, JsonValue, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
 from fa_assets.store.recipe import Scalar
@@ -63,7 +62,7 @@ def an_entry(
 
 
 class MadeUpStorage:
-    """Writes values as the platform does: the value file first, then the ledger entry."""
+    """Writes values as the platform does."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -88,27 +87,27 @@ class MadeUpStorage:
     ) -> str:
         """Store a value and its ledger entry; return the entry's id."""
         fields = [field.with_metadata({"doc": f"{field.name} of {asset}"}) for field in table.schema]
-        header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs))
-        path = self.values.write(table.cast(pa.schema(fields)), header)
-        digest = digest_file(path)
-        file = StoredFile(path.relative_to(self.root).as_posix(), digest.size_bytes, digest.sha256)
-        entry = an_entry(
-            id=id,
-            asset=asset,
-            partition=partition,
-            run_id=run_id,
-            started_at=datetime.now(UTC),
-            finished_at=datetime.now(UTC),
-            code_version="1",
-            data_version=data_version,
-            inputs=tuple(inputs),
-            settings=settings or {},
-            environment=environment or {"python": "3.11.9"},
-            files=(file,),
-            metadata=metadata or {"rows": table.num_rows},
-            metrics=tuple(metrics),
-        )
-        self.ledger.append(entry)
+        id = id or new_entry_id()
+        header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs), materialization_id=id)
+        with self.values.writing(table.cast(pa.schema(fields)), header) as file:
+            entry = an_entry(
+                id=id,
+                asset=asset,
+                partition=partition,
+                run_id=run_id,
+                started_at=datetime.now(UTC),
+                finished_at=datetime.now(UTC),
+                code_version="1",
+                data_version=data_version,
+                inputs=tuple(inputs),
+                settings=settings or {},
+                environment=environment or {"python": "3.11.9"},
+                files=(file,),
+                metadata=metadata or {"rows": table.num_rows},
+                metrics=tuple(metrics),
+                header_sha256=header.sha256,
+            )
+            self.ledger.append(entry)
         return entry.id
 
     def write_clips(self, seconds: float = 1.0, **fields: object) -> str:

@@ -18,8 +18,10 @@ from fa_assets.catalog import current, database, schema
 from fa_assets.catalog.database import RUN_TIMEOUT_S, Catalog, CatalogBusyError
 from fa_assets.catalog.views import VIEWS
 from fa_assets.errors import UserError
+from fa_assets.store import ledger
 from fa_assets_tests.catalog.made_up import MadeUpStorage, an_entry, dump, rows
 from fa_assets_tests.processes import prepared, run_at_once, start
+from fa_assets_tests.recorded import flipped
 
 
 @contextmanager
@@ -120,11 +122,44 @@ def test_a_deleted_or_damaged_catalog_is_rebuilt(storage: MadeUpStorage) -> None
     storage.catalog.sync()
     assert dump(storage.catalog) == before
     storage.catalog.path.write_bytes(b"no database" * 1000)
-    with pytest.raises(UserError, match=r"cannot be opened .*fa-assets catalog rebuild"):
-        storage.catalog.sync()
-    assert storage.catalog.try_sync("run-1") is False
-    storage.catalog.rebuild()
+    with pytest.raises(UserError, match=r"cannot be read .*fa-assets catalog rebuild"):
+        storage.catalog.query("from runs")
+    storage.catalog.sync()
     assert dump(storage.catalog) == before
+
+
+@pytest.mark.promise("The catalog drops what the ledger no longer has.", "kept")
+def test_what_the_ledger_no_longer_has_is_dropped(storage: MadeUpStorage) -> None:
+    storage.write_everything()
+    storage.catalog.sync()
+    before = dump(storage.catalog)
+    for id in (storage.write_everything(seed=43), storage.write_clips(seconds=2.0)):
+        storage.catalog.sync()
+        assert any(id in row for row in dump(storage.catalog)["materializations"])
+    kept = {row[0] for row in before["materializations"]}
+    for path in storage.ledger.folder.iterdir():
+        if path.name.partition("_")[0] not in kept:
+            path.unlink()
+    storage.catalog.sync()
+    after = dump(storage.catalog)
+    assert {name: after[name] for name in ("materializations", "inputs", "files", "metrics", "runs", "lwlrap")} == {
+        name: before[name] for name in ("materializations", "inputs", "files", "metrics", "runs", "lwlrap")
+    }
+    assert after["clips"] == []  # the file is that of an entry that is gone
+    storage.catalog.rebuild()
+    assert dump(storage.catalog) == after
+
+
+def test_embeddings_that_are_not_what_was_recorded_are_not_queried(storage: MadeUpStorage) -> None:
+    storage.write_everything()
+    storage.catalog.sync()
+    query = "select sum(embedding[1]) from Embeddings"
+    assert storage.catalog.query(query).iloc[0, 0] == pytest.approx(3.1)
+    path = storage.values.path("mc5_embeddings", "0")
+    path.write_bytes(flipped(path.read_bytes(), 8 * 200))
+    with pytest.raises(UserError, match="mc5_embeddings, fold=0: .* is missing, or not what was recorded"):
+        storage.catalog.query(query)
+    assert len(storage.catalog.query("from runs")) == 1
 
 
 @pytest.mark.slow
@@ -178,7 +213,7 @@ def test_a_sync_that_fails_half_way_leaves_the_catalog_as_it_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(current, "create_views", fail)  # the last statement of the transaction
-        assert storage.catalog.try_sync("run-1") is False
+        assert storage.catalog.try_sync("run-1", "folds") is False
         with pytest.raises(duckdb.IOException):
             storage.catalog.rebuild()
     assert dump(storage.catalog) == before
@@ -198,9 +233,9 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 5, this fa_assets knows up to 4: install a newer"):
+        with pytest.raises(UserError, match="has layout 6, this fa_assets knows up to 5: install a newer"):
             act()
-    assert storage.catalog.try_sync("run-1") is False
+    assert storage.catalog.try_sync("run-1", "folds") is False
     assert storage.catalog.path.read_bytes() == content
 
 
@@ -210,21 +245,24 @@ def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUp
     target = tmp_path / "copy.duckdb"
     storage.catalog.path.rename(target)
     content = target.read_bytes()
-    with pytest.raises(UserError, match="copy.duckdb has layout 5, this fa_assets knows up to 4"):
+    with pytest.raises(UserError, match="copy.duckdb has layout 6, this fa_assets knows up to 5"):
         storage.catalog.snapshot(target)
     assert target.read_bytes() == content
 
 
-def test_a_newer_ledger_leaves_the_catalog_as_it_was(storage: MadeUpStorage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_newer_ledger_leaves_the_catalog_as_it_was(
+    storage: MadeUpStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage.write_clips()
     storage.catalog.sync()
     before = dump(storage.catalog)
-    newer = storage.ledger.append(an_entry())
-    newer.write_text(newer.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "SCHEMA_VERSION", ledger.SCHEMA_VERSION + 1)
+        newer = storage.ledger.append(an_entry())
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match=rf"{newer.name} cannot be read: it has ledger version 3"):
+        with pytest.raises(UserError, match=rf"{newer.name} cannot be read: it has ledger version 4"):
             act()
-    assert storage.catalog.try_sync("run-1") is False
+    assert storage.catalog.try_sync("run-1", "folds") is False
     assert "install a newer fa_assets" in caplog.text
     assert dump(storage.catalog) == before
 
@@ -259,13 +297,13 @@ def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_lat
     with held_by_another_process(hold, storage.catalog.path):
         started = time.monotonic()
         with caplog.at_level(logging.WARNING):
-            assert storage.catalog.try_sync("run-1") is False, what
+            assert storage.catalog.try_sync("run-1", "folds") is False, what
         assert time.monotonic() - started >= 0.3
         assert "catches up at the next write, or with `fa-assets catalog sync`" in caplog.text
         assert storage.catalog.is_behind
         with pytest.raises(CatalogBusyError, match=r"catalog\.duckdb is (open elsewhere|being written)"):
             storage.catalog.sync(timeout_s=0.1)
-    assert storage.catalog.try_sync("run-1") is True
+    assert storage.catalog.try_sync("run-1", "folds") is True
     assert not storage.catalog.is_behind
     assert rows(storage, "select distinct materialization_id from predictions") == [(written,)]
 
@@ -275,8 +313,8 @@ def try_to_sync(root: Path, run_id: str, syncs: int, waits: Connection) -> None:
     catalog = MadeUpStorage(root).catalog
     timeouts: list[float] = []
     sync = catalog.sync
-    catalog.sync = lambda timeout_s: (timeouts.append(timeout_s), sync(timeout_s))[1]  # type: ignore[method-assign]
-    assert not any(catalog.try_sync(run_id) for _ in range(syncs))
+    catalog.sync = lambda timeout_s, _: (timeouts.append(timeout_s), sync(timeout_s))[1]  # type: ignore[method-assign]
+    assert not any(catalog.try_sync(run_id, "folds") for _ in range(syncs))
     waits.send(timeouts)
 
 
@@ -305,7 +343,7 @@ def test_a_sync_waits_for_a_reader_that_closes_soon(storage: MadeUpStorage) -> N
 def test_a_folder_that_cannot_be_written_fails_no_run(storage: MadeUpStorage, caplog: pytest.LogCaptureFixture) -> None:
     storage.catalog.path.parent.parent.mkdir(exist_ok=True)
     storage.catalog.path.parent.write_text("a file where the folder should be")
-    assert storage.catalog.try_sync("run-1") is False
+    assert storage.catalog.try_sync("run-1", "folds") is False
     assert "the ledger has everything" in caplog.text
 
 
@@ -405,7 +443,7 @@ def test_queries_take_parameters_cannot_write_and_warn_of_nothing(
     frame = runs.catalog.query("select fname, fold from folds where fold = $fold order by fname", {"fold": 1})
     assert frame.to_dict("list") == {"fname": ["gong.wav", "hail.wav"], "fold": [1, 1]}
     assert len(runs.catalog.query("from materializations where asset = ?", ["folds"])) == 2
-    with pytest.raises(duckdb.Error, match="read-only"):
+    with pytest.raises(UserError, match="read-only"):
         runs.catalog.query("delete from materializations")
     assert [str(one.message) for one in recwarn] == []
     assert runs.catalog.sync() == 0  # nothing was left open

@@ -1,5 +1,6 @@
 """The compose files fit their schema, their commands fit the programs, and nothing is open or secret that should not be."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -169,7 +170,10 @@ def parse(command: click.Command, name: str, words: list[str]) -> None:
 def test_every_command_is_one_that_its_program_knows(
     name: str, words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if words[0] == "python":
+    if words[:2] == ["python", "-m"]:
+        assert importlib.util.find_spec(words[2])
+        words = ["dagster-webserver", *words[3:]]  # whose options it takes
+    elif words[0] == "python":
         compile(words[-1], name, "exec")
         return
     words = [str(DEPLOY / "workspace.yaml") if word.endswith("workspace.yaml") else word for word in words]

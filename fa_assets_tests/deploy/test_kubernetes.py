@@ -66,6 +66,16 @@ def test_the_code_location_is_a_pod() -> None:
     judged({"containers": [container], "volumes": CODE["volumes"], "securityContext": CODE["podSecurityContext"]})
 
 
+def test_the_webserver_is_a_pod_with_the_guard() -> None:
+    given = VALUES["dagsterWebserver"]
+    image = f"{given['image']['repository']}:{given['image']['tag']}"
+    judged(
+        {"containers": [{"name": "ui", "image": image, "env": given["env"], "readinessProbe": given["readinessProbe"]}]}
+    )
+    assert image == f"{CODE['image']['repository']}:{CODE['image']['tag']}"
+    assert 'exec python -m fa_assets.cli.webserver "$@"' in (DEPLOY / "Dockerfile").read_text()
+
+
 def test_a_run_is_a_pod() -> None:
     raw = LAUNCHER["runK8sConfig"]
     container = {"name": "run", "image": "image", **raw["containerConfig"]}

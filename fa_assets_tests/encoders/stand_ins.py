@@ -63,7 +63,9 @@ def decode_but_die(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
     os.abort()
 
 
-def engine_at(address: str, folder: Path, seconds: float = 0, decode: Decode = decode_crops) -> RayEngine:
-    """Two actors, batches of 4 crops; `folder`/loads is the encoders' `notes`."""
-    options = RayOptions(address=address, actors=2)
+def engine_at(
+    address: str, folder: Path, seconds: float = 0, decode: Decode = decode_crops, actors: int = 2
+) -> RayEngine:
+    """Batches of 4 crops; `folder`/loads is the encoders' `notes`."""
+    options = RayOptions(address=address, actors=actors)
     return RayEngine(SumEncoder(folder / "loads", seconds), options, batch_size=4, decode=decode)

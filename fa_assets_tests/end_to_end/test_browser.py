@@ -8,7 +8,9 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, EDGES, HOW_TO_INSTALL, NODES, REQUIRED, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import Site, Webserver, served_site, wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.runs import run
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
@@ -235,6 +238,64 @@ def test_all_folds_are_one_run_which_is_terminated_on_its_page_and_the_next_one_
     assert {entry.run_id for entry in new} == {outcome.run_id}, "one run for all folds, which ended with none of them"
     assert {entry.partition for entry in new} == set(FOLDS)
     assert sum(int(entry.metadata["crops_reused"]) for entry in new) > 0  # type: ignore[arg-type,misc]
+
+
+SET_LIMIT = 'mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 7) }'
+LIMIT = '{ instance { concurrencyLimit(concurrencyKey: "gpu") { slotCount } } }'
+ATTACKS = """async ([ui, query]) => {
+  const json = JSON.stringify({query}), address = ui + '/graphql', asked = address + '?query=' + encodeURIComponent(query);
+  const types = ['application/json', 'text/plain', 'text/plain; application/json', 'application/graphql'];
+  const tries = types.map(type => fetch(address, {method: 'POST', body: json, headers: {'Content-Type': type}}));
+  for (const mode of ['cors', 'no-cors']) {
+    tries.push(fetch(asked, {mode}), fetch(asked, {mode, method: 'POST', body: json}));
+    tries.push(fetch(asked, {mode, method: 'HEAD'}), fetch(ui + '/server_info'));
+  }
+  for (const tag of ['img', 'script', 'iframe', 'form']) {
+    const element = document.body.appendChild(document.createElement(tag));
+    if (tag === 'form') {
+      Object.assign(element, {method: 'POST', action: asked, target: document.querySelector('iframe').name = 'frame'});
+      element.submit();
+    } else {
+      element.src = asked;
+    }
+  }
+  const socket = new WebSocket(address.replace('http', 'ws'), 'graphql-ws');
+  const opened = new Promise(done => { socket.onopen = () => done('opened'); socket.onerror = () => done('refused'); });
+  const told = (await Promise.allSettled(tries)).filter(one => one.value && one.value.type !== 'opaque');
+  await new Promise(done => setTimeout(done, 1000));
+  return [await opened, told.length];
+}"""
+
+
+@pytest.mark.promise(
+    "A web page of another origin changes nothing over an open UI and is told nothing, by whatever request, form, frame or "
+    "socket; nor is another host name answered.",
+    "input",
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_page_of_another_origin_steers_nothing(
+    pages: Pages, site: Site, serve: Callable[..., Server], host: str
+) -> None:
+    def limit() -> int:
+        return int(site.server.ask(LIMIT)["instance"]["concurrencyLimit"]["slotCount"])
+
+    before = limit()
+    page = serve(Answer(body=b"<html><body></body></html>", headers={"Content-Type": "text/html"}))
+    pages.page.goto(page.root.replace("127.0.0.1", host))
+    for ui in (site.server.url, site.server.url.replace("127.0.0.1", "localhost")):
+        assert pages.page.evaluate(ATTACKS, [ui, SET_LIMIT]) == ["refused", 0]
+    assert limit() == before
+    pages.errors.clear()
+
+    pages.go("/runs", "Runs")
+    own = "async query => (await fetch('/graphql', {method: 'POST', body: JSON.stringify({query}),"
+    own += " headers: {'Content-Type': 'application/json'}})).status"
+    assert pages.page.evaluate(own, SET_LIMIT) == 200, "the UI's own page may"
+    assert limit() == 7
+    pages.page.evaluate(own, SET_LIMIT.replace("7", str(before)))
+    request = urllib.request.Request(f"{site.server.url}/runs", headers={"Host": "rebound.example:3000"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
 
 
 def process_of(run_id: str, settings: Settings) -> int:

@@ -35,6 +35,18 @@ def test_what_is_current_is_not_made_again_and_the_summary_says_where_things_are
     assert "24" in done.stdout
 
 
+@pytest.mark.promise("A standard output that is full is said as what it is.", "disk")
+def test_a_standard_output_that_is_full_is_no_full_storage() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, "catalog", "schema"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Standard output cannot be written to (No space left on device).\n",
+    )
+
+
 @pytest.fixture(scope="module")
 def unchanged(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A copy of the finished run for commands that change nothing in it."""

@@ -5,6 +5,7 @@ After each: a clear message, no damaged file, everything earlier as it was, and 
 
 import datetime
 import os
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -187,6 +188,34 @@ def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings, tmp_pat
     untouched = {path for path in before if path.startswith("values/")} - remade
     after = digests(settings.storage_root)
     assert {path for path in untouched if after[path] != before[path]} == set()
+
+
+@pytest.mark.promise(
+    "Runs with different settings at once do not mix: each value is made from those of one run's settings, or the run says so.",
+    "others",
+)
+@pytest.mark.heavy
+def test_runs_with_different_settings_at_once_do_not_mix(settings: Settings, tmp_path: Path) -> None:
+    ids, said = ledger_ids(settings), tmp_path / "said"
+    runs = [
+        start(settings.model_copy(update={"regularization_c": C}), "run", "--select", "+comparison", output=said)
+        for C in (0.5, 1.0, 4.0)
+    ]
+    for one in runs:
+        one.join()
+    codes = [one.exitcode for one in runs]
+    assert set(codes) <= {0, 1}
+    assert len(re.findall("made it meanwhile|was made again while", said.read_text())) >= codes.count(1)
+    ledger = Recorder(storage=str(settings.storage_root)).catalog.ledger
+    made = {one.id: one for one in ledger.entries()}
+
+    def settings_behind(id: str | None) -> set[object]:
+        entry = made.get(str(id))
+        own = {entry.settings["C"]} if entry and "C" in entry.settings else set()
+        return own.union(*(settings_behind(one.source_id) for one in entry.inputs)) if entry else set()
+
+    for id in made.keys() - ids:
+        assert len(settings_behind(id)) <= 1, made[id]
 
 
 @pytest.mark.promise(

@@ -15,6 +15,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
@@ -23,6 +24,7 @@ from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import (
     embed_for_ever,
     fit_for_ever,
+    lose_interrupts,
     nothing,
     one_process,
     start,
@@ -44,7 +46,7 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
 
 @one_process
 @pytest.mark.promise(
-    "SIGTERM and Ctrl-C stop `fa-assets run` within seconds while it embeds, fits, downloads or waits to retry: "
+    "SIGTERM and Ctrl-C stop `fa-assets run` within 10 s while it embeds, fits, downloads, waits to retry or for a pool: "
     'exit status 130, earlier values as they were, the run marked as failed ("interrupted"), its places in the '
     "pools free, the next run goes on.",
     "stopped",
@@ -56,6 +58,7 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
         ("fitting", signal.SIGINT),
         ("downloading", signal.SIGTERM),
         ("waiting", signal.SIGINT),
+        ("queueing", signal.SIGTERM),
     ],
 )
 def test_a_run_that_is_told_to_stop(
@@ -66,18 +69,24 @@ def test_a_run_that_is_told_to_stop(
     shutil.rmtree(store)
     answer = Answer(status=503) if doing == "waiting" else Answer(body=bytes(10_000), length=10**9, stalls=True)
     server = serve(answer)
-    begun = tmp_path / "begun"
+    begun, output = tmp_path / "begun", tmp_path / "said"
+    output.touch()
     cases: dict[str, tuple[str, Callable[[], None], Callable[[], bool]]] = {
         "embedding": ("mc5_embeddings", embed_for_ever, lambda: any(store.glob("**/*.parquet"))),
         "fitting": ("mc5_oof_predictions", partial(fit_for_ever, begun), begun.exists),
         "downloading": ("cnn14_checkpoint", nothing, lambda: bool(server.requests)),
         "waiting": ("cnn14_checkpoint", partial(wait_for_ever, begun), begun.exists),
+        "queueing": ("mc5_embeddings", nothing, lambda: "has waited" in output.read_text()),
     }
     select, prepare, has_begun = cases[doing]
     stopped = settings if select != "cnn14_checkpoint" else settings.model_copy(update={"checkpoint": server.url})
     before = {path: digest_file(path) for path in (storage / "values").glob("**/*.parquet")}
 
-    output = tmp_path / "said"
+    with dg.DagsterInstance.get() as instance:
+        other = instance.get_runs(limit=1)[0].run_id
+        if doing == "queueing":
+            instance.event_log_storage.initialize_concurrency_limit_to_default("gpu")
+            instance.event_log_storage.claim_concurrency_slot("gpu", other, "center_embeddings")
     process = start(stopped, "run", "--select", select, "--force", output=output, prepare=prepare)
     wait_for("it has begun", lambda: has_begun() or not process.is_alive(), every_s=0.02)
     assert process.is_alive() and process.pid is not None, output.read_text()
@@ -85,6 +94,10 @@ def test_a_run_that_is_told_to_stop(
     process.join(60)  # seconds, with room for a busy machine
     said = output.read_text()
     assert process.exitcode == 130, said
+    if doing == "queueing":
+        assert f"mc5_embeddings has waited 0 s for the pool gpu: run {other[:8]} is making center_embeddings" in said
+        with dg.DagsterInstance.get() as instance:
+            instance.event_log_storage.free_concurrency_slots_for_run(other)
     assert "Interrupted. What was finished is kept; the same command goes on from there." in said
     assert "Traceback" not in said
     with dg.DagsterInstance.get() as instance:
@@ -103,6 +116,28 @@ def test_a_run_that_is_told_to_stop(
         folds = [ValueStore(storage).read("mc5_embeddings", fold).header for fold in "01234"]
         assert {header.run_id for header in folds} == {outcome.run_id}
         assert crops_reused(settings) >= reused > 0
+
+
+@one_process
+@pytest.mark.promise(
+    "An interrupt that is lost, as it is while modules are imported, is sent again; and after 9 s the command ends.",
+    "stopped",
+)
+@pytest.mark.parametrize("doing", ["losing one", "losing all", "waiting for a lock"])
+def test_a_command_that_is_told_to_stop_before_it_runs_anything(settings: Settings, tmp_path: Path, doing: str) -> None:
+    begun, output = tmp_path / "begun", tmp_path / "said"
+    prepare = {"losing one": partial(lose_interrupts, begun, 1), "losing all": partial(lose_interrupts, begun, 99)}
+    with FileLock(settings.local_root / "dagster_home" / ".initialise.lock"):
+        process = start(settings, "run", "--force", output=output, prepare=prepare.get(doing, begun.touch))
+        wait_for("it has begun", lambda: begun.exists() and "Weights" in output.read_text(), every_s=0.02)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(60)
+    assert process.exitcode == 130, output.read_text()
+    assert "Interrupted. What was finished is kept; the same command goes on from there." in output.read_text()
+    assert "Traceback" not in output.read_text()
+    with dg.DagsterInstance.get() as instance:
+        assert {one.status for one in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}, "there is no new one"
 
 
 def crops_reused(settings: Settings) -> int:

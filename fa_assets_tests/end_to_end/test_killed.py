@@ -1,13 +1,16 @@
 """A real run, killed at random moments: what was stored is kept, at most the batch under way is lost, and in the end every
 number is the one of a run that nobody killed."""
 
+import os
+import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 
@@ -18,7 +21,7 @@ from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import batches, note_batches, one_process, start
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
-from fa_assets_tests.runs import run
+from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 BATCH = 2
@@ -111,6 +114,7 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     process.join(200)
     assert process.exitcode == 0, said.read_text()
     assert sum(batches(notes)) == total + lost
+    assert [*settings.local_root.rglob(".*.tmp")] == [], "what the killed were writing"
     whole = stored_rows(settings)
     assert before.items() <= whole.items()
     assert whole.keys() == expected.keys()
@@ -137,3 +141,56 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     undisturbed_computed, undisturbed_reused = crops(undisturbed, "crops_computed"), crops(undisturbed, "crops_reused")
     for key in computed:
         assert computed[key] + reused[key] == undisturbed_computed[key] + undisturbed_reused[key]
+
+
+SOME_WRITES = ("mc5_oof_predictions.parquet", "mc5_metrics.json", "final.npz", "submission.csv", "report.parquet")
+
+
+def die_before_writes(notes: Path, chosen: Collection[str]) -> None:
+    """SIGKILL itself before the first whole file that takes its name and is not noted: of any, or of those chosen."""
+    replace = Path.replace
+
+    def replace_or_die(self: Path, target: Path) -> Path:
+        name = re.sub(r"^[0-9TZ]+-[0-9a-f]+_|[0-9a-f]{8}-[0-9a-f-]{27,}|[0-9]+-[0-9a-f]{32}", "", Path(target).name)
+        part = f"{Path(target).parent.name} {name}"
+        noted = notes.read_text().splitlines() if notes.exists() else []
+        if part not in noted and (not chosen or name in chosen):
+            with notes.open("a") as file:
+                file.write(f"{part}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = replace_or_die  # type: ignore[method-assign, assignment]
+
+
+@one_process
+@pytest.mark.promise("SIGKILL before any one file takes its name, one after the other: the next run goes on.", "kept")
+@pytest.mark.parametrize("chosen", [SOME_WRITES, pytest.param((), marks=pytest.mark.heavy, id="every")])
+def test_a_run_killed_before_each_write_comes_to_its_end(
+    chosen: tuple[str, ...], finished: FinishedRun, tmp_path: Path
+) -> None:
+    if chosen:
+        settings = finished.copy(tmp_path).model_copy(update={"regularization_c": 1.0})
+    else:
+        make_small_dataset(tmp_path / "dataset")
+        settings = settings_in(tmp_path / "killed", finished.settings.checkpoint)
+    notes, said = tmp_path / "notes", tmp_path / "said"
+    kills = 0
+    while True:
+        process = start(settings, "run", output=said, prepare=partial(die_before_writes, notes, chosen))
+        process.join(300)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL, said.read_text()
+        kills += 1
+    noted = notes.read_text().splitlines()
+    assert kills == len(noted) >= (len(chosen) or 70), noted
+    with environment_of(settings), dg.DagsterInstance.get() as instance:
+        assert plan(settings, instance) == []
+        assert run(settings, select="report", force=True).failures == ()  # which follows all that it was made from
+    ids = set(Ledger(settings.storage_root / "ledger").ids())
+    values = ValueStore(settings.storage_root)
+    for entry in Ledger(settings.storage_root / "ledger").entries():
+        header = values.header(entry.asset, entry.partition)
+        assert header is not None
+        assert {header.materialization_id, *(one.source_id for one in header.inputs)} <= {*ids, None}

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -57,6 +58,14 @@ def command_of(service: str, changed: Mapping[str, str]) -> list[str]:
     return [changed.get(word, word) for word in words]
 
 
+def status(ui: Webserver, host: str) -> int:
+    """Of the answer to a page that is asked for under a host name."""
+    try:
+        return int(urllib.request.urlopen(urllib.request.Request(f"{ui.url}/runs", headers={"Host": host})).status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 @contextmanager
 def running(environment: dict[str, str], log: Path, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process, until the context ends; then all that it started ends too."""
@@ -100,6 +109,7 @@ def deployment(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) 
             **settings.as_environment(),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DAGSTER_HOME": str(folder),
+            "FA_UI_HOSTS": "ui.example.org, other.example.org",
             "DAGSTER_POSTGRES_URL": stack.enter_context(postgres_server(programs)),
         }
         subprocess.run(SERVICES["pools"]["command"], env=environment, check=True)
@@ -150,6 +160,13 @@ def test_runs_of_the_ui_are_queued_keep_to_the_pools_and_end_well(
     assert all(end <= begin for (_, end), (begin, _) in pairwise(in_order)), "one at a time"
     made = Ledger(deployment.settings.storage_root / "ledger").entries()
     assert {"comparison", "report", "mc5_metrics"} <= {entry.asset for entry in made if entry.run_id == runs[0]}
+
+
+def test_the_webserver_answers_under_the_names_of_the_setting_alone(deployment: Deployment) -> None:
+    answers = {
+        name: status(deployment.ui, name) for name in ("ui.example.org", "other.example.org", "evil.example.org")
+    }
+    assert answers == {"ui.example.org": 200, "other.example.org": 200, "evil.example.org": 403}
 
 
 def test_the_daemon_is_healthy_and_its_sensors_tick(deployment: Deployment) -> None:

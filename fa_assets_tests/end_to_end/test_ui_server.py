@@ -1,4 +1,4 @@
-"""`fa-assets ui`: which port it listens on, and which it refuses."""
+"""`fa-assets ui`: which port it listens on, and what it refuses."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,6 +8,7 @@ import pytest
 from fa_assets.settings import Settings
 from fa_assets_tests.end_to_end.commands import start
 from fa_assets_tests.end_to_end.ui_server import Site
+from fa_assets_tests.ports import free_port
 
 
 @pytest.mark.promise("The UI listens on 127.0.0.1 alone.", "input")
@@ -32,3 +33,14 @@ def test_a_port_in_use_is_refused_before_anything_is_started(site: Site, tmp_pat
     assert f"port {port} of 127.0.0.1 (Address already in use)" in said.read_text()
     assert "--port" in said.read_text()
     assert not (tmp_path / "storage").exists()
+
+
+def test_a_second_ui_over_one_instance_is_refused(site: Site, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    process = start(site.settings, "ui", "--port", str(free_port()), output=said)
+    process.join(60)
+    assert process.exitcode == 1
+    assert (
+        f"The UI over {site.settings.local_root}/dagster_home is open already: close that one first."
+        in said.read_text()
+    )

@@ -5,6 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from fa_assets_tests.end_to_end.ui_server import serving, wait_for
@@ -12,6 +13,11 @@ from fa_assets_tests.end_to_end.ui_server import serving, wait_for
 CHECKOUT = Path(__file__).parents[2]
 
 
+@pytest.mark.promise(
+    "`fa-assets ui` ends within 10 s of SIGTERM with all that it started, also where a script started it in the background; "
+    "runs that were under way count as failed.",
+    "stopped",
+)
 def test_the_ui_of_an_installed_wheel_works_in_an_empty_folder(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="the wheel is built by hatchling: make install")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
@@ -27,7 +33,14 @@ def test_the_ui_of_an_installed_wheel_works_in_an_empty_folder(tmp_path: Path) -
         run = server.launch("clips_stage")
         wait_for("the run ends", lambda: server.status(run) in {"SUCCESS", "FAILURE"})
         assert server.status(run) == "SUCCESS", log.read_text()
+        under_way = server.launch("everything")
+        wait_for("it runs", lambda: server.status(under_way) == "STARTED")
         assert {"refresh_what_is_stale", "say_what_failed"} == set(server.sensors())
+    with dg.DagsterInstance.from_config(str(folder / "data" / "demo" / "dagster_home")) as instance:
+        ended = instance.get_run_by_id(under_way)
+        assert ended is not None
+        assert ended.status is dg.DagsterRunStatus.FAILURE
+        assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
     assert {"demo", "demo_dataset"} <= {path.name for path in (folder / "data").iterdir()}
     assert (folder / "data" / "demo" / "dagster_home").is_dir()
     assert {path for path in installed.rglob("*") if path.is_file() and path.suffix != ".pyc"} == content

@@ -21,6 +21,7 @@ from fa_assets.settings import Settings
 from fa_assets_tests.end_to_end.past_runs import add_past_runs
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.ports import free_port
+from fa_assets_tests.processes import living_in_session
 
 TIMEOUT_S = 180.0
 """How long anything may take on a busy machine before a test gives up."""
@@ -144,7 +145,7 @@ def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.3) 
 def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None) -> Iterator[Webserver]:
     """`fa-assets ui` as a script starts it in the background, in a folder, with no settings but these variables.
 
-    At the end it is sent SIGTERM, and must end.
+    At the end it is sent SIGTERM, and must end, with all that it started.
     """
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FA_", "DAGSTER_"))}
@@ -177,6 +178,7 @@ def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
+        assert living_in_session(process.pid) == [], log.read_text()
 
 
 @dataclass(frozen=True)

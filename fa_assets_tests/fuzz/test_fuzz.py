@@ -8,6 +8,7 @@ import pytest
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_classes, read_given_folds, read_labels
 from fa_assets_tests.fuzz.campaign import BATCH, MEGABYTES, Figures, fuzz_sounds, fuzz_tables, judge_in_child
+from fa_assets_tests.fuzz.flips import GOOD, flip_bits, verdicts_of
 from fa_assets_tests.fuzz.sounds import bases, make_sound
 from fa_assets_tests.fuzz.tables import CLIPS, VALID, make_tables, plant_traps
 
@@ -39,6 +40,17 @@ def test_mutated_audio_files_are_accepted_or_refused_by_name(count: int) -> None
     verdicts = [one.verdict for one in figures.verdicts]
     assert verdicts.count("accepted") > count / 10
     assert verdicts.count("refused") > count / 2.5
+
+
+@pytest.mark.promise("A flipped bit in anything stored is named, or changes nothing that is read.", "kept")
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.heavy)])
+def test_flipped_bits_are_named_or_change_nothing(count: int) -> None:
+    cases = flip_bits(SEED, count)
+    assert [one for one in cases if one.verdict not in GOOD] == []
+    verdicts = verdicts_of(cases)
+    assert verdicts.keys() == {"value", "header", "ledger entry", "classifier", "catalog", "embeddings in SQL"}
+    for kind in ("value", "ledger entry", "embeddings in SQL"):
+        assert verdicts[kind].keys() == {"named"}
 
 
 @pytest.mark.slow

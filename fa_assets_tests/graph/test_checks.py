@@ -20,6 +20,7 @@ from fa_assets.store.embedding_store import embedding_column, embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.recorded import put
 
 FOLDED = {"mc5_embeddings_sound", "center_embeddings_sound"}
 
@@ -55,7 +56,7 @@ def evaluate(settings: Settings, name: str) -> dg.AssetCheckResult:
 def rewrite(settings: Settings, asset: str, change: Callable[[pa.Table], pa.Table], fold: str | None = None) -> None:
     values = ValueStore(settings.storage_root)
     value = values.read(asset, fold)
-    values.write(change(value.table), value.header)
+    put(settings.storage_root, change(value.table), value.header)
 
 
 def with_column(name: str, change: Callable[[list[Any]], list[Any]]) -> Callable[[pa.Table], pa.Table]:
@@ -95,9 +96,8 @@ def damage_labels(settings: Settings) -> None:
 def damage_left_out(settings: Settings) -> None:
     values = ValueStore(settings.storage_root)
     value = values.read("curated_clips")
-    values.write(
-        value.table, replace(value.header, details={**value.header.details, "left_out": [["x.wav", "empty file"]]})
-    )
+    details = {**value.header.details, "left_out": [["x.wav", "empty file"]]}
+    put(settings.storage_root, value.table, replace(value.header, details=details))
 
 
 def damage_comparison(settings: Settings) -> None:
@@ -108,7 +108,7 @@ def damage_gate(settings: Settings) -> None:
     values = ValueStore(settings.storage_root)
     value = values.read("comparison")
     details = {**value.header.details, "gate_passed": False, "gate": "it is bad"}
-    values.write(value.table, replace(value.header, details=details))
+    put(settings.storage_root, value.table, replace(value.header, details=details))
 
 
 def damage_metrics(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.graph.test_values_of_a_run import embeddings_of, folds_of, predictions_of, truth_of
+from fa_assets_tests.recorded import put
 from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import CLASSES
 from fa_assets_tests.store.test_row_file import open_files
@@ -124,9 +125,8 @@ def test_after_a_failure_nothing_is_left_on_the_disk(from_file: Settings, monkey
 
 def test_embeddings_of_other_clips_are_refused(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path).model_copy(update=TORCH_FROM_FILE)
-    store = ValueStore(settings.storage_root)
-    value = store.read("mc5_embeddings", "2")
-    store.write(value.table.slice(1), value.header)
+    value = ValueStore(settings.storage_root).read("mc5_embeddings", "2")
+    put(settings.storage_root, value.table.slice(1), value.header)
     with environment_of(settings):
         outcome = run(settings, select="final_classifier")
     assert any("mc5_embeddings, fold 2, was made for other clips" in line for line in outcome.failures)

@@ -20,6 +20,7 @@ from fa_assets.metrics.reproduction import (
 )
 from fa_assets.store.values import ValueHeader, ValueStore
 from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.recorded import put
 
 POSITIVES = 1000
 """In each fold of the made-up metrics; the overall figure is then the mean of the folds'."""
@@ -59,7 +60,7 @@ def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) 
         ),
     }
     for asset, table in contents.items():
-        ValueStore(root).write(table, ValueHeader(asset, None, "v", "1", "run", (), {"classes": ["all"]}))
+        put(root, table, ValueHeader(asset, None, "v", "1", "run", (), {"classes": ["all"]}))
     return ValueStore(root)
 
 

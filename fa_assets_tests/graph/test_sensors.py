@@ -1,5 +1,6 @@
 """The sensors as Dagster evaluates them: what they report, what they skip, and what they leave behind."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from fa_assets.definitions import build_definitions
 from fa_assets.graph import sensors
 from fa_assets.settings import Settings
+from fa_assets.store import digests
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.graph.driver import Daemon
 from fa_assets_tests.runs import recorder_of
 from fa_assets_tests.small_dataset import make_clip
@@ -42,11 +45,42 @@ def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon
     assert "no column labels" in daemon.said
 
 
+@pytest.mark.promise(
+    "A storage folder that holds the results of another dataset is refused, unless FA_OTHER_DATASET says otherwise.",
+    "input",
+)
+def test_the_storage_of_another_dataset_is_refused_unless_told(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    other = settings.model_copy(update={"dataset": tmp_path / "other"})
+    shutil.copytree(settings.dataset, other.dataset)
+    assert Daemon(other, instance).tick() is None  # moved, it is the same
+    for clip in (other.dataset / "train_curated").iterdir():
+        make_clip(clip, ("Noise",), index=500 + int(clip.stem))
+    daemon = Daemon(other, instance)
+    assert daemon.tick() is None
+    assert "holds the results of another dataset: of its 24 clips none is in" in daemon.said
+    said = fa_assets("run", settings=other)
+    assert said.exit_code == 1 and "FA_OTHER_DATASET=replace" in said.stderr
+    assert Daemon(other.model_copy(update={"other_dataset": "replace"}), instance).tick() is not None
+
+
+def test_clips_that_cannot_be_read_are_named_by_sensor_and_status(daemon: Daemon, settings: Settings) -> None:
+    clip = settings.dataset / "train_curated" / "03.wav"
+    clip.unlink()
+    clip.symlink_to("nothing.wav")
+    assert daemon.tick() is not None  # the run refuses it by name, or leaves it out
+    said = fa_assets("status", settings=settings)
+    assert said.exit_code == 0
+    assert "clips that cannot be read: 1 (03.wav: a link to what is not there)" in said.stderr
+
+
 def test_a_large_folder_is_hashed_over_several_ticks(
     daemon: Daemon, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder_of(settings).recordings_memory.unlink()
     monkeypatch.setattr(sensors, "SCAN_LIMIT_S", 0.0)
+    monkeypatch.setattr(digests, "_TICK_NS", 0)  # or clips that are younger would be hashed again at the next tick
     n_clips = len(list(settings.dataset.glob("*/*.wav")))
     for done in range(1, n_clips + 1):
         assert daemon.tick() is None

@@ -1,5 +1,6 @@
 """The data version of a dataset folder: it changes with what the CSV files and the clips hold, and with nothing else."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.recordings import scan_recordings
+from fa_assets.store import digests
 
 
 @pytest.fixture
@@ -51,6 +53,40 @@ def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, 
     else:
         dataset.folds_csv.write_text("fname,fold\na.wav,0\nb.wav,1\n")
     assert scan_recordings(dataset, memory).curated.data_version != first.data_version
+
+
+@pytest.mark.promise("A clip that changed is noticed, also where its size and time are as they were.", "kept")
+@pytest.mark.parametrize("how", ["in place", "by a rename", "within a tick of the clock"])
+def test_bytes_that_changed_while_size_and_time_stayed_are_noticed(
+    dataset: KaggleDataset, memory: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = dataset.clips_folder / "a.wav"
+    if how != "within a tick of the clock":
+        monkeypatch.setattr(digests, "_TICK_NS", 0)  # or it would be hashed again because it is young
+    first, stat = scan_recordings(dataset, memory).curated, clip.stat()
+    if how == "by a rename":
+        other = clip.with_name("other.wav")
+        other.write_bytes(b"A" + clip.read_bytes()[1:])
+        os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        other.replace(clip)
+    else:
+        clip.write_bytes(b"A" + clip.read_bytes()[1:])
+        os.utime(clip, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    if how == "within a tick of the clock":
+        known = json.loads(memory.read_text())
+        known[str(clip)][2] = clip.stat().st_ctime_ns
+        memory.write_text(json.dumps(known))
+    assert (clip.stat().st_size, clip.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert scan_recordings(dataset, memory).curated.data_version != first.data_version
+
+
+def test_what_did_not_change_is_not_read_again(
+    dataset: KaggleDataset, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "_TICK_NS", 0)
+    first = scan_recordings(dataset, memory)
+    monkeypatch.setattr(digests, "digest_source", None)
+    assert scan_recordings(dataset, memory) == first
 
 
 @pytest.mark.promise("No link leads out of the folder of clips when it is hashed.", "input")

@@ -1,7 +1,6 @@
 """Compaction loses nothing, whoever reads, appends, compacts or dies meanwhile, and changes no number."""
 
 import logging
-import os
 import signal
 import time
 from multiprocessing.synchronize import Event
@@ -191,15 +190,3 @@ def test_a_compaction_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None
         assert found.keys() == set(keys)
         assert all((value == int(key.clip_sha256)).all() for key, value in found.items())
     assert not list(store.folder.glob("*.damaged"))
-
-
-def test_temporary_files_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
-    store = EmbeddingStore(tmp_path, "f1")
-    numbered(store, 0, 2)
-    dead, living = store.folder / ".dead.tmp", store.folder / ".living.tmp"
-    dead.touch()
-    living.touch()
-    os.utime(dead, (time.time() - 2 * 86400,) * 2)
-    compact(store)
-    assert not dead.exists()
-    assert living.exists()

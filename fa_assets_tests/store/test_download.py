@@ -1,5 +1,6 @@
 """Downloads end whole and verified or not at all, over servers that cut, refuse, stall and lie."""
 
+import gzip
 import hashlib
 import threading
 from dataclasses import replace
@@ -72,6 +73,81 @@ def test_cut_off_then_the_rest(serve, tmp_path, rest, resumes):
     assert fetch(server.url, tmp_path).read_bytes() == BODY
     assert "Range" not in server.requests[0]
     assert server.requests[1]["Range"].startswith("bytes=") and server.requests[1]["If-Range"] == ETAG["ETag"]
+
+
+@pytest.mark.promise(
+    "A download over a server that cuts every connection is finished, as long as each brings something.", "download"
+)
+def test_a_server_that_cuts_every_connection(serve, tmp_path):
+    server = serve(Answer(body=BODY, headers=ETAG, cut=300_000))
+    assert fetch(server.url, tmp_path).read_bytes() == BODY
+    assert [one.get("Range") for one in server.requests] == [None, *(f"bytes={300_000 * n}-" for n in range(1, 9))]
+
+
+CUT = 1_500_000
+
+
+def resumed(span: str, **headers: str) -> Answer:
+    """Anything but the rest of the file, as an answer to who asks for it."""
+    return Answer(
+        status=206, body=b"!" * (len(BODY) - CUT), headers={**ETAG, "Content-Range": span, **headers}, ranges=False
+    )
+
+
+@pytest.mark.promise(
+    "A server whose answer does not agree in validator, size and place with what was begun is not believed.", "download"
+)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        resumed(f"bytes {CUT}-{len(BODY) - 1}/{len(BODY) + 1}"),
+        resumed(f"bytes {CUT}-{len(BODY) - 1}/*"),
+        resumed(f"bytes {CUT - 1}-{len(BODY) - 1}/{len(BODY)}"),
+        resumed(f"bytes {CUT}-{len(BODY) - 1}/{len(BODY)}", ETag='"version-2"'),
+        resumed(""),
+    ],
+    ids=["size", "no size", "place", "validator", "nothing said"],
+)
+def test_a_server_that_lies_about_the_rest_is_not_believed(serve, tmp_path, lie):
+    server = serve(Answer(body=BODY, headers=ETAG, cut=CUT), lie, Answer(body=BODY, headers=ETAG))
+    target = tmp_path / "weights.pth"
+    download(server.url, target, retries=HASTY)  # nothing else says what it should be
+    assert target.read_bytes() == BODY
+    assert [one.get("Range") for one in server.requests] == [None, f"bytes={CUT}-", None]
+
+
+def test_a_part_that_was_not_asked_for_is_not_taken_for_the_whole(serve, tmp_path):
+    server = serve(resumed(f"bytes 0-{len(BODY) - 1}/{len(BODY)}"), Answer(body=BODY))
+    download(server.url, tmp_path / "weights.pth", retries=HASTY)
+    assert (tmp_path / "weights.pth").read_bytes() == BODY
+
+
+def test_credentials_are_not_sent_on_to_another_host(serve, tmp_path):
+    other = serve(Answer(body=BODY))
+    server = serve(Answer(status=302, headers={"Location": other.url.replace("127.0.0.1", "localhost")}))
+    fetch(server.url.replace("http://", "http://me:secret@") + "?token=secret", tmp_path)
+    assert "Authorization" in server.requests[0]
+    assert "Authorization" not in other.requests[0] and "token" not in other.paths[0]
+
+
+@pytest.mark.promise(
+    "A download beyond a limit of size or slowness, or sent encoded, is refused in a sentence.", "download"
+)
+@pytest.mark.parametrize(
+    ("answer", "retries", "message"),
+    [
+        (Answer(body=BODY), replace(HASTY, most_bytes=1_000_000), "larger than 1,000,000 bytes, the limit"),
+        (Answer(body=BODY), replace(HASTY, slow_s=0.0, slow_bytes=10**9), "too slow, .* bytes in 0 s"),
+        (Answer(body=gzip.compress(BODY), headers={"Content-Encoding": "gzip"}), HASTY, r"encoded \(gzip\)"),
+        (Answer(body=BODY, length="many"), HASTY, "states a length that is none"),
+        (Answer(body=BODY, length="-5"), HASTY, "states a length that is none"),
+        (Answer(body=BODY, length="5, 7"), HASTY, "InvalidHeader"),
+    ],
+)
+def test_what_is_refused_in_a_sentence(serve, tmp_path, answer, retries, message):
+    with pytest.raises(DownloadError, match=message):
+        download(serve(answer).url, tmp_path / "weights.pth", retries=retries)
+    assert "weights.pth" not in leftovers(tmp_path)
 
 
 @pytest.mark.promise("A stalled download is given up after a silence (30 s) and resumed.", "download")

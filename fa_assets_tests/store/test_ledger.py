@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import UserError
+from fa_assets.store import ledger as ledger_module
 from fa_assets.store.ledger import SCHEMA_VERSION, InputVersion, Ledger, LedgerEntry, new_entry_id
 from fa_assets_tests.catalog.made_up import an_entry
 from fa_assets_tests.processes import run_at_once
+from fa_assets_tests.recorded import flipped
 
 SAMPLES = Path(__file__).parent / "ledger_samples"
 
@@ -132,13 +134,25 @@ def test_a_damaged_file_is_named_and_hides_no_other(
         ledger.read(bad)
 
 
-@pytest.mark.promise("A ledger file that a newer version wrote is refused by name.", "kept")
-def test_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.promise("A flipped bit in a ledger file never gives another entry: the file is named as damaged.", "kept")
+def test_every_flipped_bit_is_damage(tmp_path: Path) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     path = ledger.append(entry)
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    whole = path.read_bytes()
+    for place in range(0, 8 * len(whole), 3):
+        path.write_bytes(flipped(whole, place))
+        with pytest.raises(UserError, match=rf"{path.name} is damaged .*move it away and materialize"):
+            ledger.read(entry.id)
+
+
+@pytest.mark.promise("A ledger file that a newer version wrote is refused by name.", "kept")
+def test_a_newer_version_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, entry = Ledger(tmp_path), an_entry()
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        path = ledger.append(entry)
     for read in (lambda: ledger.read(entry.id), lambda: list(ledger.entries())):
-        with pytest.raises(UserError, match=rf"{path.name} cannot be read: it has ledger version 3.*newer fa_assets"):
+        with pytest.raises(UserError, match=rf"{path.name} cannot be read: it has ledger version 4.*newer fa_assets"):
             read()
 
 

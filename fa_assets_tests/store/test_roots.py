@@ -7,7 +7,8 @@ import pytest
 
 from fa_assets.store.atomic import digest_file, replacing
 from fa_assets.store.ledger import Ledger, new_entry_id
-from fa_assets.store.roots import LocalView, StoragePath, file_names, listing, relative_name, subfolders
+from fa_assets.store.local_view import LocalView
+from fa_assets.store.roots import StoragePath, file_names, listing, relative_name, subfolders
 from fa_assets_tests.catalog.made_up import an_entry
 
 

@@ -1,13 +1,16 @@
 """The CNN14 weights file: verified, and read without running anything in it.
 
-What it keeps true: what is read is a whole file that holds CNN14's tensors, all of them, in the published configuration, all
-finite. Files are read with ``weights_only=True``, so nothing pickled in them is called. The file
-that this platform generates says so inside itself, so it is known to be untrained wherever it lies.
+What it keeps true: what is read is a whole file that holds CNN14's tensors, all of them, in the published configuration, dense,
+of a float type, and finite as float32. Files are read with ``weights_only=True``, so nothing pickled in them is called, and
+only where what they hold is not much larger than CNN14. The file that this platform generates says so inside itself, so it is
+known to be untrained wherever it lies.
 
 torch is imported where a file is read.
 """
 
+import os
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ import numpy as np
 from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
 from fa_assets.encoders.cnn14.definition import ENCODER
+from fa_assets.store.source_files import SourceFileError, reading
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +30,10 @@ MARKER = "fa_assets"
 NARROW = 8
 """How many times narrower than CNN14 a generated network for tests is; its file says so under `MARKER`."""
 _WAY_OUT = ENCODER.weights_hint
+_MOST_BYTES = 2_000_000_000
+"""Of what a file unpacks to: weights with a training's state beside them are three times the published file."""
+_COUNTER = "num_batches_tracked"
+"""The end of the names of tensors that hold a whole number."""
 _SHOWN = 4
 
 
@@ -46,12 +54,13 @@ def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, 
     """
     import torch
 
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file. {_WAY_OUT}")
+    _require_bounded(path)
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises nearly anything on bytes that are no checkpoint
+        if isinstance(error, MemoryError) or "alloc" in str(error):
+            raise CheckpointError(f"{path}: there is not enough memory to read it; free some.") from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
             reason = "it holds objects other than tensors and plain values, which are never loaded"
@@ -62,10 +71,33 @@ def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, 
     marker = content.get(MARKER, {})
     marker = marker if isinstance(marker, Mapping) else {}
     narrow = NARROW if marker.get("narrow") == NARROW else 1
-    problems = _shape_problems(state, narrow) or _value_problems(state)
+    problems = _shape_problems(state, narrow) or _kind_problems(state)
+    if not problems:
+        state = {
+            name: value if value.dtype == torch.int64 else value.to(torch.float32) for name, value in state.items()
+        }
+        problems = _value_problems(state)
     if problems:
         raise CheckpointError(f"{path}: not a CNN14 checkpoint: {'; '.join(problems)}. {_WAY_OUT}")
     return dict(state), marker
+
+
+def _require_bounded(path: Path) -> None:
+    """Refuse a file that would unpack to more than `_MOST_BYTES`, before anything of it is read."""
+    try:
+        with reading(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as archive:
+                    size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    except SourceFileError as error:
+        raise CheckpointError(f"{error}. {_WAY_OUT}") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint ({error}). {_WAY_OUT}") from error
+    if size > _MOST_BYTES:
+        raise CheckpointError(
+            f"{path}: it unpacks to {size / 1e9:.3g} GB, up to {_MOST_BYTES / 1e9:g} are read. {_WAY_OUT}"
+        )
 
 
 def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int) -> list[str]:
@@ -82,6 +114,26 @@ def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int) -> list[st
         *_listed("unexpected", [str(name) for name in shapes if name not in expected]),
         *_listed("of another shape", misshapen),
     ]
+
+
+def _kind_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
+    """What is no dense tensor of real numbers on the CPU, in words; the shapes are right."""
+    return _listed(
+        "of a kind that is not read", [f"{name}: {kind}" for name in state if (kind := _kind(name, state[name]))]
+    )
+
+
+def _kind(name: str, value: object) -> str | None:
+    """What a value is, where that is not what it must be."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    if value.layout is not torch.strided or value.device.type != "cpu":
+        return f"{value.layout} on {value.device}".replace("torch.", "")
+    floats = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    allowed = (*floats, torch.int64) if name.endswith(_COUNTER) else floats
+    return None if value.dtype in allowed else str(value.dtype).removeprefix("torch.")
 
 
 def _value_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:

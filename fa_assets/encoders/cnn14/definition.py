@@ -52,8 +52,14 @@ class Cnn14(EncoderDefinition):
 
     def fingerprint(self, sha1: str, precision: str) -> str:
         """See `EncoderDefinition`; what goes in is what went in before there were other encoders."""
+        ways = {}
+        if precision == "bf16":
+            from fa_assets.encoders.cnn14.ways import WAYS, chosen
+
+            ways = {"ways": WAYS[chosen()][precision].fingerprint}
         return digest_of(
             {
+                **ways,
                 "weights_sha1": sha1,
                 "precision": precision,
                 "inference_version": self.version,

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
 
 from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
 from fa_assets.encoders.cnn14.checkpoint import MARKER, read_checkpoint
 from fa_assets.store.atomic import replacing
+from fa_assets.store.locks import locked
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ def make_demo_checkpoint(path: Path, *, seed: int = 14, narrow: int = 1) -> None
     """
     marker = {"trained": False, "seed": seed, "made_by": GENERATOR, **({"narrow": narrow} if narrow > 1 else {})}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
+    with locked(path.with_name(f"{path.name}.lock"), "making the demo weights", 600):
         if path.is_file():
             try:
                 if read_checkpoint(path)[1] == marker:

@@ -52,7 +52,7 @@ class Cnn14Encoder:
 
     Attributes:
         device: a torch device.
-        device_name: the processor's or GPU's own name.
+        device_name: the GPU's own name, or the processor's with the way it computes (see `ways`).
         precision: as given.
         batch_size: crops at a time; halved each time the GPU's memory does not suffice.
 
@@ -77,17 +77,22 @@ class Cnn14Encoder:
 
         import torch
 
+        from fa_assets.encoders.cnn14 import ways
         from fa_assets.encoders.cnn14.network import Cnn14Network
 
         limit_torch_threads()
         self.device_name = device_name(self.device)
+        own = None
+        if self.device == "cpu":
+            own = ways.WAYS[ways.chosen()][precision]
+            self.device_name += f" ({ways.chosen()})"
         if precision == "bf16" and self.device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             log.warning("%s has no bfloat16 instructions: fp32 is faster here.", self.device_name)
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self._uploads = torch.cuda.Stream(self.device) if self._kind == "cuda" else None
         try:
             with _no_tf32():
-                self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype)
+                self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype, own)
         except torch.OutOfMemoryError as error:
             raise self._no_room("the weights") from error
 

@@ -1,12 +1,13 @@
 """CNN14 for inference: the published network's ``embedding`` output, computed with less work.
 
 What it keeps true: values equal to the reference model in eval mode, up to float rounding. BatchNorm is folded into the
-convolutions and tensors are channels-last. The spectrogram stays a convolution with the checkpoint's own DFT kernels: an
-FFT takes a third of its time, but a pure tone's far bins lie in the rounding noise around the -100 dB floor, where the
-two differ by up to 0.1 dB, while this is bit-equal to the reference on a CPU.
+convolutions and tensors are channels-last. In float32 the spectrogram stays a convolution with the checkpoint's own DFT
+kernels, bit-equal to the reference on a CPU: a pure tone's far bins lie in that convolution's own rounding noise around the
+-100 dB floor, and an FFT, which takes an eighth of its time, is off there by 0.1 dB and in the embedding by up to 1e-4 of the
+largest value. In bfloat16, which is off by 6e-3 itself, it is an FFT.
 
-On a CPU the wide convolutions of the later blocks are Winograd's (see `winograd`), a third to a quarter of the direct
-ones' time; cuDNN chooses for itself. The first blocks' activations are the largest: a few crops at a time pass through
+On a CPU the wide convolutions of the later blocks are Winograd's (see `winograd`) where that is faster (see `ways`); cuDNN
+chooses for itself. The first blocks' activations are the largest: a few crops at a time pass through
 them, which keeps a tensor in the cache and memory small, and come together for the later blocks, whose weights are large.
 
 Silence costs nothing. A crop that is zero from some sample on has a constant log-mel (-100 dB) from some frame on, and
@@ -37,7 +38,8 @@ from fa_assets.encoders.cnn14.architecture import (
     POWER_FLOOR,
     WINDOW_SAMPLES,
 )
-from fa_assets.encoders.cnn14.winograd import BOTH_COLUMNS, TILE_OF_2, TILE_OF_4, WinogradConvolution
+from fa_assets.encoders.cnn14.ways import Ways
+from fa_assets.encoders.cnn14.winograd import WinogradConvolution
 
 TOTAL_FRAMES = CROP_SAMPLES // HOP_SAMPLES + 1
 _FRAMES_STEP = 16
@@ -50,16 +52,6 @@ _BLOCKS = len(CHANNELS) - 1
 _EARLY_BLOCKS = 3
 _EARLY_FRAMES = 1024
 """Frames of all crops that pass through the early blocks at once on a CPU: 16 MB a tensor, in block 1."""
-_WINOGRAD = {
-    torch.float32: {
-        3: (TILE_OF_4, TILE_OF_4),
-        4: (TILE_OF_4, TILE_OF_4),
-        5: (TILE_OF_4, TILE_OF_4),
-        6: (TILE_OF_2, BOTH_COLUMNS),
-    },
-    torch.bfloat16: {4: (TILE_OF_2, TILE_OF_2), 5: (TILE_OF_2, TILE_OF_2), 6: (TILE_OF_2, BOTH_COLUMNS)},
-}
-"""By block, where it is faster than the direct convolution on a CPU: the transforms along rows and columns."""
 
 
 def content_frames(content_samples: int) -> int:
@@ -79,14 +71,23 @@ class Cnn14Network:
         state: a checked CNN14 state dict (`fa_assets.encoders.cnn14.checkpoint.load_state_dict`).
         device: a torch device name.
         trunk_dtype: type of the convolutional trunk; the front end is always float32, the head float64.
+        ways: how it is computed; None is direct everywhere.
     """
 
-    def __init__(self, state: dict[str, torch.Tensor], device: str, trunk_dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        state: dict[str, torch.Tensor],
+        device: str,
+        trunk_dtype: torch.dtype = torch.float32,
+        ways: Ways | None = None,
+    ) -> None:
         self._device = torch.device(device)
         self._dtype = trunk_dtype
+        self._ways = ways or Ways(False, {})
         self._stft = [
             state[f"spectrogram_extractor.stft.conv_{part}.weight"].to(self._device) for part in ("real", "imag")
         ]
+        self._window = self._stft[0][0, 0]  # the real part's kernel for the mean is the window itself
         self._mel = state["logmel_extractor.melW"].float().to(self._device)
         self._mel_scale, self._mel_shift = (t.float().to(self._device) for t in _scale_and_shift(state, "bn0"))
         self._blocks = [self._block(state, block) for block in range(1, _BLOCKS + 1)]
@@ -139,8 +140,12 @@ class Cnn14Network:
         seen = (frames - 1) * HOP_SAMPLES + _HALF_WINDOW
         right = max(0, seen - CROP_SAMPLES)  # mirrored at the end of the crop
         padded = F.pad(crops[:, None, :seen], (_HALF_WINDOW, right), mode="reflect")
-        real, imaginary = (F.conv1d(padded, kernel, stride=HOP_SAMPLES) for kernel in self._stft)
-        power = (real.square_() + imaginary.square_()).transpose(1, 2)
+        if self._ways.fft:
+            spectrum = torch.fft.rfft(padded[:, 0].unfold(1, WINDOW_SAMPLES, HOP_SAMPLES) * self._window)
+            power = spectrum.real.square() + spectrum.imag.square()
+        else:
+            real, imaginary = (F.conv1d(padded, kernel, stride=HOP_SAMPLES) for kernel in self._stft)
+            power = (real.square_() + imaginary.square_()).transpose(1, 2)
         log_mel = 10 * (power @ self._mel).clamp_(min=POWER_FLOOR).log10_()
         return (log_mel * self._mel_scale + self._mel_shift)[:, None]
 
@@ -154,7 +159,7 @@ class Cnn14Network:
 
     def _block(self, state: dict[str, torch.Tensor], block: int) -> "_DirectBlock | _WinogradBlock":
         layers = [_folded(state, f"conv_block{block}", layer) for layer in (1, 2)]
-        ways = _WINOGRAD.get(self._dtype, {}).get(block) if self._device.type == "cpu" else None
+        ways = self._ways.winograd.get(block)
         pooled = block < _BLOCKS
         if ways is None:
             return _DirectBlock(layers, self._device, self._dtype, pooled)

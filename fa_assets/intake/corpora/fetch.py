@@ -13,19 +13,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 import requests
-from filelock import FileLock
 
 from fa_assets.errors import UserError
 from fa_assets.intake.corpora.interface import Archive, Corpus
 from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.download import DEFAULT_RETRIES, Retries, download, public_url
+from fa_assets.store.locks import locked
 
 log = logging.getLogger(__name__)
 
 ZENODO = "https://zenodo.org"
+_LOCK_LIMIT_S = 24 * 3600.0
 _WAY_OUT = "Check the connection and give the same command again; it goes on from there."
 
 
@@ -86,7 +87,8 @@ def fetch(
     wanted = corpus.needed | set(parts or corpus.parts)
     archives = folder / ".archives"
     archives.mkdir(parents=True, exist_ok=True)
-    with FileLock(archives / "lock"):
+    with locked(archives / "lock", f"fetching {corpus.name}", _LOCK_LIMIT_S):
+        remove_abandoned(folder, deep=True)
         listing = _listing(corpus, zenodo)
         for archive in corpus.archives:
             if archive.part not in wanted or _is_unpacked(archives, archive, listing):

@@ -4,6 +4,7 @@ The work that all share (download, checks, unpacking, writing the Kaggle layout)
 """
 
 import csv
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fa_assets.errors import BadInputError
+from fa_assets.store.source_files import is_file, read_bytes
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,14 @@ def read_table(path: Path, columns: Sequence[str], *, header: bool = True) -> li
     Raises:
         BadInputError: no such file, or a column is missing.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise BadInputError(f"{path} is missing: fetch the part of the corpus that holds it.")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, None if header else columns)
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), None if header else columns)
         rows = list(reader)
+    except (ValueError, csv.Error) as error:
+        raise BadInputError(f"{path} is not as published: {error}") from error
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing or any(row[name] is None for row in rows for name in columns):
         raise BadInputError(f"{path} is not as published: it needs the columns {', '.join(columns)} in every row.")

@@ -58,7 +58,7 @@ class Joined(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise OSError("a position before the start")
+            raise ValueError("a position before the start")
         self._position = base + offset
         return self._position
 

@@ -1,8 +1,9 @@
 """Untrusted zip archives, unpacked so that nothing is written outside the folder and sizes are bounded.
 
-Every entry is judged before the first byte is written: no absolute or climbing names, no links or devices, no encryption, no
-two entries for one file, no entries that overlap (the trick of small bombs), no more bytes than the archive's size
-allows and the disk has room for. While writing, the declared sizes and checksums are held to. A file takes its name when it
+Every entry is judged before the first byte is written: no absolute or climbing names, none that no file can have, no links or
+devices, neither in the archive nor where it is unpacked, no encryption, no two entries for one file, none for a file and a
+folder, no entries that overlap (the trick of small bombs), no more bytes than the archive's size allows and the disk has room
+for. While writing, the declared sizes and checksums are held to. A file takes its name when it
 is whole; an entry whose file is there with its size and checksum is not written again, so a stopped unpacking goes on.
 
 An archive split by ``zip -s`` (.z01, .z02, ..., .zip) is read in place, as one: see `split_archive`.
@@ -24,6 +25,7 @@ from fa_assets.progress import ProgressCallback, no_progress
 
 _CHUNK_BYTES = 1 << 20
 _LOCAL_HEADER_BYTES = 30
+_LONGEST_NAME, _LONGEST_PATH = 255, 1_000
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
@@ -78,7 +80,7 @@ def unpack(
                     _write(archive, entry, target)
                 done += entry.file_size
                 progress(done, total)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as error:
         way_out = "join it with `zip -s 0` and put the result in its place, or " if len(files) > 1 else ""
         raise ArchiveError(f"{name} is damaged or not a zip archive ({error}): {way_out}fetch it again.") from error
     return len(targets)
@@ -93,13 +95,16 @@ def _judge(
     limits: Limits,
 ) -> dict[zipfile.ZipInfo, Path]:
     """Where each entry goes, after all of them were checked."""
+    if len(archive.infolist()) > limits.entries:
+        raise ArchiveError(
+            f"{name} holds {len(archive.infolist()):,} entries; at most {limits.entries:,} are unpacked."
+        )
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    if len(entries) > limits.entries:
-        raise ArchiveError(f"{name} holds {len(entries):,} entries; at most {limits.entries:,} are unpacked.")
     offenders = [f"{entry.filename!r}: {problem}" for entry in entries if (problem := _problem(entry))]
     offenders += [f"{entry.filename!r}: overlaps the next entry" for entry in _overlapping(archive)]
     targets: dict[zipfile.ZipInfo, Path] = {}
     taken: set[str] = set()
+    folders: set[str] = set()
     for entry in entries:
         where = None if offenders else place(entry.filename)
         if where is None:
@@ -107,7 +112,11 @@ def _judge(
         if where.casefold() in taken:
             offenders.append(f"{entry.filename!r}: a second file for {where}")
         taken.add(where.casefold())
+        folders.update(str(one).casefold() for one in PurePosixPath(where).parents)
         targets[entry] = folder / where
+        if obstacle := _obstacle(folder, where):
+            offenders.append(f"{entry.filename!r}: {obstacle}")
+    offenders += [f"{one!r}: a file and a folder of one name" for one in sorted(taken & folders)]
     if offenders:
         raise ArchiveError(f"{name} is not unpacked: it holds unsafe entries.", offenders)
     total = sum(entry.file_size for entry in entries)
@@ -127,6 +136,9 @@ def _judge(
 def _problem(entry: zipfile.ZipInfo) -> str | None:
     """What is wrong with an entry by its header; None where nothing is."""
     posix, windows = PurePosixPath(entry.filename), PureWindowsPath(entry.filename)
+    parts = entry.filename.encode().split(b"/")
+    if b"." in parts or max(map(len, parts)) > _LONGEST_NAME or len(entry.filename.encode()) > _LONGEST_PATH:
+        return "a name that no file can have"
     if posix.is_absolute() or windows.anchor:
         return "an absolute path"
     if ".." in posix.parts or ".." in windows.parts:
@@ -140,6 +152,18 @@ def _problem(entry: zipfile.ZipInfo) -> str | None:
         return "encrypted"
     if entry.compress_type not in _METHODS:
         return f"compression method {entry.compress_type}"
+    return None
+
+
+def _obstacle(folder: Path, where: str) -> str | None:
+    """What lies in the folder already where a file is to go, and is neither that file nor a folder on the way."""
+    for path in (folder / where, *(folder / one for one in PurePosixPath(where).parents)):
+        if path == folder:
+            return None
+        if path.is_symlink():
+            return f"{path} is a link"
+        if path.exists() and path.is_dir() != (path != folder / where):
+            return f"{path} lies in its way"
     return None
 
 
@@ -166,7 +190,7 @@ def _is_there(entry: zipfile.ZipInfo, target: Path) -> bool:
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
     """One file, whole or not at all. It is not flushed to disk one by one: what a power cut loses is unpacked again."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = target.with_name(".unpacked.tmp")  # no longer than any name; only one is written at a time
     temporary.unlink(missing_ok=True)
     written = 0
     try:

@@ -8,8 +8,6 @@ right one is never touched.
 import csv
 import json
 import logging
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import soundfile
 
 from fa_assets.errors import UserError
 from fa_assets.intake.demo.sounds import SOUNDS, background
+from fa_assets.store.atomic import remove_abandoned, temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -81,18 +80,17 @@ def generate_demo_dataset(folder: Path, *, n_clips: int = 80, n_test: int = 10, 
         return
     log.info("Generating the demo set (%d clips, seed %d) in %s", n_clips + n_test, seed, folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        _write_set(temporary, n_clips, n_test, seed)
-        files = {path.relative_to(temporary).as_posix(): path.stat().st_size for path in _files(temporary)}
-        (temporary / _MARKER).write_text(json.dumps({**origin, "files": files}, indent=1) + "\n")
+    remove_abandoned(folder.parent)
+    with temporary_folder(folder.parent, f".{folder.name}") as own:
+        made = own / "set"
+        _write_set(made, n_clips, n_test, seed)
+        files = {path.relative_to(made).as_posix(): path.stat().st_size for path in _files(made)}
+        (made / _MARKER).write_text(json.dumps({**origin, "files": files}, indent=1) + "\n")
         try:
-            temporary.rename(folder)
+            made.rename(folder)
         except OSError:
             if not _is_there(folder, origin):  # else another process was quicker
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _is_there(folder: Path, origin: dict[str, str | int]) -> bool:

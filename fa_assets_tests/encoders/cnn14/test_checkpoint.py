@@ -3,14 +3,17 @@
 import hashlib
 import os
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
 from fa_assets.encoders.base import CheckpointError, WeightsFile
+from fa_assets.encoders.cnn14 import checkpoint
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
 from fa_assets.encoders.cnn14.definition import ENCODER, PUBLISHED, Cnn14
 from fa_assets.encoders.weights import resolve_weights
@@ -89,6 +92,65 @@ def test_other_networks_are_refused(tmp_path, small_state, change, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         load_state_dict(path)
     assert str(path) in str(caught.value) and "--checkpoint" in str(caught.value)
+
+
+@pytest.mark.promise(
+    "Only dense tensors of real numbers are read from a weights file, tested for finite values as float32.", "download"
+)
+@pytest.mark.parametrize(
+    ("name", "change", "kind"),
+    [
+        ("fc1.weight", lambda t: t.to(torch.complex64), "complex64"),
+        ("fc1.weight", lambda t: t.to_sparse(), "sparse_coo on cpu"),
+        ("fc1.weight", lambda t: t.to_sparse_csr(), "sparse_csr on cpu"),
+        ("fc1.weight", lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8), "qint8"),
+        ("fc1.weight", lambda t: t.to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        ("fc1.weight", lambda t: t.to("meta"), "strided on meta"),
+        ("fc1.weight", lambda t: t.to(torch.int64), "int64"),
+        ("bn0.running_var", lambda t: t > 0, "bool"),
+        ("fc1.bias", lambda t: t.numpy(), "ndarray"),
+        ("bn0.num_batches_tracked", lambda t: t.to(torch.complex64), "complex64"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_other_kinds_of_tensors_are_named(tmp_path, small_state, name, change, kind):
+    path = tmp_path / "weights.pth"
+    torch.save({"model": {**small_state, name: change(small_state[name])}}, path)
+    with pytest.raises(CheckpointError, match=f"of a kind that is not read .{name}: {kind}|not a readable checkpoint"):
+        load_state_dict(path)
+
+
+def test_other_precisions_become_float32_before_they_are_judged(tmp_path, small_state):
+    path = tmp_path / "weights.pth"
+    doubles = {name: value.double() if value.is_floating_point() else value for name, value in small_state.items()}
+    torch.save({"model": doubles}, path)
+    for name, value in load_state_dict(path).items():
+        assert torch.equal(value, small_state[name]) and value.dtype == small_state[name].dtype
+    torch.save({"model": {**doubles, "fc1.bias": doubles["fc1.bias"] + 1e300}}, path)
+    with pytest.raises(CheckpointError, match=r"1 not finite \(fc1\.bias\)"):
+        load_state_dict(path)
+
+
+@pytest.mark.promise("A weights file that would unpack to more than 2 GB is refused before it is read.", "download")
+def test_a_bomb_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("0", "1"):
+            archive.writestr(f"weights/data/{name}", bytes(600_000))
+    monkeypatch.setattr(checkpoint, "_MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(CheckpointError, match=r"unpacks to 0\.0012 GB, up to 0\.001 are read"):
+        load_state_dict(path)
+
+
+def test_too_little_memory_is_no_fault_of_the_file(tmp_path, small_checkpoint, monkeypatch):
+    for error in (
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ):
+        monkeypatch.setattr(torch, "load", mock.Mock(side_effect=error))
+        with pytest.raises(CheckpointError, match="not enough memory"):
+            load_state_dict(small_checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +250,13 @@ def test_url_that_serves_something_else_leaves_no_file(serve, tmp_path):
         resolve_weights(ENCODER, serve(Answer(status=404)).url, tmp_path)
 
 
-@pytest.mark.parametrize("source", ["nowhere.pth", "s3://me:secret@bucket/x.pth", ".", ""])
-def test_unusable_sources(tmp_path, source):
+@pytest.mark.parametrize(
+    "source",
+    ["nowhere.pth", "s3://me:secret@bucket/x.pth", ".", "", "a\0b", "x" * 5000, "circle.pth", "~no-such-user/x.pth"],
+)
+def test_unusable_sources(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    Path("circle.pth").symlink_to("circle.pth")
     with pytest.raises(CheckpointError, match="--checkpoint") as caught:
         resolve_weights(ENCODER, source, tmp_path)
     assert "secret" not in str(caught.value)

@@ -16,8 +16,9 @@ import torch
 
 from fa_assets.encoders.cnn14.definition import ENCODER
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _content_length, _groups
-from fa_assets.encoders.cnn14.network import _WINOGRAD, TOTAL_FRAMES, _WinogradBlock, content_frames
+from fa_assets.encoders.cnn14.network import TOTAL_FRAMES, _WinogradBlock, content_frames
 from fa_assets.encoders.cnn14.reference import reference_tagger
+from fa_assets.encoders.cnn14.ways import WAYS, chosen
 from fa_assets.errors import UserError
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
 
@@ -114,7 +115,7 @@ def test_at_full_size_clips_equal_the_reference(full_checkpoint, shared_data):
 
 def test_the_narrow_network_takes_the_same_paths(encoder):
     blocks = [number for number, block in enumerate(encoder._network._blocks, 1) if isinstance(block, _WinogradBlock)]
-    assert blocks == list(_WINOGRAD[torch.float32])
+    assert blocks == list(WAYS[chosen()]["fp32"].winograd)
 
 
 REACHES = [0, 6_000, 32_000, 150_000, 290_000, 318_976]
@@ -231,10 +232,19 @@ def test_wrong_crops_are_refused(encoder, crops, lengths: Sequence[int] | None):
         encoder.embed(crops, lengths)
 
 
-def test_bf16_is_close(encoder, demo_checkpoint):
+@pytest.mark.parametrize("ways", WAYS)
+def test_bf16_is_close_whichever_way_it_is_computed(encoder, demo_checkpoint, ways, monkeypatch):
+    monkeypatch.setenv("FA_CNN14_WAYS", ways)
     rough = Cnn14Encoder(demo_checkpoint, device="cpu", precision="bf16")
     crops = np.stack([padded(noise(12_000)), padded(tone(0.4, 32_000)), np.zeros(CROP, np.float32)])
     assert_close(rough.embed(crops), encoder.embed(crops))
+    assert rough.device_name.endswith(f"({ways})")
+
+
+def test_unknown_ways_are_refused(demo_checkpoint, monkeypatch):
+    monkeypatch.setenv("FA_CNN14_WAYS", "sse")
+    with pytest.raises(UserError, match="FA_CNN14_WAYS='sse': use one of amx, avx512_bf16"):
+        Cnn14Encoder(demo_checkpoint, device="cpu")
 
 
 def test_attributes(encoder):
@@ -279,8 +289,17 @@ def test_cuda_equals_cpu(encoder, demo_checkpoint, precision, least_cosine):
 def test_fingerprints_are_those_of_stored_embeddings():
     """Written down by the version before there were other encoders."""
     assert ENCODER.fingerprint("a" * 40, "fp32") == "c66744366da85ffb"
-    assert ENCODER.fingerprint("a" * 40, "bf16") == "2ac8074485ec969c"
-    assert ENCODER.fingerprint("b" * 40, "fp32") not in ("c66744366da85ffb", "2ac8074485ec969c")
+    assert ENCODER.fingerprint("b" * 40, "fp32") != "c66744366da85ffb"
+
+
+def test_in_bf16_the_fingerprint_is_of_the_way_it_is_computed(monkeypatch):
+    found = {}
+    for ways in WAYS:
+        monkeypatch.setenv("FA_CNN14_WAYS", ways)
+        assert ENCODER.fingerprint("a" * 40, "fp32") == "c66744366da85ffb"
+        found.setdefault(WAYS[ways]["bf16"].fingerprint, set()).add(ENCODER.fingerprint("a" * 40, "bf16"))
+    assert len(found) > 1 and all(len(same) == 1 for same in found.values())
+    assert len(set.union(*found.values())) == len(found)
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from fa_assets.encoders.cnn14 import network as network_module
 from fa_assets.encoders.cnn14.architecture import BATCH_NORM_EPS, MEL_BINS, stft_kernels
 from fa_assets.encoders.cnn14.network import TOTAL_FRAMES, Cnn14Network, content_frames
+from fa_assets.encoders.cnn14.ways import WAYS
 
 CROP = 320_000
 CHANNELS = 3
@@ -46,10 +46,7 @@ def small_state() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(params=["winograd", "direct"])
 def small(small_state: dict[str, torch.Tensor], request: pytest.FixtureRequest) -> Cnn14Network:
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "direct":
-            patch.setattr(network_module, "_WINOGRAD", {})
-        return Cnn14Network(small_state, "cpu")
+    return Cnn14Network(small_state, "cpu", ways=WAYS["other"]["fp32"] if request.param == "winograd" else None)
 
 
 def lengths() -> list[int]:

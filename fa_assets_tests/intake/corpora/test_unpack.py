@@ -1,5 +1,6 @@
 """Archives that mean harm leave nothing behind; honest ones are unpacked whole, split or not."""
 
+import re
 import shutil
 import stat
 import struct
@@ -86,6 +87,45 @@ def test_what_no_honest_archive_holds(tmp_path, target, content: bytes, problem:
     assert list((tmp_path / "inside").iterdir()) in ([], [target]) if (tmp_path / "inside").exists() else True
 
 
+@pytest.mark.promise(
+    "An archive writes nothing outside its folder, whatever its names and whatever lies there already.", "input"
+)
+@pytest.mark.parametrize(
+    ("members", "there", "problem"),
+    [
+        ({".": b"1"}, {}, "a name that no file can have"),
+        ({"a/./x": b"1"}, {}, "a name that no file can have"),
+        ({"a/" + "x" * 256: b"1"}, {}, "a name that no file can have"),
+        ({"a/" + "ä" * 128: b"1"}, {}, "a name that no file can have"),
+        ({"/".join(["a" * 200] * 6): b"1"}, {}, "a name that no file can have"),
+        ({"a/x": b"1", "a/x/y": b"2"}, {}, "'a/x': a file and a folder of one name"),
+        ({"a/x/y": b"2", "A/X": b"1"}, {}, "'a/x': a file and a folder of one name"),
+        ({"a/x": b"1"}, {"a": "link"}, "target/a is a link"),
+        ({"a/b/x": b"1"}, {"a/b": "link"}, "target/a/b is a link"),
+        ({"a/x": b"1"}, {"a/x": "link"}, "target/a/x is a link"),
+        ({"a/x": b"1"}, {"a": "file"}, "target/a lies in its way"),
+        ({"a/x": b"1"}, {"a/x": "folder"}, "target/a/x lies in its way"),
+    ],
+)
+def test_names_and_what_lies_in_the_way(tmp_path, target, members, there, problem) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name, kind in there.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        {"link": lambda path: path.symlink_to(outside), "file": Path.touch, "folder": Path.mkdir}[kind](path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ArchiveError, match=re.escape(problem)):
+        unpack([as_file(tmp_path, zipped({"ok/good": b"good", **members}))], target, everything)
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "x.zip"])
+
+
+def test_the_longest_name_is_written(tmp_path, target) -> None:
+    name = "a/" + "x" * 255
+    unpack([as_file(tmp_path, zipped({name: b"1"}))], target, everything)
+    assert (target / name).read_bytes() == b"1"
+
+
 def test_two_entries_for_one_file(tmp_path, target) -> None:
     archive = as_file(tmp_path, zipped({"a/x.wav": b"1", "b/X.WAV": b"2"}))
     with pytest.raises(ArchiveError, match="a second file for"):
@@ -97,7 +137,7 @@ def test_a_bomb_by_ratio_by_number_and_by_overlap(tmp_path, target) -> None:
     assert bomb.stat().st_size < 10_000
     with pytest.raises(ArchiveError, match="would grow to 5,000,000 bytes"):
         unpack([bomb], target, everything, limits=Limits(ratio=50, least_bytes=1_000_000))
-    many = as_file(tmp_path, zipped({f"a/{number}": b"" for number in range(30)}))
+    many = as_file(tmp_path, zipped({f"{number}/a": b"" for number in range(15)}))  # and as many folders
     with pytest.raises(ArchiveError, match="30 entries; at most 20"):
         unpack([many], target, everything, limits=Limits(entries=20))
     content = bytearray(zipped({"a/1": wav(1), "a/2": wav(2)}))

@@ -1,0 +1,85 @@
+"""Dagster's webserver behind a guard, so that a web page of somebody else cannot steer it: `python -m fa_assets.cli.webserver`.
+
+It takes the options of `dagster-webserver`. Dagster's server knows no passwords, and a browser asks any server for any page. So
+requests are refused that name another host than this machine or `FA_UI_HOSTS` (DNS rebinding), or that a page of another origin
+makes; but for links, which open a page by itself. What changes something comes by POST and as JSON, which no form can send, and
+no query is answered that is in an address. Programs, which send no Origin, are let in.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from dagster_webserver import cli
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fa_assets.settings import load_settings
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[::1\]")
+
+
+class Guard:
+    """Starlette middleware: answers 403 to what is refused.
+
+    Args:
+        hosts: other names than loopback's under which the UI may be asked, as in the header Host, without a port.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        app: ASGIApp = self._app
+        if scope["type"] in ("http", "websocket") and (reason := self._refusal(scope)):
+            app = PlainTextResponse(
+                f"Refused: {reason}\n", status_code=403, headers={"X-Content-Type-Options": "nosniff"}
+            )
+        await app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers = Headers(scope=scope)
+        hosts, method = headers.getlist("host"), scope.get("method", "GET")
+        name = re.sub(r":\d+$", "", hosts[0].lower()) if len(hosts) == 1 else ""
+        if not _LOOPBACK.fullmatch(name) and name not in self._hosts:
+            return "this host name is not known here; name it in FA_UI_HOSTS."
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+            return "asked by a page of another origin; a proxy has to pass on the header Host as it came."
+        is_graphql = scope["path"].rstrip("/").endswith("/graphql")
+        opens_a_page = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+        is_a_link = opens_a_page and method == "GET" and not is_graphql
+        if site not in ("same-origin", "none") and not is_a_link:
+            return "asked by a page of another origin."
+        if scope["type"] == "websocket":
+            return None
+        if method not in ("GET", "HEAD", "OPTIONS"):
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if method != "POST" or kind != "application/json":
+                return "changes are made by POST with the content type application/json."
+        elif is_graphql and "text/html" not in headers.get("accept", ""):
+            return "queries are made by POST."
+        return None
+
+
+def main() -> None:
+    """`dagster-webserver` with its app behind the guard."""
+    hosts = (load_settings().ui_hosts or "").split(",")
+    make = cli.create_app_from_workspace_process_context  # type: ignore[attr-defined]
+
+    def make_guarded(*arguments: Any, **options: Any) -> Starlette:
+        app = make(*arguments, **options)
+        app.add_middleware(Guard, hosts=[host.strip() for host in hosts])
+        return app
+
+    cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[attr-defined]
+    cli.main()  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The programs of `fa-assets ui` end together, with all that they started."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fa_assets.cli import ui
+from fa_assets.errors import UserError
+from fa_assets_tests.end_to_end.ui_server import wait_for
+from fa_assets_tests.processes import living_in_group
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(3600)"
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {STUBBORN!r}])"
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Signals are handled as before afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "import os; os.kill(os.getpid(), 9)"])
+def test_where_one_ends_all_end_and_what_they_started(
+    handlers: None, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr(ui, "_END_WITHIN_S", 1.0)
+    with (
+        pytest.raises(UserError, match="ended with status (3|-9), and the UI with it"),
+        ui._ended_together() as all_,
+    ):
+        for program in (PARENT, code):
+            group = all_[0].pid if all_ else 0
+            command = [sys.executable, "-c", program]
+            all_.append(subprocess.Popen(command, process_group=group, stdout=subprocess.PIPE))
+            if program == PARENT:
+                assert all_[0].stdout is not None
+                all_[0].stdout.readline()  # the grandchild is there, and deaf
+        while True:
+            ui._require_all([*all_])
+    wait_for("nobody is left", lambda: not living_in_group(all_[0].pid))

@@ -1,0 +1,23 @@
+"""What the runner says of a run that failed: each thing once, in words, without Dagster's stack trace."""
+
+import shutil
+
+import pytest
+
+from fa_assets.graph import checks_clips
+from fa_assets.settings import Settings
+from fa_assets_tests.runs import run
+
+
+def test_what_is_wrong_for_several_assets_is_said_once(settings: Settings) -> None:
+    shutil.rmtree(settings.storage_root / "embedding_store")
+    wrong = settings.model_copy(update={"device": "cuda:7"})
+    (failure,) = run(wrong, select="mc5_embeddings,center_embeddings,test_embeddings", force=True).failures
+    assert set(failure.partition(": ")[0].split(", ")) == {"mc5_embeddings", "center_embeddings", "test_embeddings"}
+    assert failure.count("cuda:7 was asked for") == 1
+
+
+def test_a_blocking_check_is_said_without_a_stack_trace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks_clips, "fold_problems", lambda *given: ["made up"])
+    (failure,) = run(settings, select="folds", force=True).failures
+    assert failure == "folds, check folds_complete: made up. Materialize curated_clips and folds again."
