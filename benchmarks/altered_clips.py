@@ -114,40 +114,43 @@ def recordings_of(paths: Sequence[Path]) -> list[set[str]]:
     return [set(re.findall(r"\d-(\d+)-[A-Z]", sources.get(path.name) or path.name)) or {path.name} for path in paths]
 
 
+def found_at(found: Similarities) -> Mapping[str, list[float]]:
+    """The share of the altered clips that is found at each of `THRESHOLDS`, by alteration."""
+    return {name: [float((own >= one).mean()) for one in THRESHOLDS] for name, own in found.altered.items()}
+
+
+def false_pairs(found: Similarities) -> list[int]:
+    """Pairs of different recordings at each of `THRESHOLDS`."""
+    return [int((found.different >= one).sum()) for one in THRESHOLDS]
+
+
 def rows_of(found: Similarities) -> list[list[object]]:
     """For a table: an alteration each, and last the pairs of different recordings."""
+    shares = found_at(found)
     rows: list[list[object]] = [
-        [
-            name,
-            f"{np.median(own):.3f}",
-            f"{np.quantile(own, 0.05):.3f}",
-            *(f"{(own >= one).mean():.0%}" for one in THRESHOLDS),
-        ]
+        [name, f"{np.median(own):.3f}", f"{np.quantile(own, 0.05):.3f}", *(f"{one:.0%}" for one in shares[name])]
         for name, own in found.altered.items()
     ]
-    counts = [str(int((found.different >= one).sum())) for one in THRESHOLDS]
-    rows.append(["pairs of different recordings", f"{np.median(found.different):.3f}", "", *counts])
-    return rows
+    return [*rows, ["pairs of different recordings", f"{np.median(found.different):.3f}", "", *false_pairs(found)]]
 
 
 COLUMNS = "alteration | similarity, median | 5% are below | " + " | ".join(f"found at {one:g}" for one in THRESHOLDS)
 
 
-def picture(found: Similarities, scheme: str, threshold: float) -> Picture:
-    """How many of the altered clips are found at each threshold, and at how many pairs of different recordings."""
-    at = np.linspace(0.5, 1, 101)
+def picture(shares: Mapping[str, Sequence[float]], pairs: Sequence[int], threshold: float) -> Picture:
+    """Altered clips found by threshold, from `found_at`, and pairs of different recordings, from `false_pairs`."""
 
-    def paint(axis, false_axis) -> None:  # type: ignore[no-untyped-def]
-        for colour, (name, own) in zip(CYCLE, found.altered.items(), strict=False):
-            axis.plot(at, [(own >= one).mean() for one in at], color=colour, label=name)
-        axis.set(xlabel="threshold of the similarity", ylabel="altered clips found", title=f"Near-duplicates, {scheme}")
-        axis.legend(loc="lower left")
-        false_axis.plot(at, [(found.different >= one).sum() for one in at], color=VERMILION)
-        false_axis.set(
-            xlabel="threshold of the similarity", ylabel="pairs", yscale="symlog", title="Different recordings"
-        )
-        for one in (axis, false_axis):
+    def paint(axis, pairs_axis) -> None:  # type: ignore[no-untyped-def]
+        for colour, (name, own) in zip(CYCLE, shares.items(), strict=False):
+            axis.plot(THRESHOLDS, own, "o-", color=colour, markersize=3, label=name)
+        axis.set(ylabel="altered clips found", ylim=(-0.02, 1.02), title="Near-duplicates")
+        axis.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=3)
+        pairs_axis.plot(THRESHOLDS, pairs, "o-", color=VERMILION, markersize=3)
+        pairs_axis.set(ylabel="pairs", title="Different recordings")
+        pairs_axis.yaxis.get_major_locator().set_params(integer=True)
+        for one in (axis, pairs_axis):
             one.axvline(threshold, color=TEXT, linestyle="--", linewidth=1)
+            one.set(xlabel="threshold of the similarity")
 
-    alt = f"Altered clips found, by threshold; of different recordings the most alike pair has {found.different.max():.3f}."
-    return draw("Near-duplicates", alt, paint, height=3.4, columns=(2, 1))
+    alt = f"Altered clips found, by threshold, and pairs of different recordings; the line is at {threshold:g}."
+    return draw("Near-duplicates", alt, paint, height=3.8, columns=(2, 1))

@@ -234,7 +234,8 @@ class Trained:
             end="",
         )
         print(f"{found.same_recording} pairs that share a recording are left out.")
-        self._keep("duplicates", altered_clips.picture(found, "tiles", CARD.duplicate_similarity))
+        shares, pairs = altered_clips.found_at(found), altered_clips.false_pairs(found)
+        self._keep("duplicates", altered_clips.picture(shares, pairs, CARD.duplicate_similarity))
 
     def curve(self) -> None:
         root = self.storage / "birdnet-tiles"

@@ -82,10 +82,11 @@ def test_altered_copies_are_near_duplicates_and_other_recordings_are_not(
 ) -> None:
     paths = sorted((tiles.dataset / "train_curated").iterdir())
     encoder = ENCODER.load(birdnet_weights, device="cpu", precision="fp32", batch_size=None)
-    found = altered_clips.measure(paths[::25], encoder, "tiles", ("12 dB quieter", "MP3, 64 kbit/s", "the middle 3 s"))
+    found = altered_clips.measure(paths[::40], encoder, "tiles", ("12 dB quieter", "MP3, 64 kbit/s", "the middle 3 s"))
     assert (found.altered["12 dB quieter"] > CARD.duplicate_similarity).all()
     assert (found.altered["MP3, 64 kbit/s"] > CARD.duplicate_similarity).mean() >= 0.75
-    assert (found.altered["the middle 3 s"] < found.altered["12 dB quieter"]).all()
+    assert np.median(found.altered["the middle 3 s"]) < np.median(found.altered["MP3, 64 kbit/s"])
+    assert len(altered_clips.rows_of(found)) == 4
     sources = altered_clips.recordings_of([tiles.dataset / "train_curated" / name for name in tiles.clips.fnames])
     unit = directions(tiles.clips.vectors)
     alike = np.argwhere(np.triu(unit @ unit.T >= CARD.duplicate_similarity, k=1))
