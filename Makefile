@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 # Ray, Postgres, Kubernetes and the extra encoders as well, what judges the files of deploy/, and the tests of all this.
 install-cluster: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
-	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,birdnet,postgres,kubernetes,deploy]'
+	  --constraint requirements.lock --constraint requirements-cluster.lock --editable '.[dev,ray,birdnet,onnx,transformers,postgres,kubernetes,deploy]'
 
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
@@ -109,7 +109,7 @@ lock:
 	.venv-lock/bin/pip install --quiet '.[dev]' torch==2.13.0
 	(echo "# What 'make install' installs: pip takes this file as constraints. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets' | sed 's/^\(torch==[^+]*\)+.*/\1/') > requirements.lock
-	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,birdnet,postgres,kubernetes,deploy]'
+	.venv-lock/bin/pip install --quiet --constraint requirements.lock '.[dev,ray,birdnet,onnx,transformers,postgres,kubernetes,deploy]'
 	(echo "# What 'make install-cluster' installs beyond requirements.lock. Written by 'make lock'."; \
 	  .venv-lock/bin/pip freeze | grep -v '^fa_assets\|^torch==' | grep -vxFf requirements.lock) > requirements-cluster.lock
 	rm -rf .venv-lock

@@ -28,6 +28,9 @@ LIBRARIES = (
     "iterative-stratification",
     "duckdb",
     "panns-inference",
+    "ai-edge-litert",
+    "onnxruntime",
+    "transformers",
 )
 """Distributions whose versions are recorded, under these names; the first is this package."""
 

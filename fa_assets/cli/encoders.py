@@ -16,13 +16,13 @@ def encoders_group(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from fa_assets.cli import tables
-    from fa_assets.encoders.base import EncoderDefinition
-    from fa_assets.encoders.registry import encoder_entries, find_encoder
+    from fa_assets.encoders.base import EncoderDefinition, EncoderFamily
+    from fa_assets.encoders.registry import encoder_entries, find_entry
 
-    found: dict[str, EncoderDefinition | str] = {}
+    found: dict[str, EncoderDefinition | EncoderFamily | str] = {}
     for name in sorted(encoder_entries()):
         try:
-            found[name] = find_encoder(name)
+            found[name] = find_entry(name)
         except UserError as error:
             found[name] = str(error)
     with friendly_errors():
@@ -38,7 +38,8 @@ def encoders_check_command(name: str, **options: Any) -> None:
     Without --checkpoint it takes the demo weights where the encoder has such.
     """
     with friendly_errors():
-        settings = apply_options({**options, "encoder": name})
+        settings = apply_options({**options, "encoder": name, "encoders": name})
+        from fa_assets.cli import tables
         from fa_assets.encoders.registry import find_encoder
         from fa_assets.encoders.trial import try_encoder
         from fa_assets.encoders.weights import resolve_weights
@@ -51,6 +52,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
         encoder = definition.load(
             weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
         )
+        click.echo(tables.encoders({name: definition}))
         trial = try_encoder(encoder)
         for finding in trial.findings:
             say(

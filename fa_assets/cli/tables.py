@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from fa_assets.catalog.tracing import Lineage, Materialization, Run, RunDifferences
 from fa_assets.cli.console import Console
-from fa_assets.encoders.base import EncoderDefinition
+from fa_assets.encoders.base import EncoderDefinition, EncoderFamily
 from fa_assets.encoders.registry import is_checkpoint
 
 _PLAIN_WIDTH = 1000
@@ -174,12 +174,18 @@ def _files(made: Iterable[Materialization]) -> Table:
     return table
 
 
-def encoders(found: Mapping[str, EncoderDefinition | str]) -> str:
-    """One line for each encoder; for one that cannot be imported, why."""
+def encoders(found: Mapping[str, EncoderDefinition | EncoderFamily | str]) -> str:
+    """One line for each encoder, or family of them; for one that cannot be imported, why."""
     table = _table("encoder", "state", "rate", "window", "dimension", "weights", "licence: code; weights", "trained on")
     for name, one in found.items():
         if isinstance(one, str):
             table.add_row(name, one)
+            continue
+        if isinstance(one, EncoderFamily):
+            given = ["as given"] * 4
+            table.add_row(
+                f"{name}:{one.which}", one.to_install or "installed", *given, f"{one.licence}; as given", "as given"
+            )
             continue
         card = one.card
         table.add_row(
@@ -188,7 +194,7 @@ def encoders(found: Mapping[str, EncoderDefinition | str]) -> str:
             f"{card.sample_rate} Hz",
             f"{card.crop_seconds:g} s",
             str(card.dimension),
-            f"{card.weights.size_bytes / 1e6:.0f} MB" if card.weights else "",
+            card.weights_size,
             f"{card.code_licence}; {card.weights_licence}",
             ", ".join(card.trained_on),
         )

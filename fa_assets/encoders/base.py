@@ -2,7 +2,7 @@
 
 An encoder is added by one file: a subclass of `EncoderDefinition` with a card and `load`, and an entry point of the group
 ``fa_assets.encoders`` that names an instance of it (see `registry`). Reading the card imports none of the encoder's libraries:
-import them in `load`.
+import them in `load`. An `EncoderFamily` in its place offers one for each model that a user has.
 """
 
 import hashlib
@@ -47,8 +47,20 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
+class HubFolder:
+    """A model on the Hugging Face hub, as it is in a commit (40 hex digits)."""
+
+    repository: str
+    commit: str
+
+    @property
+    def url(self) -> str:
+        return f"https://huggingface.co/{self.repository}/tree/{self.commit}"
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """A verified weights file.
+    """Verified weights, in a file or a folder; `sha1` is the file's, or of all that count in the folder.
 
     `origin` says where it came from (URLs without credentials and query); `trained` is False for generated weights.
     """
@@ -72,8 +84,10 @@ class EncoderCard:
         dimension: numbers of an embedding.
         code_licence, weights_licence, citation: of the network and its weights.
         trained_on: titles of the corpora that the weights have seen, e.g. FSD50K, Freesound.
+        pooling: how an embedding is made of what the network gives.
+        framework: what the network runs on, as Dagster's UI names and pictures it.
         precisions: values of FA_PRECISION that it knows.
-        weights: the published file, if there is one.
+        weights: the published file or folder, if there is one.
         requires: modules that `load` imports and that fa_assets does not bring.
         extra: what pip installs for these, e.g. "fa_assets[birdnet]".
         norm_bounds: Euclidean norms that its embeddings may have, if they are known.
@@ -89,8 +103,10 @@ class EncoderCard:
     weights_licence: str
     citation: str
     trained_on: tuple[str, ...] = ()
+    pooling: str = ""
+    framework: str = "pytorch"
     precisions: tuple[str, ...] = ("fp32",)
-    weights: WeightsFile | None = None
+    weights: WeightsFile | HubFolder | None = None
     requires: tuple[str, ...] = ()
     extra: str | None = None
     norm_bounds: tuple[float, float] | None = None
@@ -99,6 +115,11 @@ class EncoderCard:
     @property
     def crop_samples(self) -> int:
         return round(self.crop_seconds * self.sample_rate)
+
+    @property
+    def weights_size(self) -> str:
+        """The published file's, in MB; nothing where it is not known."""
+        return f"{self.weights.size_bytes / 1e6:.0f} MB" if isinstance(self.weights, WeightsFile) else ""
 
 
 class Encoder(Protocol):
@@ -133,12 +154,17 @@ class EncoderDefinition(ABC):
     version: int = 1
     """Raised when the embeddings that its code computes from the same weights change."""
 
+    @property
+    def name(self) -> str:
+        """Its name in settings: the card's."""
+        return self.card.name
+
     @abstractmethod
     def load(self, weights: Path, *, device: str, precision: str, batch_size: int | None) -> Encoder:
         """The encoder with these weights.
 
         Args:
-            weights: a file that passed `check_weights`.
+            weights: what passed `check_weights`.
             device: as the setting; `devices.resolve_device` makes a torch device of it.
             precision: one of the card's.
             batch_size: crops at a time; None leaves it to the encoder.
@@ -148,7 +174,7 @@ class EncoderDefinition(ABC):
         """
 
     def check_weights(self, path: Path) -> bool:
-        """Whether the weights in a file were trained; raises a CheckpointError where they are not this encoder's."""
+        """Whether the weights there were trained; raises a CheckpointError where they are not this encoder's."""
         return True
 
     def make_demo_weights(self, path: Path) -> None:
@@ -176,20 +202,17 @@ class EncoderDefinition(ABC):
 
     def fingerprint(self, sha1: str, precision: str) -> str:
         """What an embedding depends on besides its crop, as 16 hex digits; `sha1` is the weights'."""
-        return digest_of(
-            {"encoder": self.card.name, "weights_sha1": sha1, "precision": precision, "version": self.version}
-        )
+        kind = self.card.name.partition(":")[0]  # of a family's member the rest is where its weights lie
+        return digest_of({"encoder": kind, "weights_sha1": sha1, "precision": precision, "version": self.version})
 
     @property
     def to_install(self) -> str | None:
         """The command that installs what it lacks here; None where it lacks nothing."""
-        missing = [name for name in self.card.requires if find_spec(name) is None]
-        return f"pip install '{self.card.extra or ' '.join(missing)}'" if missing else None
+        return to_install(self.card.requires, self.card.extra)
 
     def require_installed(self) -> None:
         """Raise a UserError that says what to install, where something is missing."""
-        if self.to_install:
-            raise UserError(f"Encoder {self.card.name} needs what is not installed: {self.to_install}.")
+        require_installed(self.card.name, self.card.requires, self.card.extra)
 
     def require_precision(self, precision: str) -> None:
         """Raise a UserError that names the precisions there are, where this is none of them."""
@@ -197,6 +220,59 @@ class EncoderDefinition(ABC):
             raise UserError(
                 f"Unknown precision {precision!r} for encoder {self.card.name}: use one of {', '.join(self.card.precisions)}."
             )
+
+
+class EncoderFamily(ABC):
+    """Encoders of one kind, of which FA_ENCODER=NAME:WHICH names one.
+
+    Attributes:
+        name: the entry point's.
+        which: what stands behind the colon, e.g. "FILE".
+        licence: of the code that runs them.
+        requires, extra: as those of `EncoderCard`.
+    """
+
+    name: str
+    which: str
+    licence: str
+    requires: tuple[str, ...]
+    extra: str
+
+    @abstractmethod
+    def member(self, which: str) -> EncoderDefinition:
+        """The encoder that is called so; its card's name is NAME:WHICH.
+
+        Raises:
+            UserError: there is none.
+        """
+
+    @property
+    def to_install(self) -> str | None:
+        """The command that installs what it lacks here; None where it lacks nothing."""
+        return to_install(self.requires, self.extra)
+
+
+def to_install(requires: Sequence[str], extra: str | None) -> str | None:
+    """The command that installs what is missing of some modules; None where nothing is."""
+    missing = [name for name in requires if find_spec(name) is None]
+    return f"pip install '{extra or ' '.join(missing)}'" if missing else None
+
+
+def require_installed(encoder: str, requires: Sequence[str], extra: str | None) -> None:
+    """Raise a UserError that says what to install, where a module is missing."""
+    if command := to_install(requires, extra):
+        raise UserError(f"Encoder {encoder} needs what is not installed: {command}.")
+
+
+def require_crops(card: EncoderCard, crops: np.ndarray) -> None:
+    """Raise a ValueError where crops are not (n, crop_samples) float32."""
+    if crops.ndim != 2 or crops.shape[1] != card.crop_samples or crops.dtype != np.float32:
+        raise ValueError(f"crops of shape (n, {card.crop_samples}) and type float32, not {crops.shape}, {crops.dtype}")
+
+
+def content_length(crop: np.ndarray) -> int:
+    """Samples up to the last one that is not zero."""
+    return len(crop) - int(np.argmax(crop[::-1] != 0)) if crop.any() else 0
 
 
 def digest_of(ingredients: dict[str, object]) -> str:

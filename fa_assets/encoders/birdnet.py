@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fa_assets.encoders.base import CheckpointError, Encoder, EncoderCard, EncoderDefinition, WeightsFile, Zipped
+from fa_assets.encoders.base import (
+    CheckpointError,
+    Encoder,
+    EncoderCard,
+    EncoderDefinition,
+    WeightsFile,
+    Zipped,
+    require_crops,
+)
 from fa_assets.encoders.devices import processor_name
 from fa_assets.encoders.threads import own_threads
 from fa_assets.errors import UserError
@@ -40,6 +48,8 @@ CARD = EncoderCard(
     weights_licence="CC BY-NC-SA 4.0",
     citation="Kahl et al., BirdNET: A deep learning solution for avian diversity monitoring, 2021",
     trained_on=("Xeno-canto", "Macaulay Library"),
+    pooling="mean over time and frequency, the layer below the classes",
+    framework="litert",
     weights=PUBLISHED,
     requires=("ai_edge_litert",),
     extra="fa_assets[birdnet]",
@@ -81,10 +91,7 @@ class BirdnetEncoder:
         Raises:
             ValueError: crops of another shape or type.
         """
-        if crops.ndim != 2 or crops.shape[1] != CARD.crop_samples or crops.dtype != np.float32:
-            raise ValueError(
-                f"crops of shape (n, {CARD.crop_samples}) and type float32, not {crops.shape}, {crops.dtype}"
-            )
+        require_crops(CARD, crops)
         embeddings = np.empty((len(crops), CARD.dimension), np.float32)
         for row, embedding in enumerate(self._pool.map(self._embed_one, crops)):
             embeddings[row] = embedding

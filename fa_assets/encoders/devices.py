@@ -7,6 +7,8 @@ import logging
 import os
 import platform
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +50,20 @@ def resolve_device(device: str) -> str:
     if not ((wanted.index or 0) < torch.cuda.device_count() if wanted.type == "cuda" else _works(wanted)):
         raise UserError(f"Device {device} is not available. {_there_is()} Use one of these, or --device auto.")
     return device
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Full float32 in matrix products and convolutions; the process's own settings are restored after."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def device_name(device: str) -> str:

@@ -19,8 +19,15 @@ from typing import Any
 import numpy as np
 
 from fa_assets.audio.decode import BadClipError
-from fa_assets.encoders.base import Encoder, embed_checked
-from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Clip, Work, decode_crops
+from fa_assets.encoders.base import Encoder
+from fa_assets.encoders.embed_clips import (
+    NOTHING_COMPUTED,
+    Decode,
+    Work,
+    clips_not_finite,
+    decode_crops,
+    embed_into,
+)
 from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, connect
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.errors import UserError
@@ -40,9 +47,6 @@ _DEATHS = 3
 """How many workers may die with the same batch, or while they load the network, before the run fails."""
 _WAIT_S = 30.0
 
-Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
-"""As `decode_crops`: (clip, keys) -> (len(keys), length) float32; raises BadClipError."""
-
 
 @dataclass(frozen=True)
 class Decoded:
@@ -55,9 +59,10 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A batch whose crops are in the store, the clips that cannot be used, and who did it."""
+    """A batch whose crops are in the store, those that are not finite, the clips that cannot be used, and who did it."""
 
     keys: list[CropKey]
+    not_finite: list[CropKey]
     bad: list[str]
     node: str
     worker: int
@@ -107,14 +112,18 @@ class Embedder:
         """Embed and store what was decoded."""
         import ray
 
+        stored: list[CropKey] = []
+        not_finite: list[CropKey] = []
         if decoded.keys:
             crops = np.zeros((len(decoded.crops), decoded.keys[0].length), np.float32)
             for row, crop in zip(crops, decoded.crops, strict=True):
                 row[: len(crop)] = crop
             lengths = [len(crop) for crop in decoded.crops]
-            self._store.append(decoded.keys, embed_checked(self._encoder, crops, lengths))
+            stored, not_finite = embed_into(self._store, self._encoder, decoded.keys, crops, lengths)
         node = f"{socket.gethostname()} ({ray.get_runtime_context().get_node_id()[:8]})"
-        return Embedded(decoded.keys, decoded.bad, node, os.getpid(), self._encoder.device, self._encoder.device_name)
+        return Embedded(
+            stored, not_finite, decoded.bad, node, os.getpid(), self._encoder.device, self._encoder.device_name
+        )
 
 
 class RayEngine:
@@ -190,11 +199,13 @@ class RayEngine:
             connect(self._options.address)
             self._pool = self._new_pool(store)
         bad: list[str] = []
+        not_finite: list[CropKey] = []
         for done in self._pool.run(work):
             self._seen.append(done)
             bad += done.bad
+            not_finite += done.not_finite
             finished(done.keys)
-        return bad
+        return bad + clips_not_finite(work, not_finite)
 
     def _new_pool(self, store: EmbeddingStore) -> "_Pool":
         import ray
@@ -208,7 +219,8 @@ class RayEngine:
         encoder = self._encoder
         if isinstance(encoder, EncoderRecipe):
             elsewhere = hosts != {socket.gethostname()}
-            content = ray.put(encoder.checkpoint.read_bytes()) if elsewhere else None
+            is_file = encoder.checkpoint.is_file()  # a folder has to be seen by every node
+            content = ray.put(encoder.checkpoint.read_bytes()) if elsewhere and is_file else None
             encoder = SentEncoder(encoder, encoder.fingerprint, content)
         embedder = ray.remote(num_cpus=use.actor_cpus, num_gpus=use.actor_gpus)(Embedder)
         decode = ray.remote(num_cpus=use.decode_cpus, max_retries=1)(decode_batch)

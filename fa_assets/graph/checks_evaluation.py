@@ -68,22 +68,20 @@ def metrics_checks(metrics: Asset, predictions: Asset, folds: Asset, scheme: str
     ]
 
 
-def leakage_checks(metrics: Asset, embeddings: Asset, card: EncoderCard, threshold: float | None) -> list[Check]:
-    """Checks that no clip was heard before it was judged.
+def training_data_check(metrics: Asset, card: EncoderCard) -> Check:
+    """Whether an encoder has heard the clips; `metrics` are its."""
+    return Check(
+        metrics,
+        partial(clips_new_to_encoder, card=card),
+        "The encoder was not trained on the corpus that the clips are of, as far as both are known (the encoder's card; "
+        "SOURCE.txt in the dataset folder).",
+        with_ledger=True,
+    )
 
-    Args:
-        card: of the encoder.
-        threshold: FA_DUPLICATE_SIMILARITY.
-    """
-    threshold = threshold or card.duplicate_similarity
+
+def leakage_checks(metrics: Asset, embeddings: Asset, threshold: float) -> list[Check]:
+    """Checks that need all embeddings of a scheme and belong to its metrics."""
     return [
-        Check(
-            metrics,
-            partial(clips_new_to_encoder, card=card),
-            "The encoder was not trained on the corpus that the clips are of, as far as both are known (the encoder's card; "
-            "SOURCE.txt in the dataset folder).",
-            with_ledger=True,
-        ),
         Check(
             metrics,
             partial(no_near_duplicates_across_folds, threshold=threshold),

@@ -1,10 +1,10 @@
 """Checks of the weights."""
 
-import hashlib
 from pathlib import Path
 
 import dagster as dg
 
+from fa_assets.encoders.weights import weights_sha1, weights_size
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.store.values import Value
 
@@ -16,7 +16,7 @@ def model_checks(checkpoint: Asset) -> list[Check]:
         Check(
             checkpoint,
             checkpoint_intact,
-            "The weights file on disk has the size and sha1 that were recorded; it is read again, also every night.",
+            "The weights on disk have the size and sha1 that were recorded; they are read again, also every night.",
             blocking=True,
         ),
     ]
@@ -37,7 +37,7 @@ def weights_trained(checkpoint: Value) -> dg.AssetCheckResult:
 
 
 def checkpoint_intact(checkpoint: Value) -> dg.AssetCheckResult:
-    """Fails where the file is not what was recorded."""
+    """Fails where the weights are not what was recorded."""
     row = checkpoint.table.to_pylist()[0]
     problem = _difference(Path(row["path"]), row["size_bytes"], row["sha1"])
     return dg.AssetCheckResult(
@@ -51,11 +51,10 @@ def checkpoint_intact(checkpoint: Value) -> dg.AssetCheckResult:
 
 
 def _difference(path: Path, size_bytes: int, sha1: str) -> str | None:
-    """How a file differs from what was recorded, in words."""
-    if not path.is_file():
+    """How weights differ from what was recorded, in words."""
+    if not path.exists():
         return "is gone"
-    if path.stat().st_size != size_bytes:
-        return f"has {path.stat().st_size:,} bytes, {size_bytes:,} were recorded"
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha1").hexdigest()
+    if (size := weights_size(path)) != size_bytes:
+        return f"has {size:,} bytes, {size_bytes:,} were recorded"
+    found = weights_sha1(path)
     return None if found == sha1 else f"has sha1 {found}, {sha1} was recorded"

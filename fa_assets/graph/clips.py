@@ -1,6 +1,7 @@
 """The intake: the clips with their classes, and the folds. Everything that can be wrong with the input is found here, by
 name."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
@@ -14,9 +15,18 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.clips import inspect_clips
+from fa_assets.intake.clips import Intake, inspect_clips
 from fa_assets.intake.corpora.layout import read_source
-from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
+from fa_assets.intake.kaggle import (
+    KaggleDataset,
+    LabelledClips,
+    read_classes,
+    read_given_folds,
+    read_labels,
+    table_notes,
+    unnamed_clips,
+)
+from fa_assets.intake.names import listed
 from fa_assets.metrics.folds import (
     FOLD_SEED,
     N_FOLDS,
@@ -31,12 +41,12 @@ from fa_assets.metrics.reproduction import known_corpus
 from fa_assets.store.values import MissingValueError
 
 
-def clips_asset(on_bad_clip: Literal["fail", "skip"]) -> Asset:
-    """`curated_clips`."""
+def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
+    """`curated_clips`; `window_s` is the length of the encoder's crops, in seconds."""
     return Asset(
         "curated_clips",
         "clips",
-        partial(curated_clips, on_bad_clip=on_bad_clip),
+        partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
         version="4",
         reads={"recordings": CURATED_RECORDINGS},
@@ -57,7 +67,9 @@ def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
     )
 
 
-def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal["fail", "skip"]) -> Made:
+def curated_clips(
+    work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal["fail", "skip"], window_s: float
+) -> Made:
     """One row per clip, in the order of the label CSV: its labels, sample rate (Hz), channels, length (frames and
     seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
@@ -99,8 +111,8 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
     )
     seconds = np.array([info.seconds for info in infos])
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
-    for fname, reason in left_out:
-        work.log.warning(f"left out {fname}: {reason}")
+    for line in (*labelled.notes, *table_notes(recordings), *_left_out(recordings, labelled, intake)):
+        work.log.warning(line)
     drawn = work.draw(
         {
             "durations": partial(durations, seconds),
@@ -117,16 +129,30 @@ def curated_clips(work: Work, recordings: KaggleDataset, *, on_bad_clip: Literal
             "classes": len(classes),
             "clips_left_out": len(left_out),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),
-            **_lengths(seconds),
+            **_lengths(seconds, window_s),
         },
         display={**({"left_out": records(["fname", "reason"], left_out)} if left_out else {}), **drawn},
         details=details,
     )
 
 
-def _lengths(seconds: np.ndarray) -> dict[str, float]:
+def _left_out(dataset: KaggleDataset, labelled: LabelledClips, intake: Intake) -> Iterator[str]:
+    """What of the dataset is not used, in words."""
+    for one in intake.bad:
+        yield f"left out {one.fname!r}: {one.reason}"
+    kept = {label for clip in intake.clips for label in clip.labels}
+    if lost := sorted({label for own in labelled.labels for label in own} - kept):
+        yield f"{len(lost)} classes have no clip left, since all of theirs are left out: {listed(lost)}"
+    if unnamed := unnamed_clips(dataset, labelled):
+        yield (
+            f"{len(unnamed)} files in {dataset.clips_folder.name} have no row in {dataset.labels_csv.name} and are not used: "
+            f"{listed(unnamed)}"
+        )
+
+
+def _lengths(seconds: np.ndarray, window_s: float) -> dict[str, float]:
     return {
-        "clips_over_10_s": int((seconds > 10).sum()),
+        f"clips_over_{window_s:g}_s": int((seconds > window_s).sum()),
         "hours": round(float(seconds.sum()) / 3600, 4),
         "longest_s": round(float(seconds.max()), 3),
         "median_s": round(float(np.median(seconds)), 3),

@@ -32,37 +32,39 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
     """`<scheme>_embeddings`."""
     card = engine.card
     return Asset(
-        f"{scheme}_embeddings",
+        f"{engine.prefix}{scheme}_embeddings",
         "embeddings",
         partial(embed_folds, scheme=SCHEMES[scheme], engine=engine),
         tables.EMBEDDINGS,
         version="3",
         reads={"folds": folds, "weights": weights},
         settings=_settings(scheme, engine),
-        kinds=frozenset({"pytorch", "parquet"}),
+        kinds=frozenset({engine.card.framework, "parquet"}),
         description=f"{card.title}'s {card.dimension}-d embedding (float32, no unit) of every clip in the fold, one row per "
         f"clip in the order of the label CSV: {card.sample_rate / 1000:g} kHz mono, the mean over {card.crop_seconds:g} s "
         f"crops {SCHEMES[scheme].description}, zero-padded when shorter. Crops that are in the embedding store already are not "
         "computed again.",
         by_fold=True,
         pool=GPU_POOL,
+        priority=engine.priority,
     )
 
 
 def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weights: Asset) -> Asset:
     """`test_embeddings`."""
     return Asset(
-        "test_embeddings",
+        f"{engine.prefix}test_embeddings",
         "submission",
         partial(embed_test_clips, scheme=SCHEMES[scheme], engine=engine),
         tables.TEST_EMBEDDINGS,
         version="2",
         reads={"clips": clips, "weights": weights},
         settings=_settings(scheme, engine),
-        kinds=frozenset({"pytorch", "parquet"}),
+        kinds=frozenset({engine.card.framework, "parquet"}),
         description=f"As {scheme}_embeddings, for the test clips: the same crops, encoder and embedding store. They have "
         "no folds.",
         pool=GPU_POOL,
+        priority=engine.priority,
     )
 
 
@@ -97,7 +99,7 @@ def _opened(
     checkpoint = read_weights(weights)
     recipe = options.recipe(checkpoint)
     store = EmbeddingStore(work.root, recipe.fingerprint)
-    with open_engine(options, recipe) as engine:
+    with open_engine(options, recipe, work.run_id, work.recorder.local_root) as engine:
         yield partial(_embed, work, engine, store, scheme, options.card, checkpoint.trained)
 
 

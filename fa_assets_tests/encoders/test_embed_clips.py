@@ -15,7 +15,7 @@ from fa_assets.encoders import embed_clips as module
 from fa_assets.encoders.embed_clips import Clip, decode_crops, embed_clips
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
-from fa_assets_tests.encoders.stand_ins import CARD
+from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder
 
 MC5, CENTER = SCHEMES["mc5"], SCHEMES["center"]
 
@@ -47,8 +47,8 @@ class CountingEncoder:
         return np.stack([crops.sum(axis=1), np.abs(crops).sum(axis=1), np.float32(lengths)], axis=1).astype(np.float32)
 
 
-def make_clip(folder: Path, fname: str, seconds: float, seed: int, rate: int = 32_000) -> Clip:
-    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, max(1, round(seconds * rate)))
+def make_clip(folder: Path, fname: str, seconds: float, seed: int, rate: int = 32_000, loud: float = 0.5) -> Clip:
+    samples = np.random.default_rng(seed).uniform(-loud, loud, max(1, round(seconds * rate)))
     soundfile.write(folder / fname, samples, rate)
     info = inspect_clip(folder / fname)
     return Clip(fname, folder / fname, info.sha256, info.sample_rate, info.frames)
@@ -120,15 +120,14 @@ def test_clips_with_many_crops_are_decoded_one_at_a_time(
         began.append(clip.fname)
         return decode_crops(clip, keys)
 
-    monkeypatch.setattr(module, "decode_crops", decode)
     monkeypatch.setattr(module, "_SAMPLES_AHEAD", CARD.crop_samples)
     ahead = []
-    for taken, ((clip, _), decoded) in enumerate(module._decode_ahead(work_of(clips), threads=3)):
+    for taken, ((clip, _), decoded) in enumerate(module._decode_ahead(work_of(clips), 3, decode)):
         decoded.result()
         ahead.append(began[taken:])
         assert ahead[-1][0] == clip.fname
     assert [len(names) for names in ahead] == [1, 1, 1, 1, 1]
-    assert len(list(module._decode_ahead(work_of(clips), threads=3))) == len(clips)
+    assert len(list(module._decode_ahead(work_of(clips), 3, decode))) == len(clips)
 
 
 def work_of(clips: Sequence[Clip]) -> list[tuple[Clip, list[CropKey]]]:
@@ -164,6 +163,19 @@ def test_clips_that_changed_or_went_are_all_named_and_the_rest_is_kept(
     assert "0.wav: its bytes changed" in str(caught.value)
     assert "2.wav: no such file" in str(caught.value)
     assert embed_clips([clips[1], clips[3], clips[4]], MC5, store, CountingEncoder(), CARD).crops_computed == 0
+
+
+def test_clips_of_which_the_network_makes_nan_are_all_named_and_not_stored(
+    clips: list[Clip], store: EmbeddingStore, tmp_path: Path
+) -> None:
+    silent = [make_clip(tmp_path, f"silent-{seconds}.wav", seconds, 0, loud=0) for seconds in (11, 2)]
+    with pytest.raises(BadInputError) as caught:
+        embed_clips([*clips, *silent], MC5, store, SumEncoder(tmp_path / "notes"), CARD)
+    assert [line.split(":")[0] for line in caught.value.offenders] == ["silent-11.wav", "silent-2.wav"]
+    assert "gives NaN or infinity" in str(caught.value)
+    assert embed_clips(clips, MC5, store, CountingEncoder(), CARD).crops_computed == 0
+    with pytest.raises(BadInputError):
+        embed_clips(silent, MC5, store, SumEncoder(tmp_path / "notes"), CARD)
 
 
 def test_progress_counts_clips_up_to_all(clips: list[Clip], store: EmbeddingStore) -> None:

@@ -18,6 +18,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder, decode_but_die, decode_but_die_once, engine_at
+from fa_assets_tests.encoders.test_embed_clips import make_clip
 from fa_assets_tests.runs import prepare_environment
 
 if TYPE_CHECKING:
@@ -96,18 +97,20 @@ def test_a_node_killed_half_way_costs_what_it_had_under_way(
     np.testing.assert_array_equal(result.vectors, expected)
 
 
-def test_a_decoder_that_dies_costs_its_batch_and_a_clip_that_a_node_lacks_is_named(
+def test_a_decoder_that_dies_costs_its_batch_and_clips_that_cannot_be_embedded_are_named(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
 ) -> None:
     own = clips[:8]
     own[7] = replace(own[7], fname="die-once.wav")
     own[3] = replace(own[3], path=tmp_path / "gone.wav")
+    own.append(make_clip(tmp_path, "silent.wav", 1, 0, loud=0))
     with (
         pytest.raises(BadInputError, match="no such file on node") as caught,
         engine_at(cluster.address, tmp_path, decode=decode_but_die_once) as engine,
     ):
         embed_clips_on(engine, own, MC5, store, CARD)
-    assert [line.split(":")[0] for line in caught.value.offenders] == ["3.wav"]
+    assert [line.split(":")[0] for line in caught.value.offenders] == ["3.wav", "silent.wav"]
+    assert "NaN" in caught.value.offenders[1]
     good = [i for i in range(8) if i != 3]
     rest = embed_clips(
         [own[i] for i in good], MC5, EmbeddingStore(store.root, "encoder"), SumEncoder(tmp_path / "n"), CARD

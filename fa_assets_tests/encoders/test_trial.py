@@ -1,5 +1,6 @@
 """`fa-assets encoders`: what it lists, and that a breach of any kind is found."""
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ def drifting() -> Callable[..., np.ndarray]:
 @pytest.mark.parametrize(
     ("change", "what", "breach"),
     [
+        (lambda out, crops, lengths: out[:, np.flatnonzero(crops[:, 1])[0] :], "no error", "IndexError on silence: "),
         (lambda out, crops, lengths: out[:, :5], "shape and type", r"\(6, 5\) float32 instead of \(6, 12\) float32"),
         (lambda out, crops, lengths: out.astype(np.float64), "shape and type", "float64"),
         (lambda out, crops, lengths: out / crops.any(axis=1)[:, None], "finite on every sound", "on silence$"),
@@ -75,6 +77,10 @@ def test_the_list_says_what_there_is_and_why_one_cannot_be_used(site: None) -> N
     assert "installed" in lines["cnn14"] and "32000 Hz" in lines["cnn14"] and "AudioSet" in lines["cnn14"]
     assert all(text in lines["tiny"] for text in ("installed", "16000 Hz", "1 s", "12", "CC0"))
     assert "No module named 'no_such_package'" in lines["gone"]
+    families = {"onnx:FILE": ("onnxruntime", "MIT"), "transformers:MODEL": ("transformers", "Apache-2.0")}
+    for name, (module, licence) in families.items():
+        is_there = importlib.util.find_spec(module) is not None
+        assert ("installed" if is_there else "pip install 'fa_assets[") in lines[name] and licence in lines[name]
 
 
 def test_check_gives_a_verdict(site: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

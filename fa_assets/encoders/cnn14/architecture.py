@@ -1,10 +1,12 @@
-"""What CNN14 is, in numbers: the one published configuration that this platform computes embeddings with.
+"""What CNN14 is, in numbers: the published configuration, and the one for 16 kHz, which has another front end.
 
 Free of torch, so that fingerprints and file checks cost nothing. Everything here is from Kong et al., "PANNs:
 Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition" (IEEE/ACM TASLP 2020), and from the code
-published with it, https://github.com/qiuqiangkong/audioset_tagging_cnn (pytorch/models.py, class ``Cnn14``).
+published with it, https://github.com/qiuqiangkong/audioset_tagging_cnn (pytorch/models.py, classes ``Cnn14`` and
+``Cnn14_16k``).
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -31,18 +33,42 @@ CLASSES = 527
 """AudioSet's."""
 
 FREQUENCY_BINS = WINDOW_SAMPLES // 2 + 1
+TOTAL_FRAMES = CROP_SAMPLES // HOP_SAMPLES + 1
+"""Of a crop; the same at either rate."""
 
 
-def hann_window() -> np.ndarray:
-    """The periodic Hann window: (1024,) float64; equals ``scipy.signal.get_window("hann", 1024)``."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
+@dataclass(frozen=True)
+class FrontEnd:
+    """From samples to frames, in Hz and samples; window and hop are as long at either rate, in seconds."""
+
+    sample_rate: int = SAMPLE_RATE
+    window: int = WINDOW_SAMPLES
+    hop: int = HOP_SAMPLES
+    fmax: int = FMAX_HZ
+
+    @property
+    def crop_samples(self) -> int:
+        return CROP_SECONDS * self.sample_rate
+
+    @property
+    def frequency_bins(self) -> int:
+        return self.window // 2 + 1
 
 
-def stft_kernels() -> tuple[np.ndarray, np.ndarray]:
-    """Real and imaginary part of the windowed DFT as the checkpoint holds it: two (513, 1, 1024) float32 arrays."""
-    turns = np.outer(np.arange(FREQUENCY_BINS), np.arange(WINDOW_SAMPLES)) % WINDOW_SAMPLES / WINDOW_SAMPLES
+AT_32_KHZ = FrontEnd()
+AT_16_KHZ = FrontEnd(16_000, 512, 160, 8_000)
+
+
+def hann_window(length: int = WINDOW_SAMPLES) -> np.ndarray:
+    """The periodic Hann window: (length,) float64; equals ``scipy.signal.get_window("hann", length)``."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
+def stft_kernels(length: int = WINDOW_SAMPLES) -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary part of the windowed DFT as the checkpoint holds it: two (513, 1, 1024) float32 arrays, for 1024."""
+    turns = np.outer(np.arange(length // 2 + 1), np.arange(length)) % length / length
     angle = 2 * np.pi * turns
-    window = hann_window()
+    window = hann_window(length)
     real, imaginary = np.cos(angle) * window, -np.sin(angle) * window
     return real[:, None].astype(np.float32), imaginary[:, None].astype(np.float32)
 
@@ -52,12 +78,12 @@ def channels_of(narrow: int) -> tuple[int, ...]:
     return (1, *(channels // narrow for channels in CHANNELS[1:]))
 
 
-def state_shapes(channels: tuple[int, ...] = CHANNELS) -> dict[str, tuple[int, ...]]:
+def state_shapes(channels: tuple[int, ...] = CHANNELS, front: FrontEnd = AT_32_KHZ) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor in CNN14's state dict, in the published order."""
     shapes: dict[str, tuple[int, ...]] = {
-        "spectrogram_extractor.stft.conv_real.weight": (FREQUENCY_BINS, 1, WINDOW_SAMPLES),
-        "spectrogram_extractor.stft.conv_imag.weight": (FREQUENCY_BINS, 1, WINDOW_SAMPLES),
-        "logmel_extractor.melW": (FREQUENCY_BINS, MEL_BINS),
+        "spectrogram_extractor.stft.conv_real.weight": (front.frequency_bins, 1, front.window),
+        "spectrogram_extractor.stft.conv_imag.weight": (front.frequency_bins, 1, front.window),
+        "logmel_extractor.melW": (front.frequency_bins, MEL_BINS),
         **_batch_norm("bn0", MEL_BINS),
     }
     for block, (before, after) in enumerate(pairwise(channels), start=1):

@@ -19,7 +19,8 @@ import numpy as np
 
 from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
-from fa_assets.encoders.cnn14.definition import ENCODER
+from fa_assets.encoders.cnn14.architecture import FrontEnd
+from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
 from fa_assets.store.source_files import SourceFileError, reading
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ MARKER = "fa_assets"
 """Key beside "model" under which a generated file says what it is."""
 NARROW = 8
 """How many times narrower than CNN14 a generated network for tests is; its file says so under `MARKER`."""
-_WAY_OUT = ENCODER.weights_hint
 _MOST_BYTES = 2_000_000_000
 """Of what a file unpacks to: weights with a training's state beside them are three times the published file."""
 _COUNTER = "num_batches_tracked"
@@ -37,24 +37,28 @@ _COUNTER = "num_batches_tracked"
 _SHOWN = 4
 
 
-def load_state_dict(path: Path) -> "dict[str, torch.Tensor]":
+def load_state_dict(path: Path, network: Cnn14 = ENCODER) -> "dict[str, torch.Tensor]":
     """CNN14's tensors, float32 on the CPU, checked: see `read_checkpoint`."""
-    return read_checkpoint(path)[0]
+    return read_checkpoint(path, network)[0]
 
 
-def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, Any]]":
+def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, torch.Tensor], Mapping[str, Any]]":
     """Read and check a file of the published format, ``{"model": state_dict, ...}``.
+
+    Args:
+        network: whose file it has to be.
 
     Returns:
         The state dict, and what the file says of itself under "fa_assets" (empty for files that are not ours).
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, holding code, or not CNN14 as published (527 classes, 32 kHz,
-            window 1024, hop 320, 64 mel bins of 50 to 14000 Hz, every value finite).
+        CheckpointError: no such file, not a checkpoint, holding code, or not CNN14 as published (527 classes; at 32 kHz
+            window 1024, hop 320, 64 mel bins of 50 to 14000 Hz; every value finite).
     """
     import torch
 
-    _require_bounded(path)
+    way_out = network.weights_hint
+    _require_bounded(path, way_out)
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -64,25 +68,25 @@ def read_checkpoint(path: Path) -> "tuple[dict[str, torch.Tensor], Mapping[str, 
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
             reason = "it holds objects other than tensors and plain values, which are never loaded"
-        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]}). {_WAY_OUT}") from error
+        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]}). {way_out}") from error
     state = content.get("model") if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
-        raise CheckpointError(f'{path}: not in the published format, {{"model": state_dict}}. {_WAY_OUT}')
+        raise CheckpointError(f'{path}: not in the published format, {{"model": state_dict}}. {way_out}')
     marker = content.get(MARKER, {})
     marker = marker if isinstance(marker, Mapping) else {}
     narrow = NARROW if marker.get("narrow") == NARROW else 1
-    problems = _shape_problems(state, narrow) or _kind_problems(state)
+    problems = _shape_problems(state, narrow, network.front) or _kind_problems(state)
     if not problems:
         state = {
             name: value if value.dtype == torch.int64 else value.to(torch.float32) for name, value in state.items()
         }
-        problems = _value_problems(state)
+        problems = _value_problems(state, network.front)
     if problems:
-        raise CheckpointError(f"{path}: not a CNN14 checkpoint: {'; '.join(problems)}. {_WAY_OUT}")
+        raise CheckpointError(f"{path}: not a checkpoint of {network.card.title}: {'; '.join(problems)}. {way_out}")
     return dict(state), marker
 
 
-def _require_bounded(path: Path) -> None:
+def _require_bounded(path: Path, way_out: str) -> None:
     """Refuse a file that would unpack to more than `_MOST_BYTES`, before anything of it is read."""
     try:
         with reading(path) as file:
@@ -91,18 +95,18 @@ def _require_bounded(path: Path) -> None:
                 with zipfile.ZipFile(file) as archive:
                     size = max(size, sum(entry.file_size for entry in archive.infolist()))
     except SourceFileError as error:
-        raise CheckpointError(f"{error}. {_WAY_OUT}") from error
+        raise CheckpointError(f"{error}. {way_out}") from error
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({error}). {_WAY_OUT}") from error
+        raise CheckpointError(f"{path}: not a readable checkpoint ({error}). {way_out}") from error
     if size > _MOST_BYTES:
         raise CheckpointError(
-            f"{path}: it unpacks to {size / 1e9:.3g} GB, up to {_MOST_BYTES / 1e9:g} are read. {_WAY_OUT}"
+            f"{path}: it unpacks to {size / 1e9:.3g} GB, up to {_MOST_BYTES / 1e9:g} are read. {way_out}"
         )
 
 
-def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int) -> list[str]:
+def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int, front: FrontEnd) -> list[str]:
     """Names and shapes that are not CNN14's, in words."""
-    expected = architecture.state_shapes(architecture.channels_of(narrow))
+    expected = architecture.state_shapes(architecture.channels_of(narrow), front)
     shapes = {name: tuple(getattr(value, "shape", ("not a tensor",))) for name, value in state.items()}
     misshapen = [
         f"{name} {shapes[name]} instead of {shape}"
@@ -136,7 +140,7 @@ def _kind(name: str, value: object) -> str | None:
     return None if value.dtype in allowed else str(value.dtype).removeprefix("torch.")
 
 
-def _value_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
+def _value_problems(state: "Mapping[str, torch.Tensor]", front: FrontEnd) -> list[str]:
     """Values that no CNN14 has, in words; the shapes are right."""
     import torch
 
@@ -146,15 +150,16 @@ def _value_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
     problems = [*_listed("not finite", not_finite), *_listed("negative", negative)]
     kernels = [state[f"spectrogram_extractor.stft.conv_{part}.weight"].numpy() for part in ("real", "imag")]
     if not all(
-        np.allclose(got, want, atol=1e-4) for got, want in zip(kernels, architecture.stft_kernels(), strict=True)
+        np.allclose(got, want, atol=1e-4)
+        for got, want in zip(kernels, architecture.stft_kernels(front.window), strict=True)
     ):
-        problems.append("its STFT is not that of a 1024-sample Hann window")
+        problems.append(f"its STFT is not that of a {front.window}-sample Hann window")
     used = np.flatnonzero(state["logmel_extractor.melW"].numpy().any(axis=1))
-    hz = used * architecture.SAMPLE_RATE / architecture.WINDOW_SAMPLES
-    bin_hz = architecture.SAMPLE_RATE / architecture.WINDOW_SAMPLES
+    bin_hz = front.sample_rate / front.window
+    hz = used * bin_hz
     low, high = (hz[0], hz[-1]) if len(hz) else (0.0, 0.0)
-    if not (0 <= low - architecture.FMIN_HZ <= bin_hz and 0 <= architecture.FMAX_HZ - high <= bin_hz):
-        problems.append(f"its mel bands span {low:g} to {high:g} Hz at 32 kHz instead of 50 to 14000 Hz")
+    if not (0 <= low - architecture.FMIN_HZ <= bin_hz and 0 <= front.fmax - high <= bin_hz):
+        problems.append(f"its mel bands span {low:g} to {high:g} Hz instead of 50 to {front.fmax} Hz")
     return problems
 
 

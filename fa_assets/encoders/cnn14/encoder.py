@@ -9,16 +9,15 @@ torch is imported when an encoder is made.
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES
+from fa_assets.encoders.base import content_length, require_crops
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
-from fa_assets.encoders.cnn14.definition import CARD, ENCODER
-from fa_assets.encoders.devices import device_name, resolve_device
+from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
+from fa_assets.encoders.devices import device_name, full_float32, resolve_device
 from fa_assets.encoders.threads import limit_torch_threads
 from fa_assets.errors import UserError
 
@@ -46,6 +45,7 @@ class Cnn14Encoder:
 
     Args:
         checkpoint: a CNN14 file.
+        network: whose it is.
         device: see `resolve_device`.
         precision: "fp32", or "bf16" for a bfloat16 trunk between a float32 front end and a float64 head.
         batch_size: crops at a time; by default up to 32 on a CPU, up to 64 on a GPU.
@@ -62,12 +62,18 @@ class Cnn14Encoder:
         DeviceMemoryError: the weights do not fit into the GPU's memory.
     """
 
-    card = CARD
-
     def __init__(
-        self, checkpoint: Path, *, device: str = "auto", precision: str = "fp32", batch_size: int | None = None
+        self,
+        checkpoint: Path,
+        network: Cnn14 = ENCODER,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        batch_size: int | None = None,
     ) -> None:
-        ENCODER.require_precision(precision)
+        network.require_precision(precision)
+        self.card = network.card
+        self._front = network.front
         if batch_size is not None and batch_size < 1:
             raise UserError(f"Batch size {batch_size}: at least 1 is needed.")
         self.device = resolve_device(device)
@@ -91,8 +97,9 @@ class Cnn14Encoder:
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self._uploads = torch.cuda.Stream(self.device) if self._kind == "cuda" else None
         try:
-            with _no_tf32():
-                self._network = Cnn14Network(load_state_dict(checkpoint), self.device, dtype, own)
+            with full_float32():
+                state = load_state_dict(checkpoint, network)
+                self._network = Cnn14Network(state, self.device, dtype, own, network.front)
         except torch.OutOfMemoryError as error:
             raise self._no_room("the weights") from error
 
@@ -100,7 +107,7 @@ class Cnn14Encoder:
         """Embeddings of any number of crops.
 
         Args:
-            crops: (n, 320000) float32 at 32 kHz, finite.
+            crops: (n, crop_samples) float32, finite.
             lengths: how many of each crop's samples are content; the rest must be zero and costs no time. Found by
                 looking for trailing zeros where not given.
 
@@ -114,17 +121,16 @@ class Cnn14Encoder:
         """
         from fa_assets.encoders.cnn14.network import content_frames
 
-        if crops.ndim != 2 or crops.shape[1] != CROP_SAMPLES or crops.dtype != np.float32:
-            raise ValueError(f"crops of shape (n, {CROP_SAMPLES}) and type float32, not {crops.shape}, {crops.dtype}")
+        require_crops(self.card, crops)
         if lengths is None:
-            lengths = [_content_length(crop) for crop in crops]
+            lengths = [content_length(crop) for crop in crops]
         elif len(lengths) != len(crops) or any(
             crop[length:].any() for crop, length in zip(crops, lengths, strict=True)
         ):
             raise ValueError("lengths must be one for each crop, with nothing but zeros after it")
         embeddings = np.empty((len(crops), self.card.dimension), dtype=np.float32)
         pending = []  # on a GPU these are still being computed while the next batch is uploaded
-        frames = np.array([content_frames(length) for length in lengths], dtype=int)
+        frames = np.array([content_frames(length, self._front) for length in lengths], dtype=int)
         for rows in _groups(frames, self.batch_size, BATCH_FRAMES[self._kind], SPARE_FRAMES[self._kind]):
             done = 0
             while done < len(rows):
@@ -142,7 +148,7 @@ class Cnn14Encoder:
         import torch
 
         try:
-            with _no_tf32():
+            with full_float32():
                 return self._network.embed(self._uploaded(crops), frames)
         except torch.OutOfMemoryError:
             pass  # and with the error goes what it kept of the batch
@@ -176,11 +182,6 @@ class Cnn14Encoder:
         return uploaded
 
 
-def _content_length(crop: np.ndarray) -> int:
-    """Samples up to the last one that is not zero."""
-    return len(crop) - int(np.argmax(crop[::-1] != 0)) if crop.any() else 0
-
-
 def _groups(frames: np.ndarray, batch_size: int, batch_frames: int, spare_frames: int) -> Iterator[np.ndarray]:
     """Crops that run together, the longest first, as their positions in `frames`, the frames of each crop's content.
 
@@ -195,17 +196,3 @@ def _groups(frames: np.ndarray, batch_size: int, batch_frames: int, spare_frames
         last = first + int(np.searchsorted(spent, spare_frames, side="right"))
         yield order[first:last]
         first = last
-
-
-@contextmanager
-def _no_tf32() -> Iterator[None]:
-    """Full float32 in matrix products and convolutions; the process's own settings are restored after."""
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -31,37 +31,35 @@ import torch
 from torch.nn import functional as F
 
 from fa_assets.encoders.cnn14.architecture import (
+    AT_32_KHZ,
     BATCH_NORM_EPS,
     CHANNELS,
-    CROP_SAMPLES,
-    HOP_SAMPLES,
     POWER_FLOOR,
-    WINDOW_SAMPLES,
+    TOTAL_FRAMES,
+    FrontEnd,
 )
 from fa_assets.encoders.cnn14.ways import Ways
 from fa_assets.encoders.cnn14.winograd import WinogradConvolution
 
-TOTAL_FRAMES = CROP_SAMPLES // HOP_SAMPLES + 1
 _FRAMES_STEP = 16
 """Frames to compute are rounded up to a multiple of this, to keep the number of tensor shapes small."""
 _LEAST_FRAMES = 64
 """Frames that are computed at least: torch gives a convolution's input of up to 20480 numbers to another kernel, which
 rounds otherwise, when it is a single crop's."""
-_HALF_WINDOW = WINDOW_SAMPLES // 2
 _BLOCKS = len(CHANNELS) - 1
 _EARLY_BLOCKS = 3
 _EARLY_FRAMES = 1024
 """Frames of all crops that pass through the early blocks at once on a CPU: 16 MB a tensor, in block 1."""
 
 
-def content_frames(content_samples: int) -> int:
+def content_frames(content_samples: int, front: FrontEnd = AT_32_KHZ) -> int:
     """How many STFT frames of a crop the content touches, when only its first `content_samples` samples are not zero.
 
-    Frame t sees samples 320t - 512 to 320t + 511, mirrored at both ends of the crop.
+    At 32 kHz frame t sees samples 320t - 512 to 320t + 511, mirrored at both ends of the crop.
     """
-    if content_samples > CROP_SAMPLES - WINDOW_SAMPLES:  # seen in the mirror at the right end
+    if content_samples > front.crop_samples - front.window:  # seen in the mirror at the right end
         return TOTAL_FRAMES
-    return (content_samples + _HALF_WINDOW - 1) // HOP_SAMPLES + 1
+    return (content_samples + front.window // 2 - 1) // front.hop + 1
 
 
 class Cnn14Network:
@@ -72,6 +70,7 @@ class Cnn14Network:
         device: a torch device name.
         trunk_dtype: type of the convolutional trunk; the front end is always float32, the head float64.
         ways: how it is computed; None is direct everywhere.
+        front: the state's.
     """
 
     def __init__(
@@ -80,7 +79,9 @@ class Cnn14Network:
         device: str,
         trunk_dtype: torch.dtype = torch.float32,
         ways: Ways | None = None,
+        front: FrontEnd = AT_32_KHZ,
     ) -> None:
+        self._front = front
         self._device = torch.device(device)
         self._dtype = trunk_dtype
         self._ways = ways or Ways(False, {})
@@ -100,7 +101,7 @@ class Cnn14Network:
         """Embeddings of crops.
 
         Args:
-            crops: (n, 320000) float32, on any device; n at least 1.
+            crops: (n, crop_samples) float32, on any device; n at least 1.
             frames: of each crop, how many of its first frames its content touches at most (see `content_frames`), 2 to
                 1001; 1001 is always right.
 
@@ -137,14 +138,15 @@ class Cnn14Network:
 
     def _normalised_log_mel(self, crops: torch.Tensor, frames: int) -> torch.Tensor:
         """The first `frames` rows of the trunk's input: (n, 1, frames, 64), BatchNorm 0 applied."""
-        seen = (frames - 1) * HOP_SAMPLES + _HALF_WINDOW
-        right = max(0, seen - CROP_SAMPLES)  # mirrored at the end of the crop
-        padded = F.pad(crops[:, None, :seen], (_HALF_WINDOW, right), mode="reflect")
+        half, window, hop = self._front.window // 2, self._front.window, self._front.hop
+        seen = (frames - 1) * hop + half
+        right = max(0, seen - self._front.crop_samples)  # mirrored at the end of the crop
+        padded = F.pad(crops[:, None, :seen], (half, right), mode="reflect")
         if self._ways.fft:
-            spectrum = torch.fft.rfft(padded[:, 0].unfold(1, WINDOW_SAMPLES, HOP_SAMPLES) * self._window)
+            spectrum = torch.fft.rfft(padded[:, 0].unfold(1, window, hop) * self._window)
             power = spectrum.real.square() + spectrum.imag.square()
         else:
-            real, imaginary = (F.conv1d(padded, kernel, stride=HOP_SAMPLES) for kernel in self._stft)
+            real, imaginary = (F.conv1d(padded, kernel, stride=hop) for kernel in self._stft)
             power = (real.square_() + imaginary.square_()).transpose(1, 2)
         log_mel = 10 * (power @ self._mel).clamp_(min=POWER_FLOOR).log10_()
         return (log_mel * self._mel_scale + self._mel_shift)[:, None]
@@ -152,7 +154,7 @@ class Cnn14Network:
     @torch.inference_mode()
     def _silent_run(self) -> torch.Tensor:
         """The trunk's output for an all-silent crop, (1, c, rows, m); every block keeps what it needs of this run."""
-        x = self._normalised_log_mel(torch.zeros(1, CROP_SAMPLES, device=self._device), TOTAL_FRAMES)
+        x = self._normalised_log_mel(torch.zeros(1, self._front.crop_samples, device=self._device), TOTAL_FRAMES)
         for block in self._blocks:
             x = block.hear_silence(x)
         return x

@@ -25,16 +25,16 @@ SMALLEST_BYTES = 300_000_000
 """``AudioTagging`` replaces any smaller file by a download."""
 
 
-def reference_model() -> "Cnn14":
+def reference_model(front: architecture.FrontEnd = architecture.AT_32_KHZ) -> "Cnn14":
     """The reference network with the published hyperparameters and freshly initialised weights."""
     models = _import("panns_inference.models")
     return models.Cnn14(
-        sample_rate=architecture.SAMPLE_RATE,
-        window_size=architecture.WINDOW_SAMPLES,
-        hop_size=architecture.HOP_SAMPLES,
+        sample_rate=front.sample_rate,
+        window_size=front.window,
+        hop_size=front.hop,
         mel_bins=architecture.MEL_BINS,
         fmin=architecture.FMIN_HZ,
-        fmax=architecture.FMAX_HZ,
+        fmax=front.fmax,
         classes_num=architecture.CLASSES,
     )
 

@@ -9,20 +9,21 @@ import torch
 
 from fa_assets.encoders.cnn14 import architecture
 from fa_assets.encoders.cnn14.checkpoint import NARROW, load_state_dict
+from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
 from fa_assets.encoders.cnn14.reference import reference_model
 
 Embed = Callable[[np.ndarray], np.ndarray]
-"""(n, 320000) -> (n, 2048) float32."""
+"""(n, crop_samples) -> (n, 2048) float32."""
 
 
-def narrow_reference(checkpoint: Path) -> Embed:
+def narrow_reference(checkpoint: Path, network: Cnn14 = ENCODER) -> Embed:
     """It with these weights; crops go through it one at a time, as ``panns_inference`` is mostly called."""
-    model = reference_model()
+    model = reference_model(network.front)
     channels = architecture.channels_of(NARROW)
     for block, pair in enumerate(pairwise(channels), start=1):
         setattr(model, f"conv_block{block}", type(model.conv_block1)(*pair))
     model.fc1 = torch.nn.Linear(channels[-1], architecture.EMBEDDING_SIZE)
-    model.load_state_dict(load_state_dict(checkpoint))
+    model.load_state_dict(load_state_dict(checkpoint, network))
     model.eval()
 
     @torch.no_grad()

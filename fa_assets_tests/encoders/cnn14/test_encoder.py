@@ -14,8 +14,11 @@ import pytest
 import soundfile
 import torch
 
-from fa_assets.encoders.cnn14.definition import ENCODER
-from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _content_length, _groups
+from fa_assets.encoders.base import CheckpointError, content_length
+from fa_assets.encoders.cnn14.checkpoint import NARROW
+from fa_assets.encoders.cnn14.definition import ENCODER, ENCODER_16K
+from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
+from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _groups
 from fa_assets.encoders.cnn14.network import TOTAL_FRAMES, _WinogradBlock, content_frames
 from fa_assets.encoders.cnn14.reference import reference_tagger
 from fa_assets.encoders.cnn14.ways import WAYS, chosen
@@ -130,7 +133,7 @@ def test_silence_left_out_changes_nothing(encoder):
     got = np.concatenate([encoder.embed(crop[None]) for crop in crops])
     for row, length in enumerate(REACHES):
         assert np.abs(got[row] - whole[row]).max() <= 1e-6 * np.abs(whole[row]).max(), length
-    assert [_content_length(crop) for crop in crops] == REACHES
+    assert [content_length(crop) for crop in crops] == REACHES
 
 
 def test_silence_left_out_costs_little(encoder, monkeypatch):
@@ -314,3 +317,19 @@ heavy = {"torch", "librosa", "scipy", "sklearn", "panns_inference", "dagster"} &
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_network_for_16_khz_equals_its_reference_and_has_weights_of_its_own(demo_checkpoint, tmp_path):
+    weights = tmp_path / "16k.pth"
+    make_demo_checkpoint(weights, ENCODER_16K, narrow=NARROW)
+    encoder = ENCODER_16K.load(weights, device="cpu", precision="fp32", batch_size=None)
+    lengths = [160_000, 159_600, 80_000, 511, 1, 0]
+    crops = np.zeros((len(lengths), 160_000), np.float32)
+    for row, length in enumerate(lengths):
+        crops[row, :length] = noise(length, seed=row)
+    expected = narrow_reference(weights, ENCODER_16K)(crops)
+    for found in (encoder.embed(crops, lengths), encoder.embed(crops[::-1].copy())[::-1]):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=PARITY * np.abs(expected).max())
+    for definition, others in ((ENCODER, weights), (ENCODER_16K, demo_checkpoint)):
+        with pytest.raises(CheckpointError, match="of another shape"):
+            definition.check_weights(others)
