@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
     max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
     max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    links: Literal["follow", "refuse"] = Field(
+        default="follow",
+        description="Clips that are links out of the folder of clips (DVC, git-annex, DataLad, Hugging Face's cache): read "
+        "what they lead to, or refuse them.",
+    )
     other_dataset: Literal["refuse", "replace"] = Field(
         default="refuse",
         description="What a storage folder with the results of other clips does: refuse, or be made anew.",

@@ -61,7 +61,7 @@ def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
         "clips",
         partial(assign_folds, sticky=folds == "sticky"),
         tables.FOLDS,
-        version="3",
+        version="4",
         reads={"clips": clips},
         settings={"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": folds},
     )
