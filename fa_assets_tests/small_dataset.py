@@ -43,6 +43,7 @@ def make_small_dataset(folder: Path) -> None:
         make_clip(folder / "train_curated" / f"{index:02}.wav", labels, index)
         rows.append(f'{index:02}.wav,"{",".join(labels)}"')
     (folder / "train_curated.csv").write_text("\n".join(rows) + "\n")
+    (folder / "SOURCE.txt").write_text("Small sounds, made for tests\n")
     (folder / "test").mkdir()
     for index, fname in enumerate(TEST_FNAMES):
         make_clip(folder / "test" / fname, (CLASSES[index],), 9000 + index)

@@ -83,7 +83,7 @@ class EncoderCard:
         crop_seconds: the crops' length.
         dimension: numbers of an embedding.
         code_licence, weights_licence, citation: of the network and its weights.
-        trained_on: names of the corpora that the weights have seen.
+        trained_on: titles of the corpora that the weights have seen, e.g. FSD50K, Freesound.
         pooling: how an embedding is made of what the network gives.
         framework: what the network runs on, as Dagster's UI names and pictures it.
         precisions: values of FA_PRECISION that it knows.
@@ -91,6 +91,7 @@ class EncoderCard:
         requires: modules that `load` imports and that fa_assets does not bring.
         extra: what pip installs for these, e.g. "fa_assets[birdnet]".
         norm_bounds: Euclidean norms that its embeddings may have, if they are known.
+        duplicate_similarity: cosine of its standardised embeddings from which two clips count as near-duplicates.
     """
 
     name: str
@@ -109,6 +110,7 @@ class EncoderCard:
     requires: tuple[str, ...] = ()
     extra: str | None = None
     norm_bounds: tuple[float, float] | None = None
+    duplicate_similarity: float = 0.98
 
     @property
     def crop_samples(self) -> int:

@@ -19,7 +19,12 @@ from fa_assets.graph.blend import blend_asset
 from fa_assets.graph.checks_clips import clip_checks
 from fa_assets.graph.checks_comparison import comparison_checks, gate_check, reproduction_checks
 from fa_assets.graph.checks_embeddings import embedding_checks
-from fa_assets.graph.checks_evaluation import leakage_checks, metrics_checks, predictions_checks
+from fa_assets.graph.checks_evaluation import (
+    leakage_checks,
+    metrics_checks,
+    predictions_checks,
+    training_data_check,
+)
 from fa_assets.graph.checks_model import model_checks
 from fa_assets.graph.comparison import comparison_asset
 from fa_assets.graph.embeddings import embeddings_asset, test_embeddings_asset
@@ -29,6 +34,7 @@ from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.final_classifier import final_classifier_asset
+from fa_assets.graph.learning_curve import learning_curve_assets
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.pools import living_executor
@@ -84,9 +90,10 @@ def pipeline(
     fit: FitOptions,
     blend: bool,
     experiments: str | None,
+    curve_sizes: str | None,
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
-    duplicate_similarity: float,
+    duplicate_similarity: float | None,
 ) -> Graph:
     """Everything from the clips on.
 
@@ -95,6 +102,7 @@ def pipeline(
         schemes: the crop scheme, and its baseline.
         blend: whether the final classifier is a blend of the encoders.
         experiments, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
+        curve_sizes: FA_LEARNING_CURVE.
     """
     every = [_Evaluated.by(engine, weights, schemes, fit, folds) for engine, weights in encoders]
     main, *others = every
@@ -106,6 +114,7 @@ def pipeline(
     blended = [blend_asset(engines, all_predictions, min_lwlrap)] if others else []
     audit = label_audit_asset(scheme, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
+    curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
     reads = {
         "folds": folds,
         "weights": main.weights,
@@ -115,18 +124,19 @@ def pipeline(
     }
     judged = {"baseline": main.metrics[schemes[1]], "comparison": comparison, "audit": audit, "experiments": tried}
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
-    assets += [comparison, *blended, audit, tried]
+    assets += [comparison, *blended, audit, tried, *curve.values()]
     assets += _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),
         report_asset(
-            schemes, [one.encoder for one in engines], **reads, **judged, **{one.name: one for one in blended}
+            schemes, [one.encoder for one in engines], **reads, **judged, **curve, **{one.name: one for one in blended}
         ),
     ]
     checks = [check for one in every for check in model_checks(one.weights)] + clip_checks(clips, folds)
     checks += [check for one in every for check in one.checks(folds, max_lwlrap_drop)]
     checks += comparison_checks(comparison, schemes)
-    checks += leakage_checks(metrics, embeddings, duplicate_similarity)
+    checks += leakage_checks(metrics, embeddings, duplicate_similarity or main.engine.card.duplicate_similarity)
+    checks += [training_data_check(one.metrics[scheme], one.engine.card) for one in every]
     checks += reproduction_checks(metrics, folds, main.weights)
     checks += [gate_check(one, "main encoder") for one in blended if blend]
     return Graph(assets, checks)

@@ -9,8 +9,10 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from fa_assets.encoders.base import EncoderCard
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
+from fa_assets.intake.corpora import heard_with
 from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.lwlrap import chance_lwlrap
 from fa_assets.metrics.near_duplicates import pairs_across_folds
@@ -66,6 +68,17 @@ def metrics_checks(metrics: Asset, predictions: Asset, folds: Asset, scheme: str
     ]
 
 
+def training_data_check(metrics: Asset, card: EncoderCard) -> Check:
+    """Whether an encoder has heard the clips; `metrics` are its."""
+    return Check(
+        metrics,
+        partial(clips_new_to_encoder, card=card),
+        "The encoder was not trained on the corpus that the clips are of, as far as both are known (the encoder's card; "
+        "SOURCE.txt in the dataset folder).",
+        with_ledger=True,
+    )
+
+
 def leakage_checks(metrics: Asset, embeddings: Asset, threshold: float) -> list[Check]:
     """Checks that need all embeddings of a scheme and belong to its metrics."""
     return [
@@ -75,7 +88,7 @@ def leakage_checks(metrics: Asset, embeddings: Asset, threshold: float) -> list[
             f"No two clips in different folds are nearly the same to the model: a cosine of {threshold:g} "
             "(FA_DUPLICATE_SIMILARITY) of their standardised embeddings.",
             reads={"embeddings": embeddings},
-        )
+        ),
     ]
 
 
@@ -145,6 +158,24 @@ def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetChe
             "labels_changed_share": change.labels_changed,
             "run_before": before.run_id,
         },
+    )
+
+
+def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -> dg.AssetCheckResult:
+    """Warns where the encoder's training data holds the clips."""
+    corpus = str(next(ledger.newest_of("curated_clips")).metadata.get("corpus") or "")
+    heard = heard_with(corpus, card.trained_on)
+    seen = ", ".join(heard or card.trained_on) or "unknown data"
+    return dg.AssetCheckResult(
+        passed=not heard,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{card.title} was trained on {seen}, which holds the clips of {corpus}: it has heard them, perhaps with "
+        f"their labels. That flatters LWLRAP and mAP in {metrics.header.asset}, in the metrics of the other scheme and in "
+        "test_metrics, the calibration, and every comparison with an encoder that has not heard them; and label_audit "
+        "overlooks what the encoder has learnt by heart. Judge it on other clips, or choose another encoder."
+        if heard
+        else f"{card.title} was trained on {seen}; the clips are of {corpus or 'no known corpus'}.",
+        metadata={"corpus": corpus, "trained_on": ", ".join(card.trained_on)},
     )
 
 

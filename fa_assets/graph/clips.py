@@ -16,6 +16,7 @@ from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import Intake, inspect_clips
+from fa_assets.intake.corpora.layout import read_source
 from fa_assets.intake.kaggle import (
     KaggleDataset,
     LabelledClips,
@@ -36,6 +37,7 @@ from fa_assets.metrics.folds import (
     stratified_folds,
 )
 from fa_assets.metrics.labels import multi_hot
+from fa_assets.metrics.reproduction import known_corpus
 from fa_assets.store.values import MissingValueError
 
 
@@ -72,7 +74,7 @@ def curated_clips(
     seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
     sample_submission.csv after fname, in order; without that file the sorted set of labels. Their order is that of every label
-    and score matrix."""
+    and score matrix. What corpus it is, is taken from SOURCE.txt, or told by the clips of FSDKaggle2019."""
     from fa_assets.report.clips import durations, label_counts
 
     labelled = read_labels(recordings)
@@ -123,6 +125,7 @@ def curated_clips(
         version=work.version_by_content(table, details),
         facts={
             "clips": len(fnames),
+            "corpus": read_source(recordings.root) or known_corpus(labelled.fnames, labelled.labels),
             "classes": len(classes),
             "clips_left_out": len(left_out),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),

@@ -12,7 +12,7 @@ from fa_assets.graph.work import Stored, Work
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets.progress import ProgressCallback
+from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.row_file import RowFile, row_file
@@ -38,6 +38,11 @@ class FitOptions:
     in_memory_gb: float
     is_default_limit: bool
     device: str
+
+    def fit(self, X: np.ndarray | RowFile, Y: np.ndarray, progress: ProgressCallback = no_progress) -> OneVsRest:
+        """The classifier of rows (n, d) with labels bool (n, C)."""
+        fit = CLASSIFIERS[self.classifier].fit
+        return fit(X, Y, C=self.C, max_iter=self.max_iter, device=self.device, progress=progress)
 
     @property
     def takes_files(self) -> bool:
@@ -101,14 +106,7 @@ class TrainingSet:
             chosen = np.argsort(fold_of, kind="stable")
             chosen = chosen[fold_of[chosen] != (-1 if held_out is None else held_out)]
             X = self.features if held_out is None else self.features.without(self._place_of(held_out))
-        return CLASSIFIERS[options.classifier].fit(
-            X,
-            self.clips.truth[chosen],
-            C=options.C,
-            max_iter=options.max_iter,
-            device=options.device,
-            progress=progress,
-        )
+        return options.fit(X, self.clips.truth[chosen], progress)
 
     def of_fold(self, fold: int, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The fold's clips in their order, some at a time: row numbers (n,) of all clips, embeddings (n, d)."""

@@ -30,10 +30,11 @@ from fa_assets.store.atomic import write_file
 from fa_assets.store.ledger import Ledger
 
 REPORT = "report"
-FILES = tables.files(
+MADE_OF = (
     "metrics.value baseline.value predictions.logit comparison.difference audit.margin embeddings.embedding folds.seconds "
     "experiments.lwlrap weights.origin"
 )
+FILES = tables.files(MADE_OF)
 
 
 def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Asset) -> Asset:
@@ -48,7 +49,7 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
         REPORT,
         "export",
         partial(write_report, schemes=schemes, encoders=encoders),
-        FILES,
+        tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
         version="4",
         reads=reads,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
@@ -67,6 +68,7 @@ def write_report(
     comparison: Stored,
     audit: Stored,
     experiments: Stored,
+    learning_curve: Stored | None = None,
     blend: Stored | None = None,
     *,
     schemes: tuple[str, str],
@@ -95,6 +97,7 @@ def write_report(
         weights_trained=checkpoint.trained,
         local_clips=_local_clips(work.dataset.layout, doubts, table),
         experiments=experiments.table,
+        learning_curve=learning_curve and learning_curve.table,
         encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,
     )

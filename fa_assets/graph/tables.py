@@ -270,6 +270,20 @@ BLEND = pa.schema(
 )
 
 
+LEARNING_CURVE = pa.schema(
+    [
+        _column("clips_per_class", pa.int32(), "at least, of each class, as far as there are; null for all clips"),
+        _column(
+            "clips", pa.float64(), "that a classifier was fitted on; the mean over draws and folds", "folds.labels"
+        ),
+        _column("lwlrap", pa.float64(), "out of fold, the mean over the draws", _FITTED),
+        _column("low", pa.float64(), "the lowest of the draws", _FITTED),
+        _column("high", pa.float64(), "the highest", _FITTED),
+        _column("draws", pa.list_(pa.float64()), "LWLRAP of each draw; of all clips there is one", _FITTED),
+    ]
+)
+
+
 def files(made_of: str) -> pa.Schema:
     """The columns of a list of files, whose content is made of these columns."""
     return pa.schema(

@@ -21,6 +21,15 @@ class Pair:
     similarity: float
 
 
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Rows (n, d) standardised and of length 1, float32: the product of two is their similarity."""
+    centred = vectors - vectors.mean(axis=0)
+    spread = vectors.std(axis=0)
+    unit = centred / np.where(spread > 0, spread, 1)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    return unit.astype(np.float32)
+
+
 def pairs_across_folds(vectors: np.ndarray, folds: np.ndarray, threshold: float) -> list[Pair]:
     """The pairs of rows in different folds that are at least `threshold` alike, the most alike first.
 
@@ -29,11 +38,7 @@ def pairs_across_folds(vectors: np.ndarray, folds: np.ndarray, threshold: float)
         folds: integer (n,).
         threshold: of the similarity, -1 to 1.
     """
-    centred = vectors - vectors.mean(axis=0)
-    spread = vectors.std(axis=0)
-    unit = centred / np.where(spread > 0, spread, 1)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    unit = unit.astype(np.float32)
+    unit = directions(vectors)
     pairs: list[Pair] = []
     for start in range(0, len(unit), _BLOCK):
         rows = slice(start, start + _BLOCK)

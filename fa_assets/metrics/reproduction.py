@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fa_assets.encoders.cnn14.definition import PUBLISHED
+from fa_assets.intake.corpora.fsdkaggle2019 import FsdKaggle2019
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 
 CLIPS_DIGEST = "b963b723f794574615858e4169d726293a06b5095e51dbfce307033d0bdec98b"
@@ -30,7 +31,12 @@ def clips_digest(fnames: Sequence[str], labels: Sequence[Sequence[str]]) -> str:
 
 def is_recorded_case(fnames: Sequence[str], labels: Sequence[Sequence[str]], weights_sha1: str) -> bool:
     """Whether these are the clips and the weights that the figures were recorded for."""
-    return weights_sha1 == PUBLISHED.sha1 and clips_digest(fnames, labels) == CLIPS_DIGEST
+    return weights_sha1 == PUBLISHED.sha1 and known_corpus(fnames, labels) is not None
+
+
+def known_corpus(fnames: Sequence[str], labels: Sequence[Sequence[str]]) -> str | None:
+    """The title of the corpus whose curated clips these are, told by their names and labels; None for any but FSDKaggle2019."""
+    return FsdKaggle2019.title if clips_digest(fnames, labels) == CLIPS_DIGEST else None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from fa_assets.report import metrics as metric_plots
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.embeddings import projection
 from fa_assets.report.encoders import SideBySide, encoders_section
+from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.origin import behind, environment_table, lineage_table, settings_table
 from fa_assets.report.page import Page, Player, Section, Table
 from fa_assets.report.picture import Picture
@@ -46,6 +47,7 @@ class Evaluated:
         gain: the paired bootstrap of their difference.
         audit: the table label_audit.
         experiments: the table of this name; a section only where it has rows.
+        learning_curve: the table of this name, where there is one.
         encoders: where there are several.
         pictures: whether there are any.
     """
@@ -65,6 +67,7 @@ class Evaluated:
     weights_trained: bool
     local_clips: Mapping[str, LocalClip]
     experiments: pa.Table | None = None
+    learning_curve: pa.Table | None = None
     encoders: SideBySide | None = None
     pictures: bool = True
 
@@ -106,6 +109,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
             *([encoders_section(run.encoders, entries)] if run.encoders else []),
             _class_section(run),
             *_experiments_section(run),
+            *_curve_section(run),
             _doubt_section(run),
             _clip_section(run, seconds),
             Section(
@@ -193,6 +197,23 @@ def _experiments_section(run: Evaluated) -> list[Section]:
         "and so too high; in the nested choice no fold has a say in the variant it is judged by."
     )
     return [Section("Other classifiers", text, tables=[table])] if rows else []
+
+
+def _curve_section(run: Evaluated) -> list[Section]:
+    table = run.learning_curve
+    if table is None:
+        return []
+    columns = ("clips_per_class", "clips", "lwlrap", "low", "high")
+    rows = [[row[one] or "all" for one in columns] for row in table.to_pylist()]
+    return [
+        Section(
+            "Would more clips help?",
+            "LWLRAP of classifiers that were fitted on so many clips of each class and judged on the same folds: the mean, the "
+            "lowest and the highest of several draws.",
+            pictures=_drawn(run.pictures, lambda: learning_curve(table)),
+            tables=[Table("By clips per class", columns, rows)],
+        )
+    ]
 
 
 def _doubt_section(run: Evaluated) -> Section:

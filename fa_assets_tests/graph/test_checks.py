@@ -14,7 +14,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from fa_assets.definitions import build_definitions
 from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.graph.checks_embeddings import embedding_problems, sound
-from fa_assets.graph.checks_evaluation import classifier_problems
+from fa_assets.graph.checks_evaluation import classifier_problems, clips_new_to_encoder
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_column, embedding_matrix
 from fa_assets.store.ledger import Ledger
@@ -142,6 +142,18 @@ def damage_similarity(settings: Settings) -> None:
     rewrite(settings, "mc5_embeddings", plant, fold="3")
 
 
+def of_corpus(settings: Settings, corpus: str) -> Ledger:
+    ledger = Ledger(settings.storage_root / "ledger")
+    now = next(ledger.newest_of("curated_clips"))
+    assert now.metadata["corpus"] == "Small sounds"
+    ledger.append(replace(now, id=ledger.new_id(), metadata={**now.metadata, "corpus": corpus}))
+    return ledger
+
+
+def damage_training_data(settings: Settings) -> None:
+    of_corpus(settings, "AudioSet")
+
+
 def damage_checkpoint(settings: Settings) -> None:
     ours = settings.storage_root / "weights.pth"
     ours.write_bytes(b"not these")
@@ -163,6 +175,7 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "mc5_above_chance": (damage_metrics, "look at the labels and the weights", False),
     "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
     "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
+    "clips_new_to_encoder": (damage_training_data, "AudioSet: it has heard them", False),
     "not_worse_than_baseline": (damage_comparison, "use center", False),
     "submission_gate": (damage_gate, "No submission is made: it is bad. Check the weights", True),
 }
@@ -206,6 +219,18 @@ def test_it_passes_on_good_values_and_fails_on_damaged_ones(
     assert (bad.severity is dg.AssetCheckSeverity.ERROR) == blocking
     key = next(key for key in graph.asset_check_keys if key.name == name)
     assert graph.get(key).blocking == (blocking and name != "submission_gate"), "the report is made all the same"
+
+
+@pytest.mark.parametrize(("trained_on", "heard"), [(("AudioSet", "FSD50K"), True), (("AudioSet",), False)])
+def test_an_encoder_that_heard_a_larger_corpus_flatters(
+    settings: Settings, trained_on: tuple[str, ...], heard: bool
+) -> None:
+    ledger = of_corpus(settings, "FSDKaggle2019")
+    card = replace(CARD, trained_on=trained_on)
+    found = clips_new_to_encoder(ValueStore(settings.storage_root).read("mc5_metrics"), ledger, card=card)
+    assert (found.passed, found.severity) == (not heard, dg.AssetCheckSeverity.WARN)
+    told = "trained on FSD50K, which holds the clips of FSDKaggle2019", "LWLRAP and mAP in mc5_metrics", "test_metrics"
+    assert all((one in str(found.description)) == heard for one in told)
 
 
 def test_weights_that_were_not_trained_are_told(settings: Settings) -> None:

@@ -11,7 +11,13 @@ from fa_assets.encoders.cnn14.definition import PUBLISHED
 from fa_assets.graph import tables
 from fa_assets.graph.checks_comparison import fsdkaggle2019_reproduced
 from fa_assets.metrics.figures import Figure, figures_table
-from fa_assets.metrics.reproduction import RECORDED_OVERALL, RECORDED_PER_FOLD, clips_digest, is_recorded_case
+from fa_assets.metrics.reproduction import (
+    RECORDED_OVERALL,
+    RECORDED_PER_FOLD,
+    clips_digest,
+    is_recorded_case,
+    known_corpus,
+)
 from fa_assets.store.values import ValueHeader, ValueStore
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.recorded import put
@@ -29,7 +35,7 @@ def read_clips(path: Path) -> tuple[list[str], list[list[str]]]:
 @pytest.mark.parametrize("name", ["train_curated.csv", "train_curated_post_competition.csv"])
 def test_the_curated_clips_are_known_in_any_order_and_nothing_else_is(shared_data: Path, name: str) -> None:
     fnames, labels = read_clips(shared_data / "fsdkaggle2019_meta" / name)
-    assert is_recorded_case(fnames, labels, PUBLISHED.sha1)
+    assert is_recorded_case(fnames, labels, PUBLISHED.sha1) and known_corpus(fnames, labels) == "FSDKaggle2019"
     assert not is_recorded_case(fnames, labels, "0" * 40)
     assert not is_recorded_case(fnames[1:], labels[1:], PUBLISHED.sha1)
     assert clips_digest(fnames, [["Bark"], *labels[1:]]) != clips_digest(fnames, [["Meow"], *labels[1:]])

@@ -7,6 +7,7 @@ import sys
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from fa_assets.metrics.comparison import compare
@@ -20,6 +21,7 @@ from fa_assets.report import comparison, metrics
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.embeddings import projection, throughput
 from fa_assets.report.label_audit import doubts_per_class
+from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.picture import MAX_BYTES, TEXT, Picture, draw, ends
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pictures")]
@@ -37,6 +39,9 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
     found, other = (Predictions(fnames, fold, classes, truth, one, probabilities) for one in logits)
     ours, baseline = (Figures(lwlrap(one), classes) for one in (found, other))
     result, schemes = compare(ours, baseline, resamples=200, seed=0), ("mc5", "center")
+    curve = [
+        {"clips_per_class": size, "clips": 3.0, "lwlrap": 0.5, "draws": list(random.random(5))} for size in (4, 8, None)
+    ]
     return {
         "durations": durations(random.exponential(6, n)),
         "label_counts": label_counts(labels),
@@ -50,6 +55,7 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
         "by_fold": comparison.by_fold(result, schemes),
         "by_class": comparison.by_class(result, schemes),
         "doubts": doubts_per_class(find_label_issues(found)),
+        "learning_curve": learning_curve(pa.Table.from_pylist(curve)),
     }
 
 

@@ -18,6 +18,7 @@ class Esc50(Corpus):
     citation = 'K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015'
     archives = (Archive("all", ("ESC-50-master.zip",), url="https://github.com/karolpiczak/ESC-50/archive/master.zip"),)
     needed = frozenset({"all"})
+    part_of = ("Freesound",)
 
     def place(self, member: str) -> str | None:
         """Clips into train_curated/, the table and the licence into meta/."""

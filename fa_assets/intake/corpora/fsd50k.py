@@ -26,6 +26,7 @@ class Fsd50k(Corpus):
         "IEEE/ACM TASLP 30, 2022"
     )
     zenodo_record = "4060432"
+    part_of = ("Freesound",)
     needed = frozenset({"meta"})
     folders: ClassVar[Mapping[str, str]] = {
         "FSD50K.dev_audio": "train_curated",

@@ -26,6 +26,7 @@ class FsdKaggle2019(Corpus):
         'supervision", DCASE 2019'
     )
     zenodo_record = "3612637"
+    part_of = ("FSD50K", "Freesound")
     needed = frozenset({"meta"})
     folders: ClassVar[Mapping[str, str]] = {
         "FSDKaggle2019.audio_train_curated": "train_curated",

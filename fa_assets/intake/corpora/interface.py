@@ -71,6 +71,8 @@ class Corpus(ABC):
     citation: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]]
     zenodo_record: ClassVar[str | None] = None
+    part_of: ClassVar[tuple[str, ...]] = ()
+    """Titles of larger collections that its clips were taken from, or that hold them too."""
     needed: ClassVar[frozenset[str]] = frozenset()
     """Parts that the tables are made from: always fetched."""
     folders: ClassVar[Mapping[str, str]] = {}

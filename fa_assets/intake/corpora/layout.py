@@ -10,6 +10,8 @@ from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.labels import join_labels
 from fa_assets.store.atomic import replacing
 
+_SOURCE = "SOURCE.txt"
+
 
 def write_layout(folder: Path, layout: Layout) -> None:
     """Write train_curated.csv, sample_submission.csv and, where there are any, train_curated_folds.csv and test.csv.
@@ -37,8 +39,17 @@ def write_layout(folder: Path, layout: Layout) -> None:
 
 def write_source(folder: Path, corpus: Corpus) -> None:
     """Write SOURCE.txt: where the data came from, under which licence, and what to cite."""
-    with replacing(folder / "SOURCE.txt") as temporary:
+    with replacing(folder / _SOURCE) as temporary:
         temporary.write_text(f"{about(corpus)}\nFetched and laid out by fa_assets; the clips are unchanged.\n")
+
+
+def read_source(folder: Path) -> str | None:
+    """The corpus that SOURCE.txt names: its first line, up to the first comma; None without such a file."""
+    try:
+        first, *_ = (folder / _SOURCE).read_text(encoding="utf-8", errors="replace").partition("\n")
+    except OSError:
+        return None
+    return first.partition(",")[0].strip() or None
 
 
 def about(corpus: Corpus) -> str:

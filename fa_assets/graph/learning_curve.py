@@ -1,0 +1,81 @@
+"""How LWLRAP grows with the number of clips; on demand (FA_LEARNING_CURVE)."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fa_assets.graph import tables
+from fa_assets.graph.asset import Asset
+from fa_assets.graph.display import records
+from fa_assets.graph.encoder import fingerprint_of
+from fa_assets.graph.evaluation import GROUP
+from fa_assets.graph.features import FitOptions, TrainingClips, stack_by_clip
+from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.models.learning_curve import DRAWS, SEED, learning_curve, parse_sizes
+
+
+def learning_curve_assets(
+    sizes: str | None, scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset
+) -> dict[str, Asset]:
+    """`learning_curve`, by its name; none without sizes.
+
+    Args:
+        sizes: FA_LEARNING_CURVE.
+        scheme: of the embeddings.
+
+    Raises:
+        UserError: the sizes cannot be understood.
+    """
+    if not sizes:
+        return {}
+    parsed = parse_sizes(sizes)
+    asset = Asset(
+        "learning_curve",
+        GROUP,
+        partial(measure_curve, sizes=parsed, encoder=encoder, fit=fit),
+        tables.LEARNING_CURVE,
+        version="1",
+        reads={"folds": folds, "embeddings": embeddings},
+        settings={"scheme": scheme, "sizes": ",".join(map(str, parsed)), "draws": DRAWS, "seed": SEED, **fit.settings},
+        kinds=frozenset({fit.kind, "parquet"}),
+    )
+    return {asset.name: asset}
+
+
+def measure_curve(
+    work: Work, folds: Stored, embeddings: Stored, *, sizes: Sequence[int], encoder: str, fit: FitOptions
+) -> Made:
+    """Out-of-fold LWLRAP of classifiers that were fitted on a few clips of each class, one row for each size that
+    FA_LEARNING_CURVE names and one for all clips: the mean, the lowest and the highest of five draws. Where it still rises
+    at the end, more clips would help."""
+    from fa_assets.report import learning_curve as plots
+
+    clips = TrainingClips.of(folds)
+    fingerprint_of(embeddings, encoder)
+    features = stack_by_clip(embeddings, clips.fnames, clips.fold_of)
+    with work.phase("fit"):
+        points = learning_curve(sizes, features, clips.truth, clips.fold_of, fit.fit, progress=work.track("fits"))
+    rows: list[dict[str, Any]] = [
+        {
+            "clips_per_class": one.clips_per_class,
+            "clips": one.clips,
+            "lwlrap": float(np.mean(one.lwlraps)),
+            "low": min(one.lwlraps),
+            "high": max(one.lwlraps),
+            "draws": list(one.lwlraps),
+        }
+        for one in points
+    ]
+    table = pa.Table.from_pylist(rows, schema=tables.LEARNING_CURVE)
+    shown = tables.LEARNING_CURVE.names[:-1]
+    return Made(
+        table,
+        facts={f"lwlrap_{row['clips_per_class'] or 'all'}": row["lwlrap"] for row in rows},
+        display={
+            "by_clips_per_class": records(shown, [[row[name] for name in shown] for row in rows]),
+            **work.draw({"curve": partial(plots.learning_curve, table)}),
+        },
+    )
