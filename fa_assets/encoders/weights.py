@@ -141,20 +141,20 @@ def _download(url: str, target: Path, size_bytes: int, checksum: str, progress: 
     download(url, target, size_bytes=size_bytes, checksum=checksum, progress=progress, way_out=_DOWNLOAD_WAY_OUT)
 
 
-def _files(path: Path) -> list[Path]:
+def weights_files(path: Path) -> list[Path]:
     """The file itself, or the files of a folder on which embeddings depend."""
     return sorted(file for pattern in HUB_WEIGHTS for file in path.glob(pattern)) if path.is_dir() else [path]
 
 
 def weights_size(path: Path) -> int:
     """In bytes, of all files that count."""
-    return sum(file.stat().st_size for file in _files(path))
+    return sum(file.stat().st_size for file in weights_files(path))
 
 
 def weights_sha1(path: Path) -> str:
     """Of a file's bytes; of a folder, of the names and digests of its files."""
     if path.is_dir():
-        lines = [f"{weights_sha1(file)}  {file.name}\n" for file in _files(path)]
+        lines = [f"{weights_sha1(file)}  {file.name}\n" for file in weights_files(path)]
         return hashlib.sha1("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()

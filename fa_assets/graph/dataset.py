@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.store.locks import locked
@@ -16,6 +17,8 @@ class DatasetFolder:
     is_demo: bool = False
     limits: Limits = USUAL_LIMITS
     replaces_another: bool = False
+    label_separator: str | None = None
+    match_names: Literal["exact", "loose"] = "exact"
 
     def open(self) -> KaggleDataset:
         """The dataset; the generated demo set is made first when it is not there."""
@@ -26,4 +29,4 @@ class DatasetFolder:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with locked(folder.with_name(f".{folder.name}.lock"), "generating the demo set", 600):
                 generate_demo_dataset(folder)
-        return KaggleDataset(folder, self.limits)
+        return KaggleDataset(folder, self.limits, self.label_separator, self.match_names)
