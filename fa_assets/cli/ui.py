@@ -38,7 +38,8 @@ def ui_command(port: int, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
     with friendly_errors():
         from fa_assets.definitions import code_location
-        from fa_assets.graph.runner import prepare_environment, ui_of_the_instance
+        from fa_assets.graph.liveness import ui_of_the_instance
+        from fa_assets.graph.runner import prepare_environment
 
         location = code_location(apply_options(options))
         _require_free(port)

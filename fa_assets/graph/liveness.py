@@ -13,6 +13,8 @@ from pathlib import Path
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from fa_assets.errors import UserError
+
 UI = "ui"
 FROM_TAG = "from"
 """The tag of a run that says what started it."""
@@ -37,6 +39,24 @@ def alive(instance: dg.DagsterInstance, name: str) -> Iterator[None]:
     with FileLock(_file(instance, name), timeout=0) as lock:
         yield
         Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def ui_of_the_instance() -> Iterator[None]:
+    """Within, the UI and daemon of the instance are this process's; runs that they leave behind count as dead afterwards.
+
+    Raises:
+        UserError: another process has them open.
+    """
+    with dg.DagsterInstance.get() as instance:
+        bury_the_dead(instance)
+        try:
+            with alive(instance, UI):
+                yield
+        except Timeout:
+            raise UserError(f"The UI over {instance.root_directory} is open already: close that one first.") from None
+        finally:
+            bury_the_dead(instance)
 
 
 def bury_the_dead(instance: dg.DagsterInstance) -> None:

@@ -7,9 +7,8 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,14 +19,13 @@ from dagster import DagsterEventType
 # record a run that belongs to no code location, so the UI shows it on no job's page and not on the timeline. One that takes
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from filelock import Timeout
 
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
-from fa_assets.graph.liveness import FROM_TAG, UI, alive, bury_the_dead
+from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
@@ -145,24 +143,6 @@ def run(
         if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
-
-
-@contextmanager
-def ui_of_the_instance() -> Iterator[None]:
-    """Within, the UI and daemon of the instance are this process's; runs that they leave behind count as dead afterwards.
-
-    Raises:
-        UserError: another process has them open.
-    """
-    with dg.DagsterInstance.get() as instance:
-        bury_the_dead(instance)
-        try:
-            with alive(instance, UI):
-                yield
-        except Timeout:
-            raise UserError(f"The UI over {instance.root_directory} is open already: close that one first.") from None
-        finally:
-            bury_the_dead(instance)
 
 
 def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
