@@ -5,19 +5,19 @@ values; the command line only sets these variables before it loads the definitio
 """
 
 import hashlib
-import os
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.registry import DEFAULT, find_encoder, with_absolute_path
+from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
+from fa_assets.encoders.registry import DEFAULT, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
@@ -58,10 +58,19 @@ class Settings(BaseSettings):
         description="What makes embeddings of clips: cnn14, birdnet, onnx:FILE, transformers:FOLDER, "
         "transformers:OWNER/NAME@COMMIT, or the encoder of an installed package.",
     )
+    encoders: str | None = Field(
+        default=None,
+        description="Several encoders side by side, separated by spaces, the main one first; the others as NAME or "
+        "NAME=WEIGHTS, with weights as in FA_CHECKPOINT. Default: FA_ENCODER alone.",
+    )
+    blend: Literal["off", "on"] = Field(
+        default="off",
+        description="Whether the final classifier and the submission are a blend of all encoders, or the main one's alone.",
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
-        "Default: demo for the demo set if the encoder has such, published for anything else.",
+        description="The main encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, "
+        "untrained). Default: demo for the demo set if the encoder has such, published for anything else.",
     )
     device: str = Field(
         default="auto",
@@ -124,6 +133,11 @@ class Settings(BaseSettings):
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
     max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
     max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    links: Literal["follow", "refuse"] = Field(
+        default="follow",
+        description="Clips that are links out of the folder of clips (DVC, git-annex, DataLad, Hugging Face's cache): read "
+        "what they lead to, or refuse them.",
+    )
     other_dataset: Literal["refuse", "replace"] = Field(
         default="refuse",
         description="What a storage folder with the results of other clips does: refuse, or be made anew.",
@@ -241,6 +255,30 @@ class Settings(BaseSettings):
             raise ValueError("it is empty: leave it out to have the default")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _main_encoder(cls, given: Any) -> Any:
+        """The first of FA_ENCODERS is FA_ENCODER."""
+        weights = parse_encoders(given.get("encoders") or "")
+        for source in filter(None, weights.values()):
+            absolute_path(Path(source))
+        names = list(weights)
+        if not names:
+            return given
+        if with_absolute_path(given.get("encoder", names[0]), Path.cwd()) != names[0]:
+            raise ValueError(
+                f"FA_ENCODER={given['encoder']} is not the first of FA_ENCODERS='{' '.join(names)}': leave FA_ENCODER out"
+            )
+        return {**given, "encoder": names[0]}
+
+    @model_validator(mode="after")
+    def _two_encoders(self) -> "Settings":
+        if self.blend == "on" and len(parse_encoders(self.encoders or "")) < 2:
+            raise ValueError(
+                f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
+            )
+        return self
+
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
@@ -294,10 +332,23 @@ class Settings(BaseSettings):
         Raises:
             UserError: there is no such encoder.
         """
-        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
-        if source in ("demo", "published") or "://" in source:
-            return source
-        return str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111 (for Path.expanduser each user must exist)
+        return weights_source(self.encoder, self.checkpoint, self.is_demo)
+
+    @property
+    def other_encoders(self) -> Mapping[str, str]:
+        """The encoders besides the main one: by name, where their weights come from; paths are absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        _, *others = parse_encoders(self.encoders or self.encoder).items()
+        return {name: weights_source(name, source, self.is_demo) for name, source in others}
+
+    @property
+    def encoders_label(self) -> str:
+        """All encoders as in FA_ENCODERS, fit to be shown."""
+        others = (f"{name}={without_secrets(source)}" for name, source in self.other_encoders.items())
+        return shlex.join([self.encoder, *others])
 
     @property
     def checkpoint_label(self) -> str:
@@ -306,24 +357,19 @@ class Settings(BaseSettings):
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""
-        values: Mapping[str, Any] = {
+        values: dict[str, Any] = {
             **self.model_dump(exclude_none=True),
             "storage": self.storage_root,
             "checkpoint": self.checkpoint_source,
         }
+        if self.encoders:
+            values["encoders"] = shlex.join([self.encoder, *map("=".join, self.other_encoders.items())])
         return {variable_of(name): str(value) for name, value in values.items()}
 
 
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
-
-
-def without_secrets(source: str) -> str:
-    """A URL without user, password, query and fragment; anything else unchanged."""
-    parts = urlsplit(source)
-    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return bare if "://" in source else source
 
 
 def load_settings(**given: Any) -> Settings:
