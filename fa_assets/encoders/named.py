@@ -1,12 +1,11 @@
 """Encoders and their weights as settings name them."""
 
+import os
 import shlex
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from fa_assets.encoders.registry import asset_prefix, find_encoder, with_absolute_path
-from fa_assets.errors import UserError
-from fa_assets.store.roots import absolute_path
 
 
 def parse_encoders(encoders: str) -> dict[str, str | None]:
@@ -29,21 +28,16 @@ def weights_source(encoder: str, given: str | None, demo_set: bool) -> str:
     """Where an encoder's weights come from, with its default filled in; a path is made absolute.
 
     Raises:
-        UserError: there is no such encoder, or no file can be called so.
+        UserError: there is no such encoder.
     """
     source = given or find_encoder(encoder).default_weights(demo_set)
     if source in ("demo", "published") or "://" in source:
         return source
-    try:
-        return str(absolute_path(Path(source)))
-    except ValueError as error:
-        raise UserError(f"The weights {source!r} cannot be used: {error}.") from error
+    return str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111 (for Path.expanduser each user must exist)
 
 
 def without_secrets(source: str) -> str:
     """A URL without user, password, query and fragment; anything else unchanged."""
-    if "://" not in source:
-        return source
     parts = urlsplit(source)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return bare if "://" in source else source
