@@ -52,7 +52,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
         encoder = definition.load(
             weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
         )
-        click.echo(tables.encoders({name: definition}))
+        say(tables.encoders({name: definition}), styled=True)
         trial = try_encoder(encoder)
         for finding in trial.findings:
             say(
