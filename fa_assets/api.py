@@ -16,9 +16,9 @@ from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, load_mono
 from fa_assets.encoders.base import Encoder, embed_checked
 from fa_assets.encoders.embed_clips import NOT_FINITE
-from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
+from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.models.classifier_file import StoredClassifier, load_classifier
+from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.storage_errors import require_there
 from fa_assets.store.values import ValueStore
@@ -117,7 +117,7 @@ class TaggedFile:
 
 
 class Tagger:
-    """A classifier and the encoder that belongs to it.
+    """The final classifier and the encoder that belongs to it; or several, of a blend.
 
     >>> tagger = Tagger.load("results")
     >>> len(tagger.classes)
@@ -127,14 +127,14 @@ class Tagger:
     ('Noise', '1.0')
     """
 
-    def __init__(self, classifier: StoredClassifier, encoder: Encoder) -> None:
+    def __init__(self, classifier: FinalClassifier, encoders: Sequence[Encoder]) -> None:
         self.classifier = classifier
-        self._encoder = encoder
+        self._encoders = encoders
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes it knows, in the order of the vocabulary."""
-        return self.classifier.classes
+        return self.classifier.members[0].classes
 
     @classmethod
     def load(
@@ -145,33 +145,20 @@ class Tagger:
         Args:
             storage: the folder, or the address of an object store.
             device: as the setting FA_DEVICE.
-            checkpoint: where the weights lie now, if they were moved.
+            checkpoint: where the weights (of a blend, the main encoder's) lie now, if they were moved.
 
         Raises:
             UserError: there is none, it is damaged, the weights are not where they were, or those it was fitted with are not
                 those of the folder.
         """
         root = open_root(storage) if isinstance(storage, str | Path) else storage
-        classifier = load_classifier(root / "classifiers" / "final.npz")
-        name = classifier.origin.encoder
-        row = ValueStore(root).read(checkpoint_asset(name)).table.to_pylist()[0]
-        path = Path(checkpoint or row["path"]).expanduser()
-        if not path.is_file():
-            raise UserError(
-                f"The weights {path} are not there (sha1 {row['sha1']}): put them back, or say where they lie with "
-                "--checkpoint FILE (checkpoint= in Python)."
-            )
+        final = load_final(root / "classifiers")
+        main, *others = (one.origin for one in final.members)
         recipes = [
-            EncoderRecipe(name, path, row["sha1"], device, precision)
-            for precision in find_encoder(name).card.precisions
+            _recipe(root, main, "", device, checkpoint),
+            *(_recipe(root, one, key_prefix(one.encoder), device) for one in others),
         ]
-        fitting = [one for one in recipes if one.fingerprint == classifier.origin.encoder_fingerprint]
-        if not fitting:
-            raise UserError(
-                f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another "
-                "version of fa_assets: materialize it again (`fa-assets run`)."
-            )
-        return cls(classifier, fitting[0]())
+        return cls(final, [one() for one in recipes])
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:
         """The probability of every class for one audio file, the most probable first.
@@ -187,27 +174,29 @@ class Tagger:
         Raises:
             BadInputError: files that cannot be read, all of them named.
         """
-        embeddings = np.empty((len(paths), self._encoder.card.dimension), np.float32)
+        embeddings = [np.empty((len(paths), one.card.dimension), np.float32) for one in self._encoders]
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
-                embeddings[row] = self._embed(load_mono(path, self._encoder.card.sample_rate))
+                decoded = {rate: load_mono(path, rate) for rate in {one.card.sample_rate for one in self._encoders}}
+                for vectors, encoder in zip(embeddings, self._encoders, strict=True):
+                    vectors[row] = self._embed(decoded[encoder.card.sample_rate], encoder)
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
             raise BadInputError("Files that cannot be tagged:", bad)
-        probabilities = self.classifier.model.probabilities(embeddings)
+        probabilities = self.classifier.probabilities(embeddings)
         return [
             TaggedFile(Path(path), tuple(Tag(self.classes[column], float(row[column])) for column in np.argsort(-row)))
             for path, row in zip(paths, probabilities, strict=True)
         ]
 
-    def _embed(self, samples: np.ndarray) -> np.ndarray:
+    def _embed(self, samples: np.ndarray, encoder: Encoder) -> np.ndarray:
         """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        length = self._encoder.card.crop_samples
-        crops = distinct_crops(len(samples), SCHEMES[self.classifier.origin.scheme], length)
+        length = encoder.card.crop_samples
+        crops = distinct_crops(len(samples), SCHEMES[self.classifier.members[0].origin.scheme], length)
         vectors = embed_checked(
-            self._encoder,
+            encoder,
             cut_crops([samples], [crop.start for crop in crops], length)[0],
             [min(length, len(samples) - crop.start) for crop in crops],
         )
@@ -216,3 +205,25 @@ class Tagger:
         return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
             np.float32
         )
+
+
+def _recipe(
+    root: StoragePath, origin: ClassifierOrigin, prefix: str, device: str, moved: str | Path | None = None
+) -> EncoderRecipe:
+    """The encoder that a classifier was fitted with; `prefix` is that of the asset of its weights, which may have moved."""
+    name = origin.encoder
+    row = ValueStore(root).read(prefix + checkpoint_asset(name)).table.to_pylist()[0]
+    path = Path(moved or row["path"]).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"The weights {path} are not there (sha1 {row['sha1']}): put them back, or say where they lie with --checkpoint "
+            "FILE (checkpoint= in Python)."
+        )
+    for precision in find_encoder(name).card.precisions:
+        recipe = EncoderRecipe(name, path, row["sha1"], device, precision)
+        if recipe.fingerprint == origin.encoder_fingerprint:
+            return recipe
+    raise UserError(
+        f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another version "
+        "of fa_assets: materialize it again (`fa-assets run`)."
+    )

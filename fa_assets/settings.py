@@ -6,17 +6,18 @@ values; the command line only sets these variables before it loads the definitio
 
 import hashlib
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.registry import DEFAULT, find_encoder, with_absolute_path
+from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
+from fa_assets.encoders.registry import DEFAULT, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
@@ -57,10 +58,19 @@ class Settings(BaseSettings):
         description="What makes embeddings of clips: cnn14, birdnet, onnx:FILE, transformers:FOLDER, "
         "transformers:OWNER/NAME@COMMIT, or the encoder of an installed package.",
     )
+    encoders: str | None = Field(
+        default=None,
+        description="Several encoders side by side, separated by spaces, the main one first; the others as NAME or "
+        "NAME=WEIGHTS, with weights as in FA_CHECKPOINT. Default: FA_ENCODER alone.",
+    )
+    blend: Literal["off", "on"] = Field(
+        default="off",
+        description="Whether the final classifier and the submission are a blend of all encoders, or the main one's alone.",
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
-        "Default: demo for the demo set if the encoder has such, published for anything else.",
+        description="The main encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, "
+        "untrained). Default: demo for the demo set if the encoder has such, published for anything else.",
     )
     device: str = Field(
         default="auto",
@@ -248,6 +258,30 @@ class Settings(BaseSettings):
             raise ValueError("it is empty: leave it out to have the default")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _main_encoder(cls, given: Any) -> Any:
+        """The first of FA_ENCODERS is FA_ENCODER."""
+        weights = parse_encoders(given.get("encoders") or "")
+        for source in filter(None, weights.values()):
+            _absolute(Path(source))
+        names = list(weights)
+        if not names:
+            return given
+        if with_absolute_path(given.get("encoder", names[0]), Path.cwd()) != names[0]:
+            raise ValueError(
+                f"FA_ENCODER={given['encoder']} is not the first of FA_ENCODERS='{' '.join(names)}': leave FA_ENCODER out"
+            )
+        return {**given, "encoder": names[0]}
+
+    @model_validator(mode="after")
+    def _two_encoders(self) -> "Settings":
+        if self.blend == "on" and len(parse_encoders(self.encoders or "")) < 2:
+            raise ValueError(
+                f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
+            )
+        return self
+
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
@@ -304,10 +338,23 @@ class Settings(BaseSettings):
         Raises:
             UserError: there is no such encoder.
         """
-        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
-        if source in ("demo", "published") or "://" in source:
-            return source
-        return str(_absolute(Path(source)))
+        return weights_source(self.encoder, self.checkpoint, self.is_demo)
+
+    @property
+    def other_encoders(self) -> Mapping[str, str]:
+        """The encoders besides the main one: by name, where their weights come from; paths are absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        _, *others = parse_encoders(self.encoders or self.encoder).items()
+        return {name: weights_source(name, source, self.is_demo) for name, source in others}
+
+    @property
+    def encoders_label(self) -> str:
+        """All encoders as in FA_ENCODERS, fit to be shown."""
+        others = (f"{name}={without_secrets(source)}" for name, source in self.other_encoders.items())
+        return shlex.join([self.encoder, *others])
 
     @property
     def checkpoint_label(self) -> str:
@@ -316,11 +363,13 @@ class Settings(BaseSettings):
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""
-        values: Mapping[str, Any] = {
+        values: dict[str, Any] = {
             **self.model_dump(exclude_none=True),
             "storage": self.storage_root,
             "checkpoint": self.checkpoint_source,
         }
+        if self.encoders:
+            values["encoders"] = shlex.join([self.encoder, *map("=".join, self.other_encoders.items())])
         return {variable_of(name): str(value) for name, value in values.items()}
 
 
@@ -337,15 +386,6 @@ def _absolute(path: Path) -> Path:
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
-
-
-def without_secrets(source: str) -> str:
-    """A URL without user, password, query and fragment; anything else unchanged."""
-    if "://" not in source:
-        return source
-    parts = urlsplit(source)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
 def load_settings(**given: Any) -> Settings:

@@ -98,7 +98,11 @@ TABLES = (
         f"One row per class and fold of a metrics materialization; LWLRAP is {_LWLRAP}.",
         (
             _OWNER,
-            ("scheme", "VARCHAR NOT NULL", "crop scheme: mc5, center"),
+            (
+                "scheme",
+                "VARCHAR NOT NULL",
+                "crop scheme: mc5, center; birdnet/mc5 of another encoder than the main one",
+            ),
             ("fold", "INTEGER NOT NULL", "held-out fold"),
             ("class_name", "VARCHAR NOT NULL", "class"),
             ("precision_sum", "DOUBLE NOT NULL", "sum of label-ranking precisions over the positives"),

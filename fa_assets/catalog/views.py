@@ -82,7 +82,7 @@ VIEWS = (
         "LWLRAP of every metrics materialization: overall, per fold and per class.",
         (
             ("materialization_id", "the materialization it belongs to"),
-            ("scheme", "crop scheme: mc5, center"),
+            ("scheme", "crop scheme: mc5, center; birdnet/mc5 of another encoder than the main one"),
             ("scope", "overall, fold or class"),
             ("fold", "where scope is fold"),
             ("class_name", "where scope is class"),

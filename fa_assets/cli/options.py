@@ -21,6 +21,7 @@ _METAVARS = {
     **dict.fromkeys(("dataset", "storage", "local"), "DIR"),
     "checkpoint": "FILE",
     "encoder": "NAME",
+    "encoders": "NAMES",
     "device": "DEVICE",
 }
 

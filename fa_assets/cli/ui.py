@@ -117,6 +117,9 @@ def ui_command_line(settings: Settings) -> str:
         and source == settings.checkpoint_label
     ):
         given["checkpoint"] = source
+    if given.pop("encoders", None):
+        given |= {"encoders": settings.encoders_label}
+        given.pop("encoder", None)
     if not given and IN_CHECKOUT:
         return "make ui"
     options = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]

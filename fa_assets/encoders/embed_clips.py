@@ -20,6 +20,7 @@ import numpy as np
 from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
+from fa_assets.encoders.decoded import DecodedClips
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
@@ -60,6 +61,9 @@ class Clip:
 
 Work = tuple[Clip, list[CropKey]]
 """A clip and those of its crops that are to be computed."""
+
+Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
+"""As `decode_crops`: (clip, keys) -> (len(keys), length) float32; raises BadClipError."""
 
 
 class Engine(Protocol):
@@ -186,11 +190,13 @@ class LocalEngine:
     Args:
         encoder: gives the encoder; only called when there is work.
         threads: how many clips are decoded at once.
+        decode: gives a clip's crops.
     """
 
-    def __init__(self, encoder: Callable[[], Encoder], threads: int) -> None:
+    def __init__(self, encoder: Callable[[], Encoder], threads: int, decode: Decode | None = None) -> None:
         self._encoder = encoder
         self._threads = threads
+        self._decode = decode or decode_crops
 
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
@@ -199,7 +205,7 @@ class LocalEngine:
         network = self._encoder()
         bad: list[str] = []
         not_finite: list[CropKey] = []
-        for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
+        for keys, batch, lengths in _batches(work, network.batch_size, self._threads, self._decode, bad):
             stored, left_out = embed_into(store, network, keys, batch, lengths)
             not_finite += left_out
             finished(stored)
@@ -279,13 +285,13 @@ def _weighted_means(
 
 
 def _batches(
-    work: Sequence[Work], batch_size: int, threads: int, bad: list[str]
+    work: Sequence[Work], batch_size: int, threads: int, decode: Decode, bad: list[str]
 ) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
     """Batches of crops across clips: keys, (n, length) float32 and content lengths; bad clips go into `bad`."""
     keys: list[CropKey] = []
     crops: list[np.ndarray] = []
     lengths: list[int] = []
-    for (clip, missing), decoded in _decode_ahead(work, threads):
+    for (clip, missing), decoded in _decode_ahead(work, threads, decode):
         try:
             clip_crops = decoded.result()
         except BadClipError as error:
@@ -302,7 +308,7 @@ def _batches(
         yield keys, np.stack(crops), lengths
 
 
-def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
+def _decode_ahead(work: Sequence[Work], threads: int, decode: Decode) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
     """Decode in threads, in order, at most a few clips and `_SAMPLES_AHEAD` ahead of their consumer."""
     waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
     samples = 0
@@ -313,7 +319,7 @@ def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "F
                 while waiting and (len(waiting) > 2 * threads or samples + own > _SAMPLES_AHEAD):
                     samples -= sum(key.length for key in waiting[0][0][1])
                     yield waiting.popleft()
-                waiting.append((item, pool.submit(decode_crops, *item)))
+                waiting.append((item, pool.submit(decode, *item)))
                 samples += own
             while waiting:
                 yield waiting.popleft()
@@ -322,15 +328,20 @@ def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "F
                 future.cancel()
 
 
-def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+def decode_crops(clip: Clip, keys: Sequence[CropKey], decoded: DecodedClips | None = None) -> np.ndarray:
     """The crops of a clip that are asked for, all of one rate and length: (len(keys), length) float32.
+
+    Args:
+        decoded: where clips are kept for other encoders.
 
     Raises:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
     """
     rate = keys[0].rate
-    pieces = stream_mono(clip.path, rate, clip.sha256)
+    expected = clip.samples_at(rate)
+    clip_and_rate = clip.path, rate, clip.sha256
+    pieces = decoded.stream(*clip_and_rate, expected) if decoded else stream_mono(*clip_and_rate)
     crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
-    if n_samples != clip.samples_at(rate):
-        raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
+    if n_samples != expected:
+        raise BadClipError(f"{n_samples} samples at {rate} Hz, {expected} expected")
     return crops

@@ -46,6 +46,7 @@ class Asset:
         description: the docstring of `make`, where nothing is said.
         by_fold: whether the value is stored, and made, a fold at a time.
         pool: of Dagster's concurrency pools.
+        priority: of steps that are ready at once, the highest goes first.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Asset:
     description: str | None = None
     by_fold: bool = False
     pool: str | None = None
+    priority: int = 0
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -80,6 +82,7 @@ class Asset:
             partitions_def=FOLDS if self.by_fold else None,
             backfill_policy=ALL_IN_ONE_RUN if self.by_fold else None,
             pool=self.pool,
+            op_tags={"dagster/priority": str(self.priority)} if self.priority else None,
             code_version=str(self.recipe),
             kinds=set(self.kinds),
             description=self.description or inspect.cleandoc(_function(self.make).__doc__ or ""),

@@ -23,18 +23,19 @@ def read_weights(stored: Stored) -> Checkpoint:
     return Checkpoint(**{**row, "path": Path(row["path"])})
 
 
-def weights_asset(encoder: str, source: str, label: str) -> Asset:
+def weights_asset(encoder: str, source: str, label: str, prefix: str = "") -> Asset:
     """`<encoder>_checkpoint`.
 
     Args:
         encoder: its name in the registry.
         source: a path, a URL, "published" or "demo".
         label: the same without credentials.
+        prefix: see `EngineOptions`.
     """
     card = find_encoder(encoder).card
     size = f"; {card.weights_size}" if card.weights_size else ""
     return Asset(
-        checkpoint_asset(encoder),
+        prefix + checkpoint_asset(encoder),
         "model",
         partial(find_weights, encoder=encoder, source=source),
         tables.CHECKPOINT,

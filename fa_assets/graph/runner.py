@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,17 +140,18 @@ def run(
             **range_tags(planned),
         }
         run_id = str(uuid.uuid4())
-        assets = {one.asset for one in planned}
+        place = location.place
+        steps = {place.step(one.asset): one.asset for one in planned}
         # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
         # execute_in_process has none.
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
-        instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
+        instance.add_event_listener(run_id, partial(_report_step, steps, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
         job = location.definitions.resolve_job_def(EVERYTHING)
         with alive(instance, run_id), waiting_for_pools(instance, on_warning):
             result = job.execute_in_process(
                 instance=instance,
-                asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+                asset_selection=[place.key(asset) for asset in steps.values()],
                 run_id=run_id,
                 tags=tags,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -276,7 +277,7 @@ def _select(definitions: dg.Definitions, text: str) -> set[str]:
     names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
     selected: set[dg.AssetKey] = set()
     for clause in text.split(","):
-        bare = re.fullmatch(r"(\+?)(\w+)(\+?)", clause.strip())
+        bare = re.fullmatch(r"(\+?)([\w/]+)(\+?)", clause.strip())
         if bare and bare[2] not in names:
             raise UserError(f"--select: there is no asset {bare[2]!r}. There are: {', '.join(names)}.")
         expression = f'{bare[1]}key:"{bare[2]}"{bare[3]}' if bare else clause.strip()
@@ -335,14 +336,15 @@ def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
     return any(reason is not None and reason.name == "UNEXPECTED_TERMINATION" for reason in reasons)
 
 
-def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
-    """Pass on where assets begin and end, out of all that a run logs."""
-    if entry.step_key not in assets:
+def _report_step(steps: Mapping[str, str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
+    """Pass on where assets begin and end, out of all that a run logs; `steps` has the asset of each step."""
+    asset = steps.get(entry.step_key or "")
+    if asset is None:
         return
     if entry.dagster_event_type is DagsterEventType.STEP_START:
-        on_step(entry.step_key, None)
+        on_step(asset, None)
     elif entry.dagster_event_type is DagsterEventType.STEP_SUCCESS:
-        on_step(entry.step_key, entry.get_dagster_event().step_success_data.duration_ms / 1000)
+        on_step(asset, entry.get_dagster_event().step_success_data.duration_ms / 1000)
 
 
 def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) -> None:
