@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, load_mono
-from fa_assets.encoders.base import Encoder, embed_checked
-from fa_assets.encoders.embed_clips import NOT_FINITE
+from fa_assets.audio.crops import SCHEMES
+from fa_assets.audio.decode import BadClipError, inspect_clip
+from fa_assets.encoders.base import Encoder
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import embed_once
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
@@ -178,9 +179,8 @@ class Tagger:
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
-                decoded = {rate: load_mono(path, rate) for rate in {one.card.sample_rate for one in self._encoders}}
-                for vectors, encoder in zip(embeddings, self._encoders, strict=True):
-                    vectors[row] = self._embed(decoded[encoder.card.sample_rate], encoder)
+                for vectors, own in zip(embeddings, self._embed(path), strict=True):
+                    vectors[row] = own
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
@@ -191,20 +191,12 @@ class Tagger:
             for path, row in zip(paths, probabilities, strict=True)
         ]
 
-    def _embed(self, samples: np.ndarray, encoder: Encoder) -> np.ndarray:
-        """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        length = encoder.card.crop_samples
-        crops = distinct_crops(len(samples), SCHEMES[self.classifier.members[0].origin.scheme], length)
-        vectors = embed_checked(
-            encoder,
-            cut_crops([samples], [crop.start for crop in crops], length)[0],
-            [min(length, len(samples) - crop.start) for crop in crops],
-        )
-        if not np.isfinite(vectors).all():
-            raise BadClipError(NOT_FINITE)
-        return sum(np.float64(crop.weight) * vector for crop, vector in zip(crops, vectors, strict=True)).astype(
-            np.float32
-        )
+    def _embed(self, path: Path) -> list[np.ndarray]:
+        """Of each encoder, the weighted mean over the scheme's crops, as `embed_clips` makes it."""
+        info = inspect_clip(path, may_be_silent=True)
+        clip = Clip(path.name, path, info.sha256, info.sample_rate, info.frames, info.decoder)
+        scheme = SCHEMES[self.classifier.members[0].origin.scheme]
+        return [embed_once(clip, scheme, encoder) for encoder in self._encoders]
 
 
 def _recipe(

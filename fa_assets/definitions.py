@@ -103,6 +103,7 @@ def _dataset(settings: Settings) -> DatasetFolder:
         table_bytes=int(settings.max_table_mb * 1e6),
         files=settings.max_files,
         depth=settings.max_depth,
+        follow_links=settings.links == "follow",
     )
     return DatasetFolder(
         str(settings.dataset),

@@ -36,3 +36,7 @@ class BadInputError(UserError):
         if len(self.offenders) > self.SHOWN:
             lines.append(f"  ... and {len(self.offenders) - self.SHOWN} more")
         super().__init__("\n".join(lines))
+
+
+class BadClipError(UserError):
+    """A clip that cannot be used; the message is the reason, without the clip's name."""

@@ -20,7 +20,7 @@ from fa_assets.encoders.named import parse_encoders, weights_source, without_sec
 from fa_assets.encoders.registry import DEFAULT, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
+from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 
 _PARENT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
     max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
     max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    links: Literal["follow", "refuse"] = Field(
+        default="follow",
+        description="Clips that are links out of the folder of clips (DVC, git-annex, DataLad, Hugging Face's cache): read "
+        "what they lead to, or refuse them.",
+    )
     other_dataset: Literal["refuse", "replace"] = Field(
         default="refuse",
         description="What a storage folder with the results of other clips does: refuse, or be made anew.",
@@ -200,8 +205,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the baseline scheme's on the same "
-        "clips, "
-        "less 0.01 and what the choice of clips explains (95% paired bootstrap).",
+        "clips, less 0.01 and what the choice of clips explains (95% paired bootstrap).",
     )
 
     @field_validator("classifier")
@@ -235,21 +239,14 @@ class Settings(BaseSettings):
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else _absolute(path)
-
-    @field_validator("checkpoint")
-    @classmethod
-    def _nameable(cls, source: str | None) -> str | None:
-        if source is not None and "://" not in source:
-            _absolute(Path(source))
-        return source
+        return None if path is None else absolute_path(path)
 
     @field_validator("storage", mode="before")
     @classmethod
     def _root(cls, location: Path | str | None) -> Path | str | None:
         if location is None or is_remote(str(location)):
             return location
-        return _absolute(Path(str(location).removeprefix("file://")))
+        return absolute_path(Path(str(location).removeprefix("file://")))
 
     @field_validator("*", mode="before")
     @classmethod
@@ -264,7 +261,7 @@ class Settings(BaseSettings):
         """The first of FA_ENCODERS is FA_ENCODER."""
         weights = parse_encoders(given.get("encoders") or "")
         for source in filter(None, weights.values()):
-            _absolute(Path(source))
+            absolute_path(Path(source))
         names = list(weights)
         if not names:
             return given
@@ -285,23 +282,22 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
+            other = next(one for one in SCHEMES if one != self.scheme)
             raise ValueError(
-                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; a scheme is compared with "
-                f"another one, such as {next(one for one in SCHEMES if one != self.scheme)}: set FA_BASELINE"
+                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; it is compared with another, e.g. {other}: set FA_BASELINE"
             )
         return self
 
     @model_validator(mode="after")
     def _usable_folders(self) -> "Settings":
-        storage = self.storage if self.storage is not None else DATA_FOLDER / self._default_name
-        for name, path in (("FA_STORAGE", storage), ("FA_LOCAL", self.local)):
+        for name, path in (("FA_STORAGE", self.storage or self._default_storage), ("FA_LOCAL", self.local)):
             if isinstance(path, Path) and (reason := refusal_of(path)):
                 raise ValueError(f"{name}={str(path)!r}: {reason}")
         return self
 
     @property
-    def _default_name(self) -> str:
-        return "demo" if self.is_demo else self.dataset.name
+    def _default_storage(self) -> Path:
+        return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
 
     @property
     def is_demo(self) -> bool:
@@ -315,9 +311,7 @@ class Settings(BaseSettings):
         Raises:
             UserError: the object store's URL cannot be used.
         """
-        if self.storage is not None:
-            return open_root(self.storage)
-        return DATA_FOLDER / self._default_name
+        return self._default_storage if self.storage is None else open_root(self.storage)
 
     @property
     def local_root(self) -> Path:
@@ -373,16 +367,6 @@ class Settings(BaseSettings):
         return {variable_of(name): str(value) for name, value in values.items()}
 
 
-def _absolute(path: Path) -> Path:
-    try:
-        str(path).encode()
-        return path.expanduser().absolute()
-    except UnicodeEncodeError as error:
-        raise ValueError("the path is not UTF-8, and could not be recorded: rename the folder") from error
-    except RuntimeError as error:
-        raise ValueError(f"there is no such home folder ({error})") from error
-
-
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
@@ -402,15 +386,9 @@ def load_settings(**given: Any) -> Settings:
         raise UserError("Settings that cannot be used:\n  " + describe_problems(error, variable_of)) from error
 
 
-def _said(problem: Any) -> str:
-    return str(problem["msg"]).removeprefix("Value error, ")
-
-
 def describe_problems(error: ValidationError, name_of: Callable[[str], str]) -> str:
     """What is wrong with settings, a line for each; `name_of` says how a setting is called."""
-    return "\n  ".join(
-        f"{name_of(str(one['loc'][0]))}={without_secrets(str(one['input']))!r}: {_said(one)}"
-        if one["loc"]
-        else _said(one)  # of several settings together
-        for one in error.errors()
+    found = [(one["loc"], one["input"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+    return "\n  ".join(  # without a location: of several settings together
+        f"{name_of(str(loc[0]))}={without_secrets(str(given))!r}: {said}" if loc else said for loc, given, said in found
     )

@@ -1,13 +1,14 @@
-"""Whether an audio file was cut short, read from its container.
+"""Whether a file holds what its container says: no less, as one that was cut short, and no more.
 
-libsndfile clamps a header that promises more than the file holds, and decodes what is left without an error; so the
-promise is read here. A file is called truncated only when its container says so: sizes that writers leave open
-(streams: 0, or a value next to 2^31 or 2^32), missing pad bytes and chunks after the audio are all legitimate.
+libsndfile takes a header's word or guesses, and decodes what lies there without an error; so the container is read here.
+A file is called truncated only when its container says so: sizes that writers leave open (streams: a value next to 2^31 or
+2^32, or beyond every file), missing pad bytes, chunks and tags after the audio are all legitimate.
 
-FLAC and MP3 need no look at the container: a FLAC decoder loses sync, and both give fewer frames than promised.
+FLAC needs no look at the container: its decoder loses sync, and gives fewer frames than promised.
 """
 
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,100 +16,160 @@ from typing import BinaryIO
 
 _OPEN_SIZE_MARGIN = 4096
 """Streaming writers put 2^32 - 1 (ffmpeg), 0x7FFFF000 (SoX) or 2^31 (arecord), some of them less their headers."""
+_OPEN_SIZE = 1 << 60
+_STRAY_BYTES = 64
+"""How much may follow the last chunk unexplained: what editors and copying leave there."""
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+_SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"data", b"SSND")
+"""Names of chunks that are sound, or begin another file."""
+_IFF, _IFF_LITTLE, _CAF, _W64 = ">4sI", "<4sI", ">4sq", "<4s12xQ"
+"""How chunks begin: name and size."""
+_PADDED_TO = {_IFF: 2, _IFF_LITTLE: 2, _CAF: 1, _W64: 8}
+_LAST = 0x04
+_FIRST = 0x02
+_UNPLACED = b"\xff" * 8
 
 
 @dataclass(frozen=True)
-class Shortfall:
-    """Bytes of audio that a header promises, and bytes that the file holds: always fewer."""
+class Extent:
+    """Bytes of audio that a header promises, bytes from where they begin to the file's end, and how many of them lie beyond
+    the promise though they are neither chunks, nor tags, nor zeros."""
 
     promised: int
     held: int
+    beyond: int
 
 
-def find_shortfall(file: BinaryIO) -> Shortfall | None:
-    """Compare what the header promises with the file's size: WAV (RIFF, RIFX, RF64), W64, AIFF, AIFF-C, AU and CAF.
+def find_extent(file: BinaryIO) -> Extent | None:
+    """What WAV (RIFF, RIFX, RF64), W64, AIFF, AIFF-C, AU and CAF files promise and hold.
 
     Returns:
-        None when the file holds what is promised, when it promises nothing, and for any other container.
+        None when the header leaves the size open, and for any other container.
     """
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
     found = _audio_chunk(file)
     if found is None:
         return None
-    promised, start = found
-    if promised <= 0 or any(abs(promised - limit) <= _OPEN_SIZE_MARGIN for limit in (2**31, 2**32)):
+    promised, start, chunks = found
+    if not 0 <= promised < _OPEN_SIZE or any(abs(promised - limit) <= _OPEN_SIZE_MARGIN for limit in (2**31, 2**32)):
         return None
     held = max(size - start, 0)
-    return Shortfall(promised, held) if held < promised else None
+    if held <= promised:
+        return Extent(promised, held, 0)
+    padded = -(-promised // _PADDED_TO.get(chunks, 1)) * _PADDED_TO.get(chunks, 1)
+    return Extent(promised, held, min(_beyond(file, start + at, size, chunks) for at in (promised, padded)))
 
 
-def ogg_lacks_its_end(file: BinaryIO) -> bool:
-    """Whether an Ogg file stops inside a page, or its last page is not marked as the last (RFC 3533, section 6)."""
+@dataclass(frozen=True)
+class OggPages:
+    """What the pages of an Ogg file say (RFC 3533, section 6): whether it stops inside a page or before one that is marked as
+    the last; whether streams follow one another (chained); whether its last page says where in time it ends."""
+
+    lacks_end: bool
+    chained: bool
+    placed: bool
+
+
+def ogg_pages(file: BinaryIO) -> OggPages:
+    """Read the headers of all pages of an Ogg file."""
     size = os.fstat(file.fileno()).st_size
-    last_page_flags = 0x04
     file.seek(0)
+    flags, granule, sound_began, chained = _LAST, b"", False, False
     while len(header := file.read(27)) == 27 and header.startswith(b"OggS"):
-        last_page_flags = header[5]
+        flags, granule = header[5], header[6:14]
+        chained |= sound_began and bool(flags & _FIRST)
+        sound_began |= not flags & _FIRST
         segments = file.read(header[26])
         if len(segments) < header[26]:
-            return True
+            return OggPages(True, chained, granule != _UNPLACED)
         file.seek(sum(segments), 1)
-    if header.startswith(b"OggS") or file.tell() > size:
-        return True
-    return not last_page_flags & 0x04
+    cut = header.startswith(b"OggS") or file.tell() > size
+    return OggPages(cut or not flags & _LAST, chained, granule != _UNPLACED)
 
 
-def mp3_states_its_length(file: BinaryIO) -> bool:
-    """Whether an MP3 file begins with a Xing or Info frame; without one a decoder can only guess the length."""
+@dataclass(frozen=True)
+class XingHeader:
+    """What the first frame of an MP3 says of those that follow: their number, and the bytes from this frame to the end of the
+    sound; 0 where it does not say. `held`: bytes from this frame to the end of the file."""
+
+    frames: int
+    size: int
+    held: int
+
+
+def xing_header(file: BinaryIO) -> XingHeader | None:
+    """The Xing or Info header of an MP3 file; without one a decoder can only guess the length."""
     file.seek(0)
     head = file.read(10)
     if head.startswith(b"ID3") and len(head) == 10:
         sizes = head[6:10]  # ID3v2: four bytes of seven bits
         file.seek((sizes[0] << 21) + (sizes[1] << 14) + (sizes[2] << 7) + sizes[3], 1)
         head = b""
+    held = os.fstat(file.fileno()).st_size - file.tell() + len(head)
     head += file.read(64)
-    return b"Xing" in head or b"Info" in head
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if at < 0:
+        return None
+    flags, *numbers = struct.unpack(">3I", head[at + 4 : at + 16].ljust(12, b"\0"))
+    stated = iter(numbers)
+    return XingHeader(next(stated) if flags & 1 else 0, next(stated) if flags & 2 else 0, held)
 
 
-def _audio_chunk(file: BinaryIO) -> tuple[int, int] | None:
-    """Promised size in bytes of the audio, and where in the file it starts."""
+def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
+    """Promised size in bytes of the audio, where in the file it starts, and the layout of the chunks beside it ("": none)."""
     magic = file.read(4)
     if magic in (b"RIFF", b"RIFX", b"RF64"):
+        layout, long_size = (_IFF if magic == b"RIFX" else _IFF_LITTLE), None
         file.seek(12)
-        long_size = None
-        for name, size, start in _chunks(file, ">4sI" if magic == b"RIFX" else "<4sI"):
+        for name, size, start in _chunks(file, layout):
             if name == b"ds64" and len(sizes := file.read(16)) == 16:
                 long_size = struct.unpack("<8xQ", sizes)[0]
             elif name == b"data":
-                return (long_size if long_size is not None and size == 2**32 - 1 else size), start
+                return (long_size if long_size is not None and size == 2**32 - 1 else size), start, layout
     elif magic == b"FORM":
         file.seek(12)
-        for name, size, start in _chunks(file, ">4sI"):
+        for name, size, start in _chunks(file, _IFF):
             if name == b"SSND" and len(head := file.read(4)) == 4:
                 skipped = 8 + struct.unpack(">I", head)[0]
-                return size - skipped, start + skipped
-    elif magic == b"caff":
-        file.seek(8)
-        for name, size, start in _chunks(file, ">4sq"):
+                return size - skipped, start + skipped, _IFF
+    elif magic in (b"caff", b"riff"):  # `riff` begins the first of the long names of W64
+        layout = _CAF if magic == b"caff" else _W64
+        file.seek(8 if magic == b"caff" else 40)
+        for name, size, start in _chunks(file, layout):
             if name == b"data":
-                return size, start
+                return size, start, layout
     elif magic == b".snd" and len(head := file.read(8)) == 8:
         start, size = struct.unpack(">II", head)
-        return size, start
-    elif magic == b"riff" and len(head := file.read(20)) == 20:
-        return struct.unpack("<12xQ", head)[0], 0  # W64 states the size of the whole file
+        return size, start, ""
     return None
 
 
-def _chunks(file: BinaryIO, header: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, size in bytes and start of each chunk from here on; IFF pads chunks to an even size, CAF does not."""
-    length = struct.calcsize(header)
+def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, size in bytes and start of each chunk from here on."""
+    length = struct.calcsize(layout)
     end = os.fstat(file.fileno()).st_size
     while len(head := file.read(length)) == length:
-        name, size = struct.unpack(header, head)
+        name, size = struct.unpack(layout, head)
+        size -= length if layout == _W64 else 0  # which counts the header
         start = file.tell()
         yield name, size, start
         if not 0 <= size <= end - start:
             return
-        file.seek(start + size + (size % 2 if header.endswith("I") else 0))
+        file.seek(start + -(-size // _PADDED_TO[layout]) * _PADDED_TO[layout])
+
+
+def _beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
+    """Bytes from here to the file's end that are neither chunks, nor tags, nor zeros."""
+    file.seek(at)
+    for name, size, start in _chunks(file, layout) if layout else ():
+        if not re.fullmatch(rb"[\w ()]{4}", name) or name in _SOUNDS:
+            break
+        if not 0 <= size <= end - start:  # it was cut
+            return 0
+        at = start + size
+    file.seek(at)
+    rest = file.read(_STRAY_BYTES).lstrip(b"\0")
+    if end - at < _STRAY_BYTES or rest.startswith(_TAGS):
+        return 0
+    return end - at if rest or any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b"")) else 0

@@ -59,9 +59,10 @@ def in_options(text: str) -> str:
 
     def option(found: re.Match[str]) -> str:
         verb, name, value, to = found.groups(default="")
-        if name.lower() not in own:
+        is_from_outside = value.startswith("'") and context and context.params.get(name.lower()) is None
+        if name.lower() not in own or is_from_outside:
             return found[0]
-        if verb and not to:
+        if verb and (value or not to):
             verb, value = {"set ": "give ", "Set ": "Give "}[verb], value or own[name.lower()].metavar or ""
         return f"{verb}{own[name.lower()].opts[0]}" + (f" {value}" if value else "") + to
 

@@ -14,6 +14,7 @@ from threading import Lock
 import numpy as np
 
 from fa_assets.audio.decode import stream_mono
+from fa_assets.encoders.clip import Clip
 from fa_assets.store.row_file import read_at, write_at
 
 _PIECE = 1 << 20
@@ -34,18 +35,14 @@ class DecodedClips:
         self._places: dict[tuple[str, int], tuple[int, int]] = {}
         self._lock = Lock()
 
-    def stream(self, path: Path, rate: int, sha256: str, samples: int) -> Iterator[np.ndarray]:
-        """The samples of a clip in pieces, as `stream_mono`.
-
-        Args:
-            sha256: of the clip's bytes; where they are kept, what lies at `path` now does not matter.
-            samples: how many there are expected to be.
+    def stream(self, clip: Clip, rate: int) -> Iterator[np.ndarray]:
+        """The samples of a clip in pieces, as `stream_mono`; where they are kept, what lies at its path now does not matter.
 
         Raises:
             BadClipError: as `stream_mono`.
         """
-        kept = self._places.get((sha256, rate))
-        return self._kept(*kept) if kept else self._keeping(path, rate, sha256, samples)
+        kept = self._places.get((clip.content, rate))
+        return self._kept(*kept) if kept else self._keeping(clip, rate)
 
     def _kept(self, place: int, samples: int) -> Iterator[np.ndarray]:
         for first in range(0, samples, _PIECE):
@@ -53,14 +50,15 @@ class DecodedClips:
             read_at(self._file.fileno(), piece, place + 4 * first)
             yield piece
 
-    def _keeping(self, path: Path, rate: int, sha256: str, samples: int) -> Iterator[np.ndarray]:
+    def _keeping(self, clip: Clip, rate: int) -> Iterator[np.ndarray]:
+        samples = clip.samples_at(rate)
         with self._lock:
             place = self._end
             keeps = place + 4 * samples <= self._room
             if keeps:
                 self._end += 4 * samples
         done = 0
-        for piece in stream_mono(path, rate, sha256):
+        for piece in stream_mono(clip.path, rate, clip.sha256, clip.decoder):
             yield piece
             try:
                 keeps = keeps and done + len(piece) <= samples
@@ -70,7 +68,7 @@ class DecodedClips:
                 keeps = False
             done += len(piece)
         if keeps and done == samples:
-            self._places[sha256, rate] = place, samples
+            self._places[clip.content, rate] = place, samples
 
 
 @lru_cache(maxsize=1)

@@ -3,23 +3,23 @@
 Each distinct crop of each distinct content goes through the network once. Clips are decoded by threads ahead of the
 network, a bounded number at a time, and only their crops are kept. Every batch is in the store before the next one starts,
 and what is returned is read from there, some crops at a time: so it is what the next run will read, and memory does not grow
-with the number of clips, nor with their length where a scheme has a fixed number of crops; of `tiles`, whole clips are held.
+with the number of clips, nor with their length: one that has many crops is decoded again for each `_SAMPLES_AT_ONCE` of them.
 The clips' bytes are hashed before and after they are decoded, so an embedding is never stored under the name of other content.
 """
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
+from fa_assets.audio.decode import BadClipError, stream_mono
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
+from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.decoded import DecodedClips
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
@@ -33,30 +33,13 @@ NOT_FINITE = "the network gives NaN or infinity for it; leave it out, or try the
 _CLIPS_AT_ONCE = 1024
 """Clips whose crops are held in memory at once: 42 MB where each has five crops of 2048 numbers."""
 
-_SAMPLES_AHEAD = 64 << 20
-"""Samples of crops that are decoded ahead of the network, 256 MB, or one clip where that has more."""
+_SAMPLES_AT_ONCE = 32 << 20
+"""Samples of crops that a clip is decoded for at a time, 128 MB."""
+_SAMPLES_AHEAD = 48 << 20
+"""Samples of crops that are decoded ahead of the network."""
 
 _ATTEMPTS = 3
 """How often what was stored is computed again because it cannot be read back."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One clip to embed: its name, where it lies, the sha256 its bytes must have, its rate in Hz and its frames."""
-
-    fname: str
-    path: Path
-    sha256: str
-    sample_rate: int
-    frames: int
-
-    def samples_at(self, rate: int) -> int:
-        """Length in samples at a rate in Hz."""
-        return resampled_length(self.frames, self.sample_rate, rate)
-
-    def content_of(self, key: CropKey) -> int:
-        """How many of a crop's samples lie before the clip's end."""
-        return min(key.length, self.samples_at(key.rate) - key.start)
 
 
 Work = tuple[Clip, list[CropKey]]
@@ -75,7 +58,7 @@ class Engine(Protocol):
         """Compute and store the crops.
 
         Args:
-            work: the longest crops first, each content once; all crops of one rate and length.
+            work: the longest crops first, each once; all crops of one rate and length.
             store: where they go, a batch at a time, so that what is finished is never lost.
             finished: called with the crops of each batch once they are stored.
 
@@ -164,7 +147,7 @@ def _crops_of(clips: Sequence[Clip], scheme: CropScheme, card: EncoderCard) -> l
     rate, length = card.sample_rate, card.crop_samples
     return [
         [
-            (CropKey(clip.sha256, rate, crop.start, length), crop.weight)
+            (CropKey(clip.content, rate, crop.start, length), crop.weight)
             for crop in distinct_crops(clip.samples_at(rate), scheme, length)
         ]
         for clip in clips
@@ -172,14 +155,19 @@ def _crops_of(clips: Sequence[Clip], scheme: CropScheme, card: EncoderCard) -> l
 
 
 def _work_of(clips: Sequence[Clip], missing: Sequence[CropKey]) -> list[Work]:
-    """The missing crops of the clips, each content once. Crops of equal length share a batch without padding, so clips go in
-    order of length, the longest first."""
+    """The missing crops of the clips, each once, a limited number of a clip's at a time. Crops of equal length share a batch
+    without padding, so clips go in order of length, the longest first."""
     missing_of: dict[str, list[CropKey]] = {}
     for key in missing:
         missing_of.setdefault(key.clip_sha256, []).append(key)
-    first_of = {clip.sha256: clip for clip in reversed(clips)}
+    first_of = {clip.content: clip for clip in reversed(clips)}
+    at_once = max(_SAMPLES_AT_ONCE // missing[0].length, 1) if missing else 1
     return sorted(
-        ((first_of[sha256], keys) for sha256, keys in missing_of.items()),
+        (
+            (first_of[content], keys[start : start + at_once])
+            for content, keys in missing_of.items()
+            for start in range(0, len(keys), at_once)
+        ),
         key=lambda item: -min(item[0].samples_at(item[1][0].rate), item[1][0].length),
     )
 
@@ -227,7 +215,34 @@ def embed_into(
 def clips_not_finite(work: Sequence[Work], keys: Sequence[CropKey]) -> list[str]:
     """The clips with crops of which the network made no finite numbers, a line each."""
     of_clips = {key.clip_sha256 for key in keys}
-    return [f"{clip.fname}: {NOT_FINITE}" for clip, _ in work if clip.sha256 in of_clips]
+    return [
+        f"{fname}: {NOT_FINITE}" for fname in dict.fromkeys(one.fname for one, _ in work if one.content in of_clips)
+    ]
+
+
+def embed_once(clip: Clip, scheme: CropScheme, encoder: Encoder) -> np.ndarray:
+    """The embedding of one clip, (d,) float32, as `embed_clips` makes it, without a store.
+
+    Raises:
+        BadClipError: it cannot be decoded.
+    """
+    crops = _crops_of([clip], scheme, encoder.card)[0]
+    vectors: dict[CropKey, np.ndarray] = {}
+    bad: list[str] = []
+    work = _work_of([clip], [key for key, _ in crops])
+    for keys, batch, lengths in _batches(work, encoder.batch_size, 1, decode_crops, bad):
+        vectors.update(zip(keys, embed_checked(encoder, batch, lengths), strict=True))
+    if bad:
+        raise BadClipError(bad[0].removeprefix(f"{clip.fname}: "))
+    mean = _weighted_mean(crops, vectors)
+    if not np.isfinite(mean).all():
+        raise BadClipError(NOT_FINITE)
+    return mean
+
+
+def _weighted_mean(crops: Sequence[tuple[CropKey, float]], embeddings: Mapping[CropKey, np.ndarray]) -> np.ndarray:
+    mean: np.ndarray = sum(np.float64(weight) * embeddings[key] for key, weight in crops)  # type: ignore[assignment]
+    return mean.astype(np.float32)
 
 
 def _compute(
@@ -238,10 +253,10 @@ def _compute(
     progress: ProgressCallback,
 ) -> None:
     """Put the missing crops of the clips into the store."""
-    clips_of = Counter(clip.sha256 for clip in clips)
+    clips_of = Counter(clip.content for clip in clips)
     work = _work_of(clips, missing)
-    to_come = {clip.sha256: len(keys) for clip, keys in work}
-    n_done = sum(n for sha256, n in clips_of.items() if sha256 not in to_come)
+    to_come = Counter(key.clip_sha256 for key in missing)
+    n_done = sum(n for content, n in clips_of.items() if content not in to_come)
     progress(n_done, len(clips))
     if not missing:
         return
@@ -280,7 +295,7 @@ def _weighted_means(
                 continue
             if not vectors.size:
                 vectors = np.empty((len(crops_of), len(embeddings[crops[0][0]])), np.float32)
-            vectors[row] = sum(np.float64(weight) * embeddings[key] for key, weight in crops)
+            vectors[row] = _weighted_mean(crops, embeddings)
     return vectors, list(dict.fromkeys(missing))
 
 
@@ -338,10 +353,8 @@ def decode_crops(clip: Clip, keys: Sequence[CropKey], decoded: DecodedClips | No
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
     """
     rate = keys[0].rate
-    expected = clip.samples_at(rate)
-    clip_and_rate = clip.path, rate, clip.sha256
-    pieces = decoded.stream(*clip_and_rate, expected) if decoded else stream_mono(*clip_and_rate)
+    pieces = decoded.stream(clip, rate) if decoded else stream_mono(clip.path, rate, clip.sha256, clip.decoder)
     crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
-    if n_samples != expected:
-        raise BadClipError(f"{n_samples} samples at {rate} Hz, {expected} expected")
+    if n_samples != clip.samples_at(rate):
+        raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
     return crops

@@ -1,5 +1,6 @@
 """Encoders and their weights as settings name them."""
 
+import os
 import shlex
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -32,13 +33,11 @@ def weights_source(encoder: str, given: str | None, demo_set: bool) -> str:
     source = given or find_encoder(encoder).default_weights(demo_set)
     if source in ("demo", "published") or "://" in source:
         return source
-    return str(Path(source).expanduser().absolute())
+    return str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111 (for Path.expanduser each user must exist)
 
 
 def without_secrets(source: str) -> str:
     """A URL without user, password, query and fragment; anything else unchanged."""
-    if "://" not in source:
-        return source
     parts = urlsplit(source)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return bare if "://" in source else source

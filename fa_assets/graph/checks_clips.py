@@ -31,8 +31,8 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
         Check(
             curated_clips,
             sound_levels,
-            f"No clip is silent (peak below {SILENT_PEAK:g} of full scale) or clipped (more than {CLIPPED_SHARE:.0%} "
-            "of its samples at full scale).",
+            f"No clip is silent (the mean of its channels stays below {SILENT_PEAK:g} of full scale) or clipped (more than "
+            f"{CLIPPED_SHARE:.0%} of its samples at full scale).",
         ),
         Check(
             curated_clips,

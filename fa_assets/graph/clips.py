@@ -46,7 +46,7 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
-        version="3",
+        version="4",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )
@@ -59,7 +59,7 @@ def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
         "clips",
         partial(assign_folds, sticky=folds == "sticky"),
         tables.FOLDS,
-        version="3",
+        version="4",
         reads={"clips": clips},
         settings={"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": folds},
     )

@@ -20,6 +20,11 @@ class DatasetFolder:
     label_separator: str | None = None
     match_names: Literal["exact", "loose"] = "exact"
 
+    @property
+    def layout(self) -> KaggleDataset:
+        """Its paths, whether or not it is there."""
+        return KaggleDataset(Path(self.folder), self.limits, self.label_separator, self.match_names)
+
     def open(self) -> KaggleDataset:
         """The dataset; the generated demo set is made first when it is not there."""
         folder = Path(self.folder)
@@ -29,4 +34,4 @@ class DatasetFolder:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with locked(folder.with_name(f".{folder.name}.lock"), "generating the demo set", 600):
                 generate_demo_dataset(folder)
-        return KaggleDataset(folder, self.limits, self.label_separator, self.match_names)
+        return self.layout

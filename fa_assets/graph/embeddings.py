@@ -1,7 +1,7 @@
 """The embeddings of a crop scheme, a fold at a time or all in one run; and of the test clips."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,14 +12,15 @@ import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES, CropScheme
 from fa_assets.encoders.base import EncoderCard
-from fa_assets.encoders.embed_clips import Clip, embed_clips_on
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import embed_clips_on
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.kaggle import KaggleDataset, clip_paths
+from fa_assets.intake.kaggle import clip_paths
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
 from fa_assets.store.recipe import Scalar
@@ -74,7 +75,7 @@ def embed_folds(
     """The embeddings of every fold of the run; see the description of the asset."""
     table = folds.table
     fold_of = table["fold"].to_numpy()
-    folder = KaggleDataset(Path(work.dataset.folder)).clips_folder
+    folder = work.dataset.layout.clips_folder
     with _opened(work, weights, scheme, engine) as embed:
         for fold in work.partitions:
             own = table.take(np.flatnonzero(fold_of == int(fold or 0)))
@@ -85,7 +86,7 @@ def embed_test_clips(
     work: Work, clips: Stored, weights: Stored, *, scheme: CropScheme, engine: EngineOptions
 ) -> Iterator[Made]:
     """The embeddings of the test clips; see the description of the asset."""
-    folder = KaggleDataset(Path(work.dataset.folder)).test_folder
+    folder = work.dataset.layout.test_folder
     with _opened(work, weights, scheme, engine) as embed:
         yield embed(clips.table, folder, tables.TEST_EMBEDDINGS, "")
 
@@ -136,7 +137,8 @@ def _embed(
 
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
-        result = embed_clips_on(engine, _clips_of(clips, folder), scheme, store, card, progress=watch)
+        paths = clip_paths(folder, clips["fname"].to_pylist(), work.dataset.limits)
+        result = embed_clips_on(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
     labels = [own or ["?"] for own in clips["labels"].to_pylist()]
@@ -163,9 +165,13 @@ def _embed(
     )
 
 
-def _clips_of(table: pa.Table, folder: Path) -> list[Clip]:
-    fnames = table["fname"].to_pylist()
-    columns = (fnames, clip_paths(folder, fnames), *(table[name].to_pylist() for name in _CLIP_COLUMNS))
+def _clips_of(table: pa.Table, paths: Sequence[Path]) -> list[Clip]:
+    columns = (
+        table["fname"].to_pylist(),
+        paths,
+        *(table[name].to_pylist() for name in _CLIP_COLUMNS),
+        tables.decoders(table),
+    )
     return [Clip(*fields) for fields in zip(*columns, strict=True)]
 
 

@@ -21,6 +21,7 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.experiments import Variant, parse_variants, run_experiments
 from fa_assets.models.nested import CHOSEN, RESAMPLES, SEED, Outcome
+from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
 
@@ -103,10 +104,10 @@ def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[fl
     rate, length = card.sample_rate, card.crop_samples
     keys: dict[float, list[CropKey]] = {fraction: [] for fraction in MC5.fractions}
     columns = (clips[name].to_pylist() for name in ("sha256", "frames", "sample_rate"))
-    for sha256, frames, own_rate in zip(*columns, strict=True):
+    for sha256, frames, own_rate, decoder in zip(*columns, tables.decoders(clips), strict=True):
         starts = MC5.starts(resampled_length(frames, own_rate, rate), length)
         for own, start in zip(keys.values(), starts, strict=True):
-            own.append(CropKey(sha256, rate, start, length))
+            own.append(CropKey(content_digest(sha256, decoder), rate, start, length))
     found = store.load(dict.fromkeys(key for own in keys.values() for key in own))
     missing = sum(key not in found for own in keys.values() for key in own)
     if missing:

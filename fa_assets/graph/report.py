@@ -93,7 +93,7 @@ def write_report(
         weights_origin=checkpoint.origin,
         weights_licence=card.weights_licence,
         weights_trained=checkpoint.trained,
-        local_clips=_local_clips(KaggleDataset(Path(work.dataset.folder)), doubts, table),
+        local_clips=_local_clips(work.dataset.layout, doubts, table),
         experiments=experiments.table,
         encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,
@@ -120,9 +120,11 @@ def write_report(
 def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> dict[str, LocalClip]:
     """Those of the doubted clips that are still in the dataset folder."""
     folder = Path(os.path.realpath(dataset.clips_folder))
-    sha256 = dict(zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), strict=True))
+    contents = zip(clips["sha256"].to_pylist(), tables.decoders(clips), strict=True)
+    content_of = dict(zip(clips["fname"].to_pylist(), contents, strict=True))
     found = {}
     for fname in audit["fname"].unique().to_pylist():
         with suppress(BadClipError, OSError):
-            found[fname] = LocalClip(fname, locate_clip(folder, fname), sha256[fname])
+            path = locate_clip(folder, fname, dataset.limits)
+            found[fname] = LocalClip(fname, path, *content_of[fname])
     return found

@@ -6,14 +6,12 @@ The run happens in this process, against the same instance as the UI, so what it
 import logging
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -27,7 +25,7 @@ from filelock import Timeout
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.instance import require_instance
+from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, UI, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
@@ -38,8 +36,7 @@ from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
 from fa_assets.intake.recordings import DatasetState
-from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.roots import refusal_of
+from fa_assets.store.atomic import remove_abandoned
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -65,23 +62,6 @@ class RunOutcome:
     planned: tuple[Stale, ...]
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-def dagster_home(local_root: Path) -> Path:
-    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
-    given = os.environ.get("DAGSTER_HOME")
-    if given:
-        home = Path(given).expanduser().absolute()
-        if reason := refusal_of(home):
-            raise UserError(f"DAGSTER_HOME={given!r}: {reason}.")
-        return home
-    home = local_root / "dagster_home"
-    configuration = Path(__file__).with_name("dagster.yaml")
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        with replacing(home / "dagster.yaml") as temporary:
-            shutil.copyfile(configuration, temporary)
-    return home
 
 
 def prepare_environment(location: CodeLocation) -> None:

@@ -7,6 +7,11 @@ With each column goes what it is made of: columns of what the asset reads, by th
 import pyarrow as pa
 
 
+def decoders(clips: pa.Table) -> list[str | None]:
+    """The decoders of clips; those that a version before this column stored were all read by libsndfile."""
+    return clips["decoder"].to_pylist() if "decoder" in clips.column_names else [None] * clips.num_rows
+
+
 def _column(name: str, type: pa.DataType, doc: str, made_of: str = "") -> pa.Field:
     """A field with its description, and what it is made of (``parameter.column parameter.column``)."""
     return pa.field(name, type, metadata={"doc": doc, "from": made_of})
@@ -23,6 +28,7 @@ _AUDIO = [
     _column("frames", pa.int64(), "samples per channel, as decoded", "recordings.audio"),
     _column("seconds", pa.float64(), "frames / sample_rate", "recordings.audio"),
     _column("sha256", pa.string(), "of the file's bytes", "recordings.audio"),
+    _column("decoder", pa.string(), "what read it, with its version; null for libsndfile", "recordings.audio"),
 ]
 
 CLIPS = pa.schema(
@@ -32,9 +38,14 @@ CLIPS = pa.schema(
         *_AUDIO,
         _column("group", pa.string(), "recording, uploader or site: stays in one fold", "recordings.labels"),
         _column("given_fold", pa.int8(), "from train_curated_folds.csv, null without it", "recordings.fname"),
-        _column("peak", pa.float64(), "largest absolute sample, 1 is full scale", "recordings.audio"),
-        _column("rms", pa.float64(), "root of the mean square", "recordings.audio"),
-        _column("clipped_share", pa.float64(), "part of the samples at full scale", "recordings.audio"),
+        _column(
+            "peak",
+            pa.float64(),
+            "largest absolute sample of the mean of the channels, 1 is full scale",
+            "recordings.audio",
+        ),
+        _column("rms", pa.float64(), "root of the mean square of the mean of the channels", "recordings.audio"),
+        _column("clipped_share", pa.float64(), "part of the samples of all channels at full scale", "recordings.audio"),
     ]
 )
 

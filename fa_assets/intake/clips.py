@@ -56,6 +56,7 @@ def inspect_clips(
     limits: Limits = USUAL_LIMITS,
     progress: ProgressCallback = no_progress,
     way_out: str = _WAY_OUT,
+    may_be_silent: bool = False,
 ) -> Intake:
     """Decode every clip and hash its bytes.
 
@@ -63,9 +64,10 @@ def inspect_clips(
         folder: where the clips lie.
         on_bad_clip: ``fail`` refuses the set, naming every bad clip; ``skip`` leaves bad clips out and lists them.
         threads: how many clips are decoded at once.
-        limits: how large a clip may be.
+        limits: how large a clip may be, and whether it may be a link.
         progress: called with (clips done, clips in all).
         way_out: what to do about bad clips, a sentence for the error.
+        may_be_silent: as of `inspect_clip`.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
@@ -76,7 +78,7 @@ def inspect_clips(
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(base, fname, limits))
+            return inspect_clip(locate_clip(base, fname, limits), may_be_silent=may_be_silent)
         except SourceFileError as error:
             return BadClip(fname, error.reason)
         except BadClipError as error:

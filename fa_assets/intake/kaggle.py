@@ -257,21 +257,17 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
 
 
 def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path:
-    """Where a clip lies, whether or not it is there.
+    """Where a clip lies, whether or not it is there; `fname` as checked by `read_labels`.
 
-    The folder of clips may itself be a link, made by the dataset's author; from there on no link leads out.
-
-    Args:
-        folder: the folder of clips, resolved.
-        fname: as checked by `read_labels`.
+    The folder, given resolved, may itself be a link, made by the dataset's author; so may a clip, where `limits` says so.
 
     Raises:
-        BadClipError: a link that leads out of the folder, in a circle or to nothing; what cannot be looked at; a clip that is
-            too large.
+        BadClipError: a link that leads out of the folder where none may, in a circle or to nothing; what cannot be looked at; a
+            clip that is too large.
     """
     path = folder / fname
-    if not Path(os.path.realpath(path)).is_relative_to(folder):
-        raise BadClipError("a link that leads out of the folder of clips")
+    if not limits.follow_links and not Path(os.path.realpath(path)).is_relative_to(folder):
+        raise BadClipError("a link that leads out of the folder of clips; FA_LINKS=follow reads what it leads to")
     try:
         found = find(path)
     except SourceFileError as error:

@@ -14,7 +14,26 @@ AUDIO_SUFFIXES = frozenset(
     f".{name}"
     for name in (
         *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64"),
-        *("m4a", "m4b", "mp4", "aac", "wma", "webm", "wv", "mka", "mkv", "mov", "3gp", "amr", "ac3", "ape", "tta"),
+        *(
+            "m4a",
+            "m4b",
+            "mp4",
+            "aac",
+            "wma",
+            "webm",
+            "weba",
+            "wv",
+            "mka",
+            "mkv",
+            "mov",
+            "3gp",
+            "amr",
+            "ac3",
+            "ape",
+            "tta",
+            "mp2",
+            "spx",
+        ),
     )
 )
 """How names of audio files end."""

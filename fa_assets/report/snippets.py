@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fa_assets.audio.decode import BadClipError, load_mono
+from fa_assets.audio.crops import cut_crops
+from fa_assets.audio.decode import BadClipError, stream_mono
 
 log = logging.getLogger(__name__)
 
@@ -18,11 +19,12 @@ RATE = 32_000
 
 @dataclass(frozen=True)
 class LocalClip:
-    """A clip that may be on this machine: its name, where it would lie, the sha256 its bytes must have."""
+    """A clip that may be on this machine: its name, where it would lie, the sha256 its bytes must have, and its decoder."""
 
     fname: str
     path: Path
     sha256: str
+    decoder: str | None = None
 
 
 def snippet(clip: LocalClip) -> str | None:
@@ -33,12 +35,13 @@ def snippet(clip: LocalClip) -> str | None:
     import soundfile
 
     try:
-        samples = load_mono(clip.path, RATE, clip.sha256)[: round(SECONDS * RATE)]
+        pieces = stream_mono(clip.path, RATE, clip.sha256, clip.decoder)
+        crops, n_samples = cut_crops(pieces, [0], round(SECONDS * RATE))
     except (OSError, BadClipError) as error:
         log.warning("%s is not in the report: %s", clip.fname, error)
         return None
     flac = io.BytesIO()
-    soundfile.write(flac, samples.clip(-1, 1), RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(flac, crops[0, :n_samples].clip(-1, 1), RATE, format="FLAC", subtype="PCM_16")
     return "data:audio/flac;base64," + base64.b64encode(flac.getvalue()).decode()
 
 

@@ -1,5 +1,6 @@
 """Which crop an embedding is of, as a value and packed into bytes."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,12 +18,19 @@ _RATE = slice(32, 40)
 
 @dataclass(frozen=True)
 class CropKey:
-    """Which crop: sha256 of the clip's bytes (hex), rate in Hz that it is resampled to, start and length in samples at that."""
+    """Which crop: the clip's content (`content_digest`), rate in Hz that it is resampled to, start and length in samples at
+    that."""
 
     clip_sha256: str
     rate: int
     start: int
     length: int
+
+
+def content_digest(sha256: str, decoder: str | None) -> str:
+    """What stands for a clip's content, 64 hex digits: the sha256 of its bytes; together with the decoder that read them, where
+    one did whose versions may give other samples (`ClipInfo.decoder`)."""
+    return sha256 if decoder is None else hashlib.sha256(f"{sha256} {decoder}".encode()).hexdigest()
 
 
 def pack_keys(keys: Sequence[CropKey]) -> np.ndarray:

@@ -20,15 +20,24 @@ from fa_assets.errors import BadInputError, UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is read: bytes of a clip and of a table, files of a dataset, folders one inside the other."""
+    """How much is read: bytes of a clip and of a table, files of a dataset, folders one inside the other; and whether clips may
+    be links out of the folder of clips, as those of DVC, git-annex and Hugging Face's cache are."""
 
     clip_bytes: int = 8_000_000_000
     table_bytes: int = 256_000_000
     files: int = 500_000
     depth: int = 64
+    follow_links: bool = True
 
 
 USUAL_LIMITS = Limits()
+
+_FETCHED_BY = {
+    "annex/objects": "`git annex get` or `datalad get`",
+    "dvc/cache": "`dvc pull`",
+    "blobs/": "`hf download`",
+}
+"""By a part of what a link leads to: the command that puts it there."""
 
 
 class SourceFileError(UserError):
@@ -49,7 +58,7 @@ def find(path: Path) -> os.stat_result | None:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
-            raise SourceFileError(path, "a link to what is not there") from None
+            raise SourceFileError(path, f"a link to what is not there{_how_to_fetch(path)}") from None
         return None
     except (OSError, ValueError) as error:
         raise SourceFileError(path, _reason(error)) from error
@@ -143,6 +152,13 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
     if offenders:
         raise BadInputError(f"{folder} cannot be read as a whole; correct what is named.", offenders)
     return {name: Path(found[name]) for name in sorted(found)}
+
+
+def _how_to_fetch(link: Path) -> str:
+    target = str(link.readlink())
+    return next(
+        (f" ({target}): fetch it with {command}" for part, command in _FETCHED_BY.items() if part in target), ""
+    )
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from fa_assets.audio import decode
 from fa_assets.audio.crops import cut_crops
 from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
 
@@ -78,17 +77,17 @@ def test_a_file_that_is_rewritten_while_it_is_read(
 ) -> None:
     path, other = write_noise(tmp_path / name, 600_000, 44_100), write_noise(tmp_path / f"b{name}", 600_001, 44_100)
     before, samples, info = path.read_bytes(), load_mono(path, RATE), inspect_clip(path)
-    read = decode._read
+    read = soundfile.SoundFile.read
 
-    def rewriting(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
-        block = read(sound, frames)
+    def rewriting(sound: soundfile.SoundFile, *args: object, **options: object) -> np.ndarray:
+        block = read(sound, *args, **options)
         if replaced == "in place":
             path.write_bytes(other.read_bytes())
         elif other.exists():
             other.rename(path)
         return block
 
-    monkeypatch.setattr(decode, "_read", rewriting)
+    monkeypatch.setattr(soundfile.SoundFile, "read", rewriting)
     for look, expected in ((inspect_clip, info), (partial(load_mono, rate=RATE, sha256=info.sha256), samples)):
         if replaced == "by rename":
             np.testing.assert_equal(look(path), expected)
@@ -100,18 +99,20 @@ def test_a_file_that_is_rewritten_while_it_is_read(
         path.write_bytes(before)
 
 
-def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path) -> None:
-    path = tmp_path / "a.flac"
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
+def test_a_long_recording_is_read_in_bounded_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     with soundfile.SoundFile(path, "w", 8_000, 1) as sound:
-        for _ in range(20):
-            sound.write(np.zeros(60 * 8_000, np.int16))
+        for _ in range(6):
+            sound.write(np.full(60 * 8_000, 1000, np.int16))
     tracemalloc.start()
     try:
-        _, n_samples = cut_crops(stream_mono(path, RATE), [0, 30_000_000], 10 * RATE)
+        seconds = inspect_clip(path).seconds
+        _, n_samples = cut_crops(stream_mono(path, RATE), [0, 9_000_000], 10 * RATE)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert n_samples == 20 * 60 * RATE
+    assert (seconds, n_samples) == (6 * 60, 6 * 60 * RATE)
     assert peak < 30e6 < 4 * n_samples
 
 
@@ -211,17 +212,6 @@ def test_whole_files_that_look_odd(tmp_path: Path, content: bytes, frames: int) 
     assert inspect_clip(path).frames == frames
 
 
-def test_flac_of_unknown_length(tmp_path: Path) -> None:
-    path = write_noise(tmp_path / "a.flac", 100_000, 44_100)
-    content = bytearray(path.read_bytes())
-    content[21] &= 0xF0  # STREAMINFO: the 36 bits of the total number of samples
-    content[22:26] = bytes(4)
-    path.write_bytes(content)
-    for read in (inspect_clip, partial(load_mono, rate=RATE)):
-        with pytest.raises(BadClipError, match=r"^does not state its length"):
-            read(path)
-
-
 def test_mp3_that_does_not_state_its_length_is_not_called_truncated(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     with soundfile.SoundFile(path, "w", 44_100, 1, bitrate_mode="CONSTANT", compression_level=0.5) as sound:
@@ -248,7 +238,7 @@ def test_not_finite(tmp_path: Path, bad: float) -> None:
     samples[99_999, 1] = bad
     soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="FLOAT")
     for read in (inspect_clip, partial(load_mono, rate=RATE)):
-        with pytest.raises(BadClipError, match=r"^contains NaN or infinite samples$"):
+        with pytest.raises(BadClipError, match=r"^contains NaN or infinite samples: export it again$"):
             read(tmp_path / "a.wav")
 
 
@@ -257,26 +247,6 @@ def test_no_samples(tmp_path: Path) -> None:
     for read in (inspect_clip, partial(load_mono, rate=RATE)):
         with pytest.raises(BadClipError, match=r"^holds no samples$"):
             read(tmp_path / "a.wav")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("a.wav", b"", "^empty file$"),
-        ("a.wav", b"not a sound at all" * 50, "^not audio libsndfile can read: .+"),
-        ("a.wav", b"RIFF\x24\0\0\0WAVEfmt ", "^not audio libsndfile can read: .+"),
-        ("a.mp3", b"<html></html>" * 50, "^not audio libsndfile can read: .+"),
-        ("a.raw", bytes(1000), "^not audio libsndfile can read: Format not recognised"),
-        ("a.au", b"not a sound at all" * 50, "^not audio libsndfile can read: Format not recognised"),
-        ("a.vox", b"not a sound at all" * 50, "^not audio libsndfile can read: Format not recognised"),
-    ],
-)
-def test_not_audio(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    for read in (inspect_clip, partial(load_mono, rate=RATE)):
-        with pytest.raises(BadClipError, match=reason) as error:
-            read(tmp_path / name)
-        assert str(tmp_path) not in str(error.value)
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -292,7 +262,7 @@ def test_damaged_in_the_middle(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 20_000] = bytes(20_000)
     path.write_bytes(content)
-    with pytest.raises(BadClipError, match=r"^truncated or damaged: no sound after frame \d+: "):
+    with pytest.raises(BadClipError, match=r"^truncated or damaged: no whole frame after \d\.\d\d s"):
         inspect_clip(path)
     with pytest.raises(BadClipError, match=r"^truncated or damaged"):
         load_mono(path, RATE)
@@ -328,20 +298,47 @@ def test_a_chunk_that_claims_to_end_beyond_every_file(tmp_path: Path) -> None:
         inspect_clip(path)
 
 
-def test_levels_are_those_of_all_channels(tmp_path: Path) -> None:
+def test_levels_are_those_of_the_mixed_channels(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     left, right = np.full(1000, 0.5), np.full(1000, -0.25)
     left[:30] = 1.0
     soundfile.write(path, np.stack([left, right], axis=1), 32_000, "FLOAT")
     info = inspect_clip(path)
-    expected_rms = np.sqrt((np.square(left).sum() + np.square(right).sum()) / 2000)
-    assert (info.peak, info.rms, info.clipped_share) == pytest.approx((1.0, expected_rms, 30 / 2000))
+    expected_rms = np.sqrt(np.square((left + right) / 2).mean())
+    assert (info.peak, info.rms, info.clipped_share) == pytest.approx((0.375, expected_rms, 30 / 2000))
+
+
+_TONE = np.sin(np.arange(8_000) / 10)
+UNUSABLE = {
+    "silence": (np.zeros((8_000, 1)), "^silent: the mean of its channels never reaches 1e-06 of full scale$"),
+    "the noise of a decoder": (_TONE[:, None] * 1e-7, "^silent"),
+    "channels out of phase": (np.stack([_TONE, -_TONE], axis=1), "^silent: .*; its channels cancel each other"),
+    "a flipped bit": (np.where(np.arange(8_000) == 7_000, 1e30, _TONE)[:, None], r"^contains a sample of 1e\+30"),
+    "a flipped bit in one channel": (np.stack([_TONE, np.full(8_000, -1e11)], axis=1), r"^contains a sample of 1e\+11"),
+}
+
+
+@pytest.mark.promise("Sound that no network can use is found at the intake: NaN, absurd samples, silence.", "input")
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_unusable_sound(tmp_path: Path, what: str) -> None:
+    samples, reason = UNUSABLE[what]
+    soundfile.write(tmp_path / "a.wav", samples, 8_000, "FLOAT")
+    with pytest.raises(BadClipError, match=reason):
+        inspect_clip(tmp_path / "a.wav")
+    if reason.startswith("^silent"):
+        assert inspect_clip(tmp_path / "a.wav", may_be_silent=True).frames == 8_000
+
+
+@pytest.mark.parametrize("level", [2.0**31, 1e-5])
+def test_odd_levels_that_are_read(tmp_path: Path, level: float) -> None:
+    soundfile.write(tmp_path / "a.wav", _TONE * level, 8_000, "FLOAT")
+    assert inspect_clip(tmp_path / "a.wav").peak == pytest.approx(level, rel=0.01)
 
 
 @pytest.mark.parametrize("size", [5, 6])
 def test_a_chunk_of_odd_size_before_the_sound_is_padded(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.wav"
-    soundfile.write(path, np.zeros(600), 32_000)
+    soundfile.write(path, np.full(600, 0.5), 32_000)
     content = path.read_bytes()
     at = content.index(b"data")
     noise = b"LIST" + size.to_bytes(4, "little") + b"\x07" * (size + size % 2)

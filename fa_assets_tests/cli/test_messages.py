@@ -13,7 +13,7 @@ from fa_assets_tests.small_dataset import make_clip
     ("arguments", "said"),
     [
         (("run", "--dataset", "{tmp}/nowhere", "--storage", "{tmp}/s"), "give --dataset DIR."),
-        (("status", "--dataset", "{tmp}/set", "--storage", "{tmp}/s"), "train_curated.csv is missing"),
+        (("run", "--dataset", "{tmp}/set", "--storage", "{tmp}/s"), "train_curated.csv is missing"),
         (("run", "--batch-size", "many"), "--batch-size 'many': "),
         (("init", "{tmp}/nowhere"), "There is no folder {tmp}/nowhere."),
         (

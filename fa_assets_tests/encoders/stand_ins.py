@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from fa_assets.encoders.base import EncoderCard
-from fa_assets.encoders.embed_clips import Clip, Decode, decode_crops
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import Decode, decode_crops
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.store.embedding_store import CropKey

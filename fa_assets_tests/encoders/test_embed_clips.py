@@ -1,6 +1,7 @@
 """From clips to embeddings through the store: each crop once, never under a wrong name, with a stand-in network that
 embeds a crop as numbers one can check."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ import soundfile
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip, load_mono
 from fa_assets.encoders import embed_clips as module
-from fa_assets.encoders.embed_clips import Clip, decode_crops, embed_clips
+from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.embed_clips import decode_crops, embed_clips, embed_once
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+from fa_assets_tests.audio.encoded import encode, tone
 from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder
 
 MC5, CENTER = SCHEMES["mc5"], SCHEMES["center"]
@@ -50,7 +53,7 @@ class CountingEncoder:
 def make_clip(folder: Path, fname: str, seconds: float, seed: int, rate: int = 32_000, loud: float = 0.5) -> Clip:
     samples = np.random.default_rng(seed).uniform(-loud, loud, max(1, round(seconds * rate)))
     soundfile.write(folder / fname, samples, rate)
-    info = inspect_clip(folder / fname)
+    info = inspect_clip(folder / fname, may_be_silent=True)
     return Clip(fname, folder / fname, info.sha256, info.sample_rate, info.frames)
 
 
@@ -132,6 +135,47 @@ def test_clips_with_many_crops_are_decoded_one_at_a_time(
 
 def work_of(clips: Sequence[Clip]) -> list[tuple[Clip, list[CropKey]]]:
     return [(clip, [CropKey(clip.sha256, CARD.sample_rate, 0, CARD.crop_samples)]) for clip in clips]
+
+
+def test_a_clip_of_many_crops_is_decoded_for_some_at_a_time(
+    clips: list[Clip], store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+    tiles = SCHEMES["tiles"]
+    whole = embed_once(clips[1], tiles, CountingEncoder())
+    monkeypatch.setattr(module, "_SAMPLES_AT_ONCE", 2 * CARD.crop_samples)
+    parts = [keys for clip, keys in module._work_of(clips, [key for key, _ in module._crops_of(clips, tiles, CARD)[1]])]
+    assert [len(keys) for keys in parts] == [2, 1]
+    np.testing.assert_array_equal(embed_once(clips[1], tiles, CountingEncoder()), whole)
+    result = embed_clips(clips, tiles, store, CountingEncoder(), CARD, progress=lambda *counts: seen.append(counts))
+    np.testing.assert_array_equal(result.vectors[1], whole)
+    assert (result.crops_computed, seen[-1]) == (8, (5, 5))
+
+
+@pytest.mark.promise(
+    "An embedding of what FFmpeg decoded is stored under FFmpeg's version too; those of other clips stay where they are.",
+    "kept",
+)
+def test_the_decoder_is_a_part_of_the_key_where_it_is_not_libsndfile(
+    clips: list[Clip], store: EmbeddingStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.wv"
+    path.write_bytes(encode("wv", "wavpack", tone(160_000, 16_000), 16_000))
+    info = inspect_clip(path)
+    clip = Clip("a.wv", path, info.sha256, info.sample_rate, info.frames, info.decoder)
+    assert info.decoder is not None
+    embed_clips([clip, clips[2]], MC5, store, CountingEncoder(), CARD)
+    keys = [
+        CropKey(digest, CARD.sample_rate, 0, CARD.crop_samples)
+        for digest in (
+            hashlib.sha256(f"{clip.sha256} {clip.decoder}".encode()).hexdigest(),
+            clip.sha256,
+            clips[2].sha256,
+        )
+    ]
+    assert store.missing(keys) == [keys[1]]
+    with pytest.raises(BadInputError, match="a.wv: was inspected with PyAV 1, and PyAV .* may give other samples"):
+        embed_clips([replace(clip, decoder="PyAV 1")], MC5, store, CountingEncoder(), CARD)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_the_script_exits_with_0_or_1_and_a_failed_asset_names_the_offenders(
     )
     assert done.returncode == 1
     assert "05.wav" in done.stderr
-    assert "FA_ON_BAD_CLIP=skip" in done.stderr
+    assert "--on-bad-clip skip" in done.stderr
     assert "Traceback" not in done.stderr
     assert (helped.returncode, helped.stderr) == (0, "")
 

@@ -1,4 +1,4 @@
-"""Mutated audio files. Every case begins as a small valid file that we write ourselves, in one of fifteen containers.
+"""Mutated audio files. Every case begins as a small valid file that we write ourselves, in one of many containers.
 
 What is done to it: header fields that lie (rates, channels, sizes, frames), flipped bytes, cuts, slices removed, doubled
 or taken from another file, tags and chunks in odd places, samples that are not finite, silence that unpacks to hours.
@@ -14,6 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 import soundfile
+
+from fa_assets_tests.audio.encoded import encode, tone
 
 Rng = np.random.Generator
 
@@ -89,7 +91,30 @@ def bases() -> tuple[Base, ...]:
         base("aiff", ".aiff", written(22_050, 1, format="AIFF", subtype="PCM_16"), _aiff_fields),
         base("au", ".au", written(8_000, 1, format="AU", subtype="ULAW"), _au_fields),
         base("caf", ".caf", written(44_100, 1, format="CAF", subtype="PCM_16"), _caf_fields),
+        *(
+            base(name, suffix, encode(container, codec, tone(4_800, 48_000, 2), 48_000, **options), _any_fields)
+            for name, suffix, container, codec, options in _BY_FFMPEG
+        ),
     )
+
+
+_BY_FFMPEG: list[tuple[str, str, str, str, dict[str, str]]] = [
+    ("m4a", ".m4a", "ipod", "aac", {"fflags": "+bitexact"}),
+    ("alac", ".m4a", "ipod", "alac", {"fflags": "+bitexact"}),
+    ("fragments", ".mp4", "mp4", "aac", {"movflags": "+frag_keyframe+empty_moov"}),
+    ("aac", ".aac", "adts", "aac", {}),
+    ("wma", ".wma", "asf", "wmav2", {"fflags": "+bitexact"}),
+    ("webm", ".webm", "webm", "libopus", {"fflags": "+bitexact"}),
+    ("wavpack", ".wv", "wv", "wavpack", {}),
+    ("mp3-in-wav", ".wav", "wav", "libmp3lame", {}),
+    ("bare-mp3", ".mp3", "mp3", "libmp3lame", {"write_xing": "0"}),
+]
+
+
+def _any_fields(content: bytes) -> list[Field]:
+    """Numbers at the beginning and at the end, where these containers have their index."""
+    ends = (*range(0, min(128, len(content) - 8), 4), *range(max(len(content) - 256, 0), len(content) - 8, 4))
+    return [Field(at, size, "big") for at in ends for size in (2, 4)]
 
 
 def _wav_fields(content: bytes) -> list[Field]:

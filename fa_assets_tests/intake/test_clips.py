@@ -11,6 +11,7 @@ from fa_assets.audio.decode import ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, clip_paths
+from fa_assets.store.source_files import Limits
 
 
 @pytest.fixture
@@ -23,11 +24,15 @@ def dataset(tmp_path: Path) -> KaggleDataset:
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("this is not audio")
     soundfile.write(folder / "nan.wav", np.array([0.0, np.nan, 0.1], np.float32), 8000, subtype="FLOAT")
+    soundfile.write(folder / "silent.wav", np.zeros(4410), 44100)
+    soundfile.write(folder / "out_of_phase.flac", np.stack([noise, -noise], axis=1), 44100)
+    soundfile.write(folder / "flipped.wav", np.where(np.arange(4410) == 9, 1e30, noise), 44100, subtype="FLOAT")
     soundfile.write(folder / "short.wav", noise, 44100)
     (folder / "short.wav").write_bytes((folder / "short.wav").read_bytes()[:2000])
     outside = tmp_path / "outside.wav"
     soundfile.write(outside, noise, 44100)
     (folder / "link.wav").symlink_to(outside)
+    (folder / "gone.wav").symlink_to("../.git/annex/objects/1/gone.wav")
     return KaggleDataset(tmp_path)
 
 
@@ -35,7 +40,9 @@ def labelled(*fnames: str) -> LabelledClips:
     return LabelledClips(fnames, tuple(("Rain",) for _ in fnames))
 
 
-BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "link.wav", "missing.wav")
+NO_LINKS = Limits(follow_links=False)
+BAD = ("empty.wav", "text.wav", "nan.wav", "short.wav", "gone.wav", "missing.wav",
+       "silent.wav", "out_of_phase.flac", "flipped.wav")  # fmt: skip
 
 
 def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
@@ -50,7 +57,7 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
 
 @pytest.mark.promise("Bad clips are all named at once.", "input")
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
-    with pytest.raises(BadInputError, match="6 of 7 clips.*FA_ON_BAD_CLIP=skip") as caught:
+    with pytest.raises(BadInputError, match="9 of 10 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
     assert [line.split(":")[0] for line in caught.value.offenders] == [repr(name) for name in BAD]
 
@@ -67,7 +74,7 @@ def test_skip_with_nothing_left_is_an_error(dataset: KaggleDataset) -> None:
         inspect_clips(dataset.clips_folder, labelled(*BAD), on_bad_clip="skip")
 
 
-OUT = "a link that leads out of the folder of clips"
+OUT = "a link that leads out of the folder of clips; FA_LINKS=follow reads what it leads to"
 HARD_CASES = {
     "link.wav": OUT,
     "chain.wav": OUT,  # a link to a link
@@ -96,23 +103,60 @@ def plant_links(dataset: KaggleDataset) -> None:
     (clips / "also").symlink_to("sub")
 
 
-@pytest.mark.promise("No link leads out of the folder of clips when it is inspected.", "input")
+@pytest.mark.promise(
+    "Clips that are links to elsewhere (DVC, git-annex, Hugging Face's cache) are read; a link to what is not there is named, "
+    "with the command that fetches it.",
+    "input",
+)
+@pytest.mark.parametrize(
+    ("target", "fetch"),
+    [
+        ("../.git/annex/objects/x/y", "datalad get"),
+        ("../.dvc/cache/files/md5/12/3", "dvc pull"),
+        ("../../blobs/1234", "hf download"),
+        ("../nowhere.wav", None),
+    ],
+)
+def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | None) -> None:
+    link = dataset.clips_folder / "elsewhere.wav"
+    link.symlink_to(target)
+    with pytest.raises(BadInputError) as caught:
+        inspect_clips(dataset.clips_folder, labelled("elsewhere.wav"))
+    (offender,) = caught.value.offenders
+    assert offender.startswith("elsewhere.wav: a link to what is not there")
+    assert (
+        (f" ({target}): fetch it with " in offender and f"`{fetch}" in offender)
+        if fetch
+        else offender.endswith("there")
+    )
+    file = dataset.clips_folder / target
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes((dataset.clips_folder / "good.wav").read_bytes())
+    good, linked = inspect_clips(dataset.clips_folder, labelled("good.wav", "elsewhere.wav")).clips
+    assert linked.info == good.info
+    assert clip_paths(dataset.clips_folder, ["elsewhere.wav"]) == [dataset.clips_folder.resolve() / "elsewhere.wav"]
+
+
+@pytest.mark.promise("With FA_LINKS=refuse no link leads out of the folder of clips when it is inspected.", "input")
 def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     intake = inspect_clips(
-        dataset.clips_folder, labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"), on_bad_clip="skip"
+        dataset.clips_folder,
+        labelled(*HARD_CASES, "also/inner.wav", "sub/inner.wav"),
+        on_bad_clip="skip",
+        limits=NO_LINKS,
     )
     assert {clip.fname: clip.reason for clip in intake.bad} == HARD_CASES
     assert [clip.fname for clip in intake.clips] == ["also/inner.wav", "sub/inner.wav"]
 
 
 @pytest.mark.promise(
-    "No link leads out of the folder of clips when it is embedded, not even one that came after the intake.", "input"
+    "With FA_LINKS=refuse no link leads out when a clip is embedded, not even one that came after the intake.", "input"
 )
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     with pytest.raises(BadInputError, match="cannot be read") as caught:
-        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"])
+        clip_paths(dataset.clips_folder, ["good.wav", "link.wav", "up/outside.wav", "loop.wav"], NO_LINKS)
     assert [line.split(":")[0] for line in caught.value.offenders] == ["link.wav", "up/outside.wav", "loop.wav"]
 
 
@@ -127,7 +171,7 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
     linked = KaggleDataset(tmp_path / "root")
     assert [clip.fname for clip in inspect_clips(linked.clips_folder, labelled("good.wav")).clips] == ["good.wav"]
     with pytest.raises(BadInputError, match="leads out"):
-        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"))
+        inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"), limits=NO_LINKS)
 
 
 @pytest.mark.promise("A run that is stopped while it inspects clips does not wait for those that are left.", "stopped")
@@ -136,10 +180,10 @@ def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
 ) -> None:
     inspected: list[Path] = []
 
-    def inspect(path: Path) -> ClipInfo:
+    def inspect(path: Path, **options: bool) -> ClipInfo:
         inspected.append(path)
         time.sleep(0.01)
-        return inspect_clip(path)
+        return inspect_clip(path, **options)
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt

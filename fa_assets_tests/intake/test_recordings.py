@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.recordings import scan_recordings
 from fa_assets.store import digests
+from fa_assets.store.source_files import Limits
 
 
 @pytest.fixture
@@ -98,16 +100,20 @@ def test_what_did_not_change_is_not_read_again(
     assert scan_recordings(dataset, memory) == first
 
 
-@pytest.mark.promise("No link leads out of the folder of clips when it is hashed.", "input")
-def test_a_link_that_leads_out_is_not_read(dataset: KaggleDataset, memory: Path) -> None:
+@pytest.mark.promise(
+    "A link is known by the content that it leads to; with FA_LINKS=refuse none that leads out is hashed.", "input"
+)
+@pytest.mark.parametrize("follow_links", [True, False])
+def test_a_link_that_leads_out(dataset: KaggleDataset, memory: Path, follow_links: bool) -> None:
+    dataset = replace(dataset, limits=Limits(follow_links=follow_links))
     outside = dataset.root.parent / "outside.wav"
     outside.write_bytes(b"secret")
     (dataset.clips_folder / "a.wav").unlink()
     (dataset.clips_folder / "a.wav").symlink_to(outside)
     first = scan_recordings(dataset, memory).curated
-    assert (first.clips_named, first.clips_present) == (2, 1)
+    assert (first.clips_named, first.clips_present) == (2, 2 if follow_links else 1)
     outside.write_bytes(b"another")
-    assert scan_recordings(dataset, memory).curated == first
+    assert (scan_recordings(dataset, memory).curated == first) is not follow_links
 
 
 @pytest.mark.parametrize("change", ["added", "bytes", "labels", "a row"])

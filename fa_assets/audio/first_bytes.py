@@ -1,0 +1,48 @@
+"""What a file that is no sound is, told by its first bytes, and what to type next."""
+
+LENGTH = 512
+"""How many bytes are looked at."""
+
+_AGAIN = "the download failed; fetch the clip again"
+_UNPACK = "unpack it, and name the clips inside"
+
+_BEGINNINGS = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the sound itself: run `git lfs pull` in the dataset folder"),
+    (b"/annex/objects/", "a git-annex pointer, not the sound itself: run `git annex get .` (or `datalad get .`) there"),
+    (b"outs:\n", "a DVC file, not the sound itself: run `dvc pull` in the dataset folder"),
+    (
+        b"\x00\x05\x16\x07",
+        "a macOS side file: take it out; the clip is the file without ._ in front",
+    ),
+    (b"\x00\x05\x16\x00", "a macOS side file: take it out"),
+    (b"<!doctype html", f"a web page: {_AGAIN}"),
+    (b"<html", f"a web page: {_AGAIN}"),
+    (b"<?xml", f"an XML document, such as a server sends for an error: {_AGAIN}"),
+    (b"PK\x03\x04", f"a ZIP archive: {_UNPACK}"),
+    (b"\x1f\x8b", f"a gzip archive: {_UNPACK}"),
+    (b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive: {_UNPACK}"),
+    (b"rar!\x1a\x07", f"a RAR archive: {_UNPACK}"),
+    (b"%pdf-", "a PDF document: take it out, or put the clip in its place"),
+    (b"\x89png", "a picture (PNG): take it out, or put the clip in its place"),
+    (b"\xff\xd8\xff", "a picture (JPEG): take it out, or put the clip in its place"),
+    (b"gif8", "a picture (GIF): take it out, or put the clip in its place"),
+    (b"mthd", "MIDI: notes without sound; render it as WAV"),
+    (b"\x93numpy", "a NumPy array without a sample rate: write it with `soundfile.write(NAME, samples, rate)`"),
+    (b"#extm3u", "a playlist: name the clips that it lists"),
+)
+
+
+def not_a_sound(head: bytes) -> str | None:
+    """What a file is that begins so; None where it may be a sound."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
+    return next((what for begins, what in _BEGINNINGS if start.startswith(begins.lower())), None)
+
+
+def unknown(head: bytes) -> str:
+    """How a file begins that nothing could read, in words."""
+    if not head.strip(b"\0"):
+        return "it begins with zeros: the copy or the download failed; fetch the clip again"
+    text = " ".join(head.decode("latin-1").split())
+    if head.isascii() and text.isprintable():
+        return f"it is text that begins with {text[:40]!r}: put the clip in its place"
+    return f"it begins with the bytes {head[:8].hex(' ')}: export the clip again, as WAV or FLAC"

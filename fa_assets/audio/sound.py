@@ -1,0 +1,207 @@
+"""Opening an audio file: libsndfile reads it where it reads all of it, FFmpeg (`ffmpeg`) where it does not.
+
+libsndfile comes first because `librosa.load` reads with it. It believes some headers and guesses some lengths, so what an MP3,
+a FLAC or an Ogg file holds is counted beside it, and other containers are compared with their own promise (`truncation`).
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import FileIO
+from typing import Protocol
+
+import numpy as np
+import soundfile
+
+from fa_assets.audio import first_bytes
+from fa_assets.audio.quiet import quiet
+from fa_assets.audio.truncation import Extent, find_extent, ogg_pages, xing_header
+from fa_assets.errors import BadClipError
+
+RATES = range(100, 1_000_001)
+"""Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
+recording, and would make hundreds of samples of every one."""
+LONGEST_S = 4 * 3600
+"""Seconds of the longest clip that is read. A few bytes of FLAC can unpack to days."""
+
+_BLOCK_SAMPLES = 1 << 18
+"""Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
+_UNKNOWN_FRAMES = (1 << 63) - 1
+"""What libsndfile reports for a stream that does not state its length."""
+_SAMPLE_BYTES = {
+    "PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
+}  # fmt: skip
+
+
+class Sound(Protocol):
+    """An open file: its rate in Hz, its channels, and what reads it (as `ClipInfo.decoder`)."""
+
+    @property
+    def rate(self) -> int: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def decoder(self) -> str | None: ...
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples in blocks of (frames, channels) float32, none empty; raises BadClipError where some are missing."""
+        ...
+
+
+class _Unsought(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read from its beginning to its end. soundfile seeks after each read where it can, after which an MP3
+    decoder gives other samples, and fails where libsndfile cannot (GSM)."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _SndfileSound:
+    """A file that libsndfile reads whole."""
+
+    decoder: str | None = None
+
+    def __init__(self, file: soundfile.SoundFile, states_its_length: bool) -> None:
+        self._file = file
+        self._states_its_length = states_its_length
+        self.rate: int = file.samplerate
+        self.channels: int = file.channels
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        promised = left = self._file.frames
+        missing = 0
+        while left:
+            wanted = min(left, max(_BLOCK_SAMPLES // self.channels, 1))
+            try:
+                with quiet():
+                    block = self._file.read(wanted, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise BadClipError(
+                    f"truncated or damaged: no sound after frame {promised - left}: {error.error_string}"
+                ) from error
+            left -= wanted
+            if len(block):
+                yield block
+            if len(block) < wanted:  # libsndfile may find "more" behind the end of an MP3
+                missing = left + wanted - len(block)
+                break
+        if missing and self._states_its_length:
+            raise BadClipError(f"truncated: the header promises {promised} frames, the file holds {promised - missing}")
+
+
+@contextmanager
+def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
+    """The sound in an open file, to be read once; the file is used up by it.
+
+    Args:
+        known_whole: an earlier look at the same bytes found that libsndfile reads all of them.
+
+    Raises:
+        BadClipError: what `inspect_clip` finds before the first sample; `Sound.blocks` raises the rest.
+    """
+    file.seek(0)
+    head = file.read(first_bytes.LENGTH)
+    if not head:
+        raise BadClipError("empty file")
+    if what := first_bytes.not_a_sound(head):
+        raise BadClipError(f"no sound but {what}")
+    with ExitStack() as stack:
+        sound = _with_libsndfile(file, stack, known_whole) or _with_ffmpeg(file, stack, head)
+        if sound.rate not in RATES:
+            raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
+        yield sound
+
+
+def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool) -> Sound | None:
+    """The sound as libsndfile reads it; None where it reads none, or a part."""
+    file.seek(0)
+    try:
+        with quiet():
+            # By number, and so without its name: libsndfile takes anything that is called *.raw or *.vox for sound.
+            sound = stack.enter_context(_Unsought(file.fileno(), closefd=False))
+    except soundfile.LibsndfileError:
+        _check_extent(find_extent(file))
+        return None
+    if sound.samplerate not in RATES:
+        raise BadClipError(f"a rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
+    if LONGEST_S * sound.samplerate < sound.frames < _UNKNOWN_FRAMES and sound.format != "MP3":  # an MP3 guesses
+        hours = sound.frames / sound.samplerate / 3600
+        raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
+    position = file.tell()  # libsndfile goes on from there
+    _check_extent(find_extent(file), sound)
+    if not (known_whole or _is_whole(file, sound)):
+        return None
+    states_its_length = sound.format != "MP3" or xing_header(file) is not None
+    file.seek(position)
+    return _SndfileSound(sound, states_its_length)
+
+
+def _is_whole(file: FileIO, sound: soundfile.SoundFile) -> bool:
+    """Whether libsndfile reads all of a file.
+
+    Raises:
+        BadClipError: it was cut short.
+    """
+    if sound.format == "MP3":
+        return _mp3_is_whole(file, sound.frames)
+    if sound.frames == _UNKNOWN_FRAMES:
+        return False
+    if sound.format == "FLAC":
+        return _frames_in_packets(file)[1] <= sound.frames
+    if sound.format == "OGG":
+        pages = ogg_pages(file)
+        if pages.lacks_end:
+            raise BadClipError("truncated: the Ogg stream stops before its last page")
+        return pages.placed and not pages.chained
+    return not sound.subtype.startswith("MPEG")
+
+
+def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes) -> Sound:
+    from fa_assets.audio import ffmpeg
+
+    try:
+        return stack.enter_context(ffmpeg.open_sound(file))
+    except ffmpeg.CannotOpenError as error:
+        raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
+
+
+def _frames_in_packets(file: FileIO) -> tuple[int, float]:
+    from fa_assets.audio import ffmpeg
+
+    try:
+        return ffmpeg.frames_in_packets(file)
+    except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
+        return 0, 0
+
+
+def _mp3_is_whole(file: FileIO, frames: int) -> bool:
+    """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses.
+
+    Raises:
+        BadClipError: it was cut short.
+    """
+    packets, held = _frames_in_packets(file)
+    header = xing_header(file)
+    if header is None or not packets:
+        return frames >= held
+    if packets < header.frames and header.held < header.size:
+        raise BadClipError(f"truncated: the header promises {header.size} bytes, the file holds {header.held}")
+    return packets == header.frames
+
+
+def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:
+    """Refuse a file that holds less or more than its header says."""
+    if extent is None:
+        return
+    frame_bytes = sound.channels * _SAMPLE_BYTES.get(sound.subtype, 0) if sound else 0
+    promised, held = (size // (frame_bytes or 1) for size in (extent.promised, extent.held))
+    unit = "frames" if frame_bytes else "bytes"
+    if held < promised:
+        raise BadClipError(f"truncated: the header promises {promised} {unit}, the file holds {held}")
+    if extent.beyond:
+        raise BadClipError(
+            f"its header says {promised} {unit} of sound, after which {extent.beyond} bytes follow that are no part of it: the "
+            "recorder lost power, or files were joined. `ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too, "
+            "`ffmpeg -i FILE NEW.wav` what the header says"
+        )

@@ -1,0 +1,340 @@
+"""Which reader takes a file, that it takes all of it, and what is said of a file that none takes."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length
+from fa_assets.audio.ffmpeg import DECODER
+from fa_assets_tests.audio.encoded import encode, tone, true_seconds
+from fa_assets_tests.fuzz.sounds import with_checksums
+
+RATE = 32_000
+
+
+def written(
+    format: str, subtype: str | None = None, frames: int = 24_000, rate: int = 16_000, **options: object
+) -> bytes:
+    """A tone as libsndfile writes it."""
+    file = io.BytesIO()
+    soundfile.write(file, tone(frames, rate), rate, format=format, subtype=subtype, **options)
+    return file.getvalue()
+
+
+def mp3(frames: int = 24_000, **options: str) -> bytes:
+    return encode("mp3", "libmp3lame", tone(frames, 16_000), 16_000, **options)
+
+
+def changed(content: bytes, at: int, new: bytes) -> bytes:
+    return content[:at] + new + content[at + len(new) :]
+
+
+def with_xing(frames: int) -> bytes:
+    """An MP3 file whose first frame says that so many follow."""
+    content = mp3()
+    return changed(content, content.index(b"Info") + 8, frames.to_bytes(4, "big"))
+
+
+def loud_then_quiet() -> bytes:
+    """An MP3 file of variable bit rate that does not state its length, which its beginning makes look short."""
+    loud = np.random.default_rng(0).uniform(-0.9, 0.9, 16_000)
+    sound = io.BytesIO()
+    options = {"bitrate_mode": "VARIABLE", "compression_level": 0.1}
+    with soundfile.SoundFile(sound, "w", 16_000, 1, format="MP3", **options) as file:
+        file.write(np.concatenate([loud, np.full(320_000, 1e-4)]))
+    content = sound.getvalue()
+    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+
+
+def last_page_without_a_place() -> bytes:
+    """An Opus file that ends as those of WhatsApp: with an empty page that has no position in time."""
+    content = encode("ogg", "libopus", tone(48_000, 48_000), 48_000)
+    at = content.rindex(b"OggS")
+    content = changed(content, at + 5, b"\0")  # no longer the last one
+    number = int.from_bytes(content[at + 18 : at + 22], "little") + 1
+    return with_checksums(content + b"OggS\0\4" + b"\xff" * 8 + bytes(4) + number.to_bytes(4, "little") + bytes(5))
+
+
+def flac_that_states(frames: int) -> bytes:
+    content = written("FLAC")
+    return changed(changed(content, 21, bytes([content[21] & 0xF0])), 22, frames.to_bytes(4, "big"))
+
+
+_TAG = b"TAG" + bytes(125)
+FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
+    "m4a": lambda: encode("ipod", "aac", tone(24_000, 16_000), 16_000),
+    "m4a, lossless": lambda: encode("ipod", "alac", tone(24_000, 16_000), 16_000),
+    "mp4 in fragments": lambda: encode(
+        "mp4", "aac", tone(24_000, 16_000, 2), 16_000, movflags="+frag_keyframe+empty_moov"
+    ),
+    "mov": lambda: encode("mov", "pcm_s24le", tone(24_000, 16_000, 2), 16_000),
+    "aac": lambda: encode("adts", "aac", tone(24_000, 16_000), 16_000),
+    "wma": lambda: encode("asf", "wmav2", tone(24_000, 16_000), 16_000),
+    "webm": lambda: encode("webm", "libopus", tone(48_000, 48_000), 48_000),
+    "matroska": lambda: encode("matroska", "flac", tone(24_000, 16_000), 16_000),
+    "wavpack": lambda: encode("wv", "wavpack", tone(24_000, 16_000), 16_000),
+    "tta": lambda: encode("tta", "tta", tone(24_000, 16_000), 16_000),
+    "ac3": lambda: encode("ac3", "ac3", tone(48_000, 48_000, 2), 48_000),
+    "amr": lambda: encode("amr", "libopencore_amrnb", tone(8_000, 8_000), 8_000),
+    "transport stream": lambda: encode("mpegts", "aac", tone(24_000, 16_000), 16_000),
+    "flv": lambda: encode("flv", "aac", tone(44_100, 44_100), 44_100),
+    "avi": lambda: encode("avi", "pcm_s16le", tone(24_000, 16_000), 16_000),
+    "mp3 in wav": lambda: encode("wav", "libmp3lame", tone(24_000, 16_000), 16_000),
+    "mp3 in wav, to a pipe": lambda: piped(encode("wav", "libmp3lame", tone(24_000, 16_000), 16_000)),
+    "mp3, variable, without a header": loud_then_quiet,
+    "mp3 that says 0 frames": lambda: with_xing(0),
+    "mp3 that says too few frames": lambda: with_xing(9),
+    "mp3 that says too many frames": lambda: with_xing(4_000),
+    "mp3s joined": lambda: mp3() + mp3(9_000),
+    "mp3s with tags joined": lambda: mp3() + _TAG + mp3(9_000) + _TAG,
+    "ogg chained": lambda: written("OGG", "VORBIS") + written("OGG", "VORBIS", 9_000),
+    "opus chained": lambda: written("OGG", "OPUS") + written("OGG", "OPUS", 9_000),
+    "opus whose last page has no place in time": last_page_without_a_place,
+    "flac of unknown length": lambda: flac_that_states(0),
+    "flac that says too few frames": lambda: flac_that_states(8_000),
+}
+LIBSNDFILE_READS_WHOLE: dict[str, Callable[[], bytes]] = {
+    "gsm in wav": lambda: written("WAV", "GSM610", rate=8_000),
+    "adpcm in wav": lambda: written("WAV", "IMA_ADPCM"),
+    "w64 to a pipe": lambda: changed(changed(written("W64"), 16, b"\xff" * 8), 96, b"\xff" * 7 + b"\x7f"),
+    "mp3": mp3,
+    "mp3, constant, without a header": lambda: mp3(write_xing="0"),
+    "mp3s without headers joined": lambda: mp3(write_xing="0", id3v2_version="0") * 2,
+    "mp3 with a tag at its end": lambda: mp3() + _TAG,
+    "mp3 with junk at its end": lambda: mp3() + b"A" * 3_000,
+    "mp3 of three frames": lambda: mp3(1_000),
+    "vorbis": lambda: written("OGG", "VORBIS"),
+    "opus": lambda: written("OGG", "OPUS"),
+    "flac with a tag at its end": lambda: written("FLAC") + _TAG,
+}
+
+
+def piped(content: bytes) -> bytes:
+    """A WAV file whose writer did not know its length."""
+    return changed(changed(content, 4, b"\xff" * 4), content.index(b"data") + 4, b"\xff" * 4)
+
+
+def inspected(path: Path, content: bytes) -> object:
+    path.write_bytes(content)
+    return inspect_clip(path)
+
+
+@pytest.mark.promise("A clip is read to its end or refused: what libsndfile would read in part, FFmpeg reads.", "input")
+@pytest.mark.parametrize("kind", FFMPEG_ALONE)
+def test_ffmpeg_reads_to_the_end_what_libsndfile_does_not(tmp_path: Path, kind: str) -> None:
+    content = FFMPEG_ALONE[kind]()
+    path = tmp_path / "a.wav"  # its content says what it is, not its name
+    path.write_bytes(content)
+    info = inspect_clip(path)
+    assert info.decoder == DECODER
+    assert info.seconds == pytest.approx(true_seconds(content), abs=1e-9)
+    assert len(load_mono(path, RATE)) == resampled_length(info.frames, info.sample_rate, RATE)
+
+
+@pytest.mark.parametrize("kind", LIBSNDFILE_READS_WHOLE)
+def test_libsndfile_reads_what_it_reads_whole(tmp_path: Path, kind: str) -> None:
+    content = LIBSNDFILE_READS_WHOLE[kind]()
+    (tmp_path / "a.wav").write_bytes(content)
+    info = inspect_clip(tmp_path / "a.wav")
+    assert info.decoder is None
+    if kind != "w64 to a pipe":  # FFmpeg has other figures for open lengths, and pads blocks of ADPCM
+        assert info.seconds == pytest.approx(true_seconds(content), abs=0.05)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_both_readers_give_the_same_samples(tmp_path: Path, subtype: str, channels: int) -> None:
+    from fa_assets.audio import ffmpeg
+
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(200_000, 16_000, channels), 16_000, subtype)
+    with path.open("rb") as file, ffmpeg.open_sound(file) as sound:
+        assert (sound.rate, sound.channels) == (16_000, channels)
+        samples = np.concatenate(list(sound.blocks()))
+    np.testing.assert_array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])
+
+
+@pytest.mark.parametrize(
+    "kind", ["m4a", "mp4 in fragments", "aac", "wma", "webm", "matroska", "wavpack", "tta", "amr", "flv"]
+)
+def test_what_ffmpeg_alone_reads_may_be_cut_short_too(tmp_path: Path, kind: str) -> None:
+    content = FFMPEG_ALONE[kind]()
+    for share in (0.5, 0.85):
+        (tmp_path / "a.wav").write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(BadClipError, match="^truncated|^holds no samples|^not audio"):
+            inspect_clip(tmp_path / "a.wav")
+
+
+def test_a_rate_that_changes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(mp3() + encode("mp3", "libmp3lame", tone(24_000, 44_100), 44_100))
+    with pytest.raises(BadClipError, match="^changes from 16000 Hz and 1 channels to 44100 Hz and 1 after 1.5"):
+        inspect_clip(tmp_path / "a.mp3")
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
+        (lambda: written("OGG", "VORBIS", rate=44_100), r"^truncated or damaged: no sound after 1\.5\d s"),
+    ],
+)
+def test_joined_files_that_nothing_reads_whole_are_refused(
+    tmp_path: Path, second: Callable[[], bytes], reason: str
+) -> None:
+    first = written("FLAC") if "FLAC" in reason else written("OGG", "VORBIS")
+    (tmp_path / "a").write_bytes(first + second())
+    with pytest.raises(BadClipError, match=reason) as error:
+        inspect_clip(tmp_path / "a")
+    if "FLAC" in reason:
+        assert f"`head -c {len(first)} FILE`" in str(error.value)
+
+
+def wav(promised: int, held: int, after: bytes = b"") -> bytes:
+    content = written("WAV", "PCM_16", held)
+    return changed(content, content.index(b"data") + 4, (2 * promised).to_bytes(4, "little")) + after
+
+
+BEYOND = {
+    "a size that is too small": lambda: wav(1_000, 24_000),
+    "a recorder that lost power": lambda: wav(0, 24_000),
+    "two files joined": lambda: wav(24_000, 24_000) * 2,
+    "raw samples behind the last chunk": lambda: wav(9_000, 9_000, b"LIST\4\0\0\0INFO" + written("WAV")[44:]),
+    "aiff": lambda: changed(written("AIFF"), written("AIFF").index(b"SSND") + 4, (8_008).to_bytes(4, "big")),
+    "au": lambda: changed(written("AU"), 8, (8_000).to_bytes(4, "big")),
+    "caf": lambda: changed(written("CAF"), written("CAF").index(b"data") + 4, (8_004).to_bytes(8, "big")),
+    "w64": lambda: changed(written("W64"), written("W64").index(b"data") + 16, (8_024).to_bytes(8, "little")),
+}
+
+
+@pytest.mark.parametrize("kind", BEYOND)
+def test_sound_beyond_what_the_header_says_is_counted(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(BEYOND[kind]())
+    with pytest.raises(
+        BadClipError, match=r"^its header says \d+ (frames|bytes) of sound, after which \d{5} bytes follow"
+    ) as error:
+        inspect_clip(path)
+    assert "ffmpeg -ignore_length 1" in str(error.value)
+
+
+def test_the_advice_about_a_wrong_size_gives_the_whole_sound(tmp_path: Path) -> None:
+    for promised in (0, 1_000):
+        content = wav(promised, 24_000)
+        with av.open(io.BytesIO(content), options={"ignore_length": "1"}) as container:
+            assert sum(frame.samples for frame in container.decode(audio=0)) == 24_000
+
+
+AFTER = {
+    "a chunk": b"LIST\x04\0\0\0INFO",
+    "a large chunk": b"LIST" + (600).to_bytes(4, "little") + bytes(range(100, 200)) * 6,
+    "a chunk that was not padded": b"id3 \x41\0\0\0" + b"\7" * 65 + b"LIST" + (600).to_bytes(4, "little") + b"x" * 600,
+    "a tag": b"ID3\3\0\0\0\0\2\x2c" + b"title" * 60,
+    "an old tag": b"TAG" + b"title" * 25,
+    "zeros": bytes(5_000),
+    "stray bytes": b"\7" * 63,
+}
+
+
+@pytest.mark.parametrize("what", AFTER)
+def test_what_may_follow_the_sound(tmp_path: Path, what: str) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(2_000, 2_000, AFTER[what]))
+    assert inspect_clip(tmp_path / "a.wav").frames == 2_000
+
+
+NO_SOUND = {
+    "a saved error page": (b"<!DOCTYPE html>\n<html>404</html>" * 20, "^no sound but a web page: the download failed"),
+    "a page without a doctype": (b"\n<HTML><body>" * 20, "^no sound but a web page"),
+    "an answer of S3": (b"<?xml version='1.0'?><Error/>", "^no sound but an XML document"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "run `git lfs pull`"),
+    "git-annex": (b"/annex/objects/MD5E-s12--1.wav\n", "run `git annex get"),
+    "DVC": (b"outs:\n- md5: 1\n  path: a.wav\n", "run `dvc pull`"),
+    "macOS": (b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(100), "^no sound but a macOS side file"),
+    "an archive": (b"PK\3\4" + bytes(100), "^no sound but a ZIP archive: unpack it"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "^no sound but a picture"),
+    "a playlist": (b"#EXTM3U\n#EXTINF:10,\nfile:///a.mp3\n", "^no sound but a playlist"),
+    "text": (b"not a sound at all" * 50, "^not audio .*: it is text that begins with 'not a sound at all"),
+    "zeros": (bytes(1_000), "^not audio .*: it begins with zeros: the copy or the download failed"),
+    "noise": (bytes(range(160, 250)) * 9, "^not audio .*: it begins with the bytes a0 a1 a2"),
+    "a header alone": (b"RIFF\x24\0\0\0WAVEfmt ", "^not audio .*: it begins with the bytes 52 49 46 46"),
+    "nothing": (b"", "^empty file$"),
+}
+
+
+@pytest.mark.promise("What is no sound is named for what it is, with what to type next.", "input")
+@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"])
+@pytest.mark.parametrize("what", NO_SOUND)
+def test_what_is_no_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
+    content, reason = NO_SOUND[what]
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(BadClipError, match=reason) as error:
+        inspect_clip(path)
+    assert str(tmp_path) not in str(error.value)
+
+
+@pytest.mark.promise("No file makes the intake open another one, as a playlist would.", "input")
+def test_a_file_does_not_make_ffmpeg_open_another_one(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(written("WAV"))
+    (tmp_path / "a.wav").write_text("ffconcat version 1.0\nfile secret.wav\n")
+    with pytest.raises(BadClipError, match="^not audio"):
+        inspect_clip(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("tracks", "reason"), [(0, "^holds no sound$"), (2, "^holds 2 sound tracks: .*ffmpeg -i FILE -map 0:a:0")]
+)
+def test_a_film_without_sound_or_with_two_tracks(tmp_path: Path, tracks: int, reason: str) -> None:
+    with av.open(tmp_path / "a.mkv", "w") as output:
+        picture = output.add_stream("mpeg4", rate=10)
+        picture.width = picture.height = 16
+        streams = [output.add_stream("flac", rate=8_000, layout="mono") for _ in range(tracks)]
+        output.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
+        for stream in streams:
+            frame = av.AudioFrame.from_ndarray(np.ones((1, 4_000), np.int16), layout="mono")
+            frame.sample_rate, frame.pts = 8_000, 0
+            output.mux(stream.encode(frame))
+        for stream in (picture, *streams):
+            output.mux(stream.encode(None))
+    with pytest.raises(BadClipError, match=reason):
+        inspect_clip(tmp_path / "a.mkv")
+
+
+def test_decoders_say_nothing_on_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    damaged = bytearray(mp3())
+    damaged[3_000:4_000] = b"\xff\xfb" * 500
+    for name, content in {"a": loud_then_quiet(), "b": mp3() + mp3(), "c": bytes(damaged), "d": mp3()[:-700]}.items():
+        (tmp_path / name).write_bytes(content)
+        try:
+            inspect_clip(tmp_path / name)
+        except BadClipError:
+            continue
+    os.write(2, b"the terminal is heard\n")
+    assert capfd.readouterr() == ("", "the terminal is heard\n")
+
+
+MUST = {
+    "loud_then_quiet_vbr.mp3": 22.10, "vbr_noxing.mp3": 0.50, "xing_says_0.mp3": 4.04, "two_mp3_joined.mp3": 2.09,
+    "chained_serials.ogg": 2.02, "gsm.wav": 0.40, "mp3inwav.wav": 0.50, "ffmpeg_piped.w64": 1.0, "phone.m4a": 0.45,
+    "m4a_named.wav": 0.45, "browser.webm": 0.40, "win.wma": 0.38, "w.wv": 1.0, "whatsapp_granule_-1.ogg": 1.01,
+    "data_short.wav": "after which 10800 bytes follow", "data0.wav": "0 frames of sound, after which 12800 bytes follow",
+    "html.wav": "a web page", "lfs.wav": "git lfs pull", "._c00.wav": "a macOS side file",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUST)
+def test_cases_that_people_reported(name: str) -> None:
+    shared = os.environ.get("FA_SHARED_DATA")
+    if not shared:
+        pytest.skip("FA_SHARED_DATA is unset: no cases beside it")
+    path, must = Path(shared).parent / "cases" / "audio" / name, MUST[name]
+    if isinstance(must, str):
+        with pytest.raises(BadClipError, match=must):
+            inspect_clip(path)
+    else:
+        assert inspect_clip(path).seconds == pytest.approx(must, abs=0.006)
