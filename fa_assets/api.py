@@ -17,9 +17,9 @@ from fa_assets.audio.decode import BadClipError, inspect_clip
 from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.embed_clips import embed_once
-from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder
+from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.models.classifier_file import StoredClassifier, load_classifier
+from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.storage_errors import require_there
 from fa_assets.store.values import ValueStore
@@ -118,7 +118,7 @@ class TaggedFile:
 
 
 class Tagger:
-    """A classifier and the encoder that belongs to it.
+    """The final classifier and the encoder that belongs to it; or several, of a blend.
 
     >>> tagger = Tagger.load("results")
     >>> len(tagger.classes)
@@ -128,41 +128,38 @@ class Tagger:
     ('Noise', '1.0')
     """
 
-    def __init__(self, classifier: StoredClassifier, encoder: Encoder) -> None:
+    def __init__(self, classifier: FinalClassifier, encoders: Sequence[Encoder]) -> None:
         self.classifier = classifier
-        self._encoder = encoder
+        self._encoders = encoders
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes it knows, in the order of the vocabulary."""
-        return self.classifier.classes
+        return self.classifier.members[0].classes
 
     @classmethod
-    def load(cls, storage: str | StoragePath, *, device: str = "auto") -> "Tagger":
+    def load(
+        cls, storage: str | StoragePath, *, device: str = "auto", checkpoint: str | Path | None = None
+    ) -> "Tagger":
         """The final classifier of a storage folder.
 
         Args:
             storage: the folder, or the address of an object store.
             device: as the setting FA_DEVICE.
+            checkpoint: where the weights (of a blend, the main encoder's) lie now, if they were moved.
 
         Raises:
-            UserError: there is none, it is damaged, or the weights it was fitted with are not those of the folder.
+            UserError: there is none, it is damaged, the weights are not where they were, or those it was fitted with are not
+                those of the folder.
         """
         root = open_root(storage) if isinstance(storage, str | Path) else storage
-        classifier = load_classifier(root / "classifiers" / "final.npz")
-        name = classifier.origin.encoder
-        row = ValueStore(root).read(checkpoint_asset(name)).table.to_pylist()[0]
+        final = load_final(root / "classifiers")
+        main, *others = (one.origin for one in final.members)
         recipes = [
-            EncoderRecipe(name, Path(row["path"]), row["sha1"], device, precision)
-            for precision in find_encoder(name).card.precisions
+            _recipe(root, main, "", device, checkpoint),
+            *(_recipe(root, one, key_prefix(one.encoder), device) for one in others),
         ]
-        fitting = [one for one in recipes if one.fingerprint == classifier.origin.encoder_fingerprint]
-        if not fitting:
-            raise UserError(
-                f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another "
-                "version of fa_assets: materialize it again (`fa-assets run`)."
-            )
-        return cls(classifier, fitting[0]())
+        return cls(final, [one() for one in recipes])
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:
         """The probability of every class for one audio file, the most probable first.
@@ -178,23 +175,47 @@ class Tagger:
         Raises:
             BadInputError: files that cannot be read, all of them named.
         """
-        embeddings = np.empty((len(paths), self._encoder.card.dimension), np.float32)
+        embeddings = [np.empty((len(paths), one.card.dimension), np.float32) for one in self._encoders]
         bad: list[str] = []
         for row, path in enumerate(map(Path, paths)):
             try:
-                embeddings[row] = self._embed(path)
+                for vectors, own in zip(embeddings, self._embed(path), strict=True):
+                    vectors[row] = own
             except BadClipError as error:
                 bad.append(f"{path}: {error}")
         if bad:
             raise BadInputError("Files that cannot be tagged:", bad)
-        probabilities = self.classifier.model.probabilities(embeddings)
+        probabilities = self.classifier.probabilities(embeddings)
         return [
             TaggedFile(Path(path), tuple(Tag(self.classes[column], float(row[column])) for column in np.argsort(-row)))
             for path, row in zip(paths, probabilities, strict=True)
         ]
 
-    def _embed(self, path: Path) -> np.ndarray:
-        """The weighted mean over the scheme's crops, as `embed_clips` makes it."""
+    def _embed(self, path: Path) -> list[np.ndarray]:
+        """Of each encoder, the weighted mean over the scheme's crops, as `embed_clips` makes it."""
         info = inspect_clip(path, may_be_silent=True)
         clip = Clip(path.name, path, info.sha256, info.sample_rate, info.frames, info.decoder)
-        return embed_once(clip, SCHEMES[self.classifier.origin.scheme], self._encoder)
+        scheme = SCHEMES[self.classifier.members[0].origin.scheme]
+        return [embed_once(clip, scheme, encoder) for encoder in self._encoders]
+
+
+def _recipe(
+    root: StoragePath, origin: ClassifierOrigin, prefix: str, device: str, moved: str | Path | None = None
+) -> EncoderRecipe:
+    """The encoder that a classifier was fitted with; `prefix` is that of the asset of its weights, which may have moved."""
+    name = origin.encoder
+    row = ValueStore(root).read(prefix + checkpoint_asset(name)).table.to_pylist()[0]
+    path = Path(moved or row["path"]).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"The weights {path} are not there (sha1 {row['sha1']}): put them back, or say where they lie with --checkpoint "
+            "FILE (checkpoint= in Python)."
+        )
+    for precision in find_encoder(name).card.precisions:
+        recipe = EncoderRecipe(name, path, row["sha1"], device, precision)
+        if recipe.fingerprint == origin.encoder_fingerprint:
+            return recipe
+    raise UserError(
+        f"The final classifier in {root} was fitted on embeddings of other weights than {row['path']}, or by another version "
+        "of fa_assets: materialize it again (`fa-assets run`)."
+    )

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,9 +11,11 @@ from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from fa_assets.encoders.named import without_secrets
 from fa_assets.encoders.ray_cluster import RayOptions
-from fa_assets.encoders.registry import find_encoder, with_absolute_path
+from fa_assets.encoders.registry import find_encoder, key_prefix, with_absolute_path
 from fa_assets.errors import UserError
+from fa_assets.graph.asset import Asset
 from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
@@ -49,25 +52,22 @@ def code_location(
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
     folds = folds_asset(clips, settings.folds)
-    weights = weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label)
     graph = pipeline(
         clips,
         folds,
-        weights,
+        _encoders(settings),
         schemes=schemes,
-        engine=EngineOptions(
-            settings.encoder, settings.device, settings.precision, settings.batch_size, _ray(settings)
-        ),
         fit=_fit(settings),
+        blend=settings.blend == "on",
         experiments=settings.experiments,
         min_lwlrap=settings.min_lwlrap,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )
-    jobs = asset_jobs(graph, place, weights.name)
+    jobs = asset_jobs(graph, place)
     watched = graph, place, jobs[EVERYTHING]
     running = settings.automation == "running"
-    nightly = settings.nightly_cron, settings.timezone, weights.name
+    nightly = settings.nightly_cron, settings.timezone
     definitions = definitions_of(
         graph,
         place,
@@ -83,6 +83,20 @@ def code_location(
     return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
 
 
+def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
+    """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
+    how = settings.device, settings.precision, settings.batch_size, _ray(settings)
+    engine = EngineOptions(settings.encoder, *how)
+    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label))]
+    for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
+        precisions = find_encoder(name).card.precisions
+        precision = settings.precision if settings.precision in precisions else precisions[0]
+        other = replace(engine, encoder=name, precision=precision, prefix=key_prefix(name), priority=-number)
+        found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
+    rates = [one.card.sample_rate for one, _ in found]
+    return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
+
+
 def _dataset(settings: Settings) -> DatasetFolder:
     limits = Limits(
         clip_bytes=int(settings.max_clip_gb * 1e9),
@@ -91,11 +105,18 @@ def _dataset(settings: Settings) -> DatasetFolder:
         depth=settings.max_depth,
         follow_links=settings.links == "follow",
     )
-    return DatasetFolder(str(settings.dataset), settings.is_demo, limits, settings.other_dataset == "replace")
+    return DatasetFolder(
+        str(settings.dataset),
+        settings.is_demo,
+        limits,
+        settings.other_dataset == "replace",
+        settings.label_separator,
+        settings.match_names,
+    )
 
 
 def _advice(settings: Settings) -> Advice:
-    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoder": settings.encoder}
+    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoders": settings.encoders_label}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = shlex.join(["fa-assets", "run", *words, "--checkpoint", settings.checkpoint_label])
     return Advice(settings.dataset, command, settings.local_root)
@@ -177,16 +198,26 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
         given = {name: value for name in Settings.model_fields if (value := getattr(self, name)) is not None}
         root = context.project_root
         for name in {"dataset", "storage", "local", "checkpoint"} & given.keys():
-            if "://" not in given[name] and given[name] not in ("demo", "published"):
-                given[name] = str(root / Path(given[name]).expanduser())
+            given[name] = _below(root, given[name])
         if "encoder" in given:
             given["encoder"] = with_absolute_path(given["encoder"], root)
+        if "encoders" in given:
+            words = [word.partition("=") for word in shlex.split(given["encoders"])]
+            given["encoders"] = shlex.join(
+                f"{with_absolute_path(name, root)}{sign}{_below(root, source)}" for name, sign, source in words
+            )
         given.setdefault("storage", root / "data" / self.key_prefix)
         try:
             settings = _GivenSettings(**given)
         except ValidationError as error:
             raise UserError(f"{context.path}: {describe_problems(error, str)}") from error
         return build_definitions(settings, key_prefix=self.key_prefix.split("/"))
+
+
+def _below(root: Path, location: str) -> str:
+    """A relative path from a folder on; whatever is no path as it is."""
+    is_path = location and "://" not in location and location not in ("demo", "published")
+    return str(root / Path(location).expanduser()) if is_path else location
 
 
 @dg.definitions

@@ -6,20 +6,21 @@ values; the command line only sets these variables before it loads the definitio
 
 import hashlib
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.registry import DEFAULT, find_encoder, with_absolute_path
+from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
+from fa_assets.encoders.registry import DEFAULT, with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.store.roots import StoragePath, is_remote, open_root, refusal_of
+from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 
 _PARENT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (_PARENT / "pyproject.toml").is_file() and _PARENT.name not in ("site-packages", "dist-packages")
@@ -57,10 +58,19 @@ class Settings(BaseSettings):
         description="What makes embeddings of clips: cnn14, birdnet, onnx:FILE, transformers:FOLDER, "
         "transformers:OWNER/NAME@COMMIT, or the encoder of an installed package.",
     )
+    encoders: str | None = Field(
+        default=None,
+        description="Several encoders side by side, separated by spaces, the main one first; the others as NAME or "
+        "NAME=WEIGHTS, with weights as in FA_CHECKPOINT. Default: FA_ENCODER alone.",
+    )
+    blend: Literal["off", "on"] = Field(
+        default="off",
+        description="Whether the final classifier and the submission are a blend of all encoders, or the main one's alone.",
+    )
     checkpoint: str | None = Field(
         default=None,
-        description="The encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, untrained). "
-        "Default: demo for the demo set if the encoder has such, published for anything else.",
+        description="The main encoder's weights: a path, a URL, 'published' (size and sha1 checked) or 'demo' (seeded, "
+        "untrained). Default: demo for the demo set if the encoder has such, published for anything else.",
     )
     device: str = Field(
         default="auto",
@@ -108,6 +118,16 @@ class Settings(BaseSettings):
     baseline: str = Field(default="center", description="Crop scheme that the results are compared with.")
     on_bad_clip: Literal["fail", "skip"] = Field(
         default="fail", description="What an unreadable clip does: fail the run, or be left out and listed."
+    )
+    label_separator: str | None = Field(
+        default=None,
+        description="What separates the labels of a clip in a table. Default: ',' and ';', and what docs/data.md says is "
+        "recognised.",
+    )
+    match_names: Literal["exact", "loose"] = Field(
+        default="exact",
+        description="Whether names in a table stand for files of just that name; or also where case, Unicode form, extension, "
+        "folder, blanks or backslashes differ and one file fits.",
     )
     max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
@@ -185,8 +205,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the baseline scheme's on the same "
-        "clips, "
-        "less 0.01 and what the choice of clips explains (95% paired bootstrap).",
+        "clips, less 0.01 and what the choice of clips explains (95% paired bootstrap).",
     )
 
     @field_validator("classifier")
@@ -220,21 +239,14 @@ class Settings(BaseSettings):
     @field_validator("dataset", "local")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else _absolute(path)
-
-    @field_validator("checkpoint")
-    @classmethod
-    def _nameable(cls, source: str | None) -> str | None:
-        if source is not None and "://" not in source:
-            _absolute(Path(source))
-        return source
+        return None if path is None else absolute_path(path)
 
     @field_validator("storage", mode="before")
     @classmethod
     def _root(cls, location: Path | str | None) -> Path | str | None:
         if location is None or is_remote(str(location)):
             return location
-        return _absolute(Path(str(location).removeprefix("file://")))
+        return absolute_path(Path(str(location).removeprefix("file://")))
 
     @field_validator("*", mode="before")
     @classmethod
@@ -243,26 +255,49 @@ class Settings(BaseSettings):
             raise ValueError("it is empty: leave it out to have the default")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _main_encoder(cls, given: Any) -> Any:
+        """The first of FA_ENCODERS is FA_ENCODER."""
+        weights = parse_encoders(given.get("encoders") or "")
+        for source in filter(None, weights.values()):
+            absolute_path(Path(source))
+        names = list(weights)
+        if not names:
+            return given
+        if with_absolute_path(given.get("encoder", names[0]), Path.cwd()) != names[0]:
+            raise ValueError(
+                f"FA_ENCODER={given['encoder']} is not the first of FA_ENCODERS='{' '.join(names)}': leave FA_ENCODER out"
+            )
+        return {**given, "encoder": names[0]}
+
+    @model_validator(mode="after")
+    def _two_encoders(self) -> "Settings":
+        if self.blend == "on" and len(parse_encoders(self.encoders or "")) < 2:
+            raise ValueError(
+                f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
+            )
+        return self
+
     @model_validator(mode="after")
     def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
+            other = next(one for one in SCHEMES if one != self.scheme)
             raise ValueError(
-                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; a scheme is compared with "
-                f"another one, such as {next(one for one in SCHEMES if one != self.scheme)}: set FA_BASELINE"
+                f"FA_SCHEME and FA_BASELINE are both {self.scheme}; it is compared with another, e.g. {other}: set FA_BASELINE"
             )
         return self
 
     @model_validator(mode="after")
     def _usable_folders(self) -> "Settings":
-        storage = self.storage if self.storage is not None else DATA_FOLDER / self._default_name
-        for name, path in (("FA_STORAGE", storage), ("FA_LOCAL", self.local)):
+        for name, path in (("FA_STORAGE", self.storage or self._default_storage), ("FA_LOCAL", self.local)):
             if isinstance(path, Path) and (reason := refusal_of(path)):
                 raise ValueError(f"{name}={str(path)!r}: {reason}")
         return self
 
     @property
-    def _default_name(self) -> str:
-        return "demo" if self.is_demo else self.dataset.name
+    def _default_storage(self) -> Path:
+        return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
 
     @property
     def is_demo(self) -> bool:
@@ -276,9 +311,7 @@ class Settings(BaseSettings):
         Raises:
             UserError: the object store's URL cannot be used.
         """
-        if self.storage is not None:
-            return open_root(self.storage)
-        return DATA_FOLDER / self._default_name
+        return self._default_storage if self.storage is None else open_root(self.storage)
 
     @property
     def local_root(self) -> Path:
@@ -299,10 +332,23 @@ class Settings(BaseSettings):
         Raises:
             UserError: there is no such encoder.
         """
-        source = self.checkpoint or find_encoder(self.encoder).default_weights(self.is_demo)
-        if source in ("demo", "published") or "://" in source:
-            return source
-        return str(_absolute(Path(source)))
+        return weights_source(self.encoder, self.checkpoint, self.is_demo)
+
+    @property
+    def other_encoders(self) -> Mapping[str, str]:
+        """The encoders besides the main one: by name, where their weights come from; paths are absolute.
+
+        Raises:
+            UserError: there is no such encoder.
+        """
+        _, *others = parse_encoders(self.encoders or self.encoder).items()
+        return {name: weights_source(name, source, self.is_demo) for name, source in others}
+
+    @property
+    def encoders_label(self) -> str:
+        """All encoders as in FA_ENCODERS, fit to be shown."""
+        others = (f"{name}={without_secrets(source)}" for name, source in self.other_encoders.items())
+        return shlex.join([self.encoder, *others])
 
     @property
     def checkpoint_label(self) -> str:
@@ -311,36 +357,19 @@ class Settings(BaseSettings):
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""
-        values: Mapping[str, Any] = {
+        values: dict[str, Any] = {
             **self.model_dump(exclude_none=True),
             "storage": self.storage_root,
             "checkpoint": self.checkpoint_source,
         }
+        if self.encoders:
+            values["encoders"] = shlex.join([self.encoder, *map("=".join, self.other_encoders.items())])
         return {variable_of(name): str(value) for name, value in values.items()}
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        str(path).encode()
-        return path.expanduser().absolute()
-    except UnicodeEncodeError as error:
-        raise ValueError("the path is not UTF-8, and could not be recorded: rename the folder") from error
-    except RuntimeError as error:
-        raise ValueError(f"there is no such home folder ({error})") from error
 
 
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
-
-
-def without_secrets(source: str) -> str:
-    """A URL without user, password, query and fragment; anything else unchanged."""
-    if "://" not in source:
-        return source
-    parts = urlsplit(source)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
 def load_settings(**given: Any) -> Settings:
@@ -357,15 +386,9 @@ def load_settings(**given: Any) -> Settings:
         raise UserError("Settings that cannot be used:\n  " + describe_problems(error, variable_of)) from error
 
 
-def _said(problem: Any) -> str:
-    return str(problem["msg"]).removeprefix("Value error, ")
-
-
 def describe_problems(error: ValidationError, name_of: Callable[[str], str]) -> str:
     """What is wrong with settings, a line for each; `name_of` says how a setting is called."""
-    return "\n  ".join(
-        f"{name_of(str(one['loc'][0]))}={without_secrets(str(one['input']))!r}: {_said(one)}"
-        if one["loc"]
-        else _said(one)  # of several settings together
-        for one in error.errors()
+    found = [(one["loc"], one["input"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+    return "\n  ".join(  # without a location: of several settings together
+        f"{name_of(str(loc[0]))}={without_secrets(str(given))!r}: {said}" if loc else said for loc, given, said in found
     )

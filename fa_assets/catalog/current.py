@@ -37,7 +37,7 @@ EMBEDDINGS = "embeddings"
 _ROWS_AT_ONCE = 1 << 19
 """Of a value, that are copied at a time."""
 _MATERIALIZATION = ("materialization_id", "the materialization whose value file holds the row")
-_SCHEME = ("scheme", "crop scheme: mc5, center")
+_SCHEME = ("scheme", "crop scheme: mc5, center; birdnet/mc5 of another encoder than the main one")
 
 
 @dataclass(frozen=True)

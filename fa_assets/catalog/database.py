@@ -25,10 +25,11 @@ from filelock import FileLock, Timeout
 from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
+from fa_assets.store.check_records import CheckRecords
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.local_view import LocalView
-from fa_assets.store.roots import StoragePath, subfolders
+from fa_assets.store.roots import StoragePath, relative_name
 from fa_assets.store.values import ValueStore
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Catalog:
             log.warning("%s is damaged, or cannot be written, and is rebuilt: %s", self.path, error)
         return None
 
-    def try_sync(self, run_id: str, asset: str) -> bool:
+    def try_sync(self, run_id: str, asset: str | None = None) -> bool:
         """`sync` after a materialization of the asset, which is in the ledger: it warns, once in a run, instead of raising.
 
         Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
@@ -237,11 +238,10 @@ class Catalog:
     def _require_sound_embeddings(self) -> None:
         """DuckDB reads the embedding files as they are; see to it that they are what was recorded."""
         values, digests = ValueStore(self.storage_root), DigestMemory(self.path.with_name("digests.json"))
-        for asset in filter(current.has_embeddings, subfolders(values.folder)):
-            for partition in subfolders(values.folder / asset):
-                lost = values.examine(asset, partition.removeprefix("fold="), digests)[1]
-                if lost:
-                    raise UserError(f"{asset}, {partition}: {lost}. Materialize it again (`fa-assets run`).")
+        for folder in values.folder.glob("**/*_embeddings/fold=*"):
+            asset, _, fold = relative_name(folder, values.folder).rpartition("/fold=")
+            if lost := values.examine(asset, fold, digests)[1]:
+                raise UserError(f"{asset}, fold {fold}: {lost}. Materialize it again (`fa-assets run`).")
         digests.save()
 
     def _known_version(self, connection: duckdb.DuckDBPyConnection) -> int | None:
@@ -295,6 +295,10 @@ class Catalog:
         entries = list(self.ledger.entries(skip=known))
         for table, rows in schema.history_rows(entries).items():
             current.insert(connection, table, pa.Table.from_pylist(rows))
+        seen = {id for (id,) in connection.execute("select id from checks").fetchall()}
+        checks = schema.check_rows(CheckRecords(self.storage_root / "checks").records(skip=seen))
+        if checks:
+            current.insert(connection, "checks", pa.Table.from_pylist(checks))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if current.has_embeddings(newest.asset):
                 self._seen_by_duckdb.bring(newest.files[0].path)

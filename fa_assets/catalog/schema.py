@@ -7,7 +7,7 @@ the schema `assets` hold the values that are on disk (`current`). Views and macr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ import duckdb
 
 from fa_assets.catalog import current
 from fa_assets.catalog.views import VIEWS, comment_on, create_view
+from fa_assets.store.check_records import CheckRecord
 from fa_assets.store.ledger import LedgerEntry
 from fa_assets.store.recipe import Scalar
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised whenever anything in the catalog changes; an older one is then rebuilt from the ledger."""
 
 
@@ -97,12 +98,32 @@ TABLES = (
         f"One row per class and fold of a metrics materialization; LWLRAP is {_LWLRAP}.",
         (
             _OWNER,
-            ("scheme", "VARCHAR NOT NULL", "crop scheme: mc5, center"),
+            (
+                "scheme",
+                "VARCHAR NOT NULL",
+                "crop scheme: mc5, center; birdnet/mc5 of another encoder than the main one",
+            ),
             ("fold", "INTEGER NOT NULL", "held-out fold"),
             ("class_name", "VARCHAR NOT NULL", "class"),
             ("precision_sum", "DOUBLE NOT NULL", "sum of label-ranking precisions over the positives"),
             ("count", "BIGINT NOT NULL", "positives; any LWLRAP is sum(precision_sum) / sum(count)"),
             ("lwlrap", "DOUBLE", "precision_sum / count, null without positives"),
+        ),
+    ),
+    Table(
+        "checks",
+        "One row per evaluation of an asset check.",
+        (
+            ("id", "VARCHAR PRIMARY KEY", "sorts by time"),
+            ("asset", "VARCHAR NOT NULL", "the asset that was judged"),
+            ("name", "VARCHAR NOT NULL", "the check"),
+            ("run_id", "VARCHAR NOT NULL", "Dagster run that evaluated it"),
+            ("evaluated_at", "TIMESTAMPTZ NOT NULL", "when"),
+            ("materialization_ids", "VARCHAR[] NOT NULL", "what was judged: one, or one for each fold"),
+            ("passed", "BOOLEAN NOT NULL", "whether it passed"),
+            ("severity", "VARCHAR NOT NULL", "WARN or ERROR, where it did not pass"),
+            ("description", "VARCHAR NOT NULL", "what it said"),
+            ("offenders", "JSON NOT NULL", "what does not pass, as a JSON list; at most 1,000 of a check"),
         ),
     ),
 )
@@ -122,6 +143,14 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     for view in VIEWS:
         create_view(connection, view)
     connection.execute(f"create schema {current.SCHEMA}")
+
+
+def check_rows(records: Iterable[CheckRecord]) -> list[dict[str, Any]]:
+    """The rows of `checks` that records add."""
+    return [
+        {**vars(one), "materialization_ids": list(one.materialization_ids), "offenders": json.dumps(one.offenders)}
+        for one in records
+    ]
 
 
 def history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any]]]:

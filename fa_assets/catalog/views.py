@@ -82,7 +82,7 @@ VIEWS = (
         "LWLRAP of every metrics materialization: overall, per fold and per class.",
         (
             ("materialization_id", "the materialization it belongs to"),
-            ("scheme", "crop scheme: mc5, center"),
+            ("scheme", "crop scheme: mc5, center; birdnet/mc5 of another encoder than the main one"),
             ("scope", "overall, fold or class"),
             ("fold", "where scope is fold"),
             ("class_name", "where scope is class"),
@@ -98,6 +98,20 @@ VIEWS = (
         group by grouping sets (
             (materialization_id, scheme), (materialization_id, scheme, fold), (materialization_id, scheme, class_name)
         )
+        """,
+    ),
+    View(
+        "check_offenders",
+        "What the latest evaluation of each check found: one row per clip, pair, class or group that does not pass.",
+        (
+            ("asset", "the asset that was judged"),
+            ("name", "the check"),
+            ("evaluated_at", "when"),
+            ("offender", "what does not pass, as a JSON object"),
+        ),
+        """
+        select asset, name, evaluated_at, unnest(from_json(offenders, '["JSON"]')) as offender
+        from checks qualify id = max(id) over (partition by asset, name)
         """,
     ),
     View(

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Text
 
+from fa_assets.cli.options import in_options
 from fa_assets.printable import printable
 from fa_assets.progress import Pace
 
@@ -71,7 +72,7 @@ def progress(console: Console) -> Iterator[tuple["Watcher", "StepListener"]]:
 
 def warn(console: Console, line: str) -> None:
     """Print a warning."""
-    console.print(f"Warning: {line}", style="yellow", markup=False, soft_wrap=True)
+    console.print(f"Warning: {in_options(line)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def print_outcome(console: Console, outcome: "RunOutcome") -> None:
@@ -81,7 +82,7 @@ def print_outcome(console: Console, outcome: "RunOutcome") -> None:
     for line in outcome.warnings:
         warn(console, line)
     for line in outcome.failures:
-        console.print(f"Failed: {line}", style="red", markup=False, soft_wrap=True)
+        console.print(f"Failed: {in_options(line)}", style="red", markup=False, soft_wrap=True)
     if outcome.failures:
         console.print("What was finished is kept; the same command goes on from there.")
 

@@ -38,7 +38,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
     Without --checkpoint it takes the demo weights where the encoder has such.
     """
     with friendly_errors():
-        settings = apply_options({**options, "encoder": name})
+        settings = apply_options({**options, "encoder": name, "encoders": name})
         from fa_assets.cli import tables
         from fa_assets.encoders.registry import find_encoder
         from fa_assets.encoders.trial import try_encoder
@@ -52,7 +52,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
         encoder = definition.load(
             weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
         )
-        click.echo(tables.encoders({name: definition}))
+        say(tables.encoders({name: definition}), styled=True)
         trial = try_encoder(encoder)
         for finding in trial.findings:
             say(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.errors import UserError
 from fa_assets.settings import DATA_FOLDER
 
 
@@ -18,30 +19,50 @@ from fa_assets.settings import DATA_FOLDER
 @click.option("--csv", "table", metavar="FILE", help="The CSV with the labels, where there are several.")
 @click.option("--fname-column", metavar="NAME", help="Its column that names the audio files.")
 @click.option("--labels-column", metavar="NAME", help="Its column that holds the labels.")
+@click.option("--group-column", metavar="NAME", help="Its column whose clips stay in one fold.")
+@click.option("--label-separator", metavar="TEXT", help="What separates labels in a cell.  [default: ',', ';' and '|']")
+@click.option("--level", type=click.IntRange(1), metavar="N", help="Take the folders of this level as classes.")
+@click.option("--out", metavar="DIR", help="Write to this folder, which then links to the clips.  [default: DIR]")
 @click.option("--yes", is_flag=True, help="Write train_curated.csv.")
 def init_command(
-    folder: str, table: str | None, fname_column: str | None, labels_column: str | None, yes: bool
+    folder: str,
+    table: str | None,
+    fname_column: str | None,
+    labels_column: str | None,
+    group_column: str | None,
+    label_separator: str | None,
+    level: int | None,
+    out: str | None,
+    yes: bool,
 ) -> None:
-    """Propose a label CSV for the audio in DIR, from its class sub-folders or a CSV with other column names."""
+    """Propose a label CSV for the audio in DIR, from tables, annotations or class folders anywhere below it."""
     with friendly_errors():
+        from fa_assets.intake.annotations import Columns
+        from fa_assets.intake.names import listed
         from fa_assets.intake.propose import propose
 
         proposal = propose(
             Path(folder).expanduser(),
-            table=Path(table) if table else None,
-            fname_column=fname_column,
-            labels_column=labels_column,
+            table=Path(table).expanduser() if table else None,
+            columns=Columns(fname_column, labels_column, group_column, label_separator),
+            level=level,
+            out=Path(out).expanduser() if out else None,
         )
         say(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
         for name, count in proposal.counts.items():
             say(f"{count:>8}  {name}")
-        for what, names in (("without a label", proposal.unlabelled), ("named but not there", proposal.missing)):
+        for note in proposal.notes:
+            say(note)
+        for what, names in (
+            ("clips without a label", proposal.unlabelled),
+            ("names in the tables that stand for no clip, or for several", proposal.missing),
+            ("files that are no audio by their names", proposal.left_out),
+        ):
             if names:
-                shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-                say(f"{len(names)} {what}: {shown}")
+                say(f"{len(names)} {what}: {listed(names, 10)}")
         if yes:
-            proposal.write()
-            say(f"Wrote {proposal.dataset.labels_csv}. Next: fa-assets run --dataset {shlex.quote(folder)}")
+            written = " and ".join(map(str, proposal.write()))
+            say(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
         else:
             say("Nothing was written; the same command with --yes writes train_curated.csv.")
 
@@ -92,16 +113,22 @@ def fetch_command(
 
 @click.command("predict")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--top", default=5, show_default=True, metavar="N", help="How many classes to show.")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes to show."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line, with every class.")
-@setting_options("dataset", "storage", "device")
+@setting_options("dataset", "storage", "device", "checkpoint")
 def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: Any) -> None:
     """Tag audio FILEs with the final classifier of a storage folder: the most probable classes first."""
     with friendly_errors():
+        checkpoint = options.pop("checkpoint")
         settings = apply_options(options)
+        for folder in (path for path in map(Path, files) if path.is_dir()):
+            raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
         from fa_assets.api import Tagger
 
-        for tagged in Tagger.load(settings.storage_root, device=settings.device).tag_files(files):
+        tagger = Tagger.load(settings.storage_root, device=settings.device, checkpoint=checkpoint)
+        for tagged in tagger.tag_files(files):
             if as_json:
                 classes = {tag.class_name: tag.probability for tag in tagged.tags}
                 say(json.dumps({"file": str(tagged.path), "classes": classes}))
@@ -109,3 +136,14 @@ def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: 
             say(tagged.path)
             for tag in tagged.tags[:top]:
                 say(f"  {tag.probability:.4f}  {tag.class_name}")
+
+
+def _its_files(folder: Path) -> str:
+    """The audio files of a folder, as a shell names them."""
+    from fa_assets.intake.names import is_audio
+    from fa_assets.store.source_files import files_below
+
+    found = [folder / name for name in files_below(folder) if is_audio(name)]
+    if not found:
+        return "of which none is audio by its name"
+    return f"as in {shlex.quote(str(found[0].parent))}/*{found[0].suffix}"

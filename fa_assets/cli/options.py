@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ _METAVARS = {
     **dict.fromkeys(("dataset", "storage", "local"), "DIR"),
     "checkpoint": "FILE",
     "encoder": "NAME",
+    "encoders": "NAMES",
     "device": "DEVICE",
 }
 
@@ -50,6 +52,23 @@ def apply_options(options: dict[str, Any]) -> Settings:
     return load_settings()
 
 
+def in_options(text: str) -> str:
+    """A message in the words of the command that was typed: where it has an option for a setting, not the variable."""
+    context = click.get_current_context(silent=True)
+    own = {one.name: one for one in context.command.params if isinstance(one, click.Option)} if context else {}
+
+    def option(found: re.Match[str]) -> str:
+        verb, name, value, to = found.groups(default="")
+        is_from_outside = value.startswith("'") and context and context.params.get(name.lower()) is None
+        if name.lower() not in own or is_from_outside:
+            return found[0]
+        if verb and (value or not to):
+            verb, value = {"set ": "give ", "Set ": "Give "}[verb], value or own[name.lower()].metavar or ""
+        return f"{verb}{own[name.lower()].opts[0]}" + (f" {value}" if value else "") + to
+
+    return re.sub(r"\b([Ss]et )?FA_([A-Z_]+)(?:=('[^']*'|[\w.]*\w))?( to\b)?", option, text)
+
+
 def say(text: object, *, err: bool = False, color: str | None = None, styled: bool = False) -> None:
     """Print text, which may hold names of others: it is made printable, unless it is `styled` by our console already."""
     try:
@@ -66,7 +85,7 @@ def friendly_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        say(error, err=True, color="red")
+        say(in_options(str(error)), err=True, color="red")
         sys.exit(1)
     except Exception as error:
         settings, home = load_settings(), os.environ.get("DAGSTER_HOME")
@@ -77,7 +96,7 @@ def friendly_errors() -> Iterator[None]:
         )
         if explained is None:
             raise
-        say(explained, err=True, color="red")
+        say(in_options(str(explained)), err=True, color="red")
         sys.exit(1)
     except KeyboardInterrupt:
         ignore_signals()

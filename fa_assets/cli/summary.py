@@ -1,5 +1,6 @@
 """The summary of a run, read from the stored values."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.cli.options import say
 from fa_assets.cli.ui import ui_command_line
-from fa_assets.encoders.registry import DEFAULT, checkpoint_asset
+from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, key_prefix
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
@@ -38,8 +39,8 @@ class Summary:
     report: StoragePath | None
 
 
-def read_summary(storage: StoragePath, encoder: str = DEFAULT) -> Summary:
-    """Read the summary of a storage folder, with the weights of an encoder."""
+def read_summary(storage: StoragePath, encoder: str = DEFAULT, others: Iterable[str] = ()) -> Summary:
+    """Read the summary of a storage folder, with the weights of an encoder, and the results of it and of others."""
     values = ValueStore(storage)
     clips = _maybe(values, "curated_clips")
     checkpoint = _maybe(values, checkpoint_asset(encoder))
@@ -47,7 +48,7 @@ def read_summary(storage: StoragePath, encoder: str = DEFAULT) -> Summary:
     row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
     report = _maybe(values, "report")
     results = {}
-    for scheme in SCHEMES:
+    for scheme in [*SCHEMES, *(f"{key_prefix(other)}{scheme}" for other in others for scheme in SCHEMES)]:
         metrics = _maybe(values, f"{scheme}_metrics")
         if metrics is not None:
             figures = Figures.of_table(metrics, ())
@@ -70,7 +71,7 @@ def print_summary(settings: Settings) -> None:
     from fa_assets.definitions import code_location
     from fa_assets.graph.staleness import stale_by_settings
 
-    summary = read_summary(settings.storage_root, settings.encoder)
+    summary = read_summary(settings.storage_root, settings.encoder, settings.other_encoders)
     if summary.clips is None:
         say("Nothing has been materialized yet.")
         return
@@ -85,7 +86,10 @@ def print_summary(settings: Settings) -> None:
     location = code_location(settings)
     stale = stale_by_settings(location.graph, location.place)
     schemes = [one for one in (settings.scheme, settings.baseline) if one in summary.results]
-    for scheme in schemes:
+    of_others = [
+        f"{key_prefix(other)}{one}" for other in settings.other_encoders for one in (settings.scheme, settings.baseline)
+    ]
+    for scheme in [*schemes, *(one for one in of_others if one in summary.results)]:
         result = summary.results[scheme]
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
         note = "   not of these settings: see fa-assets status" if f"{scheme}_metrics" in stale else ""

@@ -61,9 +61,7 @@ def _serve(port: int) -> None:
             group = programs[0].pid if programs else 0
             programs.append(subprocess.Popen([sys.executable, "-m", module, *arguments], process_group=group))
 
-        os.environ["DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD"] = (
-            "1"  # s, for requests under way when the code location is ended
-        )
+        os.environ["DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD"] = "1"  # seconds that the end waits for requests under way
         start("dagster", "code-server", "start", "--socket", str(served), *code)
         while not served.exists():
             _require_all(programs)
@@ -119,6 +117,9 @@ def ui_command_line(settings: Settings) -> str:
         and source == settings.checkpoint_label
     ):
         given["checkpoint"] = source
+    if given.pop("encoders", None):
+        given |= {"encoders": settings.encoders_label}
+        given.pop("encoder", None)
     if not given and IN_CHECKOUT:
         return "make ui"
     options = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]

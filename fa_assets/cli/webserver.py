@@ -9,7 +9,6 @@ no query is answered that is in an address. Programs, which send no Origin, are 
 import re
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 from dagster_webserver import cli
 from starlette.applications import Starlette
@@ -31,7 +30,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app = app
-        self._hosts = {host.lower() for host in hosts}
+        self._hosts = {host.strip().lower() for host in hosts if host.strip()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -49,7 +48,7 @@ class Guard:
         if not _LOOPBACK.fullmatch(name) and name not in self._hosts:
             return "this host name is not known here; name it in FA_UI_HOSTS."
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+        if origin is not None and origin.lower() not in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower()):
             return "asked by a page of another origin; a proxy has to pass on the header Host as it came."
         is_graphql = scope["path"].rstrip("/").endswith("/graphql")
         opens_a_page = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
@@ -74,7 +73,7 @@ def main() -> None:
 
     def make_guarded(*arguments: Any, **options: Any) -> Starlette:
         app = make(*arguments, **options)
-        app.add_middleware(Guard, hosts=[host.strip() for host in hosts])
+        app.add_middleware(Guard, hosts=hosts)
         return app
 
     cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
 from fa_assets.audio.decode import BadClipError, stream_mono
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.encoders.clip import Clip
+from fa_assets.encoders.decoded import DecodedClips
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
@@ -43,6 +44,9 @@ _ATTEMPTS = 3
 
 Work = tuple[Clip, list[CropKey]]
 """A clip and those of its crops that are to be computed."""
+
+Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
+"""As `decode_crops`: (clip, keys) -> (len(keys), length) float32; raises BadClipError."""
 
 
 class Engine(Protocol):
@@ -174,11 +178,13 @@ class LocalEngine:
     Args:
         encoder: gives the encoder; only called when there is work.
         threads: how many clips are decoded at once.
+        decode: gives a clip's crops.
     """
 
-    def __init__(self, encoder: Callable[[], Encoder], threads: int) -> None:
+    def __init__(self, encoder: Callable[[], Encoder], threads: int, decode: Decode | None = None) -> None:
         self._encoder = encoder
         self._threads = threads
+        self._decode = decode or decode_crops
 
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
@@ -187,7 +193,7 @@ class LocalEngine:
         network = self._encoder()
         bad: list[str] = []
         not_finite: list[CropKey] = []
-        for keys, batch, lengths in _batches(work, network.batch_size, self._threads, bad):
+        for keys, batch, lengths in _batches(work, network.batch_size, self._threads, self._decode, bad):
             stored, left_out = embed_into(store, network, keys, batch, lengths)
             not_finite += left_out
             finished(stored)
@@ -223,7 +229,8 @@ def embed_once(clip: Clip, scheme: CropScheme, encoder: Encoder) -> np.ndarray:
     crops = _crops_of([clip], scheme, encoder.card)[0]
     vectors: dict[CropKey, np.ndarray] = {}
     bad: list[str] = []
-    for keys, batch, lengths in _batches(_work_of([clip], [key for key, _ in crops]), encoder.batch_size, 1, bad):
+    work = _work_of([clip], [key for key, _ in crops])
+    for keys, batch, lengths in _batches(work, encoder.batch_size, 1, decode_crops, bad):
         vectors.update(zip(keys, embed_checked(encoder, batch, lengths), strict=True))
     if bad:
         raise BadClipError(bad[0].removeprefix(f"{clip.fname}: "))
@@ -293,13 +300,13 @@ def _weighted_means(
 
 
 def _batches(
-    work: Sequence[Work], batch_size: int, threads: int, bad: list[str]
+    work: Sequence[Work], batch_size: int, threads: int, decode: Decode, bad: list[str]
 ) -> Iterator[tuple[list[CropKey], np.ndarray, list[int]]]:
     """Batches of crops across clips: keys, (n, length) float32 and content lengths; bad clips go into `bad`."""
     keys: list[CropKey] = []
     crops: list[np.ndarray] = []
     lengths: list[int] = []
-    for (clip, missing), decoded in _decode_ahead(work, threads):
+    for (clip, missing), decoded in _decode_ahead(work, threads, decode):
         try:
             clip_crops = decoded.result()
         except BadClipError as error:
@@ -316,7 +323,7 @@ def _batches(
         yield keys, np.stack(crops), lengths
 
 
-def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
+def _decode_ahead(work: Sequence[Work], threads: int, decode: Decode) -> Iterator[tuple[Work, "Future[np.ndarray]"]]:
     """Decode in threads, in order, at most a few clips and `_SAMPLES_AHEAD` ahead of their consumer."""
     waiting: deque[tuple[Work, Future[np.ndarray]]] = deque()
     samples = 0
@@ -327,7 +334,7 @@ def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "F
                 while waiting and (len(waiting) > 2 * threads or samples + own > _SAMPLES_AHEAD):
                     samples -= sum(key.length for key in waiting[0][0][1])
                     yield waiting.popleft()
-                waiting.append((item, pool.submit(decode_crops, *item)))
+                waiting.append((item, pool.submit(decode, *item)))
                 samples += own
             while waiting:
                 yield waiting.popleft()
@@ -336,14 +343,17 @@ def _decode_ahead(work: Sequence[Work], threads: int) -> Iterator[tuple[Work, "F
                 future.cancel()
 
 
-def decode_crops(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
+def decode_crops(clip: Clip, keys: Sequence[CropKey], decoded: DecodedClips | None = None) -> np.ndarray:
     """The crops of a clip that are asked for, all of one rate and length: (len(keys), length) float32.
+
+    Args:
+        decoded: where clips are kept for other encoders.
 
     Raises:
         BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
     """
     rate = keys[0].rate
-    pieces = stream_mono(clip.path, rate, clip.sha256, clip.decoder)
+    pieces = decoded.stream(clip, rate) if decoded else stream_mono(clip.path, rate, clip.sha256, clip.decoder)
     crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
     if n_samples != clip.samples_at(rate):
         raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")

@@ -20,8 +20,14 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.encoders.base import Encoder
-from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Work, clips_not_finite, decode_crops, embed_into
+from fa_assets.encoders.embed_clips import (
+    NOTHING_COMPUTED,
+    Decode,
+    Work,
+    clips_not_finite,
+    decode_crops,
+    embed_into,
+)
 from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, connect
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.errors import UserError
@@ -40,9 +46,6 @@ _MOST_CROPS = 256
 _DEATHS = 3
 """How many workers may die with the same batch, or while they load the network, before the run fails."""
 _WAIT_S = 30.0
-
-Decode = Callable[[Clip, Sequence[CropKey]], np.ndarray]
-"""As `decode_crops`: (clip, keys) -> (len(keys), length) float32; raises BadClipError."""
 
 
 @dataclass(frozen=True)

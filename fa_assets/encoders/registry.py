@@ -100,6 +100,11 @@ def checkpoint_asset(name: str) -> str:
     return asset_prefix(name) + _CHECKPOINT
 
 
+def key_prefix(name: str) -> str:
+    """What the names of an encoder's assets and files begin with where it stands beside the main one."""
+    return f"{asset_prefix(name)}/"
+
+
 def is_checkpoint(asset: str) -> bool:
     """Whether an asset is that of some encoder's weights."""
     return asset.endswith(_CHECKPOINT)
@@ -128,7 +133,7 @@ class EncoderRecipe:
         return find_encoder(self.name).fingerprint(self.sha1, self.precision)
 
     def __call__(self) -> Encoder:
-        """The encoder, loaded once in a process for the same recipe.
+        """The encoder, loaded once in a process for the same recipe; the one before is given up first.
 
         Raises:
             UserError: the weights are gone or others now; what `EncoderDefinition.load` raises.
@@ -138,6 +143,7 @@ class EncoderRecipe:
 
 @lru_cache(maxsize=1)
 def _load(recipe: EncoderRecipe) -> Encoder:
+    _load.cache_clear()  # two encoders are not in memory at once
     definition = find_encoder(recipe.name)
     definition.require_installed()
     require_sha1(recipe.checkpoint, recipe.sha1, checkpoint_asset(recipe.name))

@@ -1,7 +1,6 @@
 """The weights of an encoder, a file or a folder: found, fetched or made, verified, and still the same when they are loaded."""
 
 import hashlib
-import os
 import shutil
 import stat
 from collections.abc import Sequence
@@ -10,9 +9,11 @@ from zipfile import ZipFile
 
 from fa_assets.encoders.base import Checkpoint, CheckpointError, EncoderDefinition, HubFolder, WeightsFile
 from fa_assets.errors import UserError
+from fa_assets.printable import printable
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
 from fa_assets.store.download import download, file_name_for, public_url
+from fa_assets.store.roots import absolute_path
 from fa_assets.store.source_files import SourceFileError, find, reading
 
 HUB_CONFIGURATION = ("*.json", "README.md")
@@ -69,7 +70,7 @@ def resolve_weights(
 def _own_file(definition: EncoderDefinition, source: str) -> Path:
     """The file or folder that a user named, behind links."""
     try:
-        path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111 (Path.expanduser raises where there is no such user)
+        path = absolute_path(Path(source))
         found = find(path)
         if found is None or not stat.S_ISDIR(found.st_mode):
             with reading(path):
@@ -77,6 +78,8 @@ def _own_file(definition: EncoderDefinition, source: str) -> Path:
         return path.resolve()
     except SourceFileError as error:
         raise CheckpointError(f"{error}. {definition.weights_hint}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{printable(source)}: {error}. {definition.weights_hint}") from error
 
 
 def _published(published: WeightsFile | HubFolder, folder: Path, progress: ProgressCallback) -> Path:
@@ -141,20 +144,20 @@ def _download(url: str, target: Path, size_bytes: int, checksum: str, progress: 
     download(url, target, size_bytes=size_bytes, checksum=checksum, progress=progress, way_out=_DOWNLOAD_WAY_OUT)
 
 
-def _files(path: Path) -> list[Path]:
+def weights_files(path: Path) -> list[Path]:
     """The file itself, or the files of a folder on which embeddings depend."""
     return sorted(file for pattern in HUB_WEIGHTS for file in path.glob(pattern)) if path.is_dir() else [path]
 
 
 def weights_size(path: Path) -> int:
     """In bytes, of all files that count."""
-    return sum(file.stat().st_size for file in _files(path))
+    return sum(file.stat().st_size for file in weights_files(path))
 
 
 def weights_sha1(path: Path) -> str:
     """Of a file's bytes; of a folder, of the names and digests of its files."""
     if path.is_dir():
-        lines = [f"{weights_sha1(file)}  {file.name}\n" for file in _files(path)]
+        lines = [f"{weights_sha1(file)}  {file.name}\n" for file in weights_files(path)]
         return hashlib.sha1("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()

@@ -21,6 +21,7 @@ from fa_assets.graph.place import Place
 from fa_assets.graph.references import OWNERS, code_references
 from fa_assets.graph.source import Source
 from fa_assets.graph.staleness import stale_by_settings
+from fa_assets.graph.verdicts import keep, with_offenders
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.printable import printable
@@ -45,6 +46,7 @@ class Asset:
         description: the docstring of `make`, where nothing is said.
         by_fold: whether the value is stored, and made, a fold at a time.
         pool: of Dagster's concurrency pools.
+        priority: of steps that are ready at once, the highest goes first.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Asset:
     description: str | None = None
     by_fold: bool = False
     pool: str | None = None
+    priority: int = 0
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -79,6 +82,7 @@ class Asset:
             partitions_def=FOLDS if self.by_fold else None,
             backfill_policy=ALL_IN_ONE_RUN if self.by_fold else None,
             pool=self.pool,
+            op_tags={"dagster/priority": str(self.priority)} if self.priority else None,
             code_version=str(self.recipe),
             kinds=set(self.kinds),
             description=self.description or inspect.cleandoc(_function(self.make).__doc__ or ""),
@@ -169,7 +173,11 @@ class Check:
             reads: dict[str, object] = {name: _values(place, one) for name, one in self.reads.items()}
             if self.with_ledger:
                 reads["ledger"] = Ledger(place.recorder.root / "ledger")
-            result = self.judge(_values(place, self.asset, folds), **reads)
+            values = _values(place, self.asset, folds)
+            result = with_offenders(self.judge(values, **reads), self.title)
+            judged = [values] if isinstance(values, Value) else list(values.values())
+            with place.recorder.explained(0):
+                keep(result, self.key(place), context.op_execution_context.run_id, judged, place.recorder.root)
             return result._replace(
                 description=result.description and printable(result.description, keep="\n"),
                 metadata=shown(result.metadata),

@@ -2,17 +2,22 @@
 
 Loading is cheap: torch, librosa and scikit-learn are imported inside the assets, when they are used. A run executes its
 steps in one process, so that the weights are loaded once for both crop schemes.
+
+Of several encoders the first is the main one; each other one has weights, embeddings, predictions and metrics of its own,
+under the prefix of its name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from fa_assets.graph.asset import Asset, Graph
+from fa_assets.graph.asset import Asset, Check, Graph
 from fa_assets.graph.audit import label_audit_asset
+from fa_assets.graph.blend import blend_asset
 from fa_assets.graph.checks_clips import clip_checks
-from fa_assets.graph.checks_comparison import comparison_checks, reproduction_checks
+from fa_assets.graph.checks_comparison import comparison_checks, gate_check, reproduction_checks
 from fa_assets.graph.checks_embeddings import embedding_checks
 from fa_assets.graph.checks_evaluation import leakage_checks, metrics_checks, predictions_checks
 from fa_assets.graph.checks_model import model_checks
@@ -23,6 +28,7 @@ from fa_assets.graph.evaluation import metrics_asset, predictions_asset
 from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
+from fa_assets.graph.final_classifier import final_classifier_asset
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.pools import living_executor
@@ -30,75 +36,113 @@ from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS
 from fa_assets.graph.submission import (
-    final_classifier_asset,
     submission_asset,
     test_clips_asset,
     test_metrics_asset,
 )
 
 
+@dataclass(frozen=True, eq=False)
+class _Evaluated:
+    """What is made by one encoder: its weights, and by crop scheme its embeddings, predictions and metrics."""
+
+    engine: EngineOptions
+    weights: Asset
+    embeddings: Mapping[str, Asset]
+    predictions: Mapping[str, Asset]
+    metrics: Mapping[str, Asset]
+
+    @classmethod
+    def by(
+        cls, engine: EngineOptions, weights: Asset, schemes: Sequence[str], fit: FitOptions, folds: Asset
+    ) -> "_Evaluated":
+        embeddings = {name: embeddings_asset(name, engine, folds, weights) for name in schemes}
+        predictions = {name: predictions_asset(name, engine, fit, folds, one) for name, one in embeddings.items()}
+        metrics = {name: metrics_asset(f"{engine.prefix}{name}", one) for name, one in predictions.items()}
+        return cls(engine, weights, embeddings, predictions, metrics)
+
+    def checks(self, folds: Asset, max_lwlrap_drop: float) -> list[Check]:
+        found: list[Check] = []
+        for name, metrics in self.metrics.items():
+            found += embedding_checks(self.embeddings[name], folds, self.engine.card)
+            found += predictions_checks(self.predictions[name], name)
+            found += metrics_checks(metrics, self.predictions[name], folds, name, max_lwlrap_drop)
+        return found
+
+    @property
+    def assets(self) -> list[Asset]:
+        by_scheme = zip(self.embeddings.values(), self.predictions.values(), self.metrics.values(), strict=True)
+        return [asset for assets in by_scheme for asset in assets]
+
+
 def pipeline(
     clips: Asset,
     folds: Asset,
-    weights: Asset,
+    encoders: Sequence[tuple[EngineOptions, Asset]],
     *,
     schemes: tuple[str, str],
-    engine: EngineOptions,
     fit: FitOptions,
+    blend: bool,
     experiments: str | None,
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
     duplicate_similarity: float,
 ) -> Graph:
-    """Everything from the clips on; long, as it names each asset once.
+    """Everything from the clips on.
 
     Args:
+        encoders: each with the asset of its weights, the main one first.
         schemes: the crop scheme, and its baseline.
+        blend: whether the final classifier is a blend of the encoders.
         experiments, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
     """
-    assets = [clips, folds, weights]
-    checks = [*model_checks(weights), *clip_checks(clips, folds)]
-    of_scheme = []
-    for name in schemes:
-        embeddings = embeddings_asset(name, engine, folds, weights)
-        predictions = predictions_asset(name, engine.encoder, fit, folds, embeddings)
-        metrics = metrics_asset(name, predictions)
-        of_scheme.append((embeddings, predictions, metrics))
-        assets += of_scheme[-1]
-        checks += embedding_checks(embeddings, folds, engine.card)
-        checks += predictions_checks(predictions, name)
-        checks += metrics_checks(metrics, predictions, folds, name, max_lwlrap_drop)
-    (embeddings, predictions, metrics), (_, _, baseline) = of_scheme
-    scheme, encoder = schemes[0], engine.encoder
-    comparison = comparison_asset(metrics, baseline, schemes, min_lwlrap)
+    every = [_Evaluated.by(engine, weights, schemes, fit, folds) for engine, weights in encoders]
+    main, *others = every
+    scheme, encoder = schemes[0], main.engine.encoder
+    embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
+    of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
+    comparison = comparison_asset(metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
+    engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
+    blended = [blend_asset(engines, all_predictions, min_lwlrap)] if others else []
     audit = label_audit_asset(scheme, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
-    checks += comparison_checks(comparison, schemes)
-    checks += leakage_checks(metrics, embeddings, duplicate_similarity)
-    checks += reproduction_checks(metrics, folds, weights)
-    test_clips = test_clips_asset(folds)
-    test_embeddings = test_embeddings_asset(scheme, engine, test_clips, weights)
-    classifier = final_classifier_asset(scheme, encoder, fit, folds, embeddings)
-    submission = submission_asset(scheme, encoder, classifier, test_embeddings, predictions, comparison)
-    assets += [comparison, audit, tried, test_clips, test_embeddings, classifier, submission]
+    reads = {
+        "folds": folds,
+        "weights": main.weights,
+        "embeddings": embeddings,
+        "predictions": predictions,
+        "metrics": metrics,
+    }
+    judged = {"baseline": main.metrics[schemes[1]], "comparison": comparison, "audit": audit, "experiments": tried}
+    assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
+    assets += [comparison, *blended, audit, tried]
+    assets += _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
     assets += [
-        test_metrics_asset(submission, test_clips),
-        notebook_artifacts_asset(scheme, encoder, folds, weights, embeddings, predictions, metrics),
+        notebook_artifacts_asset(scheme, encoder, **reads),
         report_asset(
-            schemes,
-            encoder,
-            folds=folds,
-            weights=weights,
-            embeddings=embeddings,
-            predictions=predictions,
-            metrics=metrics,
-            baseline=baseline,
-            comparison=comparison,
-            audit=audit,
-            experiments=tried,
+            schemes, [one.encoder for one in engines], **reads, **judged, **{one.name: one for one in blended}
         ),
     ]
+    checks = [check for one in every for check in model_checks(one.weights)] + clip_checks(clips, folds)
+    checks += [check for one in every for check in one.checks(folds, max_lwlrap_drop)]
+    checks += comparison_checks(comparison, schemes)
+    checks += leakage_checks(metrics, embeddings, duplicate_similarity)
+    checks += reproduction_checks(metrics, folds, main.weights)
+    checks += [gate_check(one, "main encoder") for one in blended if blend]
     return Graph(assets, checks)
+
+
+def _test_stage(
+    scheme: str, used: Sequence[_Evaluated], fit: FitOptions, folds: Asset, comparison: Asset, blended: Sequence[Asset]
+) -> list[Asset]:
+    """The test clips, the final classifier and the submission, by one encoder or by the blend of several."""
+    engines = [one.engine for one in used]
+    clips = test_clips_asset(folds)
+    embeddings = [test_embeddings_asset(scheme, one.engine, clips, one.weights) for one in used]
+    classifier = final_classifier_asset(scheme, engines, fit, folds, [one.embeddings[scheme] for one in used], blended)
+    predictions = [one.predictions[scheme] for one in used]
+    submission = submission_asset(scheme, engines, classifier, embeddings, predictions, [*blended, comparison][0])
+    return [clips, *embeddings, classifier, submission, test_metrics_asset(submission, clips)]
 
 
 def definitions_of(
@@ -125,5 +169,5 @@ def definitions_of(
 
 
 def _scheme_tag(name: str, schemes: Sequence[str]) -> dict[str, str]:
-    found = [scheme for scheme in schemes if name.startswith(f"{scheme}_")]
+    found = [scheme for scheme in schemes if name.rpartition("/")[2].startswith(f"{scheme}_")]
     return {"crop_scheme": found[0]} if found else {}

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
+from fa_assets.intake.class_names import doubtful_names
 from fa_assets.metrics.folds import FOLD_SEED, N_FOLDS, fold_quality, grouped_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.store.values import Value
@@ -20,7 +21,7 @@ SILENT_PEAK = 1e-4
 CLIPPED_SHARE = 0.01
 IMBALANCE_BOUND = 0.05
 """How far the label imbalance may be above that of a fresh stratification; see docs/refreshes.md."""
-_SHOWN = 200
+_SHOWN = 1_000
 
 
 def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
@@ -32,6 +33,11 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
             sound_levels,
             f"No clip is silent (the mean of its channels stays below {SILENT_PEAK:g} of full scale) or clipped (more than "
             f"{CLIPPED_SHARE:.0%} of its samples at full scale).",
+        ),
+        Check(
+            curated_clips,
+            class_names,
+            "No class name looks like a mistake: twice there but for case, or cut at a comma.",
         ),
         Check(
             folds,
@@ -101,6 +107,18 @@ def sound_levels(clips: Value) -> dg.AssetCheckResult:
         bad=f"{len(rows)} clips are silent or clipped: listen to them; record or export them again, or take them out of "
         "train_curated.csv. A silent clip teaches the model that silence has its labels.",
         good="no clip is silent or clipped",
+    )
+
+
+def class_names(clips: Value) -> dg.AssetCheckResult:
+    """Warns of class names that look like mistakes."""
+    rows = doubtful_names(clips.table["labels"].to_pylist())
+    return _warning(
+        "names",
+        ["names", "what"],
+        rows,
+        bad=f"{len(rows)} class names look like mistakes: correct them in train_curated.csv, or leave them if they are meant.",
+        good="no class name looks like a mistake",
     )
 
 

@@ -20,13 +20,18 @@ def comparison_checks(comparison: Asset, schemes: tuple[str, str]) -> list[Check
             partial(not_worse_than_baseline, schemes=schemes),
             f"The crop scheme {schemes[0]} is not worse than {schemes[1]}.",
         ),
-        Check(
-            comparison,
-            submission_gate,
-            "LWLRAP is not below FA_MIN_LWLRAP; without that setting, not significantly more than 0.01 below the baseline "
-            "scheme's on the same clips. A submission is only made when it has passed.",
-        ),
+        gate_check(comparison, "baseline scheme"),
     ]
+
+
+def gate_check(judged: Asset, baseline: str) -> Check:
+    """The check of `comparison`, or of `blend`, without which no submission is made; `baseline` is what it is held against."""
+    return Check(
+        judged,
+        submission_gate,
+        f"LWLRAP is not below FA_MIN_LWLRAP; without that setting, not significantly more than 0.01 below the {baseline}'s "
+        "on the same clips. A submission is only made when it has passed.",
+    )
 
 
 def reproduction_checks(metrics: Asset, folds: Asset, weights: Asset) -> list[Check]:

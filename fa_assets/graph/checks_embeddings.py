@@ -24,7 +24,7 @@ def embedding_checks(embeddings: Asset, folds: Asset, card: EncoderCard) -> list
             partial(sound, card=card),
             f"Of the fold's clips in their order, {card.dimension} finite numbers each, not all alike"
             + (", with norms within bounds." if card.norm_bounds else "."),
-            name=f"{embeddings.name}_sound",
+            name=f"{embeddings.name.rpartition('/')[2]}_sound",
             blocking=True,
             reads={"folds": folds},
         )

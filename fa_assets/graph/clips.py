@@ -1,6 +1,7 @@
 """The intake: the clips with their classes, and the folds. Everything that can be wrong with the input is found here, by
 name."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
@@ -14,8 +15,17 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
+from fa_assets.intake.clips import Intake, inspect_clips
+from fa_assets.intake.kaggle import (
+    KaggleDataset,
+    LabelledClips,
+    read_classes,
+    read_given_folds,
+    read_labels,
+    table_notes,
+    unnamed_clips,
+)
+from fa_assets.intake.names import listed
 from fa_assets.metrics.folds import (
     FOLD_SEED,
     N_FOLDS,
@@ -99,8 +109,8 @@ def curated_clips(
     )
     seconds = np.array([info.seconds for info in infos])
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
-    for fname, reason in left_out:
-        work.log.warning(f"left out {fname}: {reason}")
+    for line in (*labelled.notes, *table_notes(recordings), *_left_out(recordings, labelled, intake)):
+        work.log.warning(line)
     drawn = work.draw(
         {
             "durations": partial(durations, seconds),
@@ -121,6 +131,20 @@ def curated_clips(
         display={**({"left_out": records(["fname", "reason"], left_out)} if left_out else {}), **drawn},
         details=details,
     )
+
+
+def _left_out(dataset: KaggleDataset, labelled: LabelledClips, intake: Intake) -> Iterator[str]:
+    """What of the dataset is not used, in words."""
+    for one in intake.bad:
+        yield f"left out {one.fname!r}: {one.reason}"
+    kept = {label for clip in intake.clips for label in clip.labels}
+    if lost := sorted({label for own in labelled.labels for label in own} - kept):
+        yield f"{len(lost)} classes have no clip left, since all of theirs are left out: {listed(lost)}"
+    if unnamed := unnamed_clips(dataset, labelled):
+        yield (
+            f"{len(unnamed)} files in {dataset.clips_folder.name} have no row in {dataset.labels_csv.name} and are not used: "
+            f"{listed(unnamed)}"
+        )
 
 
 def _lengths(seconds: np.ndarray, window_s: float) -> dict[str, float]:

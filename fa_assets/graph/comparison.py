@@ -1,8 +1,14 @@
-"""One crop scheme against another: how much better, and is it more than chance? May a submission be made?"""
+"""One crop scheme against another: how much better, and is it more than chance? May a submission be made?
+
+Of several encoders also every scheme of each against every other.
+"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from itertools import combinations
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,29 +18,34 @@ from fa_assets.graph.display import records
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import verdict
-from fa_assets.metrics.comparison import Comparison, Difference, compare
+from fa_assets.metrics.comparison import Comparison, Difference, compare, interval
 from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.gate import judge
 
+SCHEME, PAIR = "scheme", "pair"
+_SHOWN = ("key", "lwlrap", "difference", "low", "high")
 RESAMPLES = 2000
 SEED = 0
 
 
-def comparison_asset(metrics: Asset, baseline: Asset, schemes: tuple[str, str], min_lwlrap: float | None) -> Asset:
+def comparison_asset(
+    metrics: Asset, baseline: Asset, others: Mapping[str, Asset], schemes: tuple[str, str], min_lwlrap: float | None
+) -> Asset:
     """`comparison`.
 
     Args:
         metrics, baseline: the metrics of the schemes.
-        schemes: their names.
+        others: those of other encoders, by scheme (``birdnet/mc5``).
+        schemes: the names of the two.
         min_lwlrap: FA_MIN_LWLRAP.
     """
     return Asset(
         "comparison",
         GROUP,
         partial(compare_schemes, schemes=schemes, min_lwlrap=min_lwlrap),
-        tables.COMPARISON,
+        tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
         version="3",
-        reads={"metrics": metrics, "baseline": baseline},
+        reads={"metrics": metrics, "baseline": baseline, **others},
         settings={
             "scheme": schemes[0],
             "baseline": schemes[1],
@@ -45,18 +56,29 @@ def comparison_asset(metrics: Asset, baseline: Asset, schemes: tuple[str, str], 
         description=f"The crop scheme {schemes[0]} against {schemes[1]} on the same clips, folds and weights, in LWLRAP "
         "(0 to 1): "
         "one row overall, per fold and per class. A paired bootstrap over the clips says whether the difference is more than "
-        "chance, and with it whether a submission may be made.",
+        "chance, and with it whether a submission may be made."
+        + " Then each scheme of each encoder with the interval of its LWLRAP, and every two of them."
+        * bool(others),
     )
 
 
 def compare_schemes(
-    work: Work, metrics: Stored, baseline: Stored, *, schemes: tuple[str, str], min_lwlrap: float | None
+    work: Work,
+    metrics: Stored,
+    baseline: Stored,
+    *,
+    schemes: tuple[str, str],
+    min_lwlrap: float | None,
+    **others: Stored,
 ) -> Made:
-    """Compare the figures of the two schemes; see the description of the asset."""
+    """Compare the figures of the two schemes, and of all encoders; see the description of the asset."""
     from fa_assets.report import comparison as plots
 
     with work.phase("resample"):
-        result = compare(read_figures(metrics), read_figures(baseline), resamples=RESAMPLES, seed=SEED)
+        ours, theirs = read_figures(metrics), read_figures(baseline)
+        result = compare(ours, theirs, resamples=RESAMPLES, seed=SEED)
+        every = dict(zip((*schemes, *others), (ours, theirs, *map(read_figures, others.values())), strict=True))
+        of_encoders = _rows_of_encoders(every) if others else []
     gain = result.gain
     answer = verdict(gain, *schemes)
     work.log.info(answer)
@@ -70,7 +92,10 @@ def compare_schemes(
         }
     )
     return Made(
-        pa.table([list(column) for column in zip(*rows, strict=True)], schema=tables.COMPARISON),
+        pa.Table.from_pylist(
+            [*(dict(zip(tables.COMPARISON.names, row, strict=True)) for row in rows), *of_encoders],
+            schema=tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
+        ),
         facts={
             "is_the_gain_real": answer,
             "lwlrap": result.ours,
@@ -83,7 +108,13 @@ def compare_schemes(
             "classes_better": int((result.per_class.difference > 0).sum()),
             "classes_worse": int((result.per_class.difference < 0).sum()),
         },
-        display={**drawn, "against_baseline": records(["scope", "key", *schemes, "difference"], rows)},
+        display={
+            **drawn,
+            "against_baseline": records(["scope", "key", *schemes, "difference"], rows),
+            **(
+                {"encoders": records(_SHOWN, [[row[name] for name in _SHOWN] for row in of_encoders])} if others else {}
+            ),
+        },
         details={"gain": asdict(gain), "gate_passed": gate.passed, "gate": gate.reason},
     )
 
@@ -91,6 +122,29 @@ def compare_schemes(
 def read_figures(metrics: Stored) -> Figures:
     """The figures of a scheme."""
     return Figures.of_table(metrics.table, metrics.header.details["classes"])
+
+
+def _rows_of_encoders(every: Mapping[str, Figures]) -> list[dict[str, Any]]:
+    """Each scheme of each encoder, and each two of them: the later one less the earlier one, so that the main one is last."""
+    boot = {"resamples": RESAMPLES, "seed": SEED}
+    rows: list[dict[str, Any]] = []
+    for name, figures in every.items():
+        own = interval(figures, **boot)
+        rows.append({"scope": SCHEME, "key": name, "lwlrap": own.difference, "low": own.low, "high": own.high})
+    for before, name in combinations(every, 2):
+        found = compare(every[name], every[before], **boot)
+        rows.append(
+            {
+                "scope": PAIR,
+                "key": f"{name} - {before}",
+                "lwlrap": found.ours,
+                "baseline": found.baseline,
+                "difference": found.gain.difference,
+                "low": found.gain.low,
+                "high": found.gain.high,
+            }
+        )
+    return [dict.fromkeys(tables.COMPARISON_OF_ENCODERS.names) | row for row in rows]
 
 
 def _rows(result: Comparison) -> list[tuple[str, str, float | None, float | None, float | None]]:

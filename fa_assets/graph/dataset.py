@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.store.locks import locked
@@ -16,11 +17,13 @@ class DatasetFolder:
     is_demo: bool = False
     limits: Limits = USUAL_LIMITS
     replaces_another: bool = False
+    label_separator: str | None = None
+    match_names: Literal["exact", "loose"] = "exact"
 
     @property
     def layout(self) -> KaggleDataset:
         """Its paths, whether or not it is there."""
-        return KaggleDataset(Path(self.folder), self.limits)
+        return KaggleDataset(Path(self.folder), self.limits, self.label_separator, self.match_names)
 
     def open(self) -> KaggleDataset:
         """The dataset; the generated demo set is made first when it is not there."""

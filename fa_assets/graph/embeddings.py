@@ -33,7 +33,7 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
     """`<scheme>_embeddings`."""
     card = engine.card
     return Asset(
-        f"{scheme}_embeddings",
+        f"{engine.prefix}{scheme}_embeddings",
         "embeddings",
         partial(embed_folds, scheme=SCHEMES[scheme], engine=engine),
         tables.EMBEDDINGS,
@@ -47,13 +47,14 @@ def embeddings_asset(scheme: str, engine: EngineOptions, folds: Asset, weights: 
         "computed again.",
         by_fold=True,
         pool=GPU_POOL,
+        priority=engine.priority,
     )
 
 
 def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weights: Asset) -> Asset:
     """`test_embeddings`."""
     return Asset(
-        "test_embeddings",
+        f"{engine.prefix}test_embeddings",
         "submission",
         partial(embed_test_clips, scheme=SCHEMES[scheme], engine=engine),
         tables.TEST_EMBEDDINGS,
@@ -64,6 +65,7 @@ def test_embeddings_asset(scheme: str, engine: EngineOptions, clips: Asset, weig
         description=f"As {scheme}_embeddings, for the test clips: the same crops, encoder and embedding store. They have "
         "no folds.",
         pool=GPU_POOL,
+        priority=engine.priority,
     )
 
 
@@ -98,7 +100,7 @@ def _opened(
     checkpoint = read_weights(weights)
     recipe = options.recipe(checkpoint)
     store = EmbeddingStore(work.root, recipe.fingerprint)
-    with open_engine(options, recipe) as engine:
+    with open_engine(options, recipe, work.run_id, work.recorder.local_root) as engine:
         yield partial(_embed, work, engine, store, scheme, options.card, checkpoint.trained)
 
 

@@ -8,6 +8,7 @@ from fa_assets.encoders.embed_clips import NOTHING_COMPUTED
 from fa_assets.encoders.registry import DEFAULT, EncoderRecipe
 from fa_assets.errors import UserError
 from fa_assets.graph.work import Stored, Work
+from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import ClassifierOrigin
 from fa_assets.store.recipe import Scalar
 
@@ -30,7 +31,7 @@ def fingerprint_of(embeddings: Stored, encoder: str) -> str:
 
 
 def classifier_origin(
-    work: Work, partition: str | None, scheme: str, encoder: str, encoder_fingerprint: str
+    work: Work, partition: str | None, scheme: str, encoder: str, encoder_fingerprint: str, blend: Blend | None = None
 ) -> ClassifierOrigin:
     """What the file of a classifier says of the materialization that fits it."""
     return ClassifierOrigin(
@@ -42,6 +43,7 @@ def classifier_origin(
         encoder_fingerprint=encoder_fingerprint,
         settings=work.recipe.settings,
         versions=library_versions(),
+        blend=blend,
     )
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from fa_assets.encoders.base import Checkpoint, EncoderCard
+from fa_assets.encoders.decoded import DecodedClips, decoded_in
 from fa_assets.encoders.devices import resolve_device
-from fa_assets.encoders.embed_clips import Engine, LocalEngine
+from fa_assets.encoders.embed_clips import Engine, LocalEngine, decode_crops
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions, require_ray
 from fa_assets.encoders.registry import EncoderRecipe, find_encoder
@@ -25,8 +28,8 @@ class RecordedEngine(Engine, Protocol):
 
 
 class _Local(LocalEngine):
-    def __init__(self, encoder: LazyEncoder) -> None:
-        super().__init__(encoder, usable_cpus())
+    def __init__(self, encoder: LazyEncoder, decoded: DecodedClips | None) -> None:
+        super().__init__(encoder, usable_cpus(), partial(decode_crops, decoded=decoded) if decoded else None)
         self._lazy = encoder
 
     @property
@@ -42,6 +45,9 @@ class EngineOptions:
         encoder: its name in the registry.
         device, precision, batch_size: see `EncoderDefinition.load`.
         ray: the cluster; None for this process.
+        prefix: of the names of its assets, such as ``birdnet/``; empty for the main encoder.
+        priority: of the steps that embed: an encoder's come one after another, so that it is loaded once.
+        shares_rate: whether another encoder of the graph takes the same sample rate.
     """
 
     encoder: str
@@ -49,6 +55,9 @@ class EngineOptions:
     precision: str = "fp32"
     batch_size: int | None = None
     ray: RayOptions | None = None
+    prefix: str = ""
+    priority: int = 0
+    shares_rate: bool = False
 
     @property
     def card(self) -> EncoderCard:
@@ -77,10 +86,14 @@ def check_engine(options: EngineOptions) -> None:
 
 
 @contextmanager
-def open_engine(options: EngineOptions, recipe: EncoderRecipe) -> Iterator[RecordedEngine]:
-    """The engine, with the encoder of this recipe; nothing is loaded or started before there is work."""
+def open_engine(options: EngineOptions, recipe: EncoderRecipe, run_id: str, scratch: Path) -> Iterator[RecordedEngine]:
+    """The engine, with the encoder of this recipe; nothing is loaded or started before there is work.
+
+    Args:
+        run_id, scratch: the run, and the folder where its decoded clips are kept for other encoders.
+    """
     if options.ray is None:
-        yield _Local(LazyEncoder(recipe))
+        yield _Local(LazyEncoder(recipe), decoded_in(run_id, scratch) if options.shares_rate else None)
         return
     with RayEngine(recipe, options.ray, device=options.device, batch_size=options.batch_size) as engine:
         yield engine

@@ -6,15 +6,15 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import classifier_origin, fingerprint_of
+from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.confusion import most_confused
-from fa_assets.metrics.figures import CLASS, FOLD, METRICS, Figures, figures_table
+from fa_assets.metrics.figures import CLASS, FOLD, METRICS, OVERALL, Figures, figures_table
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
@@ -30,12 +30,12 @@ _CLIPS_AT_ONCE = 4096
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
 
 
-def predictions_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
+def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
     """`<scheme>_oof_predictions`."""
     return Asset(
-        f"{scheme}_oof_predictions",
+        f"{engine.prefix}{scheme}_oof_predictions",
         GROUP,
-        partial(oof_predictions, scheme=scheme, encoder=encoder, fit=fit),
+        partial(oof_predictions, scheme=scheme, engine=engine, fit=fit),
         tables.PREDICTIONS,
         version="5",
         reads={"folds": folds, "embeddings": embeddings},
@@ -43,12 +43,16 @@ def predictions_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, 
         kinds=frozenset({fit.kind, "parquet"}),
         description="Out-of-fold logits and probabilities, one row per clip, from standardised one-vs-rest "
         f"logistic regressions ({fit.classifier}, C={fit.C:g}, at most {fit.max_iter} iterations) fitted on "
-        f"{scheme}_embeddings of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
+        f"{embeddings.name} of the other folds. Each fold's model is kept beside them, in `<storage>/classifiers/`.",
     )
 
 
 def metrics_asset(scheme: str, predictions: Asset) -> Asset:
-    """`<scheme>_metrics`."""
+    """`<scheme>_metrics`.
+
+    Args:
+        scheme: with the prefix of the encoder, as ``birdnet/mc5``: so the ledger and the catalog call it.
+    """
     return Asset(
         f"{scheme}_metrics",
         GROUP,
@@ -64,19 +68,19 @@ def metrics_asset(scheme: str, predictions: Asset) -> Asset:
 
 
 def oof_predictions(
-    work: Work, folds: Stored, embeddings: Stored, *, scheme: str, encoder: str, fit: FitOptions
+    work: Work, folds: Stored, embeddings: Stored, *, scheme: str, engine: EngineOptions, fit: FitOptions
 ) -> Iterator[Made]:
     """Fit on four folds, predict the fifth, five times; see the description of the asset."""
     clips = TrainingClips.of(folds)
-    fingerprint = fingerprint_of(embeddings, encoder)
-    with training_set(work, embeddings, clips, find_encoder(encoder).card.dimension, fit) as features:
+    fingerprint = fingerprint_of(embeddings, engine.encoder)
+    with training_set(work, embeddings, clips, engine.card.dimension, fit) as features:
         models: list[OneVsRest] = []
         files: list[StoredFile] = []
         for fold in range(N_FOLDS):
             with work.phase("fit"):
                 models.append(features.fit(fold, fit, work.track("classes", f"fold {fold}")))
-            origin = classifier_origin(work, str(fold), scheme, encoder, fingerprint)
-            file = work.root / "classifiers" / f"{scheme}_fold_{fold}.npz"
+            origin = classifier_origin(work, str(fold), scheme, engine.encoder, fingerprint)
+            file = work.root / "classifiers" / f"{engine.prefix}{scheme}_fold_{fold}.npz"
             files.append(work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin))))
         fitted = [row for fold, model in enumerate(models) for row in _per_class(fold, clips.classes, model)]
         _warn(work, fitted)
@@ -149,6 +153,12 @@ def metrics(work: Work, predictions: Stored, *, scheme: str) -> Made:
 def read_predictions(predictions: Stored) -> Predictions:
     """A scheme's out-of-fold predictions as matrices."""
     return predictions_of(predictions.table, predictions.header.details["classes"])
+
+
+def out_of_fold_figures(predictions: Predictions) -> dict[str, float | None]:
+    """Every metric over all clips."""
+    figures = (row for metric in METRICS.values() for row in metric(predictions))
+    return {one.metric: one.value for one in figures if one.scope == OVERALL}
 
 
 def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips: TrainingClips) -> Iterator[pa.Table]:

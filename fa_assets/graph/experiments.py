@@ -19,7 +19,8 @@ from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.models.experiments import CHOSEN, RESAMPLES, SEED, Outcome, Variant, parse_variants, run_experiments
+from fa_assets.models.experiments import Variant, parse_variants, run_experiments
+from fa_assets.models.nested import CHOSEN, RESAMPLES, SEED, Outcome
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
@@ -67,7 +68,8 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
                 np.asarray(table["fold"]),
                 progress=work.track("fits"),
             )
-    rows = [_row(one) for one in outcomes]
+    settings = [*(vars(one) for one in (Variant(), *variants)), {}] if variants else []
+    rows = [{"variant": one.name, **own, **row_of(one)} for own, one in zip(settings, outcomes, strict=True)]
     shown = ["variant", "lwlrap", "difference", "low", "high", "share_won"]
     shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
     return Made(
@@ -80,15 +82,14 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
     )
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    """A row of the table."""
+def row_of(outcome: Outcome) -> dict[str, Any]:
+    """What the table says of a contender's figures."""
+    is_choice = outcome.name == CHOSEN
     return {
-        "variant": outcome.name,
-        **(vars(outcome.variant) if outcome.variant else {}),
         "lwlrap": outcome.lwlrap,
         **{name: getattr(outcome.against_baseline, name) for name in ("difference", "low", "high", "share_won")},
         "lwlrap_per_fold": list(outcome.per_fold),
-        "selected": bool(outcome.selected_in) if outcome.variant else None,
+        "selected": None if is_choice else bool(outcome.selected_in),
         "selected_in": list(outcome.selected_in),
         "chosen": list(outcome.chosen),
     }

@@ -24,6 +24,7 @@ from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.intake.labels import join_labels
 from fa_assets.metrics.figures import FOLD, Figures
 from fa_assets.metrics.reproduction import RECORDED_CENTER_LWLRAP
 from fa_assets.store.atomic import write_file
@@ -130,7 +131,7 @@ def _folds_csv(folds: pa.Table) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["fname", "labels", "fold"])
     columns = (folds[name].to_pylist() for name in ("fname", "labels", "fold"))
-    writer.writerows((fname, ",".join(labels), fold) for fname, labels, fold in zip(*columns, strict=True))
+    writer.writerows((fname, join_labels(labels), fold) for fname, labels, fold in zip(*columns, strict=True))
     return text.getvalue().encode()
 
 

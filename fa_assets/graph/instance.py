@@ -1,6 +1,7 @@
 """Dagster's instance: what can be wrong with its folder, said with the way out before anything is started on it."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import dagster as dg
 
 from fa_assets.errors import UserError
+from fa_assets.store.atomic import replacing
 from fa_assets.store.locks import locked
+from fa_assets.store.roots import refusal_of
 from fa_assets.store.storage_errors import as_memory_error, as_storage_error, require_writable
 
 LOCK_LIMIT_S = 60.0
@@ -16,6 +19,23 @@ LOCK_LIMIT_S = 60.0
 TABLES_LIMIT_S = 10.0
 """Seconds to wait for tables that another process has locked; Dagster itself would wait for minutes."""
 _TABLES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+
+
+def dagster_home(local_root: Path) -> Path:
+    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
+    given = os.environ.get("DAGSTER_HOME")
+    if given:
+        home = Path(given).expanduser().absolute()
+        if reason := refusal_of(home):
+            raise UserError(f"DAGSTER_HOME={given!r}: {reason}.")
+        return home
+    home = local_root / "dagster_home"
+    configuration = Path(__file__).with_name("dagster.yaml")
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        with replacing(home / "dagster.yaml") as temporary:
+            shutil.copyfile(configuration, temporary)
+    return home
 
 
 def instance_home() -> Path | None:

@@ -31,8 +31,8 @@ _STAGES = {
 }
 
 
-def asset_jobs(graph: Graph, place: Place, checkpoint: str) -> dict[str, Any]:
-    """The jobs over the graph, by the name that they have without a prefix; `checkpoint` is the asset of the weights."""
+def asset_jobs(graph: Graph, place: Place) -> dict[str, Any]:
+    """The jobs over the graph, by the name that they have without a prefix."""
 
     def job(name: str, selection: dg.AssetSelection, description: str, **tags: str) -> Any:
         return dg.define_asset_job(
@@ -53,14 +53,14 @@ def asset_jobs(graph: Graph, place: Place, checkpoint: str) -> dict[str, Any]:
         EVERYTHING: job(EVERYTHING, assets(), _EVERYTHING, **{FROM_TAG: "UI"}),
         **stages,
         "verify_checkpoint": job(
-            "verify_checkpoint", dg.AssetSelection.checks(intact_check(place, checkpoint)), _VERIFY_CHECKPOINT
+            "verify_checkpoint", dg.AssetSelection.checks(*intact_checks(graph, place).values()), _VERIFY_CHECKPOINT
         ),
     }
 
 
-def intact_check(place: Place, checkpoint: str) -> dg.AssetCheckKey:
-    """The check that reads the weights file again; `checkpoint` is the asset."""
-    return dg.AssetCheckKey(place.key(checkpoint), "checkpoint_intact")
+def intact_checks(graph: Graph, place: Place) -> dict[str, dg.AssetCheckKey]:
+    """The checks that read the weights files again, by the asset of the weights."""
+    return {one.asset.name: one.key(place) for one in graph.checks if one.title == "checkpoint_intact"}
 
 
 def catalog_snapshot_job(place: Place) -> dg.JobDefinition:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fa_assets.encoders.base import Checkpoint
 from fa_assets.encoders.registry import checkpoint_asset, find_encoder
-from fa_assets.encoders.weights import resolve_weights
+from fa_assets.encoders.weights import resolve_weights, weights_files
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.work import Made, Stored, Work
@@ -23,18 +23,19 @@ def read_weights(stored: Stored) -> Checkpoint:
     return Checkpoint(**{**row, "path": Path(row["path"])})
 
 
-def weights_asset(encoder: str, source: str, label: str) -> Asset:
+def weights_asset(encoder: str, source: str, label: str, prefix: str = "") -> Asset:
     """`<encoder>_checkpoint`.
 
     Args:
         encoder: its name in the registry.
         source: a path, a URL, "published" or "demo".
         label: the same without credentials.
+        prefix: see `EngineOptions`.
     """
     card = find_encoder(encoder).card
     size = f"; {card.weights_size}" if card.weights_size else ""
     return Asset(
-        checkpoint_asset(encoder),
+        prefix + checkpoint_asset(encoder),
         "model",
         partial(find_weights, encoder=encoder, source=source),
         tables.CHECKPOINT,
@@ -70,5 +71,5 @@ def find_weights(work: Work, *, encoder: str, source: str) -> Made:
             "code_licence": card.code_licence,
             "weights_licence": card.weights_licence,
         },
-        files=[work.stored(found.path, digest_file(found.path))],
+        files=[work.stored(file, digest_file(file)) for file in weights_files(found.path)],
     )

@@ -26,13 +26,18 @@ class Place:
     prefix: Sequence[str] = ()
 
     def key(self, asset: str) -> dg.AssetKey:
-        """The key of an asset."""
-        return dg.AssetKey([*self.prefix, asset])
+        """The key of an asset; its name may have parts, as ``birdnet/mc5_metrics``."""
+        return dg.AssetKey([*self.prefix, *asset.split("/")])
+
+    def step(self, asset: str) -> str:
+        """The key of the step that makes an asset."""
+        return "__".join(self.key(asset).path)
 
     def named(self, name: str) -> str:
         """The name of a job, a sensor, a schedule, a group."""
         return "_".join([*self.prefix, name])
 
     def asset(self, key: dg.AssetKey) -> str | None:
-        """The asset of a key; None of a key that is not of this dataset."""
-        return key.path[-1] if list(key.path[:-1]) == list(self.prefix) else None
+        """The asset of a key; None of a key that has not this prefix."""
+        own = len(self.prefix)
+        return "/".join(key.path[own:]) if list(key.path[:own]) == list(self.prefix) else None

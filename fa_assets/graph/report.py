@@ -1,6 +1,7 @@
 """One page about the run, to read, to print and to send."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -22,6 +23,7 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.report.content import Evaluated, page_of
+from fa_assets.report.encoders import SideBySide
 from fa_assets.report.page import render
 from fa_assets.report.snippets import LocalClip
 from fa_assets.store.atomic import write_file
@@ -34,17 +36,18 @@ FILES = tables.files(
 )
 
 
-def report_asset(schemes: tuple[str, str], encoder: str, **reads: Asset) -> Asset:
+def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Asset) -> Asset:
     """`report`.
 
     Args:
         schemes: the crop scheme and its baseline.
+        encoders: the main one first.
         reads: what it is made of, by the parameters of `write_report`.
     """
     return Asset(
         REPORT,
         "export",
-        partial(write_report, schemes=schemes, encoder=encoder),
+        partial(write_report, schemes=schemes, encoders=encoders),
         FILES,
         version="4",
         reads=reads,
@@ -64,16 +67,17 @@ def write_report(
     comparison: Stored,
     audit: Stored,
     experiments: Stored,
+    blend: Stored | None = None,
     *,
     schemes: tuple[str, str],
-    encoder: str,
+    encoders: Sequence[str],
 ) -> Made:
     """One HTML page per run in `<storage>/reports/`, named after the run: figures, tables, the clips whose labels are
     doubted most with a player for each, settings, environment, and every materialization behind the numbers. It needs
     no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page
     with its size and hash."""
-    fingerprint_of(embeddings, encoder)
-    card = find_encoder(encoder).card
+    fingerprint_of(embeddings, encoders[0])
+    card = find_encoder(encoders[0]).card
     clips, checkpoint, doubts, table = TrainingClips.of(folds), read_weights(weights), audit.table, folds.table
     run = Evaluated(
         schemes=schemes,
@@ -91,6 +95,7 @@ def write_report(
         weights_trained=checkpoint.trained,
         local_clips=_local_clips(work.dataset.layout, doubts, table),
         experiments=experiments.table,
+        encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,
     )
     with work.phase("draw"):

@@ -6,14 +6,12 @@ The run happens in this process, against the same instance as the UI, so what it
 import logging
 import os
 import re
-import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -27,7 +25,7 @@ from filelock import Timeout
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.instance import require_instance
+from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, UI, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
@@ -38,8 +36,7 @@ from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
 from fa_assets.intake.recordings import DatasetState
-from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.roots import refusal_of
+from fa_assets.store.atomic import remove_abandoned
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
@@ -65,23 +62,6 @@ class RunOutcome:
     planned: tuple[Stale, ...]
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-def dagster_home(local_root: Path) -> Path:
-    """The instance's folder: DAGSTER_HOME, or `dagster_home` in the local folder, made with our dagster.yaml."""
-    given = os.environ.get("DAGSTER_HOME")
-    if given:
-        home = Path(given).expanduser().absolute()
-        if reason := refusal_of(home):
-            raise UserError(f"DAGSTER_HOME={given!r}: {reason}.")
-        return home
-    home = local_root / "dagster_home"
-    configuration = Path(__file__).with_name("dagster.yaml")
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        with replacing(home / "dagster.yaml") as temporary:
-            shutil.copyfile(configuration, temporary)
-    return home
 
 
 def prepare_environment(location: CodeLocation) -> None:
@@ -140,17 +120,18 @@ def run(
             **range_tags(planned),
         }
         run_id = str(uuid.uuid4())
-        assets = {one.asset for one in planned}
+        place = location.place
+        steps = {place.step(one.asset): one.asset for one in planned}
         # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
         # execute_in_process has none.
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
-        instance.add_event_listener(run_id, partial(_report_step, assets, on_step))
+        instance.add_event_listener(run_id, partial(_report_step, steps, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
         job = location.definitions.resolve_job_def(EVERYTHING)
         with alive(instance, run_id), waiting_for_pools(instance, on_warning):
             result = job.execute_in_process(
                 instance=instance,
-                asset_selection=[dg.AssetKey(asset) for asset in dict.fromkeys(one.asset for one in planned)],
+                asset_selection=[place.key(asset) for asset in steps.values()],
                 run_id=run_id,
                 tags=tags,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -161,7 +142,7 @@ def run(
         failures, warnings = _problems(result.all_events)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
-        if location.recorder.catalog.is_behind:
+        if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
@@ -235,7 +216,7 @@ def plan(
     made = {one.asset for one in planned}
     _require_current_inputs(location.graph, made, stale)
     for one in (one for one in assets if one.by_fold and one.name in made):
-        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted, stale):
+        if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted):
             raise UserError(
                 f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder, with other weights or settings, "
                 "and would not fit. Leave --fold out, so that all folds are made."
@@ -276,7 +257,7 @@ def _select(definitions: dg.Definitions, text: str) -> set[str]:
     names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
     selected: set[dg.AssetKey] = set()
     for clause in text.split(","):
-        bare = re.fullmatch(r"(\+?)(\w+)(\+?)", clause.strip())
+        bare = re.fullmatch(r"(\+?)([\w/]+)(\+?)", clause.strip())
         if bare and bare[2] not in names:
             raise UserError(f"--select: there is no asset {bare[2]!r}. There are: {', '.join(names)}.")
         expression = f'{bare[1]}key:"{bare[2]}"{bare[3]}' if bare else clause.strip()
@@ -335,14 +316,15 @@ def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
     return any(reason is not None and reason.name == "UNEXPECTED_TERMINATION" for reason in reasons)
 
 
-def _report_step(assets: set[str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
-    """Pass on where assets begin and end, out of all that a run logs."""
-    if entry.step_key not in assets:
+def _report_step(steps: Mapping[str, str], on_step: StepListener, entry: dg.EventLogEntry) -> None:
+    """Pass on where assets begin and end, out of all that a run logs; `steps` has the asset of each step."""
+    asset = steps.get(entry.step_key or "")
+    if asset is None:
         return
     if entry.dagster_event_type is DagsterEventType.STEP_START:
-        on_step(entry.step_key, None)
+        on_step(asset, None)
     elif entry.dagster_event_type is DagsterEventType.STEP_SUCCESS:
-        on_step(entry.step_key, entry.get_dagster_event().step_success_data.duration_ms / 1000)
+        on_step(asset, entry.get_dagster_event().step_success_data.duration_ms / 1000)
 
 
 def _report_warning(on_warning: Callable[[str], None], entry: dg.EventLogEntry) -> None:

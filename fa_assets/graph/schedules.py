@@ -6,7 +6,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.jobs import intact_check
+from fa_assets.graph.jobs import intact_checks
 from fa_assets.graph.observation import SCAN_LIMIT_S, report_observations
 from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import being_made, refresh_request
@@ -16,14 +16,13 @@ from fa_assets.intake.recordings import ScanUnfinishedError
 
 
 def nightly_schedule(
-    graph: Graph, place: Place, job: Any, cron: str, timezone: str, checkpoint: str, *, running: bool
+    graph: Graph, place: Place, job: Any, cron: str, timezone: str, *, running: bool
 ) -> dg.ScheduleDefinition:
     """Every night: look at the folder, verify the weights file, and make what is stale, also what failed before.
 
     Args:
         job: the job `everything`.
         cron, timezone: when.
-        checkpoint: the asset of the weights.
         running: whether it is on from the start.
 
     Raises:
@@ -40,7 +39,7 @@ def nightly_schedule(
     )
 
     def nightly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return _refresh(context, graph, place, checkpoint)
+        return _refresh(context, graph, place)
 
     try:
         return define(nightly_refresh)
@@ -48,9 +47,7 @@ def nightly_schedule(
         raise UserError(f"FA_NIGHTLY_CRON={cron!r} is not a cron expression, such as '0 3 * * *'.") from error
 
 
-def _refresh(
-    context: dg.ScheduleEvaluationContext, graph: Graph, place: Place, checkpoint: str
-) -> dg.RunRequest | dg.SkipReason:
+def _refresh(context: dg.ScheduleEvaluationContext, graph: Graph, place: Place) -> dg.RunRequest | dg.SkipReason:
     try:
         state = report_observations(context.instance, place, limit_s=SCAN_LIMIT_S)
         stale = find_stale(graph, place, context.instance, versions_of(state))
@@ -60,8 +57,8 @@ def _refresh(
     if busy := being_made(context.instance, place, stale):
         context.log.info(f"A run is making {', '.join(sorted(busy))}; nothing is refreshed.")
         stale = []
-    made = place.recorder.values.header(checkpoint) is not None
-    checks = [intact_check(place, checkpoint)] if made else []
+    values = place.recorder.values
+    checks = [check for asset, check in intact_checks(graph, place).items() if values.header(asset) is not None]
     if not stale and not checks:
         return dg.SkipReason("There is nothing yet to verify, and nothing that can be made.")
     return refresh_request(graph, place, stale, "schedule", checks)

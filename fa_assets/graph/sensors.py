@@ -111,7 +111,8 @@ def failure_sensor(
         advice: how to go on.
         on_failure: FA_ON_FAILURE.
     """
-    steps = {"__".join(place.key(one.name).path) for one in graph.assets}
+    assets = {one.name for one in graph.assets}
+    steps = {place.step(asset) for asset in assets}
 
     @dg.run_failure_sensor(
         name=place.named("say_what_failed"),
@@ -122,7 +123,7 @@ def failure_sensor(
     def say_what_failed(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
         failed = {event.step_key for event in context.get_step_failure_events()}
-        chosen = {place.asset(key) for key in run.asset_selection or ()} - {None}
+        chosen = {place.asset(key) for key in run.asset_selection or ()} & assets
         if place.prefix and not (failed & steps or chosen):
             return  # of another dataset in the same code location
         path = write_failure(context, advice)

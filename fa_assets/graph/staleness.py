@@ -14,6 +14,7 @@ import dagster as dg
 
 from fa_assets.encoders.registry import is_checkpoint
 from fa_assets.graph.place import Place
+from fa_assets.graph.source import Source
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.recipe import short_digest
 from fa_assets.store.values import ValueHeader
@@ -59,22 +60,22 @@ def find_stale(
     return _find_stale(graph, place, instance, source_versions, examined)
 
 
-def made_otherwise(asset: "Asset", place: Place, folds: Collection[str], stale: Collection[str]) -> list[str]:
-    """Those of the folds of an asset that are stored, and were made by another encoder or with other weights than now.
-
-    Args:
-        stale: the assets that are not current.
-    """
-    values = place.recorder.values
-    weights = {name: values.header(name) for name in (one.name for one in asset.reads.values()) if is_checkpoint(name)}
-    now = {name: one.data_version if one and name not in stale else None for name, one in weights.items()}
+def made_otherwise(asset: "Asset", place: Place, folds: Collection[str]) -> list[str]:
+    """Those of the folds of an asset that are stored, and were made by another encoder or with other weights than now."""
+    values, digests = place.recorder.values, place.recorder.digests
+    weights: dict[str, str | None] = {}
+    for one in asset.reads.values():
+        if is_checkpoint(one.name) and not isinstance(one, Source):
+            header, loss = values.examine(one.name, None, digests)
+            as_now = header is not None and loss is None and header.code_version == str(one.recipe)
+            weights[one.name] = header.data_version if header and as_now else None
     return [
         fold
         for fold in sorted(folds)
         if (header := values.header(asset.name, fold))
         and (
             header.code_version != str(asset.recipe)
-            or any(now.get(one.asset, one.data_version) != one.data_version for one in header.inputs)
+            or any(weights.get(one.asset, one.data_version) != one.data_version for one in header.inputs)
         )
     ]
 

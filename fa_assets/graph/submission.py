@@ -1,6 +1,6 @@
-"""The test stage: the clips without (or with held-back) labels, the classifier of all curated clips, and the submission.
+"""The test stage: the clips without (or with held-back) labels, and the submission.
 
-Without a `test/` folder these assets hold no rows, and there is a classifier to tag other files with all the same.
+Without a `test/` folder these assets hold no rows.
 """
 
 import csv
@@ -12,27 +12,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import classifier_origin, fingerprint_of
-from fa_assets.graph.evaluation import read_predictions
-from fa_assets.graph.features import FitOptions, TrainingClips, training_set
+from fa_assets.graph.encoder import fingerprint_of
+from fa_assets.graph.engine import EngineOptions
+from fa_assets.graph.evaluation import out_of_fold_figures, read_predictions
 from fa_assets.graph.source import TEST_RECORDINGS, Source
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_submission_clips
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
+from fa_assets.intake.test_set import read_submission_clips
 from fa_assets.metrics.average_precision import mean_average_precision
-from fa_assets.metrics.figures import METRICS, OVERALL
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.metrics.predictions import list_column, matrix, name_column
-from fa_assets.models.classifier_file import StoredClassifier, load_classifier, save_classifier
+from fa_assets.models.blend import Blend
+from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
 from fa_assets.store.atomic import write_file
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.ledger import StoredFile
@@ -50,35 +50,33 @@ def test_clips_asset(folds: Asset) -> Asset:
     return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="3", reads=reads)
 
 
-def final_classifier_asset(scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
-    """`final_classifier`."""
-    return Asset(
-        "final_classifier",
-        GROUP,
-        partial(fit_final_classifier, scheme=scheme, encoder=encoder, fit=fit),
-        tables.CLASSIFIER,
-        version="3",
-        reads={"folds": folds, "embeddings": embeddings},
-        settings={"scheme": scheme, **fit.settings},
-        kinds=frozenset({fit.kind, "numpy"}),
-    )
-
-
 def submission_asset(
-    scheme: str, encoder: str, classifier: Asset, embeddings: Asset, predictions: Asset, comparison: Asset
+    scheme: str,
+    engines: Sequence[EngineOptions],
+    classifier: Asset,
+    embeddings: Sequence[Asset],
+    predictions: Sequence[Asset],
+    gate: Asset,
 ) -> Asset:
-    """`submission`; `embeddings` are those of the test clips."""
+    """`submission`, by one encoder, or by the blend of several.
+
+    Args:
+        engines, embeddings, predictions: of each encoder, the main one first; the embeddings of the test clips.
+        gate: says whether one may be made: `comparison` or `blend`.
+    """
+    others = {one.name: one for one in (*embeddings[1:], *predictions[1:])}
     return Asset(
         "submission",
         GROUP,
-        partial(submit, scheme=scheme, encoder=encoder),
+        partial(submit, scheme=scheme, engines=engines),
         tables.SUBMISSION,
         version="2",
         reads={
             "classifier": classifier,
-            "embeddings": embeddings,
-            "predictions": predictions,
-            "comparison": comparison,
+            "embeddings": embeddings[0],
+            "predictions": predictions[0],
+            "gate": gate,
+            **others,
         },
         settings={"scheme": scheme},
         kinds=frozenset({"csv"}),
@@ -96,6 +94,8 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
     test/. With labels and usage (Public, Private) where test.csv has them. Every clip needs a row in a submission, so
     none is left out: one that cannot be read is an error."""
     test = read_submission_clips(recordings, folds.header.details["classes"])
+    for note in test.notes:
+        work.log.warning(note)
     infos = []
     if test.fnames:
         with work.phase("inspect"):
@@ -109,8 +109,6 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]
-    else:
-        work.log.info(f"{recordings.test_folder} is not there: there is nothing to submit")
     columns: dict[str, list[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],
@@ -131,79 +129,45 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
     )
 
 
-def fit_final_classifier(
-    work: Work, folds: Stored, embeddings: Stored, *, scheme: str, encoder: str, fit: FitOptions
-) -> Made:
-    """The classifier that is used: fitted on the embeddings of all curated clips, with the settings of the out-of-fold
-    models. The value has a row per class; the model itself, with its scaler, is `<storage>/classifiers/final.npz`
-    (plain arrays), which `fa-assets predict` reads."""
-    clips = TrainingClips.of(folds)
-    fingerprint = fingerprint_of(embeddings, encoder)
-    dimension = find_encoder(encoder).card.dimension
-    with training_set(work, embeddings, clips, dimension, fit) as features, work.phase("fit"):
-        model = features.fit(None, fit, work.track("classes"))
-    origin = classifier_origin(work, None, scheme, encoder, fingerprint)
-    file = work.root / "classifiers" / "final.npz"
-    digest = save_classifier(file, StoredClassifier(model, clips.classes, origin))
-    table = pa.table(
-        [
-            clips.classes,
-            model.positives,
-            model.iterations,
-            model.converged,
-            model.trained,
-            model.intercept.astype(np.float64),
-            np.linalg.norm(model.coef.astype(np.float64), axis=1),
-        ],
-        schema=tables.CLASSIFIER,
-    )
-    return Made(
-        table,
-        facts={
-            "clips": len(clips.fnames),
-            "classes_not_converged": int((model.trained & ~model.converged).sum()),
-            "classes_untrained": int((~model.trained).sum()),
-            "fit": features.way,
-            "encoder_fingerprint": origin.encoder_fingerprint,
-        },
-        details={"classes": clips.classes},
-        files=[work.stored(file, digest)],
-    )
-
-
 def submit(
     work: Work,
     classifier: Stored,
     embeddings: Stored,
     predictions: Stored,
-    comparison: Stored,
+    gate: Stored,
     *,
     scheme: str,
-    encoder: str,
+    engines: Sequence[EngineOptions],
+    **others: Stored,
 ) -> Made:
     """The probabilities of the test clips, in the columns and rows of sample_submission.csv, in
     `<storage>/submission/`: submission.csv by the final classifier, submission_fold_mean.csv as the mean of the five fold
-    models. Refused when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of comparison)."""
-    gate = comparison.header.details
+    models. Refused when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of comparison, or of
+    blend where the final classifier is one)."""
+    found = gate.header.details
     folder = work.root / "submission"
     for name in FILES.values():  # so that none of an earlier run stays where this one makes none
         (folder / name).unlink(missing_ok=True)
-    if not gate["gate_passed"]:
-        raise UserError(f"No submission is made: {gate['gate']}. {WAY_OUT}")
-    table = embeddings.table
-    fnames, classes = table["fname"].to_pylist(), tuple(classifier.header.details["classes"])
-    features = embedding_matrix(table["embedding"]) if fnames else None
-    fingerprint = fingerprint_of(embeddings, encoder)
+    if not found["gate_passed"]:
+        raise UserError(f"No submission is made: {found['gate']}. {WAY_OUT}")
+    every, classes = list(others.values()), tuple(classifier.header.details["classes"])
+    of_test, of_folds = (embeddings, *every[: len(engines) - 1]), (predictions, *every[len(engines) - 1 :])
+    fnames, features = _features(of_test)
+    fingerprints = [fingerprint_of(one, engine.encoder) for one, engine in zip(of_test, engines, strict=True)]
     with work.phase("predict"):
-        of_model = partial(_probabilities, work.root / "classifiers", features, classes, fingerprint)
-        by_fold = [of_model(f"{scheme}_fold_{fold}.npz", predictions.header) for fold in range(N_FOLDS)]
-        by_model = {FINAL: of_model("final.npz", classifier.header), FOLD_MEAN: np.mean(by_fold, axis=0)}
+        models, headers = work.root / "classifiers", [one.header for one in of_folds]
+        final = load_final(models)
+        of_model = partial(_probabilities, classes=classes, fingerprints=fingerprints, features=features)
+        by_fold = [
+            of_model(_of_fold(models, f"{scheme}_fold_{fold}.npz", engines, final.blend), headers)
+            for fold in range(N_FOLDS)
+        ]
+        by_model = {FINAL: of_model(final, [classifier.header] * len(engines)), FOLD_MEAN: np.mean(by_fold, axis=0)}
     files: list[StoredFile] = []
     for name, values in by_model.items() if fnames else ():
         write = partial(write_submission, fnames=fnames, classes=classes, probabilities=values)
         files.append(work.stored(folder / FILES[name], write_file(folder / FILES[name], write)))
     judged = read_predictions(predictions)
-    figures = (row for metric in METRICS.values() for row in metric(judged))
     return Made(
         pa.concat_tables(
             pa.table(
@@ -217,11 +181,11 @@ def submit(
             )
             for name, values in by_model.items()
         ),
-        facts={"clips": len(fnames), "classes": len(classes), "gate": gate["gate"]},
+        facts={"clips": len(fnames), "classes": len(classes), "gate": found["gate"]},
         details={
             "classes": classes,
             "curated_clips": len(judged.fnames),
-            "out_of_fold": {one.metric: one.value for one in figures if one.scope == OVERALL},
+            "out_of_fold": found.get("out_of_fold") or out_of_fold_figures(judged),
         },
         files=files,
     )
@@ -272,24 +236,44 @@ def _scored(
         yield model, "map", scope, len(truth), mean_average_precision(truth, scores)
 
 
+def _features(embeddings: Sequence[Stored]) -> tuple[list[str], list[np.ndarray]]:
+    """The test clips, and their embeddings by each encoder, float32 (n, d).
+
+    Raises:
+        UserError: they are not of the same clips.
+    """
+    read = [one.table for one in embeddings]
+    if any(one["fname"] != read[0]["fname"] for one in read):
+        raise UserError(
+            f"{', '.join(one.asset for one in embeddings)} are of other test clips: materialize them again."
+        )
+    return read[0]["fname"].to_pylist(), [embedding_matrix(one["embedding"]) for one in read]
+
+
+def _of_fold(folder: StoragePath, name: str, engines: Sequence[EngineOptions], blend: Blend | None) -> FinalClassifier:
+    """The classifiers of a fold, blended as the final ones."""
+    return FinalClassifier(tuple(load_classifier(folder / f"{one.prefix}{name}") for one in engines), blend)
+
+
 def _probabilities(
-    folder: StoragePath,
-    features: np.ndarray | None,
+    model: FinalClassifier,
+    headers: Sequence[ValueHeader],
+    *,
     classes: tuple[str, ...],
-    fingerprint: str,
-    name: str,
-    header: ValueHeader,
+    fingerprints: Sequence[str],
+    features: Sequence[np.ndarray],
 ) -> np.ndarray:
     """What a stored classifier says of the test clips, float64 (clips, classes).
 
     Raises:
-        UserError: it is not that of the value as it is now, or of the encoder that made the test clips' embeddings.
+        UserError: it is not that of the values as they are now, or of the encoders that made the test clips' embeddings.
     """
-    stored = load_classifier(folder / name)
-    own = (stored.origin.data_version, stored.classes, stored.origin.encoder_fingerprint)
-    if own != (header.data_version, classes, fingerprint):
-        raise UserError(f"{folder / name} is not that of {header.asset} as it is now: materialize that again.")
-    return np.empty((0, len(classes))) if features is None else stored.model.probabilities(features)
+    expected = [(one.data_version, classes, made_by) for one, made_by in zip(headers, fingerprints, strict=True)]
+    found = [(one.origin.data_version, one.classes, one.origin.encoder_fingerprint) for one in model.members]
+    if found != expected:
+        names = ", ".join(dict.fromkeys(one.asset for one in headers))
+        raise UserError(f"The classifiers of {names} are not those of its value as it is now: materialize that again.")
+    return model.probabilities(features) if len(features[0]) else np.empty((0, len(classes)))
 
 
 def write_submission(path: Path, fnames: Sequence[str], classes: Sequence[str], probabilities: np.ndarray) -> None:

@@ -113,13 +113,26 @@ METRICS = pa.schema(
     ]
 )
 
-COMPARISON = pa.schema(
+_BOTH = "metrics.value baseline.value"
+_COMPARISON = [
+    _column("scope", pa.string(), "overall, fold or class"),
+    _column("key", pa.string(), "the fold or class; empty overall", "metrics.key"),
+    _column("lwlrap", pa.float64(), "of the scheme", "metrics.value"),
+    _column("baseline", pa.float64(), "LWLRAP of the baseline scheme", "baseline.value"),
+    _column("difference", pa.float64(), "lwlrap - baseline", _BOTH),
+]
+COMPARISON = pa.schema(_COMPARISON)
+COMPARISON_OF_ENCODERS = pa.schema(
     [
-        _column("scope", pa.string(), "overall, fold or class"),
-        _column("key", pa.string(), "the fold or class; empty overall", "metrics.key"),
-        _column("lwlrap", pa.float64(), "of the scheme", "metrics.value"),
-        _column("baseline", pa.float64(), "LWLRAP of the baseline scheme", "baseline.value"),
-        _column("difference", pa.float64(), "lwlrap - baseline", "metrics.value baseline.value"),
+        _column(
+            "scope",
+            pa.string(),
+            "overall, fold or class of scheme and baseline; scheme (key birdnet/mc5: a scheme of an encoder); pair (key "
+            "birdnet/mc5 - mc5: one of these less another)",
+        ),
+        *_COMPARISON[1:],
+        _column("low", pa.float64(), "lower end of the 95% interval of lwlrap (scheme) or difference (pair)", _BOTH),
+        _column("high", pa.float64(), "upper end", _BOTH),
     ]
 )
 
@@ -209,7 +222,23 @@ TEST_METRICS = pa.schema(
     ]
 )
 
-_TRIED = "embeddings.embedding folds.labels folds.fold"
+
+def _judged(made_of: str, contender: str) -> list[pa.Field]:
+    """What is said of contenders, the first of which is the baseline."""
+    return [
+        _column("lwlrap", pa.float64(), "out of fold", made_of),
+        _column("difference", pa.float64(), "to the baseline's LWLRAP", made_of),
+        _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over clips)", made_of),
+        _column("high", pa.float64(), "upper end", made_of),
+        _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", made_of),
+        _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", made_of),
+        _column("selected", pa.bool_(), "whether the nested choice took it in some fold", made_of),
+        _column("selected_in", pa.list_(pa.int8()), "the folds in which it did", made_of),
+        _column(
+            "chosen", pa.list_(pa.string()), f"of the nested choice: the {contender} of each fold, in order", made_of
+        ),
+    ]
+
 
 EXPERIMENTS = pa.schema(
     [
@@ -220,15 +249,23 @@ EXPERIMENTS = pa.schema(
         _column("norm", pa.string(), "of the features: standardise, l2, none"),
         _column("pool", pa.string(), "over a clip's crops: mean, max, mean+max"),
         _column("crops", pa.int8(), "how many crops of a clip"),
-        _column("lwlrap", pa.float64(), "out of fold", _TRIED),
-        _column("difference", pa.float64(), "to the baseline's LWLRAP", _TRIED),
-        _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over clips)", _TRIED),
-        _column("high", pa.float64(), "upper end", _TRIED),
-        _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", _TRIED),
-        _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", _TRIED),
-        _column("selected", pa.bool_(), "whether the nested choice took it in some fold", _TRIED),
-        _column("selected_in", pa.list_(pa.int8()), "the folds in which it did", _TRIED),
-        _column("chosen", pa.list_(pa.string()), "of the nested choice: the variant of each fold, in order", _TRIED),
+        *_judged("embeddings.embedding folds.labels folds.fold", "variant"),
+    ]
+)
+
+BLEND = pa.schema(
+    [
+        _column(
+            "blend", pa.string(), "an encoder alone, mean, geometric mean, stacked; or the nested choice in each fold"
+        ),
+        *_judged("predictions.logit predictions.truth predictions.fold", "blend"),
+        _column(
+            "weights",
+            pa.list_(pa.float64()),
+            "of the encoders, the main one first; null for the nested choice",
+            _SCORED,
+        ),
+        _column("intercept", pa.float64(), "added to the weighted log-odds of stacked", _SCORED),
     ]
 )
 

@@ -147,7 +147,7 @@ class Work:
         place: Place,
         recipe: Recipe,
     ) -> None:
-        self.asset = context.asset_key.path[-1]
+        self.asset = str(place.asset(context.asset_key))
         self.recipe = recipe
         self.recorder = place.recorder
         self.root = place.recorder.root

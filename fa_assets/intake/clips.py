@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Literal
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import LabelledClips, locate_clip
+from fa_assets.intake.names import NameIndex, differences, hint, listed
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, files_below
 
 log = logging.getLogger(__name__)
 
 _WAY_OUT = "Fix or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
+_LOOSE = "Rename them, or set FA_MATCH_NAMES=loose."
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,49 @@ def inspect_clips(
             pool.shutdown(cancel_futures=True)
             raise
 
-    offenders = [f"{clip.fname}: {clip.reason}" for clip in bad]
+    bad, hints = _with_hints(folder, labelled.fnames, bad)
+    offenders = [f"{clip.fname!r}: {clip.reason}" for clip in bad]
     if bad and on_bad_clip == "fail":
         raise BadInputError(
-            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {way_out}",
-            offenders,
+            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {hints}{way_out}", offenders
         )
     if not clips:
-        raise BadInputError(f"No clip in {folder} can be used.", offenders)
+        raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), offenders)
     return Intake(tuple(clips), tuple(bad))
+
+
+def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tuple[list[BadClip], str]:
+    """Bad clips with what lies there instead of those that do not, and the way out where anything does.
+
+    Raises:
+        BadInputError: no clip at all lies there, for one reason.
+    """
+    missing = {clip.fname for clip in bad if not os.path.lexists(folder / clip.fname)}
+    try:
+        index = NameIndex(files_below(folder.resolve()) if missing and folder.is_dir() else ())
+    except BadInputError:  # of what is not asked for here
+        return bad, ""
+    if len(missing) == len(fnames) > 1 and (said := _none_is_there(folder, fnames, index)):
+        raise BadInputError(said)
+    hinted = [BadClip(one.fname, one.reason + hint(index, one.fname)) if one.fname in missing else one for one in bad]
+    return hinted, f"{_LOOSE} " if hinted != bad else ""
+
+
+def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
+    """Why no clip at all lies in the folder, where that is one reason; None where there are several."""
+    if not folder.is_dir():
+        return f"{folder} is missing: that is where the clips that the table names belong."
+    found = [index.find(fname) for fname in fnames]
+    if not any(found):
+        there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"
+        return f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}."
+    reasons = {
+        tuple(differences(fname, one)) for fname, others in zip(fnames, found, strict=True) for one in others[:1]
+    }
+    if len(reasons) > 1 or any(len(others) != 1 for others in found):
+        return None
+    what = " and ".join(reasons.pop())
+    return (
+        f"None of the {len(fnames)} clips lies in {folder} under its name. They differ by {what}, as {fnames[0]!r} in the "
+        f"table and {found[0][0]!r} in the folder. {_LOOSE}"
+    )

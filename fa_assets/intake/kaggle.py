@@ -4,28 +4,30 @@
                                                      site), whose clips stay in one fold
     train_curated/             the clips
     sample_submission.csv      fname,<classes>       optional: the classes, in this order
+    classes.txt                                      optional: class names that hold a separator, one a line
     train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
     test/                      optional: the clips of the test set
     test.csv                   fname,labels[,usage]  optional: their labels, and the share they belong to (Public, Private)
 
 Row order is the files' order everywhere. Nothing is repaired silently: what does not fit is refused, every offender
-named at once.
+named at once; what is read in another way than as it stands is said in `notes`.
 """
 
-import csv
-import hashlib
-import io
 import os
-import re
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.labels import Labels, indicator_labels, split_labels
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical, is_audio
+from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
     Limits,
@@ -34,19 +36,26 @@ from fa_assets.store.source_files import (
     find,
     is_file,
     is_folder,
-    read_bytes,
-    reading,
 )
 
+_NO_CLASSES = ("fname", "group", "fold", "usage", "split")
+"""Columns of a table with a column for each class that are none."""
 _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
 
 
 @dataclass(frozen=True)
 class KaggleDataset:
-    """The paths of one dataset folder, and how much is read of it."""
+    """The paths of one dataset folder, how much is read of it, and how its tables are.
+
+    Attributes:
+        label_separator: what separates labels in a cell; None for ',', ';' and what `labels.split_labels` finds.
+        match_names: whether names of clips stand for files that are called a little otherwise (see `names.NameIndex`).
+    """
 
     root: Path
     limits: Limits = USUAL_LIMITS
+    label_separator: str | None = None
+    match_names: Literal["exact", "loose"] = "exact"
 
     @property
     def labels_csv(self) -> Path:
@@ -65,6 +74,10 @@ class KaggleDataset:
         return self.root / "train_curated_folds.csv"
 
     @property
+    def classes_txt(self) -> Path:
+        return self.root / "classes.txt"
+
+    @property
     def test_folder(self) -> Path:
         return self.root / "test"
 
@@ -76,21 +89,12 @@ class KaggleDataset:
 @dataclass(frozen=True)
 class LabelledClips:
     """The rows of the label CSV, in file order: `fnames` and, for each, its labels and, where there is such a column, its
-    group ('' where the cell is empty: a clip by itself)."""
+    group ('' where the cell is empty: a clip by itself); `notes` on what was read in another way than as it stands."""
 
     fnames: tuple[str, ...]
-    labels: tuple[tuple[str, ...], ...]
+    labels: tuple[Labels, ...]
     groups: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class SubmissionClips:
-    """The clips of the test set: `fnames` and, for each, its labels (None where they are not known) and its usage ("" where
-    there is none; Public or Private in FSDKaggle2019)."""
-
-    fnames: tuple[str, ...]
-    labels: tuple[tuple[str, ...] | None, ...]
-    usage: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_labels(dataset: KaggleDataset) -> LabelledClips:
@@ -102,16 +106,17 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     """
     if not is_folder(dataset.root):
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    table = _read_csv(dataset.labels_csv, required=("fname", "labels"), limits=dataset.limits)
-    if not table.rows:
+    table = read_csv(dataset, dataset.labels_csv, "fname", way_out=_other_table(dataset))
+    if not table.rows and "labels" in table.header:
         raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
-    fnames = table.column("fname")
-    if len(fnames) > dataset.limits.files:
+    if len(table.rows) > dataset.limits.files:
         raise BadInputError(
-            f"{dataset.labels_csv} names {len(fnames):,} clips, more than {dataset.limits.files:,}, the limit (FA_MAX_FILES)."
+            f"{dataset.labels_csv} names {len(table.rows):,} clips, more than {dataset.limits.files:,}, the limit "
+            "(FA_MAX_FILES)."
         )
-    labels = tuple(_split_labels(text) for text in table.column("labels"))
-    offenders = _bad_fnames(fnames)
+    fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
+    labels, said = labels_of(dataset, table)
+    offenders = bad_fnames(fnames)
     for row, (fname, own) in enumerate(zip(fnames, labels, strict=True), start=1):
         if not own:
             offenders.append(f"row {row}, {fname!r}: no labels")
@@ -120,9 +125,80 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         elif len(set(own)) < len(own):
             offenders.append(f"row {row}, {fname!r}: a label twice")
     if offenders:
-        raise BadInputError(f"{dataset.labels_csv} has rows that cannot be used; correct them.", offenders)
+        joined = f" Rows of one clip are joined by: {_init(dataset)}" if len(set(fnames)) < len(fnames) else ""
+        raise BadInputError(
+            f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes]
+        )
     groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
-    return LabelledClips(tuple(fnames), labels, groups)
+    said = [f"{table.path.name}: {note}" for note in (*notes, *said)]
+    return LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
+
+
+def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any) -> Table:
+    """A table of the dataset; see `read_table`.
+
+    Raises:
+        BadInputError: it is not there, or as `read_table`.
+    """
+    if not is_file(path):
+        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
+    return read_table(path, required, limits=dataset.limits, **options)
+
+
+def _other_table(dataset: KaggleDataset) -> str:
+    return f"Rename its columns, or see what this makes of it: {_init(dataset)}"
+
+
+def _init(dataset: KaggleDataset) -> str:
+    table, root = str(dataset.labels_csv), str(dataset.root)
+    return shlex.join(["fa-assets", "init", root, "--csv", table, "--out", f"{root}_read"])
+
+
+def table_notes(dataset: KaggleDataset) -> list[str]:
+    """What the tables of classes and folds are read as, where they are not plain."""
+    paths = [path for path in (dataset.sample_submission_csv, dataset.folds_csv) if is_file(path)]
+    return [note for path in paths for note in read_csv(dataset, path, header_only=True).notes]
+
+
+def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str]) -> tuple[list[str], list[str]]:
+    """The names of a table's clips, written in one way, and where they may be matched loosely, as the files' are; and notes.
+
+    Args:
+        there: the folder of the files, or their names.
+    """
+    written = table.column("fname")
+    fnames = [canonical(name) for name in written]
+    changed = [f"{a!r} is {b!r}" for a, b in zip(written, fnames, strict=True) if a != b]
+    notes = [f"{len(changed)} names are read in their shortest form: {changed[0]}"] if changed else []
+    if dataset.match_names == "loose" and not bad_fnames(list(dict.fromkeys(fnames))):
+        if isinstance(there, Path):
+            there = files_below(there.resolve(), dataset.limits) if is_folder(there) else ()
+        fnames, said = NameIndex(there).matched(fnames)
+        notes += said
+    return fnames, notes
+
+
+def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[str]]:
+    """The labels of a table's rows, and notes; from the column `labels`, or a column for each class."""
+    if "labels" in table.header:
+        cells = table.column("labels")
+        return split_labels(cells, separator=dataset.label_separator, names=_known_names(dataset))
+    found = indicator_labels(table, _NO_CLASSES)
+    if found is None:
+        raise missing_columns(table.path, ["labels"], table.header, _other_table(dataset))
+    return found
+
+
+def _known_names(dataset: KaggleDataset) -> set[str]:
+    """Class names that stand in a file of their own: `sample_submission.csv`, or `classes.txt`."""
+    names: set[str] = set()
+    if is_file(dataset.sample_submission_csv):
+        names.update(read_csv(dataset, dataset.sample_submission_csv, header_only=True).header[1:])
+    if is_file(dataset.classes_txt):
+        names.update(
+            line.strip() for line in read_text(dataset.classes_txt, dataset.limits)[0].lstrip("\ufeff").splitlines()
+        )
+    return names - {""}
 
 
 def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...]:
@@ -137,7 +213,7 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
         if "fname" in counts:  # a column of this name is that of the clips, in every table
             raise BadInputError(f"{dataset.labels_csv} has a label 'fname', which no class can be called; rename it.")
         return tuple(sorted(counts))
-    header = _read_csv(path, required=(), limits=dataset.limits).header
+    header = read_csv(dataset, path, header_only=True).header
     if header[:1] != ["fname"] or len(header) < 2:
         raise BadInputError(f"{path}: the first column must be fname and the others the classes; it has {header[:5]}.")
     classes = header[1:]
@@ -163,10 +239,11 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     path = dataset.folds_csv
     if not is_file(path):
         return None
-    table = _read_csv(path, required=("fname", "fold"), limits=dataset.limits)
+    table = read_csv(dataset, path, "fname", "fold")
     valid = {str(fold) for fold in range(n_folds)}
-    given = dict(zip(table.column("fname"), table.column("fold"), strict=True))
-    offenders = [f"{name!r}: {n} rows" for name, n in Counter(table.column("fname")).items() if n > 1]
+    names, _ = fnames_of(dataset, table, fnames)
+    given = dict(zip(names, (fold.strip() for fold in table.column("fold")), strict=True))
+    offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
     offenders += [f"{name!r}: fold {fold!r}" for name, fold in given.items() if fold not in valid]
     offenders += [f"{name!r}: no row" for name in fnames if name not in given]
     offenders += [f"fold {fold}: no clip" for fold in sorted(valid - {given.get(name) for name in fnames})]
@@ -180,13 +257,9 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
 
 
 def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path:
-    """Where a clip lies, whether or not it is there.
+    """Where a clip lies, whether or not it is there; `fname` as checked by `read_labels`.
 
-    The folder of clips may itself be a link, made by the dataset's author; so may a clip, where `limits` says so.
-
-    Args:
-        folder: the folder of clips, resolved.
-        fname: as checked by `read_labels`.
+    The folder, given resolved, may itself be a link, made by the dataset's author; so may a clip, where `limits` says so.
 
     Raises:
         BadClipError: a link that leads out of the folder where none may, in a circle or to nothing; what cannot be looked at; a
@@ -206,51 +279,22 @@ def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path
     return path
 
 
-def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> SubmissionClips:
-    """The clips of the test set, none without a `test/` folder: the rows of `sample_submission.csv`, in order; where it has
-    none, what lies in the folder, sorted.
-
-    Raises:
-        BadInputError: fnames that are unsafe, twice there or not in the folder; rows of `test.csv` that are twice there or have
-            labels that are no classes. All are named.
-    """
-    if not is_folder(dataset.test_folder):
-        return SubmissionClips((), (), ())
-    there = submission_files(dataset)
-    path = dataset.sample_submission_csv
-    fnames = _read_csv(path, required=("fname",), limits=dataset.limits).column("fname") if is_file(path) else []
-    offenders = _bad_fnames(fnames) or [
-        f"{name!r}: not in {dataset.test_folder}" for name in fnames if name not in there
-    ]
-    if offenders:
-        raise BadInputError(
-            f"{path} names test clips that cannot be used; correct it, or move {dataset.test_folder} away.", offenders
-        )
-    fnames = fnames or list(there)
-    known: dict[str, tuple[tuple[str, ...], str]] = {}
-    if is_file(dataset.test_csv):
-        table = _read_csv(dataset.test_csv, required=("fname", "labels"), limits=dataset.limits)
-        names = table.column("fname")
-        labels = [_split_labels(text) for text in table.column("labels")]
-        usage = table.column("usage") if "usage" in table.header else [""] * len(names)
-        known = dict(zip(names, zip(labels, usage, strict=True), strict=True))
-        offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
-        offenders += [
-            f"{name!r}: {label!r} is not a class" for name in known for label in known[name][0] if label not in classes
-        ]
-        if offenders:
-            raise BadInputError(f"{dataset.test_csv} has rows that cannot be used; correct it.", offenders)
-    return SubmissionClips(
-        tuple(fnames),
-        tuple(known[name][0] if name in known else None for name in fnames),
-        tuple(known[name][1] if name in known else "" for name in fnames),
-    )
-
-
 def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
     """What lies in the `test/` folder, by fname, sorted; hidden files are left out. Raises as `files_below`."""
     base = dataset.test_folder
     return files_below(base, dataset.limits) if is_folder(base) else {}
+
+
+def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
+    """The audio files in the folder of clips that have no row, by their names."""
+    own = dataset.clips_folder.resolve()
+    try:
+        found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
+    except BadInputError:  # of files that no row names
+        return []
+    if own == dataset.root.resolve():  # a link that `fa-assets init` makes
+        found = [name for name in found if not name.startswith(f"{dataset.test_folder.name}/")]
+    return sorted({*found} - {*labelled.fnames})
 
 
 def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMITS) -> list[Path]:
@@ -270,85 +314,3 @@ def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMIT
     if offenders:
         raise BadInputError(f"Clips in {folder} that cannot be read; fix or remove them.", offenders)
     return paths
-
-
-def curated_tables_digest(dataset: KaggleDataset) -> str:
-    """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
-    sample_submission.csv, whose rows are the test set's)."""
-    classes, header = dataset.sample_submission_csv, None
-    if is_file(classes):
-        with reading(classes) as file:
-            header = next((line for line in file if line.strip()), b"").strip()
-    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
-    return _digest_of([*tables, *([] if header is None else [(classes.name, header)])])
-
-
-def test_tables_digest(dataset: KaggleDataset) -> str:
-    """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
-    return _digest_of(_contents(dataset, dataset.sample_submission_csv, dataset.test_csv))
-
-
-def _contents(dataset: KaggleDataset, *tables: Path) -> list[tuple[str, bytes]]:
-    return [(path.name, read_bytes(path, dataset.limits)) for path in tables if is_file(path)]
-
-
-def _digest_of(contents: Sequence[tuple[str, bytes]]) -> str:
-    digest = hashlib.sha256()
-    for name, content in contents:
-        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return digest.hexdigest()
-
-
-def _split_labels(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in re.split("[,;]", text)) if text.strip() else ()
-
-
-def _bad_fnames(fnames: Sequence[str]) -> list[str]:
-    offenders = [f"{name!r}: {n} rows" for name, n in Counter(fnames).items() if n > 1]
-    for row, name in enumerate(fnames, start=1):
-        if not name.strip():
-            offenders.append(f"row {row}: an empty fname")
-        elif PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-            offenders.append(f"row {row}, {name!r}: an absolute path; name the clip relative to the folder")
-        elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts or "\0" in name:
-            offenders.append(f"row {row}, {name!r}: leads out of the folder")
-    return offenders
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A CSV file: its header, and the cells of every row below it."""
-
-    header: list[str]
-    rows: list[list[str]]
-
-    def column(self, name: str) -> list[str]:
-        position = self.header.index(name)
-        return [row[position] for row in self.rows]
-
-
-def _read_csv(path: Path, required: Sequence[str], limits: Limits) -> _Table:
-    """Read a CSV file with a header; blank lines are left out.
-
-    Raises:
-        BadInputError: no such file, not UTF-8, not CSV, a required column missing, rows of another length (all named).
-        SourceFileError: it cannot be read.
-    """
-    if not is_file(path):
-        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
-    try:
-        text = read_bytes(path, limits).decode("utf-8-sig")
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except (ValueError, csv.Error) as error:
-        raise BadInputError(f"{path} is not a CSV file that can be read: {error}") from error
-    header, rows = (lines[0], lines[1:]) if lines else ([], [])
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise BadInputError(f"{path}: no column {', '.join(missing)}; its columns are {', '.join(header) or 'none'}.")
-    uneven = [f"row {n}, {row[0]!r}: {len(row)} cells" for n, row in enumerate(rows, 1) if len(row) != len(header)]
-    if uneven:
-        raise BadInputError(
-            f"{path}: every row needs {len(header)} cells, as the header has. Put labels that hold commas in quotes.",
-            uneven,
-        )
-    return _Table(header, rows)

@@ -1,4 +1,4 @@
-"""A label CSV for a folder of audio that has none: proposed from sub-folders or from a CSV with other column names.
+"""A label CSV for a folder of audio that has none: proposed from tables, annotations or folders.
 
 Nothing is written before `write`, and no audio is ever moved or copied: where the clips do not lie in ``train_curated/``
 already, that name becomes a link to the folder itself.
@@ -7,35 +7,27 @@ already, that name becomes a link to the folder itself.
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from fa_assets.errors import BadInputError, UserError
+from fa_assets.errors import UserError
+from fa_assets.intake.annotations import Columns, Found, labels_from_files
+from fa_assets.intake.class_folders import labels_by_folder
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.intake.labels import join_labels
+from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.source_files import files_below, find, is_file, is_folder, read_bytes
+from fa_assets.store.source_files import files_below, find, is_folder
 
-AUDIO_SUFFIXES = frozenset({
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
-    ".m4a", ".m4b", ".mp4", ".mov", ".aac", ".wma", ".webm", ".weba", ".mka", ".wv", ".tta", ".ape", ".ac3", ".amr", ".3gp",
-    ".mp2", ".spx",
-})  # fmt: skip
-"""How files are called that hold sound, films with a sound track included."""
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
+_FEWEST_GROUPS = 5
+"""As there are folds, each of which needs one."""
+_FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
+_SPEAKER = re.compile(r"([0-9a-f]{8})_nohash_\d+")
+"""File names of Speech Commands, which begin with the speaker."""
 
-_LABEL_NAMES = (
-    "labels",
-    "label",
-    "category",
-    "class",
-    "class_name",
-    "classes",
-    "tags",
-    "tag",
-    "species",
-    "event",
-    "target",
-)
+Rows = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -43,169 +35,189 @@ class Proposal:
     """What `train_curated.csv` would hold.
 
     Attributes:
-        dataset: the folder.
+        dataset: the folder that it is written to.
+        source: the folder that holds the clips.
+        test_source: that of the test clips, where there are any.
         origin: where the labels are from, in words.
         rows: fname, relative to `train_curated/`, and the clip's labels, sorted by fname.
+        groups: of the clips, where there are any.
+        test_rows: the same of the test set, where its folders name classes.
         unlabelled: audio files that have no label.
-        missing: names in the CSV that no audio file has.
+        missing: names in the tables that no audio file has, or several have.
+        left_out: files that are neither audio by their names nor tables.
+        notes: what was understood on the way.
     """
 
     dataset: KaggleDataset
+    source: Path
     origin: str
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    rows: Rows
+    test_source: Path | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+    test_rows: Rows = ()
     unlabelled: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Clips of each class, sorted by name."""
         return dict(sorted(Counter(label for _, labels in self.rows for label in labels).items()))
 
-    def write(self) -> None:
-        """Write the label CSV, and the link where one is needed.
+    def write(self) -> list[Path]:
+        """Write the tables, and the links where they are needed; give the tables.
 
         Raises:
-            UserError: the link cannot be made.
+            UserError: the folder cannot be written to.
         """
-        clips = self.dataset.clips_folder
-        if not is_folder(clips):
-            try:
-                clips.symlink_to(".", target_is_directory=True)
-            except OSError as error:
-                raise UserError(f"{clips} cannot be made a link ({error}): move the audio there by hand.") from error
-        remove_abandoned(self.dataset.root)
-        with replacing(self.dataset.labels_csv) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("fname", "labels"))
-            writer.writerows((fname, ",".join(labels)) for fname, labels in self.rows)
+        written = []
+        try:
+            self.dataset.root.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.dataset.root)
+            self._link(self.dataset.clips_folder, self.source)
+            header = ("fname", "labels", "group") if self.groups else ("fname", "labels")
+            for path, columns, rows in (
+                (self.dataset.labels_csv, header, self.rows),
+                (self.dataset.test_csv, ("fname", "labels"), self.test_rows),
+            ):
+                if rows and not path.exists():
+                    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+                        writer = csv.writer(file, lineterminator="\n")
+                        writer.writerow(columns)
+                        cells = ((name, join_labels(labels), self.groups.get(name, "")) for name, labels in rows)
+                        writer.writerows(row[: len(columns)] for row in cells)
+                    written.append(path)
+            if self.test_source:
+                self._link(self.dataset.test_folder, self.test_source)
+        except OSError as error:
+            raise UserError(
+                f"{self.dataset.root} cannot be written to ({error.strerror}): --out DIR writes to another folder."
+            ) from error
+        return written
+
+    def _link(self, place: Path, target: Path) -> None:
+        if not is_folder(place):
+            inside = target.resolve() == place.parent.resolve()
+            place.symlink_to("." if inside else target.resolve(), target_is_directory=True)
 
 
 def propose(
-    folder: Path, *, table: Path | None = None, fname_column: str | None = None, labels_column: str | None = None
+    folder: Path,
+    *,
+    table: Path | None = None,
+    columns: Columns | None = None,
+    level: int | None = None,
+    out: Path | None = None,
 ) -> Proposal:
-    """Find audio and its labels in a folder.
+    """Find the clips of a folder and their labels.
 
-    A CSV file counts when one of its columns names audio files (with or without folder and suffix); several labels are
-    separated by ``,``, ``;`` or ``|``. Without one, the first sub-folder of a clip is its class.
+    A table that names the clips in one of its columns comes first, then annotations of the clips (Raven, Audacity), then a
+    table for each class; they may lie anywhere below. Without any, the folder of a clip is its class.
 
     Args:
-        folder: holds audio, in ``train_curated/`` or anywhere below itself; ``test/`` is left alone.
-        table: the CSV to use, where there are several.
-        fname_column, labels_column: its columns, where they cannot be told.
+        folder: holds audio, in ``train_curated/`` or anywhere below itself; ``test/`` is the test set.
+        table: the file to use, where there are several.
+        columns: of it, where they cannot be told.
+        level: of the folders that are classes, from 1.
+        out: where to write to. Default: the folder itself.
 
     Raises:
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
-        BadInputError: class names that a label CSV cannot hold; all are named.
     """
-    dataset = KaggleDataset(folder)
     if not is_folder(folder):
-        raise UserError(f"{folder} is not a folder.")
+        raise UserError(f"There is no folder {folder}.")
+    dataset = KaggleDataset(out or folder)
     if find(dataset.labels_csv) is not None:
-        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {folder}` takes it.")
-    base = dataset.clips_folder if is_folder(dataset.clips_folder) else folder
-    audio = [
-        name
-        for name in files_below(base)
-        if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES and (base != folder or not name.startswith("test/"))
-    ]
+        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
+    base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
+    every = list(files_below(base))
+    own = [name for name in every if base != folder or not name.startswith("test/")]
+    audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else sorted(path for path in folder.glob("*.[ct]sv") if is_file(path))
-    for path in tables:
-        proposal = _from_table(dataset, path, audio, fname_column, labels_column)
-        if proposal is not None:
-            return _checked(proposal)
-        if table is not None:
-            raise UserError(f"{table} has no column that names audio files in {base}; --fname-column takes one.")
-    rows = tuple((name, (name.split("/")[0],)) for name in audio if "/" in name)
+    tables = [table] if table else [folder / name for name in files_below(folder) if _may_be_table(name)]
+    found, taken = _found(folder, tables, audio, columns or Columns(), level, explicit=table is not None)
+    rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
-        raise UserError(
-            f"{base} has no class sub-folders and no CSV that names its audio files: sort the clips into a folder for each "
-            "class, or give the labels with --csv FILE."
-        )
-    return _checked(Proposal(dataset, "sub-folders", rows, tuple(name for name in audio if "/" not in name)))
-
-
-def _from_table(
-    dataset: KaggleDataset, path: Path, audio: Sequence[str], fname_column: str | None, labels_column: str | None
-) -> Proposal | None:
-    header, rows = _read(path)
-    named = {name: column for column in range(len(header)) if (name := header[column])}
-    for wanted in (fname_column, labels_column):
-        if wanted is not None and wanted not in named:
-            raise UserError(f"{path} has no column {wanted!r}; it has {', '.join(header)}.")
-    matches = {name: _matched([row[column] for row in rows], audio) for name, column in named.items()}
-    fname = fname_column or max(matches, key=lambda name: len(matches[name]), default="")
-    if not matches.get(fname):
-        return None
-    label = labels_column or _label_column(header, rows, fname)
-    if label is None:
-        raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(header)}.")
-    found: dict[str, dict[str, None]] = {}
-    for row in rows:
-        clip = matches[fname].get(row[named[fname]])
-        if clip is not None:
-            labels = (part.strip() for part in re.split("[,;|]", row[named[label]]))
-            found.setdefault(clip, {}).update(dict.fromkeys(part for part in labels if part))
+        raise UserError(f"{found.origin}: no clip has a label.")
+    classes = {label for _, labels in rows for label in labels}
+    test, test_rows = _test_set(folder / "test", taken and max(1, taken - (base == folder)), classes)
+    groups, said = _groups(found.groups, [name for name, _ in rows])
+    unlabelled = tuple(name for name in audio if not found.labels.get(name))
+    notes = [*found.notes, *said]
+    if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
+        notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
+    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
+    if len(formats) > 1:
+        notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
+    if test:
+        notes.append(f"test/ ({len(test)} clips) is the test set; {len(test_rows)} of them have a label for test.csv")
     return Proposal(
         dataset,
-        f"{path.name}, columns {fname} and {label}",
-        tuple(sorted((name, tuple(labels)) for name, labels in found.items() if labels)),
-        unlabelled=tuple(name for name in audio if not found.get(name)),
-        missing=tuple(dict.fromkeys(row[named[fname]] for row in rows if row[named[fname]] not in matches[fname])),
+        base,
+        found.origin,
+        rows,
+        folder / "test" if test else None,
+        groups,
+        test_rows,
+        unlabelled=unlabelled,
+        missing=tuple(found.missing),
+        left_out=tuple(name for name in own if not is_audio(name) and not _may_be_table(name)),
+        notes=tuple(notes),
     )
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and full rows of a CSV, whatever separates its cells."""
+def _test_set(folder: Path, level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
+    """The test clips, and those whose folder at a level is a class with it."""
+    test = [name for name in files_below(folder) if is_audio(name)] if is_folder(folder) else []
+    labels = {name: name.split("/")[level - 1] for name in test if level and name.count("/") >= level}
+    return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
+
+
+def _may_be_table(name: str) -> bool:
+    is_of_test = name in ("sample_submission.csv", "test.csv") or name.startswith("test/")
+    return PurePosixPath(name).suffix.lower() in _TABLE_SUFFIXES and not is_of_test
+
+
+def _found(
+    folder: Path, files: Sequence[Path], audio: Sequence[str], columns: Columns, level: int | None, *, explicit: bool
+) -> tuple[Found, int | None]:
+    """The labels from files or else from folders, of which also the level."""
+    unclear: UserError | None = None
+    if level is None:
+        try:
+            found = labels_from_files(folder, files, audio, columns, explicit=explicit)
+            if found is not None:
+                return found, None
+        except UserError as error:
+            if explicit:
+                raise
+            unclear = error
+        if explicit:
+            raise UserError(f"{files[0]} has no column that names audio files in {folder}; --fname-column takes one.")
     try:
-        text = read_bytes(path).decode("utf-8-sig")
-        first = text.partition("\n")[0]
-        delimiter = max(",;\t", key=first.count)
-        lines = [row for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True) if row]
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV file that can be read: {error}") from error
-    return (lines[0], [row for row in lines[1:] if len(row) == len(lines[0])]) if lines else ([], [])
+        by_folder = labels_by_folder(audio, level)
+    except UserError as error:
+        raise unclear or error from None
+    found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
+    for name, labels in by_folder.rows:
+        found.add(name, labels)
+    return found, by_folder.level
 
 
-def _matched(cells: Sequence[str], audio: Sequence[str]) -> dict[str, str]:
-    """The audio file that each cell names, by path, by name or by name without suffix; only where there is one."""
-    known: dict[str, set[str]] = {}
-    for name in audio:
-        path = PurePosixPath(name)
-        for key in {name, path.name, path.stem, str(path.with_suffix(""))}:
-            known.setdefault(key, set()).add(name)
-    named = {cell: known.get(cell) or known.get(PurePosixPath(cell.replace("\\", "/")).name, set()) for cell in cells}
-    return {cell: next(iter(names)) for cell, names in named.items() if len(names) == 1}
-
-
-def _label_column(header: Sequence[str], rows: Sequence[Sequence[str]], fname: str) -> str | None:
-    """By its name; else the one text column that repeats itself."""
-    for wanted in _LABEL_NAMES:
-        for name in header:
-            if name.strip().lower() == wanted and name != fname and not _numeric(header, rows, name):
-                return name
-    repeating = [
-        name
-        for name in header
-        if name != fname
-        and not _numeric(header, rows, name)
-        and 1 < len({row[header.index(name)] for row in rows}) <= len(rows) / 2
-    ]
-    return repeating[0] if len(repeating) == 1 else None
-
-
-def _numeric(header: Sequence[str], rows: Sequence[Sequence[str]], name: str) -> bool:
-    cells = [row[header.index(name)].strip() for row in rows]
-    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|", cell.lower()) for cell in cells)
-
-
-def _checked(proposal: Proposal) -> Proposal:
-    offenders = [f"{name!r}" for name in proposal.counts if re.search("[,;]", name) or name != name.strip()]
-    if offenders:
-        raise BadInputError(
-            "Class names that a label CSV cannot hold (',', ';' or spaces around): rename them.", offenders
-        )
-    if not proposal.rows:
-        raise UserError(f"{proposal.origin}: no clip has a label.")
-    return proposal
+def _groups(given: Mapping[str, str], fnames: Iterable[str]) -> tuple[Mapping[str, str], list[str]]:
+    """The groups of the clips: those given, or what their paths and names say; and notes."""
+    groups = dict(given)
+    for fname in fnames if not given else ():
+        path = PurePosixPath(fname)
+        fold = next((part for part in path.parts[:-1] if _FOLD.fullmatch(part)), None)
+        speaker = _SPEAKER.fullmatch(path.stem)
+        if fold or speaker:
+            groups[fname] = fold or (speaker[1] if speaker else "")
+    names = sorted(set(groups.values()))
+    if not names:
+        return {}, []
+    if len(names) < _FEWEST_GROUPS:
+        return {}, [f"{len(names)} groups are too few for {_FEWEST_GROUPS} folds and are left out: {listed(names)}"]
+    return groups, [f"{len(names)} groups, each of which stays in one fold: {listed(names)}"]

@@ -8,23 +8,24 @@ hashed until then is remembered, and the next look goes on from there.
 """
 
 import hashlib
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.intake.kaggle import (
     KaggleDataset,
-    curated_tables_digest,
+    LabelledClips,
     locate_clip,
+    read_csv,
     read_labels,
     submission_files,
-    test_tables_digest,
 )
 from fa_assets.store.digests import DigestMemory
-from fa_assets.store.source_files import Limits, SourceFileError, is_file
+from fa_assets.store.source_files import Limits, SourceFileError, is_file, read_bytes, reading
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
             raise ScanUnfinishedError(hashed, len(curated) + len(test))
     digests.save(others=False)
     return DatasetState(
-        _state(curated_tables_digest(dataset), curated, found), _state(test_tables_digest(dataset), test, found)
+        _state(_curated_tables_digest(dataset, labelled), curated, found),
+        _state(_test_tables_digest(dataset), test, found),
     )
 
 
@@ -162,3 +164,42 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
     unreadable = tuple(f"{watched[name].name}: {one}" for name in watched if isinstance(one := found[name], str))
     hashes = frozenset(one.sha256 for name in clips if isinstance(one := found[name], _Found))
     return RecordingsState(version.hexdigest()[:16], len(watched), len(clips), size, clips, unreadable, hashes)
+
+
+def _curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> str:
+    """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
+    sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
+    classes = dataset.sample_submission_csv
+    header = []
+    if is_file(classes):
+        with reading(classes) as file:
+            line = next((line for line in file if line.strip()), b"")
+        table = read_csv(dataset, classes, header_only=True)
+        header = [(classes.name, "\0".join(table.header).encode() if table.notes else line.strip())]
+    labels = [("labels", json.dumps(labelled.labels).encode())] if labelled.notes else []
+    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
+    return _digest_of([*tables, *header, *labels, *_options(dataset)])
+
+
+def _test_tables_digest(dataset: KaggleDataset) -> str:
+    """A sha256 over the CSV files that say what the test set is: sample_submission.csv and test.csv."""
+    names = (dataset.classes_txt,) if is_file(dataset.test_csv) else ()
+    tables = _contents(dataset, dataset.sample_submission_csv, dataset.test_csv, *names)
+    return _digest_of([*tables, *_options(dataset)])
+
+
+def _contents(dataset: KaggleDataset, *tables: Path) -> list[tuple[str, bytes]]:
+    return [(path.name, read_bytes(path, dataset.limits)) for path in tables if is_file(path)]
+
+
+def _options(dataset: KaggleDataset) -> list[tuple[str, bytes]]:
+    """How the tables are read, where that is not the default."""
+    options = (dataset.label_separator, dataset.match_names)
+    return [] if options == (None, "exact") else [("options", repr(options).encode())]
+
+
+def _digest_of(contents: Sequence[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, content in contents:
+        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return digest.hexdigest()

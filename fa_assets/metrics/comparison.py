@@ -70,6 +70,12 @@ def compare(ours: Figures, baseline: Figures, *, resamples: int, seed: int) -> C
     return side_by_side(ours, baseline, gain)
 
 
+def interval(figures: Figures, *, resamples: int, seed: int) -> PairedBootstrap:
+    """The bootstrap of LWLRAP itself, over the clips: its `difference` is that to 0."""
+    weights = figures.weights(CLIP)
+    return resampled(figures.values(CLIP) * weights, weights, resamples, seed)
+
+
 def side_by_side(ours: Figures, baseline: Figures, gain: PairedBootstrap) -> Comparison:
     """The same of figures that were compared before, with the bootstrap that was made then."""
     per_fold, per_class = (

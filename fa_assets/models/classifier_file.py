@@ -3,25 +3,30 @@
 Besides the arrays of `OneVsRest` it holds the class names in column order and, as one JSON text, what the model belongs to:
 embeddings of which encoder and crop scheme, which settings, which library versions, which stored value. A reader can so refuse
 what does not fit.
+
+The final classifier is `final.npz`. Where that names a blend, each other encoder has a file `NAME/final.npz` of its own.
 """
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from fa_assets.encoders.registry import DEFAULT
+from fa_assets.encoders.registry import DEFAULT, key_prefix
 from fa_assets.errors import UserError
+from fa_assets.models.blend import Blend
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.store.atomic import FileDigest, write_file
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import StoragePath
 
-FORMAT = 2
-"""1 did not name the encoder."""
+FORMAT = 3
+"""1 did not name the encoder; 2 knows no blends, and is still what is written where there is none."""
+
+FINAL = "final.npz"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class ClassifierOrigin:
         settings: of the fit.
         versions: of the libraries.
         encoder: its name.
+        blend: of it with the other encoders' classifiers, where it is the final one of several.
     """
 
     asset: str
@@ -45,6 +51,7 @@ class ClassifierOrigin:
     settings: Mapping[str, Scalar]
     versions: Mapping[str, Scalar]
     encoder: str = DEFAULT
+    blend: Blend | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +63,49 @@ class StoredClassifier:
     origin: ClassifierOrigin
 
 
+@dataclass(frozen=True, eq=False)
+class FinalClassifier:
+    """What tags: the classifier of the main encoder, or a blend of one for each encoder, the main one's first."""
+
+    members: tuple[StoredClassifier, ...]
+    blend: Blend | None
+
+    def probabilities(self, embeddings: Sequence[np.ndarray]) -> np.ndarray:
+        """float64 (n, C), of each encoder's embeddings (n, d) of the same clips."""
+        if self.blend is None:
+            return self.members[0].model.probabilities(embeddings[0])
+        logits = [one.model.logits(X) for one, X in zip(self.members, embeddings, strict=True)]
+        return self.blend.probabilities(np.stack(logits))
+
+
+def load_final(folder: StoragePath) -> FinalClassifier:
+    """The final classifier of a folder of classifiers.
+
+    Raises:
+        UserError: as `load_classifier`, or the files are not of one materialization.
+    """
+    main = load_classifier(folder / FINAL)
+    blend = main.origin.blend
+    others = [load_classifier(folder / f"{key_prefix(name)}{FINAL}") for name in (blend.encoders[1:] if blend else ())]
+    if any((one.origin.data_version, one.classes) != (main.origin.data_version, main.classes) for one in others):
+        raise UserError(
+            f"The classifiers in {folder} are not of one materialization: materialize final_classifier again."
+        )
+    return FinalClassifier((main, *others), blend)
+
+
 def save_classifier(path: StoragePath, stored: StoredClassifier) -> FileDigest:
     """Write a classifier, whole or not at all; the same one gives the same bytes, whose digest is returned."""
-    about = json.dumps({"format": FORMAT, **asdict(stored.origin)}, sort_keys=True)
+    about = {"format": FORMAT, **asdict(stored.origin)}
+    if about["blend"] is None:
+        about |= {"format": FORMAT - 1}
+        del about["blend"]
+    text = np.array(json.dumps(about, sort_keys=True))
     arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, classes=np.array(stored.classes, str), about=np.array(about), **arrays)
+            np.savez(file, allow_pickle=False, classes=np.array(stored.classes, str), about=text, **arrays)
 
     return write_file(path, write)
 
@@ -88,7 +130,8 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
                 raise UserError(f"{path} was written by a newer fa_assets: install that.")
             classes = tuple(map(str, arrays["classes"]))
             model = OneVsRest(**{name: arrays[name] for name in names})
-            origin = ClassifierOrigin(**about)
+            blend = about.pop("blend", None)
+            origin = ClassifierOrigin(**about, blend=blend and Blend.of(blend))
             if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
                 raise ValueError("its arrays do not fit each other")
     except UserError:

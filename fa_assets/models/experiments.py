@@ -2,34 +2,22 @@
 
 A variant says what differs from the baseline, which has the notebook's settings: C=2, tolerance 1e-4, no class weights,
 standardised features, the mean over five crops. All of them, the baseline too, are fitted by `torch_lbfgs`, so that a
-difference is never one between solvers. Two kinds of figures, not to be confused:
-
-- A variant's own out-of-fold LWLRAP. The best one of a table is the maximum of several noisy figures, so it is too high.
-- The nested one. For each fold, the variant is chosen by the other folds alone (fitted on three of them, judged on the fourth,
-  four times), then fitted on these four and judged on the fold. No fold has a say in the variant it is judged by.
-
-A model fitted without folds a and b judges b when a is the outer fold, and a when b is; so a variant costs 5 + 10 fits.
+difference is never one between solvers. They are judged as `nested` says.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
-from itertools import combinations
 from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap
-from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums
 from fa_assets.models import torch_lbfgs
-from fa_assets.models.one_vs_rest import OneVsRest
+from fa_assets.models.nested import Outcome, Scorer, judge_nested
 from fa_assets.progress import ProgressCallback, no_progress
 
 MAX_ITERATIONS = 1000
 """Of each solve, the notebook's."""
-RESAMPLES = 2000
-SEED = 0
 _CROPS = {1: (0.5,), 3: (0.0, 0.5, 1.0), 5: (0.0, 0.5, 1.0, 0.25, 0.75)}
 """Where the crops of a variant lie, as fractions of the slack; all are among those of mc5."""
 
@@ -101,35 +89,6 @@ def _assignment(text: str) -> tuple[str, str | float | int]:
     raise UserError(f"FA_EXPERIMENTS: {text!r}; {name} is one of {', '.join(map(str, choices))}.")
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of a variant, or of the nested choice among all.
-
-    Attributes:
-        variant: None for the nested choice.
-        lwlrap: out of fold.
-        per_fold: LWLRAP of each fold.
-        against_baseline: the paired bootstrap of the difference to the baseline.
-        selected_in: the folds in which the nested choice took the variant; none for the nested choice itself.
-        chosen: the variant of each fold, for the nested choice.
-    """
-
-    variant: Variant | None
-    lwlrap: float
-    per_fold: tuple[float, ...]
-    against_baseline: PairedBootstrap
-    selected_in: tuple[int, ...] = ()
-    chosen: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The variant's, or `CHOSEN`."""
-        return CHOSEN if self.variant is None else self.variant.name
-
-
-CHOSEN = "chosen in each fold"
-
-
 def run_experiments(
     variants: Sequence[Variant],
     crops: Mapping[float, np.ndarray],
@@ -153,60 +112,24 @@ def run_experiments(
     if any(not np.isfinite(one).all() for one in crops.values()):
         raise BadInputError("embeddings of crops are not finite; compute them again")
     contenders = [Variant(), *variants]
-    folds = sorted(set(fold_of.tolist()))
-    left_outs = [*((fold,) for fold in folds), *combinations(folds, 2)]
-    total = len(contenders) * len(left_outs)
-    out_of_fold = np.empty((len(contenders), *truth.shape))
-    judged: list[dict[int, list[LwlrapSums]]] = [{fold: [] for fold in folds} for _ in contenders]
-    for number, variant in enumerate(contenders):
-        features = features_of(crops, variant)
-        for done, left_out in enumerate(left_outs, number * len(left_outs) + 1):
-            held_out = np.isin(fold_of, left_out)
-            logits = _fit(variant, features[~held_out], truth[~held_out]).logits(features[held_out])
-            progress(done, total)
-            if len(left_out) == 1:
-                out_of_fold[number, held_out] = logits
-                continue
-            for outer, judge in (left_out, left_out[::-1]):
-                rows = fold_of[held_out] == judge
-                judged[number][outer].append(lwlrap_sums(truth[held_out][rows], logits[rows]))
-    inner = [{fold: sum(sums[1:], sums[0]) for fold, sums in one.items()} for one in judged]
-    best = {fold: max(range(len(contenders)), key=lambda one: inner[one][fold].overall) for fold in folds}
-    nested = np.empty(truth.shape)
-    for fold in folds:
-        nested[fold_of == fold] = out_of_fold[best[fold], fold_of == fold]
-    outcome = partial(_outcome, truth, fold_of, out_of_fold[0])
-    found = [
-        outcome(variant, logits, selected_in=tuple(fold for fold in folds if best[fold] == number))
-        for number, (variant, logits) in enumerate(zip(contenders, out_of_fold, strict=True))
-    ]
-    return [*found, outcome(None, nested, chosen=tuple(contenders[best[fold]].name for fold in folds))]
+    scorers = (_scorer(variant, features_of(crops, variant), truth) for variant in contenders)
+    return judge_nested([one.name for one in contenders], scorers, truth, fold_of, progress=progress)
 
 
-def _fit(variant: Variant, features: np.ndarray, truth: np.ndarray) -> OneVsRest:
-    return torch_lbfgs.fit(
-        features,
-        truth,
-        C=variant.C,
-        max_iter=MAX_ITERATIONS,
-        tolerance=variant.tol,
-        standardise=variant.norm == "standardise",
-        balanced=variant.weights == "balanced",
-    )
+def _scorer(variant: Variant, features: np.ndarray, truth: np.ndarray) -> Scorer:
+    def score(held_out: np.ndarray) -> np.ndarray:
+        model = torch_lbfgs.fit(
+            features[~held_out],
+            truth[~held_out],
+            C=variant.C,
+            max_iter=MAX_ITERATIONS,
+            tolerance=variant.tol,
+            standardise=variant.norm == "standardise",
+            balanced=variant.weights == "balanced",
+        )
+        return model.logits(features[held_out])
 
-
-def _outcome(
-    truth: np.ndarray,
-    fold_of: np.ndarray,
-    baseline: np.ndarray,
-    variant: Variant | None,
-    logits: np.ndarray,
-    selected_in: tuple[int, ...] = (),
-    chosen: tuple[str, ...] = (),
-) -> Outcome:
-    by_fold = (lwlrap_sums(truth[fold_of == fold], logits[fold_of == fold]).overall for fold in np.unique(fold_of))
-    difference = paired_bootstrap(truth, logits, baseline, RESAMPLES, SEED)
-    return Outcome(variant, lwlrap_sums(truth, logits).overall, tuple(by_fold), difference, selected_in, chosen)
+    return score
 
 
 def features_of(crops: Mapping[float, np.ndarray], variant: Variant) -> np.ndarray:

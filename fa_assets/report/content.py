@@ -19,6 +19,7 @@ from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.embeddings import projection
+from fa_assets.report.encoders import SideBySide, encoders_section
 from fa_assets.report.origin import behind, environment_table, lineage_table, settings_table
 from fa_assets.report.page import Page, Player, Section, Table
 from fa_assets.report.picture import Picture
@@ -45,6 +46,7 @@ class Evaluated:
         gain: the paired bootstrap of their difference.
         audit: the table label_audit.
         experiments: the table of this name; a section only where it has rows.
+        encoders: where there are several.
         pictures: whether there are any.
     """
 
@@ -63,6 +65,7 @@ class Evaluated:
     weights_trained: bool
     local_clips: Mapping[str, LocalClip]
     experiments: pa.Table | None = None
+    encoders: SideBySide | None = None
     pictures: bool = True
 
 
@@ -100,6 +103,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
         warnings=warnings,
         sections=[
             _comparison_section(run, result),
+            *([encoders_section(run.encoders, entries)] if run.encoders else []),
             _class_section(run),
             *_experiments_section(run),
             _doubt_section(run),

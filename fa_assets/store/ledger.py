@@ -247,7 +247,7 @@ class Ledger:
     def newest_of(self, asset: str) -> Iterator[LedgerEntry]:
         """The readable entries of an unpartitioned asset, the newest first; only its own files are read."""
         for one, path in reversed(self._paths().items()):
-            if path.name == f"{one}_{asset}.json":
+            if path.name == self.path(one, asset, None).name:
                 with contextlib.suppress(UnreadableEntryError):
                     yield _read(path)
 

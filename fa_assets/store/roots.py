@@ -45,6 +45,21 @@ def is_remote(location: str) -> bool:
     return "://" in location and not location.startswith("file://")
 
 
+def absolute_path(path: Path) -> Path:
+    """The path as it can be recorded, ``~`` expanded.
+
+    Raises:
+        ValueError: it is not UTF-8, or there is no such home folder.
+    """
+    try:
+        str(path).encode()
+        return path.expanduser().absolute()
+    except UnicodeEncodeError as error:
+        raise ValueError("the path is not UTF-8, and could not be recorded: rename the folder") from error
+    except RuntimeError as error:
+        raise ValueError(f"there is no such home folder ({error})") from error
+
+
 def refusal_of(path: Path) -> str | None:
     """Why a folder cannot hold a storage or a Dagster instance, by its path; None where it can.
 

@@ -80,11 +80,7 @@ class RowFile:
                 f"embeddings are not finite in {bad.size} of {len(values)} rows; compute these rows' embeddings again",
                 [f"row {self.rows + row}" for row in bad],
             )
-        left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
-        place = self.rows * self._row_bytes
-        while left:
-            written = os.pwrite(self._descriptor, left, place)
-            left, place = left[written:], place + written
+        write_at(self._descriptor, values, self.rows * self._row_bytes)
         self.rows += len(values)
 
     def read(self, rows: slice) -> np.ndarray:
@@ -94,15 +90,24 @@ class RowFile:
         values = np.empty((rows.stop - rows.start, self.width), np.float32)
         before = max(0, min(rows.stop, self._left_out.start) - rows.start)
         skipped = self._left_out.stop - self._left_out.start
-        self._fill(values[:before], rows.start)
-        self._fill(values[before:], rows.start + before + skipped)
+        read_at(self._descriptor, values[:before], rows.start * self._row_bytes)
+        read_at(self._descriptor, values[before:], (rows.start + before + skipped) * self._row_bytes)
         return values
 
-    def _fill(self, values: np.ndarray, first_row: int) -> None:
-        left = values.reshape(-1).view(np.uint8).data
-        place = first_row * self._row_bytes
-        while left:
-            got = os.preadv(self._descriptor, [left], place)
-            if not got:
-                raise OSError(f"the scratch file ends at byte {place}")
-            left, place = left[got:], place + got
+
+def write_at(descriptor: int, values: np.ndarray, place: int) -> None:
+    """Write an array to a file, from a byte on."""
+    left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+    while left:
+        written = os.pwrite(descriptor, left, place)
+        left, place = left[written:], place + written
+
+
+def read_at(descriptor: int, values: np.ndarray, place: int) -> None:
+    """Fill a contiguous array from a file, from a byte on."""
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        got = os.preadv(descriptor, [left], place)
+        if not got:
+            raise OSError(f"the scratch file ends at byte {place}")
+        left, place = left[got:], place + got

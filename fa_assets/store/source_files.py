@@ -123,7 +123,7 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
     Raises:
         BadInputError: names that are not UTF-8, folders that cannot be read or lie too deep; all are named; or too many files.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     offenders: list[str] = []
     waiting = [(folder, "", 1)]
     while waiting:
@@ -138,7 +138,7 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
                         offenders.append(f"{name}: a name that is not UTF-8; rename it")
                     elif not entry.is_dir(follow_symlinks=False):
                         if not (entry.is_symlink() and Path(entry.path).is_dir()):
-                            found[name] = Path(entry.path)
+                            found[name] = entry.path
                     elif depth < limits.depth:
                         waiting.append((Path(entry.path), f"{name}/", depth + 1))
                     else:
@@ -151,7 +151,7 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
             offenders.append(f"{prefix or folder}: {_reason(error)}")
     if offenders:
         raise BadInputError(f"{folder} cannot be read as a whole; correct what is named.", offenders)
-    return {name: found[name] for name in sorted(found)}
+    return {name: Path(found[name]) for name in sorted(found)}
 
 
 def _how_to_fetch(link: Path) -> str:

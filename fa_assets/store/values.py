@@ -3,6 +3,8 @@
     <root>/values/<asset>/<asset>.parquet
     <root>/values/<asset>/fold=<k>/<asset>.parquet
 
+An asset's name may have parts: `birdnet/mc5_metrics` lies in `<root>/values/birdnet/mc5_metrics/mc5_metrics.parquet`.
+
 Every file carries its own header in the Parquet metadata: which data version it is, by which code version and from
 which inputs it was made. So a reader knows exactly what it read, whatever was written since. Files are replaced
 whole (`atomic.replacing`); the partition folders are hive-style, so DuckDB and pandas read them as they are.
@@ -117,7 +119,7 @@ class ValueStore:
         folder = self.folder / asset
         if partition is not None:
             folder /= f"fold={partition}"
-        return folder / f"{asset}.parquet"
+        return folder / f"{asset.rpartition('/')[2]}.parquet"
 
     @contextmanager
     def writing(self, table: pa.Table | TableStream, header: ValueHeader) -> Iterator[StoredFile]:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.catalog.database import Catalog
+from fa_assets.store.check_records import CheckRecord, CheckRecords
 from fa_assets.store.embedding_store import embedding_column
 from fa_assets.store.ledger import InputVersion, JsonValue, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
 from fa_assets.store.recipe import Scalar
@@ -110,6 +111,26 @@ class MadeUpStorage:
             self.ledger.append(entry)
         return entry.id
 
+    def write_check(self, **fields: object) -> CheckRecord:
+        """Store what a check said."""
+        record = CheckRecord(
+            **{  # type: ignore[arg-type]
+                "id": new_entry_id(),
+                "asset": "curated_clips",
+                "name": "sound_levels",
+                "run_id": "run-1",
+                "evaluated_at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+                "materialization_ids": ("m-1",),
+                "passed": False,
+                "severity": "WARN",
+                "description": "2 clips are silent or clipped",
+                "offenders": [{"fname": "bell.wav", "problem": "silent", "peak": 0.0}, {"fname": "gong.wav"}],
+                **fields,
+            }
+        )
+        CheckRecords(self.root / "checks").append(record)
+        return record
+
     def write_clips(self, seconds: float = 1.0, **fields: object) -> str:
         table = pa.table(
             {
@@ -166,6 +187,7 @@ class MadeUpStorage:
         clips, folds = InputVersion("curated_clips", None, "v1"), InputVersion("folds", None, version)
         weights = InputVersion("cnn14_checkpoint", None, "abc123")
         self.write_clips(run_id=run_id)
+        self.write_check(run_id=run_id)
         table = pa.table({"fname": list(CLIPS), "fold": pa.array([fold for _, fold in CLIPS.values()], pa.int8())})
         self.write(
             "folds", table, run_id=run_id, data_version=version, inputs=[clips], settings={"seed": seed},

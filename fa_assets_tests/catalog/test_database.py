@@ -67,6 +67,20 @@ def test_an_entry_is_in_the_tables_field_by_field(storage: MadeUpStorage) -> Non
     assert everything["folds"] == []  # no file of these bytes is on disk, and so no table
 
 
+def test_what_checks_said_is_there_with_the_offenders_of_the_latest_evaluation(storage: MadeUpStorage) -> None:
+    old = storage.write_check(offenders=[{"fname": "old.wav"}])
+    storage.catalog.sync()
+    new = storage.write_check(materialization_ids=("m-2", "m-3"), severity="ERROR")
+    (storage.root / "checks" / "20990101T000000000000Z-0_clips_damaged.json").write_text("{")
+    storage.catalog.sync()
+    assert rows(storage, "select id, passed, severity, materialization_ids from checks order by id") == [
+        (old.id, False, "WARN", ["m-1"]),
+        (new.id, False, "ERROR", ["m-2", "m-3"]),
+    ]
+    found = rows(storage, "select name, offender ->> 'fname', offender ->> 'problem' from check_offenders")
+    assert sorted(found) == [("sound_levels", "bell.wav", "silent"), ("sound_levels", "gong.wav", None)]
+
+
 def test_sync_adds_what_is_new_and_only_that(storage: MadeUpStorage) -> None:
     assert storage.catalog.sync() == 0
     storage.write_clips()
@@ -157,7 +171,7 @@ def test_embeddings_that_are_not_what_was_recorded_are_not_queried(storage: Made
     assert storage.catalog.query(query).iloc[0, 0] == pytest.approx(3.1)
     path = storage.values.path("mc5_embeddings", "0")
     path.write_bytes(flipped(path.read_bytes(), 8 * 200))
-    with pytest.raises(UserError, match="mc5_embeddings, fold=0: .* is missing, or not what was recorded"):
+    with pytest.raises(UserError, match="mc5_embeddings, fold 0: .* is missing, or not what was recorded"):
         storage.catalog.query(query)
     assert len(storage.catalog.query("from runs")) == 1
 
@@ -233,7 +247,7 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 6, this fa_assets knows up to 5: install a newer"):
+        with pytest.raises(UserError, match="has layout 7, this fa_assets knows up to 6: install a newer"):
             act()
     assert storage.catalog.try_sync("run-1", "folds") is False
     assert storage.catalog.path.read_bytes() == content
@@ -245,7 +259,7 @@ def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUp
     target = tmp_path / "copy.duckdb"
     storage.catalog.path.rename(target)
     content = target.read_bytes()
-    with pytest.raises(UserError, match="copy.duckdb has layout 6, this fa_assets knows up to 5"):
+    with pytest.raises(UserError, match="copy.duckdb has layout 7, this fa_assets knows up to 6"):
         storage.catalog.snapshot(target)
     assert target.read_bytes() == content
 

@@ -31,7 +31,7 @@ def ask(kind: str, path: str, headers: list[tuple[str, str]]) -> int:
         "headers": [(name.encode(), value.encode()) for name, value in headers],
         "extensions": {"websocket.http.response": {}},
     }
-    asyncio.run(Guard(dagster, ["ui.example.org"])(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(Guard(dagster, ["", " ui.example.org"])(scope, None, send))  # type: ignore[arg-type]
     return int(sent[0]["status"])
 
 
@@ -74,6 +74,7 @@ def test_let_in(kind: str, path: str, headers: dict[str, str]) -> None:
                 "http://127.0.0.1:3001",
                 "http://localhost:3000",
                 "http://127.0.0.1",
+                "http://[",
                 "http://127.0.0.1:3000@evil.example",
             )
         ],

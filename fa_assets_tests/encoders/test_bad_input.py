@@ -72,11 +72,6 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"encoder": "birdnet", "checkpoint": "text.pth"}, None, "not a network that LiteRT reads"),
         ({"encoder": "cnn14", "checkpoint": "small.onnx"}, None, "small.onnx: not a readable checkpoint"),
         ({"encoder": "onnx:wrong.onnx"}, None, "wrong.json makes it float with 13 numbers"),
-        (
-            {"encoder": "transformers:ast", "precision": "bf16"},
-            None,
-            "Unknown precision 'bf16' for encoder transformers:",
-        ),
     ],
 )
 def test_a_run_says_it_in_one_line_and_stores_nothing(

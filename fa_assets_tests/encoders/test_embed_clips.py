@@ -123,15 +123,14 @@ def test_clips_with_many_crops_are_decoded_one_at_a_time(
         began.append(clip.fname)
         return decode_crops(clip, keys)
 
-    monkeypatch.setattr(module, "decode_crops", decode)
     monkeypatch.setattr(module, "_SAMPLES_AHEAD", CARD.crop_samples)
     ahead = []
-    for taken, ((clip, _), decoded) in enumerate(module._decode_ahead(work_of(clips), threads=3)):
+    for taken, ((clip, _), decoded) in enumerate(module._decode_ahead(work_of(clips), 3, decode)):
         decoded.result()
         ahead.append(began[taken:])
         assert ahead[-1][0] == clip.fname
     assert [len(names) for names in ahead] == [1, 1, 1, 1, 1]
-    assert len(list(module._decode_ahead(work_of(clips), threads=3))) == len(clips)
+    assert len(list(module._decode_ahead(work_of(clips), 3, decode))) == len(clips)
 
 
 def work_of(clips: Sequence[Clip]) -> list[tuple[Clip, list[CropKey]]]:

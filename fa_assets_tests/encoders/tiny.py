@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,13 @@ class Tiny(EncoderDefinition):
             np.save(file, np.random.default_rng(0).standard_normal((12, 12)).astype(np.float32))
 
 
-ENCODER = Tiny()
+class Other(Tiny):
+    """Another encoder of the same rate."""
+
+    card = replace(CARD, name="other", title="Other")
+
+
+ENCODER, OTHER = Tiny(), Other()
 
 
 @contextmanager

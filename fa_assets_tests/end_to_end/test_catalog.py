@@ -35,9 +35,9 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
     timeouts: list[float] = []
     sync = Catalog.sync
 
-    def noted(self: Catalog, timeout_s: float) -> int:
+    def noted(self: Catalog, timeout_s: float, asset: str) -> int:
         timeouts.append(timeout_s)
-        return sync(self, timeout_s)
+        return sync(self, timeout_s, asset)
 
     monkeypatch.setattr("fa_assets.catalog.database.RUN_TIMEOUT_S", 0.1)
     monkeypatch.setattr(Catalog, "rebuild", partialmethod(Catalog.rebuild, 0.1))

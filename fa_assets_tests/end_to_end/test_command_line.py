@@ -88,7 +88,7 @@ def test_the_script_exits_with_0_or_1_and_a_failed_asset_names_the_offenders(
     )
     assert done.returncode == 1
     assert "05.wav" in done.stderr
-    assert "FA_ON_BAD_CLIP=skip" in done.stderr
+    assert "--on-bad-clip skip" in done.stderr
     assert "Traceback" not in done.stderr
     assert (helped.returncode, helped.stderr) == (0, "")
 
@@ -135,4 +135,6 @@ def test_the_store_can_be_compacted_and_verified_and_damage_is_named(finished: F
     assert shard.name in done.stdout
     assert "the next run computes their crops again" in done.stderr
     assert path.with_suffix(".damaged").exists()
+    assert "There is no storage folder" in fa_assets("store", "verify", "--storage", str(tmp_path / "none")).stderr
+    (tmp_path / "none").mkdir()
     assert "The embedding store is empty" in fa_assets("store", "verify", "--storage", str(tmp_path / "none")).stdout

@@ -157,7 +157,7 @@ def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedR
         said = fa_assets("run", "--force", settings=settings)
     assert said.exit_code == 1, said.stderr
     assert f"The storage folder {settings.storage_root} cannot be written to ({reason}" in said.stderr
-    assert "set FA_STORAGE" in said.stderr
+    assert "set --storage to" in said.stderr
     assert "Traceback" not in said.stderr
     assert "done in" not in said.stderr
 

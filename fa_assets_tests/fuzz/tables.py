@@ -6,6 +6,7 @@ or doubled, other separators, rows cut or doubled, and names that try to get out
 """
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,29 @@ def _quotes(text: str, rng: Rng) -> str:
     return text.replace('"', str(_pick(rng, ["'", "", '""', "“", '" ', '\\"'])))
 
 
+def _list_cells(text: str, rng: Rng) -> str:
+    """Labels as lists, as bars, or protected by quotes."""
+    shape = str(
+        _pick(rng, ["['{}', 'Rain']", "['{}' 'Rain']", '[""{}"", 1]', "[{};x]", "{}|Rain", '""{}, a""', "('{}',"])
+    )
+    return re.sub(r'"?(Bark|Rain)(,\w+)?"?', lambda found: '"' + shape.format(found[1]) + '"', text)
+
+
+def _one_hot(text: str, rng: Rng) -> str:
+    """A column for each class, in one spelling of yes and no."""
+    one, zero = _pick(rng, [("1", "0"), ("1.0", ""), ("True", "False"), ("x", "0"), ("0.5", "0")])
+    rows = [f"{name},{(one, zero)[n % 2]},{(zero, one)[n % 2]}" for n, name in enumerate(CLIPS)]
+    return "\n".join(
+        [str(_pick(rng, ["fname,Bark,Rain", "fname,Bark,Bark", "fname,Bark,Rain,", "x,Bark,Rain"])), *rows]
+    )
+
+
+def _other_names(text: str, rng: Rng) -> str:
+    """Names that differ from the clips' by what programs change on the way."""
+    change = _pick(rng, [(".wav", ".WAV"), (".wav", ""), ("0", "./0"), ("0", "train_curated\\0"), (".wav", ".wav ")])
+    return text.replace(*change)
+
+
 def _spaces(text: str, rng: Rng) -> str:
     blanks = ["", " ", "\t", "\xa0"]
     return "\n".join(str(_pick(rng, blanks)) + row + str(_pick(rng, blanks)) for row in text.splitlines())
@@ -222,6 +246,6 @@ def _other_file(content: bytes, rng: Rng) -> bytes:
 
 _MUTATIONS: tuple[Callable[[str, Rng], str], ...] = (
     _escape, _escape, _escape, _insert, _insert, _odd_cell, _odd_cell, _cut, _remove, _shuffle_rows, _double_rows, _columns,
-    _separators, _line_ends, _quotes, _spaces, _many,
+    _separators, _line_ends, _quotes, _spaces, _many, _list_cells, _one_hot, _other_names,
 )  # fmt: skip
 _BYTE_MUTATIONS: tuple[Callable[[bytes, Rng], bytes], ...] = (_encode, _flip, _bytes_inside, _other_file)

@@ -44,7 +44,7 @@ def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
     except BadInputError as error:
         (offender,) = error.offenders
         name, _, reason = offender.partition(": ")
-        if name != fname or not reason.strip():
+        if name != repr(fname) or not reason.strip():
             raise WrongError(f"refused as {offender!r}") from error
         return reason
     info = clip.info
@@ -63,6 +63,8 @@ def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
 
 def judge_tables(dataset: KaggleDataset) -> str | None:
     """Take the tables in, and what they name; the reason when they are refused, None when they are accepted."""
+    if int("0" + "".join(filter(str.isdigit, dataset.root.name))) % 2:
+        dataset = KaggleDataset(dataset.root, match_names="loose")
     try:
         labelled = read_labels(dataset)
         classes = read_classes(dataset, labelled)

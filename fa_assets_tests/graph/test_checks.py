@@ -77,6 +77,10 @@ def damage_levels(settings: Settings) -> None:
     rewrite(settings, "curated_clips", with_column("clipped_share", lambda values: [*values[:-1], 0.5]))
 
 
+def damage_names(settings: Settings) -> None:
+    rewrite(settings, "curated_clips", with_column("labels", lambda values: first(values, [values[0][0].upper()])))
+
+
 def damage_groups(settings: Settings) -> None:
     rewrite(settings, "folds", with_column("group", lambda values: ["one site"] * len(values)))
 
@@ -147,6 +151,7 @@ def damage_checkpoint(settings: Settings) -> None:
 DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "checkpoint_intact": (damage_checkpoint, "Materialize cnn14_checkpoint again", True),
     "every_clip_used": (damage_left_out, "fix them", False),
+    "class_names": (damage_names, "1 class names look like mistakes", False),
     "sound_levels": (damage_levels, "2 clips are silent or clipped: listen", False),
     "no_duplicates_across_folds": (damage_bytes, "Take one of each out", False),
     "classes_in_folds": (damage_labels, "add clips of them", False),

@@ -13,8 +13,7 @@ from filelock import FileLock
 
 from fa_assets.errors import UserError
 from fa_assets.graph import instance
-from fa_assets.graph.instance import require_instance
-from fa_assets.graph.runner import dagster_home
+from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.store.storage_errors import as_memory_error, as_storage_error
 
 

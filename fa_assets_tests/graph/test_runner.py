@@ -17,6 +17,14 @@ def test_what_is_wrong_for_several_assets_is_said_once(settings: Settings) -> No
     assert failure.count("cuda:7 was asked for") == 1
 
 
+def test_one_label_is_refused_with_the_way_out(settings: Settings) -> None:
+    labels = settings.dataset / "train_curated.csv"
+    labels.write_text("fname,labels\n" + "".join(f"{index:02}.wav,Tone\n" for index in range(24)))
+    (settings.dataset / "sample_submission.csv").unlink()
+    (failure,) = run(settings, select="curated_clips").failures
+    assert failure.endswith("has one label, Tone, and nothing to tell it from: add clips with another label.")
+
+
 def test_a_blocking_check_is_said_without_a_stack_trace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks_clips, "fold_problems", lambda *given: ["made up"])
     (failure,) = run(settings, select="folds", force=True).failures

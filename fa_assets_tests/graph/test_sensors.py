@@ -61,7 +61,7 @@ def test_the_storage_of_another_dataset_is_refused_unless_told(
     assert daemon.tick() is None
     assert "holds the results of another dataset: of its 24 clips none is in" in daemon.said
     said = fa_assets("run", settings=other)
-    assert said.exit_code == 1 and "FA_OTHER_DATASET=replace" in said.stderr
+    assert said.exit_code == 1 and "give --other-dataset replace to go on" in said.stderr
     assert Daemon(other.model_copy(update={"other_dataset": "replace"}), instance).tick() is not None
 
 

@@ -59,7 +59,7 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="9 of 10 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
-    assert [line.split(":")[0] for line in caught.value.offenders] == list(BAD)
+    assert [line.split(":")[0] for line in caught.value.offenders] == [repr(name) for name in BAD]
 
 
 def test_skip_leaves_bad_clips_out_and_lists_them(dataset: KaggleDataset) -> None:

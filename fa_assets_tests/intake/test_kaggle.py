@@ -11,8 +11,8 @@ from fa_assets.intake.kaggle import (
     read_classes,
     read_given_folds,
     read_labels,
-    read_submission_clips,
 )
+from fa_assets.intake.test_set import read_submission_clips
 
 
 @pytest.fixture
@@ -101,6 +101,7 @@ def test_classes_come_in_submission_order_or_sorted(dataset: KaggleDataset) -> N
         ("fname,Rain\n", ["'Bell': a label of 1 clips, but no class"]),
         ("fname,Rain,Bell,Kick,Horn\n", ["'Kick': a class that no clip has", "'Horn': a class that no clip has"]),
         ("fname,Rain,Bell,Rain\n", ["'Rain': 2 columns"]),
+        ("fname,Rain,Bell,fname\n", ["'fname': the name of the column of clips"]),
         ("Rain,Bell\n", ["first column must be fname"]),
         ("fname\n", ["first column must be fname"]),
     ],

@@ -1,13 +1,17 @@
 """A label CSV from what people have: class folders, or a CSV with other column names."""
 
+import csv
 from pathlib import Path
 
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.annotations import Columns
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, read_labels
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
+from fa_assets.intake.test_set import read_submission_clips
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.small_dataset import make_clip
 
 
@@ -60,12 +64,193 @@ def test_a_csv_with_other_column_names(tmp_path, text: str) -> None:
     assert len(read_labels(KaggleDataset(tmp_path)).fnames) == 2
 
 
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\t"
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "said"),
+    [
+        pytest.param(
+            dict.fromkeys(
+                ("train/dog/1.wav", "train/cat/2.wav", "val/dog/3.wav", "test/cat/4.wav", "test/x/5.wav"), ""
+            ),
+            {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
+            ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
+            id="shares-above-classes",
+        ),
+        pytest.param(
+            {"audio/Bird/1.wav": "", "audio/Dog/2.m4a": "", "audio/Dog/notes.pdf": "x"},
+            {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
+            ["formats: 1 .wav, 1 .m4a", "notes.pdf"],
+            id="audio-above-classes-in-mixed-formats",
+        ),
+        pytest.param(
+            {f"{name}/{part}/{n}.wav": "" for n, name in enumerate(("dog", "cat")) for part in ("s1", "s2")},
+            {"dog/s1/0.wav": "dog", "dog/s2/0.wav": "dog", "cat/s1/1.wav": "cat", "cat/s2/1.wav": "cat"},
+            ["--level 2"],
+            id="names-that-repeat-below",
+        ),
+        pytest.param(
+            {
+                **{f"audio/fold{n}/{n}-3-0-0.wav": "" for n in range(1, 7)},
+                "metadata/UrbanSound8K.csv": "slice_file_name,fsID,start,fold,classID,class\n"
+                + "".join(f"{n}-3-0-0.wav,{n},0.0,{n},3,dog_bark\n" for n in range(1, 7)),
+            },
+            {f"audio/fold{n}/{n}-3-0-0.wav": "dog_bark" for n in range(1, 7)},
+            ["UrbanSound8K.csv", "6 groups, each of which stays in one fold: '1'"],
+            id="urbansound8k",
+        ),
+        pytest.param(
+            {
+                **{f"{word}/0000000{n}_nohash_0.wav": "" for word in ("yes", "no") for n in range(5)},
+                "_background_noise_/hum.wav": "",
+                "testing_list.txt": "yes/00000000_nohash_0.wav\n",
+                "validation_list.txt": "no/00000000_nohash_0.wav\n",
+            },
+            {f"{word}/0000000{n}_nohash_0.wav": word for word in ("yes", "no") for n in range(5)},
+            ["_background_noise_", "5 groups"],
+            id="speech-commands",
+        ),
+        pytest.param(
+            {
+                "site/20230512_063000.WAV": "",
+                "site/20230512_064000.WAV": "",
+                "site/20230512_063000.Table.1.selections.txt": RAVEN
+                + "Species\n1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tWren\n"
+                "2\tSpectrogram 1\t1\t0.3\t0.4\t1\t2\tRobin\n3\tSpectrogram 1\t1\t0.4\t0.5\t1\t2\tWren\n",
+                "site/CONFIG.TXT": "Device ID : 24E1",
+            },
+            {"site/20230512_063000.WAV": "Wren,Robin"},
+            ["site/20230512_064000.WAV"],
+            id="audiomoth-with-raven",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "all.txt": RAVEN + "Begin File\tAnnotation\n1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\ta.wav\tWren\n"
+                "2\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tb.wav\tRobin\n",
+            },
+            {"a.wav": "Wren", "b.wav": "Robin"},
+            ["columns Begin File and Annotation"],
+            id="one-raven-table",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n",
+                "b.txt": "0\t1\tWren\n",
+            },
+            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+            ["annotations of each clip"],
+            id="audacity",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "a.csv": "onset,offset,label\n0,1,Wren\n1,2,Robin\n",
+                "b.csv": "onset,offset,label\n0,1,Wren\n",
+            },
+            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+            ["annotations of each clip"],
+            id="a-csv-for-each-clip",
+        ),
+        pytest.param(
+            {
+                "audio/a.wav": "",
+                "audio/b.wav": "",
+                "lists/Dog.csv": "file\na.wav\n",
+                "lists/Cat.csv": "file\nb.wav\na.wav\n",
+            },
+            {"audio/a.wav": "Cat,Dog", "audio/b.wav": "Cat"},
+            ["a table for each class ('Cat.csv', 'Dog.csv')"],
+            id="a-csv-for-each-class",
+        ),
+        pytest.param(
+            {
+                "x/a.wav": "",
+                "x/b.wav": "",
+                "meta/train.csv": "file,tag\na.wav,Dog\n",
+                "meta/val.csv": "file,tag\nb.wav,Cat\n",
+            },
+            {"x/a.wav": "Dog", "x/b.wav": "Cat"},
+            ["train.csv, val.csv"],
+            id="a-csv-for-each-share",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "deep/down/list.csv": "path,Dog,Cat,seconds\na.wav,1,1,0.5\nb.wav,0,1,0.7\n"},
+            {"a.wav": "Dog,Cat", "b.wav": "Cat"},
+            ["one for each class"],
+            id="multi-hot-anywhere",
+        ),
+        pytest.param(
+            {"a/1.wav": "", "b/2.wav": "", "b/3.wav": "", "list.csv": ",,file,label\n0,0,1.wav,Dog\n1,1,x.wav,Cat\n"},
+            {"a/1.wav": "Dog"},
+            ["--level 1 takes the folders", "stand for no clip, or for several: 'x.wav'"],
+            id="a-table-of-few-clips",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "list.csv": "file,label\na.wav,Dog\nb.wav,Dog,Cat\n"},
+            {"a.wav": "Dog"},
+            ["row 2, 'b.wav': 3 cells", "without a label: 'b.wav'"],
+            id="uneven-rows",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "list.csv": "file,label\na.wav,\"['Male speech, man', 'Dog']\"\nb.wav,['Dog']\n",
+            },
+            {"a.wav": '"Male speech, man","Dog"', "b.wav": "Dog"},
+            ["list.csv"],
+            id="names-that-hold-a-comma",
+        ),
+    ],
+)
+def test_init_says_what_it_understood_and_writes_what_run_reads(
+    tmp_path, files: dict[str, str], rows: dict[str, str], said: list[str]
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    for name, text in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text or name)
+    shown = fa_assets("init", str(source), "--out", str(out), "--yes")
+    assert shown.exit_code == 0, shown.output
+    for part in said:
+        assert part in shown.stdout
+    with (out / "train_curated.csv").open(newline="") as file:
+        assert {row["fname"]: row["labels"] for row in csv.DictReader(file)} == rows
+    assert set(files) == {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    dataset = KaggleDataset(out)
+    labelled = read_labels(dataset)
+    assert not any(",," in name for own in labelled.labels for name in own)
+    assert all((dataset.clips_folder / name).is_file() for name in labelled.fnames)
+    assert all(
+        labels is None or labels for labels in read_submission_clips(dataset, read_classes(dataset, labelled)).labels
+    )
+
+
+def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_audio(tmp_path, "dog/1.wav", "cat/2.wav")
+
+    def refuse(*given: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UserError, match="cannot be written to .Permission denied.: --out DIR"):
+        propose(tmp_path).write()
+
+
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")
-    assert propose(tmp_path, labels_column="z").counts == {"q": 1, "r": 1}
+    assert propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="z")).counts == {"q": 1, "r": 1}
     with pytest.raises(UserError, match="no column 'w'; it has x, y, z"):
-        propose(tmp_path, labels_column="w")
+        propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="w"))
     with pytest.raises(UserError, match="which column holds the labels"):
         (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p1,q\n2.wav,p2,r\n")
         propose(tmp_path)
@@ -75,14 +260,15 @@ def test_columns_can_be_named(tmp_path) -> None:
     ("names", "message"),
     [
         ((), "no audio"),
-        (("1.wav",), "no class sub-folders"),
-        (("a,b/1.wav",), "cannot hold"),
+        (("1.wav",), "in no class folders"),
+        (("audio/fold1/1.wav", "audio/fold2/2.wav"), "in no class folders"),
+        (("20230512_063000.WAV",), "named by their time.*Raven selection tables or Audacity labels"),
         (("train_curated.csv",), "already"),
     ],
 )
 def test_what_cannot_be_proposed(tmp_path, names: tuple[str, ...], message: str) -> None:
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     with pytest.raises((UserError, BadInputError), match=message):
         propose(tmp_path)

@@ -36,6 +36,15 @@ def test_looking_again_gives_the_same_version_with_or_without_memory(dataset: Ka
     assert scan_recordings(dataset, memory).curated == first
 
 
+@pytest.mark.parametrize(
+    "text", ["", "null", "[1]", '"a"', '{"a.wav": 5}', '{"a.wav": {"x": 1}}', '{"a.wav": [null]}', "{"]
+)
+def test_a_memory_of_another_shape_is_no_memory(dataset: KaggleDataset, memory: Path, text: str) -> None:
+    first = scan_recordings(dataset, memory)
+    memory.write_text(text)
+    assert scan_recordings(dataset, memory) == first
+
+
 def test_touching_a_file_or_adding_an_unnamed_one_changes_nothing(dataset: KaggleDataset, memory: Path) -> None:
     first = scan_recordings(dataset, memory).curated
     os.utime(dataset.clips_folder / "a.wav", (1, 1))

@@ -2,13 +2,21 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.models.classifier_file import ClassifierOrigin, StoredClassifier, load_classifier, save_classifier
+from fa_assets.models.blend import Blend
+from fa_assets.models.classifier_file import (
+    ClassifierOrigin,
+    StoredClassifier,
+    load_classifier,
+    load_final,
+    save_classifier,
+)
 from fa_assets.models.scikit_learn import fit
 
 ORIGIN = ClassifierOrigin("final_classifier", None, "v1", "mc5", "f" * 16, {"C": 2.0}, {"numpy": "2"})
@@ -68,3 +76,29 @@ def test_a_cut_file_is_damaged(stored: StoredClassifier, tmp_path: Path, keep: i
 def test_a_missing_file_names_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="fa-assets run"):
         load_classifier(tmp_path / "x.npz")
+
+
+def test_a_blend_is_of_one_materialization_and_no_older_version_takes_its_file(
+    stored: StoredClassifier, tmp_path: Path
+) -> None:
+    blend = Blend("mean", "mean", ("cnn14", "tiny"), (0.5, 0.5))
+    main = replace(stored, origin=replace(ORIGIN, blend=blend))
+    other = replace(stored, origin=replace(ORIGIN, encoder="tiny"))
+    for name, blended, knows in (("a", stored, 2), ("b", main, 3)):
+        save_classifier(tmp_path / name / "final.npz", blended)
+        with np.load(tmp_path / name / "final.npz") as arrays:
+            about = json.loads(str(arrays["about"]))
+        assert about["format"] == knows and ("blend" in about) == (knows == 3)
+    assert load_final(tmp_path / "a").blend is None
+    with pytest.raises(UserError, match="There is no classifier"):
+        load_final(tmp_path / "b")
+    save_classifier(tmp_path / "b" / "tiny" / "final.npz", other)
+    found = load_final(tmp_path / "b")
+    assert (found.blend, [one.origin.encoder for one in found.members]) == (blend, ["cnn14", "tiny"])
+    X = np.random.default_rng(0).normal(size=(3, len(stored.model.mean))).astype(np.float32)
+    np.testing.assert_allclose(found.probabilities([X, X]), stored.model.probabilities(X), rtol=1e-6)
+    save_classifier(
+        tmp_path / "b" / "tiny" / "final.npz", replace(other, origin=replace(other.origin, data_version="v2"))
+    )
+    with pytest.raises(UserError, match="not of one materialization"):
+        load_final(tmp_path / "b")

@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.models.experiments import CHOSEN, STANDARD, Variant, features_of, parse_variants, run_experiments
+from fa_assets.models.experiments import STANDARD, Variant, features_of, parse_variants, run_experiments
+from fa_assets.models.nested import CHOSEN
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FOLDS = np.arange(75) % 5

@@ -7,6 +7,7 @@ from pathlib import Path
 from fa_assets.errors import BadInputError
 from fa_assets.intake.corpora.interface import Corpus, LabelledClip, Layout
 from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.intake.labels import join_labels
 from fa_assets.store.atomic import replacing
 
 
@@ -14,14 +15,13 @@ def write_layout(folder: Path, layout: Layout) -> None:
     """Write train_curated.csv, sample_submission.csv and, where there are any, train_curated_folds.csv and test.csv.
 
     Raises:
-        BadInputError: labels that are no classes, or that hold the separator of labels; all are named.
+        BadInputError: labels that are no classes; all are named.
     """
     known = set(layout.classes)
     clips = [*layout.clips, *layout.test]
     offenders = [f"{clip.fname}: {label!r}" for clip in clips for label in clip.labels if label not in known]
-    offenders += [f"class {name!r}" for name in layout.classes if "," in name or ";" in name]
     if offenders:
-        raise BadInputError(f"{folder}: labels that are not classes, or cannot be written in a label CSV.", offenders)
+        raise BadInputError(f"{folder}: labels that are not classes.", offenders)
     dataset = KaggleDataset(folder)
     _write(dataset.labels_csv, ("fname", "labels"), map(_row, layout.clips))
     zeros = ("0",) * len(layout.classes)
@@ -47,7 +47,7 @@ def about(corpus: Corpus) -> str:
 
 
 def _row(clip: LabelledClip) -> tuple[str, str]:
-    return clip.fname, ",".join(clip.labels)
+    return clip.fname, join_labels(clip.labels)
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

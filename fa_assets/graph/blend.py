@@ -1,0 +1,86 @@
+"""Do several encoders together do better than one? And how a blend of them is made."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from fa_assets.errors import BadInputError
+from fa_assets.graph import tables
+from fa_assets.graph.asset import Asset
+from fa_assets.graph.display import records
+from fa_assets.graph.engine import EngineOptions
+from fa_assets.graph.evaluation import GROUP, out_of_fold_figures, read_predictions
+from fa_assets.graph.experiments import row_of
+from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.metrics.gate import judge
+from fa_assets.models.blend import contenders, fit_blend, judge_blends
+from fa_assets.models.nested import CHOSEN, RESAMPLES, SEED
+
+
+def blend_asset(engines: Sequence[EngineOptions], predictions: Sequence[Asset], min_lwlrap: float | None) -> Asset:
+    """`blend`.
+
+    Args:
+        engines, predictions: of each encoder, the main one first.
+        min_lwlrap: FA_MIN_LWLRAP.
+    """
+    names = [one.encoder for one in engines]
+    main, *others = predictions
+    return Asset(
+        "blend",
+        GROUP,
+        partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap),
+        tables.BLEND,
+        version="1",
+        reads={"predictions": main, **{one.name: one for one in others}},
+        settings={"encoders": " ".join(names), "min_lwlrap": min_lwlrap, "resamples": RESAMPLES, "seed": SEED},
+    )
+
+
+def judge_encoders(
+    work: Work, predictions: Stored, *, encoders: Sequence[str], min_lwlrap: float | None, **others: Stored
+) -> Made:
+    """Out-of-fold LWLRAP of blends of the encoders, one row each: every encoder alone (the main one is the baseline), the mean
+    and the geometric mean of their probabilities, and a stacked logistic regression over their log-odds; with a paired
+    bootstrap of the difference, and of the nested choice among them, in which no fold has a say in the blend it is judged by.
+    The best row is the maximum of a search and so too high; the nested row is not. With FA_BLEND=on the final classifier and
+    the submission are the best blend, and this says whether a submission may be made."""
+    main, *rest = (read_predictions(one) for one in (predictions, *others.values()))
+    for one, stored in zip(rest, others.values(), strict=True):
+        if one.classes != main.classes or not np.array_equal(one.fnames, main.fnames):
+            raise BadInputError(f"{stored.asset} and {predictions.asset} are of other clips: materialize both again.")
+    logits = np.stack([main.logits, *(one.logits for one in rest)])
+    with work.phase("blend"):
+        outcomes = judge_blends(encoders, logits, main.truth, main.fold, progress=work.track("fits"))
+        fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
+    *tried, nested = outcomes
+    best = fitted[int(np.argmax([one.lwlrap for one in tried]))]
+    gain = nested.against_baseline
+    gate = judge(nested.lwlrap, gain.difference, gain.low, gain.high, min_lwlrap)
+    rows = [
+        {"blend": one.name, **row_of(one), "weights": blend.weights, "intercept": blend.intercept}
+        for one, blend in zip(tried, fitted, strict=True)
+    ]
+    rows.append({"blend": CHOSEN, **row_of(nested)})
+    shown = ["blend", "lwlrap", "difference", "low", "high", "share_won"]
+    return Made(
+        pa.Table.from_pylist(rows, schema=tables.BLEND),
+        facts={
+            "best": best.name,
+            **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
+        },
+        display={
+            "against_the_main_encoder": records(
+                [*shown, "chosen"], [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
+            )
+        },
+        details={
+            "blend": asdict(best),
+            "gate_passed": gate.passed,
+            "gate": gate.reason,
+            "out_of_fold": out_of_fold_figures(replace(main, logits=nested.scores, probabilities=nested.scores)),
+        },
+    )

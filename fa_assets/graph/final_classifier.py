@@ -1,0 +1,100 @@
+"""The classifier of all curated clips, to tag other files with; of several encoders, their blend."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from fa_assets.graph import tables
+from fa_assets.graph.asset import Asset
+from fa_assets.graph.encoder import classifier_origin, fingerprint_of
+from fa_assets.graph.engine import EngineOptions
+from fa_assets.graph.features import FitOptions, TrainingClips, training_set
+from fa_assets.graph.submission import GROUP
+from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.models.blend import Blend
+from fa_assets.models.classifier_file import FINAL, StoredClassifier, save_classifier
+from fa_assets.models.one_vs_rest import OneVsRest
+from fa_assets.store.ledger import StoredFile
+
+
+def final_classifier_asset(
+    scheme: str,
+    engines: Sequence[EngineOptions],
+    fit: FitOptions,
+    folds: Asset,
+    embeddings: Sequence[Asset],
+    blend: Sequence[Asset],
+) -> Asset:
+    """`final_classifier`, of one encoder, or the blend of several.
+
+    Args:
+        engines, embeddings: of each encoder, the main one first.
+        blend: the asset that says how several are blended.
+    """
+    main, *others = embeddings
+    return Asset(
+        "final_classifier",
+        GROUP,
+        partial(fit_final_classifier, scheme=scheme, engines=engines, fit=fit),
+        tables.CLASSIFIER,
+        version="3",
+        reads={"folds": folds, "embeddings": main, **{one.name: one for one in (*blend, *others)}},
+        settings={"scheme": scheme, **fit.settings},
+        kinds=frozenset({fit.kind, "numpy"}),
+    )
+
+
+def fit_final_classifier(
+    work: Work,
+    folds: Stored,
+    embeddings: Stored,
+    blend: Stored | None = None,
+    *,
+    scheme: str,
+    engines: Sequence[EngineOptions],
+    fit: FitOptions,
+    **others: Stored,
+) -> Made:
+    """The classifier that is used: fitted on the embeddings of all curated clips, with the settings of the out-of-fold
+    models. The value has a row per class; the model itself, with its scaler, is `<storage>/classifiers/final.npz`
+    (plain arrays), which `fa-assets predict` reads. With FA_BLEND=on there is one for each encoder, and the rows are of the
+    main one's."""
+    clips = TrainingClips.of(folds)
+    blended = Blend.of(blend.header.details["blend"]) if blend else None
+    models: list[OneVsRest] = []
+    files: list[StoredFile] = []
+    for engine, own in zip(engines, (embeddings, *others.values()), strict=True):
+        fingerprint = fingerprint_of(own, engine.encoder)
+        with training_set(work, own, clips, engine.card.dimension, fit) as features, work.phase("fit"):
+            models.append(features.fit(None, fit, work.track("classes", engine.encoder if others else "")))
+        origin = classifier_origin(work, None, scheme, engine.encoder, fingerprint, None if engine.prefix else blended)
+        file = work.root / "classifiers" / f"{engine.prefix}{FINAL}"
+        files.append(work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin))))
+    model = models[0]
+    table = pa.table(
+        [
+            clips.classes,
+            model.positives,
+            model.iterations,
+            model.converged,
+            model.trained,
+            model.intercept.astype(np.float64),
+            np.linalg.norm(model.coef.astype(np.float64), axis=1),
+        ],
+        schema=tables.CLASSIFIER,
+    )
+    return Made(
+        table,
+        facts={
+            "clips": len(clips.fnames),
+            "classes_not_converged": sum(int((one.trained & ~one.converged).sum()) for one in models),
+            "classes_untrained": int((~model.trained).sum()),
+            "fit": features.way,
+            "encoder_fingerprint": fingerprint_of(embeddings, engines[0].encoder),
+            **({"blend": blended.name, "encoders": " ".join(blended.encoders)} if blended else {}),
+        },
+        details={"classes": clips.classes},
+        files=files,
+    )

@@ -1,0 +1,256 @@
+"""Labels from files beside the clips: tables that name them, a table for each class, annotations of each clip.
+
+Annotations of parts of a clip (Raven selection tables, Audacity labels, a row for each event) become labels of the whole clip.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.labels import Labels, indicator_labels, split_labels
+from fa_assets.intake.names import NameIndex, listed
+from fa_assets.intake.tables import Table, read_table, read_text
+
+LABEL_NAMES = (
+    *(
+        "labels",
+        "label",
+        "category",
+        "class",
+        "class_name",
+        "classes",
+        "tags",
+        "tag",
+        "species",
+        "event",
+        "event_label",
+    ),
+    *("common name", "annotation", "annotations", "species code", "primary_label", "sound", "target"),
+)
+GROUP_NAMES = (
+    "group",
+    "fold",
+    "fsid",
+    "src_file",
+    "recording",
+    "recording_id",
+    "site",
+    "speaker",
+    "uploader",
+    "location",
+)
+"""Columns whose clips belong into one fold, the first that is there."""
+_AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
+_RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
+"""Columns of text in selection tables that are no labels."""
+_SAMPLE = 200
+"""Rows that tell which column names the clips."""
+
+
+@dataclass
+class Found:
+    """What the files say, by clip.
+
+    Attributes:
+        origin: where it is from, in words.
+        labels: of each clip, each once.
+        groups: of each clip, where there are any.
+        missing: names that no clip has, or several have.
+    """
+
+    origin: str
+    labels: dict[str, dict[str, None]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, clip: str, labels: Iterable[str]) -> None:
+        """More labels of a clip."""
+        self.labels.setdefault(clip, {}).update(dict.fromkeys(label for label in labels if label))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns to take, where they were named, and what separates labels."""
+
+    fname: str | None = None
+    labels: str | None = None
+    group: str | None = None
+    separator: str | None = None
+
+
+def labels_from_files(
+    folder: Path, files: Sequence[Path], audio: Sequence[str], columns: Columns, *, explicit: bool
+) -> Found | None:
+    """The labels that tables and annotations give the clips; None where there are none.
+
+    Args:
+        folder: what the files lie in.
+        files: that may be tables or annotations.
+        audio: the clips, by name.
+        explicit: whether the one file was named by a person.
+
+    Raises:
+        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used.
+    """
+    index = NameIndex(audio)
+    tables: list[tuple[Table, str]] = []
+    own = Found("annotations of each clip")
+    notes = []
+    for path in files:
+        if (clip := _annotated(folder, path, index)) is not None and (labels := _annotations(path)) is not None:
+            own.add(clip, labels)
+            continue
+        try:
+            table = read_table(path)
+        except BadInputError as error:
+            if explicit:
+                raise
+            if path.suffix.lower() != ".txt":
+                notes.append(f"not read: {error}")
+            continue
+        if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
+            continue  # a list of files, or prose
+        fname = columns.fname or _fname_column(table, index)
+        for wanted in (columns.fname, columns.labels, columns.group):
+            if explicit and wanted is not None and wanted not in table.header:
+                raise UserError(f"{path} has no column {wanted!r}; it has {', '.join(table.header)}.")
+        if fname is not None and fname in table.header:
+            tables.append((table, fname))
+        elif clip is not None and (name := _label_column(table, "")) is not None:
+            for one in split_labels(table.column(name), separator=columns.separator)[0]:
+                own.add(clip, one)
+    found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
+    if found is not None:
+        found.notes += notes
+    return found
+
+
+def clip_of(index: NameIndex, cell: str) -> str | None:
+    """The clip that a cell names by path, by name or by name without suffix; only where there is one."""
+    for name in (cell, PurePosixPath(cell.replace("\\", "/")).name):
+        if len(found := index.find(name)) == 1:
+            return found[0]
+    return None
+
+
+def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
+    labelled = [(table, fname, read) for table, fname in tables if (read := _row_labels(table, fname, columns))]
+    if labelled:
+        best = max(labelled, key=lambda one: len(one[0].rows))
+        same = [one for one in labelled if one[0].header == best[0].header]
+        rows = [(table, fname, read[0]) for table, fname, read in same]
+        origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
+    elif len(tables) > 1 and not columns.labels:
+        rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
+        origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
+    else:
+        table, fname = tables[0]
+        others = _once(table, fname)
+        likely = [name for name in others if 1 < len({*table.column(name)}) < len(table.rows)] or others
+        if not likely:
+            raise UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
+        raise UserError(
+            f"{table.path}: which column holds the labels? --labels-column takes one of {', '.join(likely)}."
+        )
+    found = Found(origin)
+    for table, fname, labels in rows:
+        group = columns.group or next(
+            (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname), None
+        )
+        groups = table.column(group) if group else [""] * len(table.rows)
+        for cell, own, its in zip(table.column(fname), labels, groups, strict=True):
+            clip = clip_of(index, cell)
+            if clip is None:
+                found.missing[cell] = None
+                continue
+            found.add(clip, own)
+            if its.strip():
+                found.groups[clip] = its.strip()
+        found.notes += table.notes
+        if table.uneven:
+            found.notes.append(
+                f"{table.path.name}: left out, since they have not as many cells as the header: " + listed(table.uneven)
+            )
+        if group:
+            found.notes.append(f"{table.path.name}: clips of one {group!r} get one group")
+    return found
+
+
+def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str] | None:
+    """The labels of each row, and the columns they are from."""
+    name = columns.labels or _named_label_column(table, fname)
+    if name is None:
+        indicators = indicator_labels(table, {fname, *GROUP_NAMES, "start", "end", "seconds", "split", "usage"})
+        if indicators is not None and len({label for own in indicators[0] for label in own}) > 1:
+            return indicators[0], "one for each class"
+        name = _label_column(table, fname)
+    if name is None or name not in table.header:
+        return None
+    return split_labels(table.column(name), separator=columns.separator)[0], name
+
+
+def _fname_column(table: Table, index: NameIndex) -> str | None:
+    """The column whose cells name most clips."""
+    counts = {
+        name: len({clip_of(index, cell) for cell in table.column(name)[:_SAMPLE]} - {None}) for name in _once(table, "")
+    }
+    best = max(counts, key=lambda name: counts[name], default=None)
+    return best if best is not None and counts[best] else None
+
+
+def _once(table: Table, fname: str) -> list[str]:
+    """The other columns whose name no two have."""
+    return [name for name in table.header if name and name != fname and table.header.count(name) == 1]
+
+
+def _named_label_column(table: Table, fname: str) -> str | None:
+    named = {name.lower(): name for name in table.header if name != fname}
+    found = (named[one] for one in LABEL_NAMES if one in named)
+    return next((name for name in found if not _is_numeric(table.column(name))), None)
+
+
+def _label_column(table: Table, fname: str) -> str | None:
+    """By its name; else the one text column that repeats itself."""
+    named = _named_label_column(table, fname)
+    repeating = [
+        name
+        for name in _once(table, fname)
+        if not _is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
+    ]
+    return named or (repeating[0] if len(repeating) == 1 else None)
+
+
+def _is_numeric(cells: Collection[str]) -> bool:
+    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|", cell.strip().lower()) for cell in cells)
+
+
+def _annotated(folder: Path, path: Path, index: NameIndex) -> str | None:
+    """The clip that an annotation file belongs to by its name: c00.txt, c00.Table.1.selections.txt."""
+    parts = path.name.split(".")
+    inner = path.parent.relative_to(folder) if path.is_relative_to(folder) else Path()
+    for count in range(len(parts) - 1, 0, -1):
+        stem = ".".join(parts[:count])
+        for name in ((inner / stem).as_posix(), stem):
+            if len(found := index.find(name)) == 1:
+                return found[0]
+    return None
+
+
+def _annotations(path: Path) -> list[str] | None:
+    """The labels of an Audacity label file or a Raven selection table of one clip; None for another file."""
+    try:
+        text = read_text(path)[0].lstrip("\ufeff")
+    except BadInputError:
+        return None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and all(_AUDACITY.fullmatch(line) for line in lines):
+        return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"]
+    if "Begin Time (s)" not in text.partition("\n")[0]:
+        return None
+    table = read_table(path)
+    own = [name for name in _once(table, "") if name not in _RAVEN and not _is_numeric(table.column(name))]
+    name = _named_label_column(table, "") or (own[0] if len(own) == 1 else None)
+    return None if name is None else [cell.strip() for cell in table.column(name)]

@@ -1,0 +1,85 @@
+"""Labels from the folders that clips lie in: which level of folders names the classes."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fa_assets.errors import UserError
+from fa_assets.intake.names import listed
+
+_NO_CLASS = re.compile(
+    r"(train|training|val|valid|validation|dev|eval|evaluation|test|testing|audio|wavs?|clips|sounds?|recordings|data|dataset"
+    r"|(fold|split|part)[ _-]?\d+)",
+    re.IGNORECASE,
+)
+"""Folders that hold a share of a dataset or all of it, and no class."""
+_BY_TIME = re.compile(r"(.*/)?(\w+_)?\d{8}_\d{6}T?\.\w+")
+"""How an AudioMoth and other recorders name files."""
+
+
+@dataclass(frozen=True)
+class ByFolder:
+    """Labels from folders: rows of (fname, labels), the level (from 1) that was taken, and notes."""
+
+    rows: Sequence[tuple[str, tuple[str, ...]]]
+    level: int
+    notes: list[str]
+
+
+def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder:
+    """The folder at one level of each clip's path as its class.
+
+    Without a level the first one is taken that has several folders which are not named as shares of a dataset are.
+
+    Raises:
+        UserError: no clip lies so deep, or only in such shares.
+    """
+    folders = {name: name.split("/")[:-1] for name in audio}
+    chosen = level or _class_level(list(folders.values()))
+    rows = [(name, (parts[chosen - 1],)) for name, parts in folders.items() if len(parts) >= chosen]
+    above = sorted({"/".join(parts[: chosen - 1]) for parts in folders.values() if len(parts) >= chosen > 1})
+    notes = (
+        [f"classes are the folders of level {chosen}, of all of {listed(above)}; --level N takes another"]
+        if above
+        else []
+    )
+    if aside := sorted({own[0] for _, own in rows if own[0].startswith("_")}):
+        notes.append(f"no class, since the name begins with '_': {listed(aside)}")
+        rows = [(name, own) for name, own in rows if own[0] not in aside]
+    by_time = all(_BY_TIME.fullmatch(name) for name in audio)
+    if not rows or (level is None and all(_NO_CLASS.fullmatch(own[0]) for _, own in rows)):
+        raise UserError(
+            ("The clips are named by their time, as recorders name them, and" if by_time else "The clips")
+            + " lie in no class folders, and no table or annotation beside them says what they are: sort them into a folder "
+            "for each class, give the labels with --csv FILE, or put Raven selection tables or Audacity labels beside them."
+        )
+    if by_time:
+        notes.append(
+            "clips are named by their time, as recorders name them: if the folders are places, give labels with --csv"
+        )
+    notes += _repeated_below(folders.values(), chosen)
+    return ByFolder(rows, chosen, notes)
+
+
+def _class_level(folders: Sequence[Sequence[str]]) -> int:
+    level = 1
+    while all(len(parts) > level for parts in folders):
+        here = {parts[level - 1] for parts in folders}
+        if len(here) > 1 and not all(_NO_CLASS.fullmatch(name) for name in here):
+            break
+        level += 1
+    return level
+
+
+def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
+    """A note where the folders of the next level have the same names in each folder of this one."""
+    below: dict[str, set[str]] = {}
+    for parts in folders:
+        if len(parts) > level:
+            below.setdefault(parts[level - 1], set()).add(parts[level])
+    names = list(below.values())
+    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names):
+        return []
+    return [
+        f"the folders below repeat in each of them ({listed(sorted(names[0]))}): --level {level + 1} takes those as classes"
+    ]

@@ -1,0 +1,150 @@
+"""From the cells of a table to labels: separators, names that hold one, lists, and a column for each class.
+
+Plain is what `,` and `;` separate. Whatever else is found is said in notes.
+"""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+
+from fa_assets.intake.tables import Table
+
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_QUOTED_LIST = re.compile(rf"[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\]")
+_PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
+_ONE, _ZERO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false", ""})
+
+Labels = tuple[str, ...]
+
+
+def split_labels(
+    cells: Sequence[str], *, separator: str | None = None, names: Collection[str] = ()
+) -> tuple[list[Labels], list[str]]:
+    """The labels in each cell, and notes on what was found in them.
+
+    Args:
+        separator: what separates labels. Default: `,` and `;`, and `|` where it stands in no known name; cells may also be
+            lists in brackets.
+        names: of classes, matched whole before anything is separated.
+    """
+    stripped = [cell.strip() for cell in cells]
+    notes: list[str] = []
+    lists: dict[int, Labels] = {}
+    if separator is None:
+        lists = _lists(stripped)
+        if lists:
+            notes.append(f"labels are lists in brackets, as {stripped[next(iter(lists))]!r}")
+    left = [cell for index, cell in enumerate(stripped) if index not in lists]
+    at = re.compile(re.escape(separator) if separator else "[,;]")
+    split, said = _split(left, at, names)
+    if separator is None and any("|" in cell for cell in left):
+        split_further, said_further = _split(left, re.compile("[,;|]"), names)
+        if split_further != split:
+            example = next(cell for cell, a, b in zip(left, split, split_further, strict=True) if a != b)
+            split, said = split_further, said_further
+            notes.append(f"labels are also separated by '|', as in {example!r}")
+    rest = iter(split)
+    return [lists[index] if index in lists else next(rest) for index in range(len(cells))], notes + said
+
+
+def join_labels(labels: Sequence[str]) -> str:
+    """A cell that `split_labels` reads as these labels."""
+    plain = ",".join(labels)
+    if split_labels([plain])[0] == [tuple(labels)]:
+        return plain
+    return ",".join('"' + label.replace('"', '""') + '"' for label in labels)
+
+
+def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels], list[str]] | None:
+    """The labels of a table with a column of 0 and 1 for each class (one-hot, multi-hot), and notes; None for another table.
+
+    Args:
+        other: columns that are no classes.
+
+    Raises:
+        BadInputError: two columns of one name.
+    """
+    columns: dict[str, list[bool]] = {}
+    left_out = []
+    for position, name in enumerate(table.header):
+        if not name or name in other:
+            continue
+        cells = [row[position].strip().lower() for row in table.rows]
+        if set(cells) <= _ONE | _ZERO and set(cells) != {""}:
+            table.column(name)
+            columns[name] = [cell in _ONE for cell in cells]
+        else:
+            left_out.append(name)
+    if not any(map(any, columns.values())):
+        return None
+    labels = [tuple(name for name in columns if columns[name][row]) for row in range(len(table.rows))]
+    notes = [f"a column for each class: {_listed(columns)}"]
+    if left_out:
+        notes.append(f"columns that are no classes, since they hold more than 0 and 1: {_listed(left_out)}")
+    if empty := [name for name, cells in columns.items() if not any(cells)]:
+        notes.append(f"columns without any 1 are no classes: {_listed(empty)}")
+    return labels, notes
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = ", ".join(repr(name) for name in list(names)[:10])
+    return f"{shown}, ... ({len(names)})" if len(names) > 10 else shown
+
+
+def _lists(cells: Sequence[str]) -> dict[int, Labels]:
+    """The labels of the cells that are lists, by row: of names in quotes, or of anything where every cell is in brackets."""
+    found = {index: _listed_names(cell) for index, cell in enumerate(cells) if _QUOTED_LIST.fullmatch(cell)}
+    filled = [cell for cell in cells if cell]
+    if filled and len(found) < len(filled) and all(cell.startswith("[") and cell.endswith("]") for cell in filled):
+        for index, cell in enumerate(cells):
+            if cell and index not in found:
+                found[index] = tuple(part.strip() for part in re.split("[,;]", cell[1:-1]))
+    return found
+
+
+def _listed_names(cell: str) -> Labels:
+    try:
+        names = json.loads(cell)
+    except ValueError:
+        names = [re.sub(r"\\(.)", r"\1", name[1:-1]) for name in re.findall(_QUOTED, cell)]
+    return tuple(str(name).strip() for name in names)
+
+
+def _split(cells: Sequence[str], at: re.Pattern[str], names: Collection[str]) -> tuple[list[Labels], list[str]]:
+    """The labels of each cell; what was known to hold a separator, or protected by quotes, is said."""
+    whole = sorted((name for name in names if at.search(name)), key=len, reverse=True)
+    used: set[str] = set()
+    protected: set[str] = set()
+    found: list[Labels] = []
+    for cell in cells:
+        own: list[str] = []
+        rest: str | None = cell or None
+        while rest is not None:
+            name = next((one for one in whole if rest.startswith(one) and _ends(rest[len(one) :], at)), None)
+            quoted = None if name else _PROTECTED.match(rest)
+            if name is not None:
+                used.add(name)
+                end = len(name)
+            elif quoted and _ends(rest[quoted.end() :], at):
+                name, end = quoted[1].replace('""', '"').strip(), quoted.end()
+                protected.add(name)
+            else:
+                cut = at.search(rest)
+                end = cut.start() if cut else len(rest)
+                name = rest[:end].strip()
+            own.append(name)
+            cut = at.search(rest, end)
+            rest = rest[cut.end() :].lstrip() if cut else None
+        found.append(tuple(own))
+    notes = []
+    if used:
+        notes.append(f"class names that hold a separator are read whole: {_listed(sorted(used))}")
+    if protected:
+        notes.append(f"quotes around names inside a cell are taken off: {_listed(sorted(protected))}")
+    return found, notes
+
+
+def _ends(rest: str, at: re.Pattern[str]) -> bool:
+    """Whether a name may end before this."""
+    rest = rest.lstrip()
+    return not rest or at.match(rest) is not None

@@ -1,0 +1,158 @@
+"""Names of clips in tables, beside the names of the files that are there.
+
+A name is a path relative to the folder of clips, with `/`. Names that differ from a file's only by what other programs and
+systems change on the way (case, Unicode form, extension, folder, blanks, backslashes) are found by `NameIndex`.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import PurePosixPath, PureWindowsPath
+
+AUDIO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64"),
+        *(
+            "m4a",
+            "m4b",
+            "mp4",
+            "aac",
+            "wma",
+            "webm",
+            "weba",
+            "wv",
+            "mka",
+            "mkv",
+            "mov",
+            "3gp",
+            "amr",
+            "ac3",
+            "ape",
+            "tta",
+            "mp2",
+            "spx",
+        ),
+    )
+)
+"""How names of audio files end."""
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+"""Characters without width, which editors and web pages leave in names."""
+_SHOWN = 5
+
+
+def canonical(fname: str) -> str:
+    """The one way to write a name: without `./` and `//`."""
+    return str(PurePosixPath(fname)) if fname.strip() else fname
+
+
+def bad_fnames(fnames: Sequence[str]) -> list[str]:
+    """Names that are twice there, empty, absolute or lead out of the folder, in words."""
+    offenders = [f"{name!r}: {n} rows" for name, n in Counter(fnames).items() if n > 1]
+    for row, name in enumerate(fnames, start=1):
+        if not name.strip():
+            offenders.append(f"row {row}: an empty fname")
+        elif PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+            offenders.append(f"row {row}, {name!r}: an absolute path; name the clip relative to the folder")
+        elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
+            offenders.append(f"row {row}, {name!r}: leads out of the folder")
+    return offenders
+
+
+def is_audio(fname: str) -> bool:
+    """Whether a name ends as those of audio files do."""
+    return PurePosixPath(fname).suffix.lower() in AUDIO_SUFFIXES
+
+
+def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
+    """Names for people: the first ones, in quotes, and how many there are."""
+    every = list(names)
+    said = ", ".join(repr(name) for name in every[:shown])
+    return f"{said}, ... ({len(every)} in all)" if len(every) > shown else said
+
+
+def trimmed(name: str) -> str:
+    """A name without blanks and invisible characters around it."""
+    return name.strip().strip(INVISIBLE).strip()
+
+
+def _without_blanks(name: str) -> str:
+    return "/".join(map(trimmed, name.split("/")))
+
+
+def _without_extension(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix("")) if is_audio(name) else name
+
+
+_FOLDER = "the folder"
+_STEPS: Mapping[str, Callable[[str], str]] = {
+    "the backslash": lambda name: name.replace("\\", "/"),
+    "blanks": _without_blanks,
+    "the Unicode form (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
+    "upper and lower case": str.casefold,
+    _FOLDER: lambda name: PurePosixPath(name).name,
+    "the file extension": _without_extension,
+}
+"""What names may differ by, and what takes the difference away, in the order in which it is done."""
+
+
+def _without(name: str, differences: Iterable[str] = _STEPS) -> str:
+    for what in differences:
+        name = _STEPS[what](name)
+    return name
+
+
+def differences(name: str, other: str) -> list[str]:
+    """What two names that stand for the same file differ by: as few of `_STEPS` as explain it."""
+    needed = list(_STEPS)
+    for what in reversed(list(_STEPS)):
+        fewer = [one for one in needed if one != what]
+        if _without(name, fewer) == _without(other, fewer):
+            needed = fewer
+    return needed
+
+
+class NameIndex:
+    """The names of files that are there, to be found by names that people wrote."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
+        self._alike: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            self._alike.setdefault(_without(name), []).append(name)
+
+    def find(self, name: str) -> list[str]:
+        """The name itself where it is there; otherwise those that differ least, and by nothing but what `_STEPS` names.
+
+        Of the folders one may lack those before it, and no folder stands for another.
+        """
+        if name in self.names:
+            return [name]
+        within = [one for one in _STEPS if one != _FOLDER]
+        path = f"/{_without(name, within)}"
+        alike = {one: f"/{_without(one, within)}" for one in self._alike.get(_without(name), ())}
+        found = {
+            one: len(differences(name, one)) for one, its in alike.items() if path.endswith(its) or its.endswith(path)
+        }
+        return [one for one, count in found.items() if count == min(found.values())]
+
+    def matched(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Each name as that of the one file that it stands for, where there is one; and notes on those that were others."""
+        found = [only[0] if len(only := self.find(name)) == 1 else name for name in names]
+        changed = [(name, one) for name, one in zip(names, found, strict=True) if name != one]
+        if not changed:
+            return found, []
+        name, one = changed[0]
+        what = " and ".join(differences(name, one))
+        return found, [f"{len(changed)} names are matched loosely, as {name!r} with {one!r} ({what})"]
+
+
+def hint(index: NameIndex, name: str) -> str:
+    """For a name that no file has: what is there that it may stand for, and the way out; nothing where there is nothing."""
+    found = index.find(name)
+    if not found:
+        return ""
+    if len(found) > 1:
+        return f"; it may stand for any of {listed(found)}"
+    return f"; there is {found[0]!r}, which differs by {' and '.join(differences(name, found[0]))}"

@@ -1,0 +1,66 @@
+"""What a command says about what was typed: its options, not variables, and advice that works."""
+
+from pathlib import Path
+
+import pytest
+
+from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.small_dataset import make_clip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--dataset", "{tmp}/nowhere", "--storage", "{tmp}/s"), "give --dataset DIR."),
+        (("run", "--dataset", "{tmp}/set", "--storage", "{tmp}/s"), "train_curated.csv is missing"),
+        (("run", "--batch-size", "many"), "--batch-size 'many': "),
+        (("init", "{tmp}/nowhere"), "There is no folder {tmp}/nowhere."),
+        (
+            ("predict", "{tmp}/set", "--storage", "{tmp}/s"),
+            "{tmp}/set is a folder: name its files, as in {tmp}/set/deep/*.wav",
+        ),
+        (("predict", "{tmp}/none", "--storage", "{tmp}/s"), "of which none is audio"),
+    ],
+)
+def test_a_message_fits_the_command_that_was_typed(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    for name in ("set/deep", "none"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "set" / "deep" / "a.wav").touch()
+    done = fa_assets(*(one.format(tmp=tmp_path) for one in arguments))
+    assert done.exit_code == 1
+    assert said.format(tmp=tmp_path) in done.stderr
+    assert "FA_" not in done.stderr
+
+
+def test_advice_in_the_environment_names_variables(tmp_path: Path) -> None:
+    """`sql` has no option for it."""
+    done = fa_assets("catalog", "sync", variables={"FA_BATCH_SIZE": "many"})
+    assert "FA_BATCH_SIZE='many'" in done.stderr
+
+
+@pytest.mark.parametrize("top", ["0", "-1"])
+def test_no_fewer_than_one_class_is_shown(top: str) -> None:
+    assert fa_assets("predict", "a.wav", "--top", top).exit_code == 2
+
+
+@pytest.mark.slow
+def test_weights_that_were_moved_are_found_with_the_option_that_the_message_names(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    settings = finished.copy(tmp_path)
+    moved = tmp_path / "moved.pth"
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(Path(settings.checkpoint_source).read_bytes())
+    made = fa_assets("run", "--checkpoint", str(weights), "--select", "cnn14_checkpoint", settings=settings)
+    assert made.exit_code == 0, made.stderr
+    weights.rename(moved)
+    make_clip(tmp_path / "a.wav", ("Tone",), 1)
+    command = ("predict", str(tmp_path / "a.wav"), "--storage", str(settings.storage_root))
+    lost = fa_assets(*command)
+    assert lost.exit_code == 1 and f"{weights} are not there" in lost.stderr and "--checkpoint FILE" in lost.stderr
+    found = fa_assets(*command, "--checkpoint", str(moved))
+    assert found.exit_code == 0, found.stderr
+    assert "Tone" in found.stdout
+    other = fa_assets(*command, "--checkpoint", str(tmp_path / "a.wav"))
+    assert other.exit_code == 1 and str(tmp_path / "a.wav") in other.stderr

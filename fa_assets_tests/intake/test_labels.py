@@ -1,0 +1,114 @@
+"""From cells to labels, and the names of classes that look like mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from fa_assets.intake.class_names import doubtful_names
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
+from fa_assets.intake.labels import join_labels, split_labels
+
+SPEECH = "Male speech, man speaking"
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels", "noted"),
+    [
+        pytest.param(
+            ["Rain,Bell", "Kick;Rain", " Bell "], [("Rain", "Bell"), ("Kick", "Rain"), ("Bell",)], "", id="plain"
+        ),
+        pytest.param(["", "Rain,", "A/B"], [(), ("Rain", ""), ("A/B",)], "", id="nothing-is-guessed"),
+        pytest.param(
+            ["['Bird', 'Rain']", "[]", "['A']"], [("Bird", "Rain"), (), ("A",)], "lists in brackets", id="python"
+        ),
+        pytest.param(['["Bird", "R\\u00fc"]', '["it\'s"]'], [("Bird", "Rü"), ("it's",)], "lists", id="json"),
+        pytest.param(["['Bird' 'Rain']", "['A'\n 'B']"], [("Bird", "Rain"), ("A", "B")], "lists", id="numpy"),
+        pytest.param(["('Bird', 'Rain')", "{'A'}"], [("Bird", "Rain"), ("A",)], "lists", id="tuples-and-sets"),
+        pytest.param(["[Bird, Rain]", "[A]"], [("Bird", "Rain"), ("A",)], "lists", id="brackets-around-all"),
+        pytest.param(["[noise]", "A"], [("[noise]",), ("A",)], "", id="brackets-of-a-name"),
+        pytest.param([f"['{SPEECH}', 'A']", "B"], [(SPEECH, "A"), ("B",)], "lists", id="a-list-and-plain"),
+        pytest.param(["Bird|Rain", "A|B,C"], [("Bird", "Rain"), ("A", "B", "C")], "separated by '|'", id="bars"),
+        pytest.param([f'"{SPEECH}",A', 'B,"say ""hi"""'], [(SPEECH, "A"), ("B", 'say "hi"')], "quotes", id="protected"),
+        pytest.param(['7" single', '5", x'], [('7" single',), ('5"', "x")], "", id="inches"),
+        pytest.param(['"A|B"', "C"], [("A|B",), ("C",)], "quotes", id="a-protected-bar"),
+    ],
+)
+def test_cells_become_labels_and_what_is_not_plain_is_said(
+    cells: list[str], labels: list[tuple[str, ...]], noted: str
+) -> None:
+    found, notes = split_labels(cells)
+    assert found == labels
+    assert (noted in " ".join(notes)) if noted else not notes
+
+
+@pytest.mark.parametrize("separator", [";", "|", " + ", "/"])
+def test_a_separator_that_is_set_is_the_only_one(separator: str) -> None:
+    found, notes = split_labels([separator.join([SPEECH, "['x']"]), "B"], separator=separator)
+    assert (found, notes) == ([(SPEECH, "['x']"), ("B",)], [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        (SPEECH, (SPEECH,)),
+        (f"{SPEECH},Dog", (SPEECH, "Dog")),
+        (f"Dog; {SPEECH} ;Cat", ("Dog", SPEECH, "Cat")),
+        (f"{SPEECH}s", ("Male speech", "man speakings")),
+        ("Male speech,Dog", ("Male speech", "Dog")),
+        ("A, B, C,A, B", ("A, B, C", "A, B")),
+        ("x|y,Dog|Cat", ("x|y", "Dog", "Cat")),
+    ],
+)
+def test_known_names_are_matched_whole_first(cell: str, labels: tuple[str, ...]) -> None:
+    assert split_labels([cell], names={SPEECH, "A, B, C", "A, B", "Dog", "x|y"})[0] == [labels]
+
+
+@pytest.mark.parametrize(
+    "labels", [("A",), ("A", "B"), (SPEECH, "B"), ('say "hi"', "a;b"), ("A|B",), ("['A']",), ("[A]",)]
+)
+def test_a_cell_that_was_written_is_read_as_the_same_labels(labels: tuple[str, ...]) -> None:
+    assert split_labels([join_labels(labels)])[0] == [labels]
+
+
+@pytest.mark.parametrize("file", ["sample_submission.csv", "classes.txt"])
+def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text(f'fname,labels\na.wav,"{SPEECH}"\nb.wav,Dog\n')
+    assert read_classes(dataset, read_labels(dataset)) == ("Dog", "Male speech", "man speaking")
+    (tmp_path / file).write_text(f'fname,"{SPEECH}",Dog\n' if file.endswith("csv") else f"\ufeff{SPEECH}\n\nDog\n")
+    labelled = read_labels(dataset)
+    assert set(read_classes(dataset, labelled)) == {"Dog", SPEECH}
+    assert SPEECH in " ".join(labelled.notes)
+
+
+@pytest.mark.parametrize("one", ["1", "1.0", "True"])
+def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
+    dataset = KaggleDataset(tmp_path)
+    zero = {"1": "0", "1.0": "", "True": "False"}[one]
+    dataset.labels_csv.write_text(
+        f"fname,group,Dog,Cat,Cow,seconds\na.wav,g,{one},{one},{zero},0.5\nb.wav,g,{zero},{one},{zero},2\n"
+    )
+    clips = read_labels(dataset)
+    assert clips.labels == (("Dog", "Cat"), ("Cat",))
+    assert clips.groups == ("g", "g")
+    assert all(name in " ".join(clips.notes) for name in ("'seconds'", "'Cow'"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "what"),
+    [
+        ([["Dog"], ["dog"], ["DOG"]], "'DOG', 'Dog', 'dog'", "differ by case"),
+        ([["M\u00fccke"], ["Mu\u0308cke"]], "'Mu\\u0308cke', 'M\\xfccke'", "Unicode form"),
+        ([["Dog bark"], ["Dog\u00a0bark"]], "'Dog bark', 'Dog\\xa0bark'", "blanks"),
+        ([["Dog_bark"], ["Dog bark"]], "'Dog bark', 'Dog_bark'", "underscores"),
+        ([["Dog\u200b"], ["Cat"]], "'Dog\\u200b'", "cannot be seen"),
+        ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
+        ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
+        ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "cut up"),
+        ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),
+        ([["Dog"], ["Hot dog"], ["Dog_and_cat"], ["x/y"], ["Straße"], ["Strasse 2"], ['7" (x)'], ["it's"]], None, ""),
+    ],
+)
+def test_names_that_look_like_mistakes_are_named(labels: list[list[str]], names: str | None, what: str) -> None:
+    found = dict(doubtful_names(labels))
+    assert (names in found and what in found[names]) if names else not found

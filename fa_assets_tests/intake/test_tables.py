@@ -1,0 +1,117 @@
+"""Tables as people and programs write them: read, with a line that says as what, or refused with the reason."""
+
+import codecs
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fa_assets.errors import BadInputError
+from fa_assets.intake.kaggle import KaggleDataset, read_labels
+from fa_assets.intake.tables import read_table
+from fa_assets_tests.command_line import fa_assets
+
+PLAIN = "fname,labels\na.wav,Müll\nb.wav,Rain\n"
+SAME = (("Müll",), ("Rain",))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> KaggleDataset:
+    return KaggleDataset(tmp_path)
+
+
+@pytest.mark.promise(
+    "A table of any usual encoding and dialect is read as what it is, and a line says as what, where it is not plain.",
+    "input",
+)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(PLAIN.encode(), "", id="plain"),
+        pytest.param(codecs.BOM_UTF8 + PLAIN.encode(), "", id="byte-order-mark"),
+        pytest.param(PLAIN.encode("utf-16"), "encoded in UTF-16", id="utf-16"),
+        pytest.param(codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"), "encoded in UTF-16", id="utf-16-big-endian"),
+        pytest.param(PLAIN.encode("utf-16-le"), "encoded in UTF-16-LE", id="utf-16-without-a-mark"),
+        pytest.param(PLAIN.encode("utf-32"), "encoded in UTF-32", id="utf-32"),
+        pytest.param(PLAIN.encode("latin-1"), "Windows-1252 (Latin-1), as in 'Müll'", id="latin-1"),
+        pytest.param(PLAIN.replace(",", ";").encode(), "separated by semicolons", id="semicolons"),
+        pytest.param(
+            PLAIN.replace(",", "\t").encode("utf-16"), "UTF-16 and separated by tabs", id="unicode-text-of-excel"
+        ),
+        pytest.param(PLAIN.replace(",", "|").encode(), "separated by vertical bars", id="bars"),
+        pytest.param(
+            b"sep=;\r\n" + PLAIN.replace(",", ";").encode(), "separated by semicolons (its first line)", id="sep"
+        ),
+        pytest.param(b'"sep=,"\n' + PLAIN.encode(), "separated by commas (its first line)", id="sep-in-quotes"),
+        pytest.param(PLAIN.replace("\n", "\r").encode(), "lines ended by CR", id="old-mac"),
+        pytest.param(PLAIN.replace("\n", "\r\n").encode(), "", id="windows"),
+        pytest.param(PLAIN.replace("\n", ",\n").encode(), "", id="a-comma-at-each-end"),
+        pytest.param(
+            PLAIN.replace("v,Müll", "v,Müll,,").replace("v,Rain", "v,Rain,").encode(), "", id="commas-at-row-ends"
+        ),
+        pytest.param(PLAIN.encode() + b",\n,,\n \n", "", id="rows-of-nothing"),
+        pytest.param(codecs.BOM_UTF8 * 2 + PLAIN.encode(), "", id="two-marks"),
+        pytest.param(PLAIN.replace(",", " , ").replace("wav ", "wav").encode(), "", id="blanks-in-the-header"),
+    ],
+)
+def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, content: bytes, said: str) -> None:
+    dataset.labels_csv.write_bytes(content)
+    clips = read_labels(dataset)
+    assert (clips.fnames, clips.labels) == (("a.wav", "b.wav"), SAME)
+    assert (said in " ".join(clips.notes)) if said else not clips.notes
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(PLAIN.encode() + b"x\0.wav,Rain\n", "NUL characters(.|\n)*row 3, 'x\\\\x00.wav'", id="nul"),
+        pytest.param(PLAIN.encode() + b"\0" * 512, "NUL characters", id="nul-at-the-end"),
+        pytest.param(PLAIN.encode("utf-16")[:-1], "damaged or of another encoding", id="half-a-character"),
+        pytest.param(PLAIN.encode() + b"c.wav,\xff\n", "neither UTF-8 .line 4.", id="one-damaged-byte"),
+        pytest.param("fname,labels\na.wav,犬の鳴き声\n".encode("shift_jis"), "save it as UTF-8", id="shift-jis"),
+        pytest.param(b"PK\x03\x04rest", "Excel workbook: export", id="xlsx"),
+        pytest.param(b"\n<!DOCTYPE html><html>", "web page", id="html"),
+        pytest.param(b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull", id="lfs"),
+        pytest.param(b"fname,labels,labels\na.wav,A,B\n", "2 columns are called 'labels'", id="two-labels"),
+        pytest.param(b"fname,labels,fname\na.wav,A,B\n", "2 columns are called 'fname'", id="two-fnames"),
+        pytest.param(b"fname,Dog,Dog\na.wav,1,0\n", "2 columns are called 'Dog'", id="two-classes"),
+        pytest.param(b'fname,labels\na.wav,A\n"b.wav,B\nc.wav,C\n', "from line 3 on, a quote", id="open-quote"),
+        pytest.param(b"fname,labels\na.wav,A,B\n", "row 1, 'a.wav': 3 cells", id="comma-without-quotes"),
+        pytest.param(b"fname,labels\na.wav;A\n", "row 1, 'a.wav;A': 1 cells", id="two-separators"),
+        pytest.param(
+            b"file,labels\na.wav,A\n",
+            "no column fname; its columns are file, labels. Rename.*fa-assets init",
+            id="other-names",
+        ),
+        pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
+        pytest.param(b"", "it is empty", id="empty"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_reason(dataset: KaggleDataset, content: bytes, reason: str) -> None:
+    dataset.labels_csv.write_bytes(content)
+    with pytest.raises(BadInputError, match=reason):
+        read_labels(dataset)
+
+
+@pytest.mark.parametrize("text", ["file,tag\na.wav,A\nb.wav,B\n", "fname,labels\na.wav,A\nb.wav,B\na.wav,B\n"])
+def test_the_command_that_a_refusal_names_reads_the_table(tmp_path: Path, text: str) -> None:
+    dataset = KaggleDataset(tmp_path / "a set")
+    dataset.clips_folder.mkdir(parents=True)
+    for name in ("a.wav", "b.wav"):
+        (dataset.clips_folder / name).touch()
+    dataset.labels_csv.write_text(text)
+    with pytest.raises(BadInputError, match="fa-assets init") as caught:
+        read_labels(dataset)
+    command = next(line for line in str(caught.value).splitlines() if "fa-assets init" in line).partition("fa-assets ")[
+        2
+    ]
+    assert fa_assets(*shlex.split(command), "--yes").exit_code == 0
+    made = read_labels(KaggleDataset(Path(f"{dataset.root}_read")))
+    assert dict(zip(made.fnames, made.labels, strict=True))["b.wav"] == ("B",)
+
+
+def test_a_table_without_required_columns_names_its_uneven_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3\n4,5,6\n")
+    table = read_table(tmp_path / "a.csv")
+    assert table.rows == [["1", "2"]]
+    assert table.uneven == ("row 2, '3': 1 cells", "row 3, '4': 3 cells")
