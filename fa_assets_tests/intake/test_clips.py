@@ -123,7 +123,7 @@ def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | No
     with pytest.raises(BadInputError) as caught:
         inspect_clips(dataset.clips_folder, labelled("elsewhere.wav"))
     (offender,) = caught.value.offenders
-    assert offender.startswith("elsewhere.wav: a link to what is not there")
+    assert offender.startswith("'elsewhere.wav': a link to what is not there")
     assert (
         (f" ({target}): fetch it with " in offender and f"`{fetch}" in offender)
         if fetch
