@@ -143,7 +143,7 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
         assert computed[key] + reused[key] == undisturbed_computed[key] + undisturbed_reused[key]
 
 
-SOME_WRITES = ("mc5_oof_predictions.parquet", "mc5_metrics.json", "final.npz", "submission.csv", "report.parquet")
+SOME_WRITES = ("mc5_oof_predictions.parquet", "mc5_metrics.json", "report.parquet")
 
 
 def die_before_writes(notes: Path, chosen: Collection[str]) -> None:
