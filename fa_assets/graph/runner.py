@@ -198,8 +198,7 @@ def plan(
     for one in (one for one in assets if one.by_fold and one.name in made):
         if others := made_otherwise(one, location.place, set(FOLD_NAMES) - wanted):
             raise UserError(
-                f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder, with other weights or settings, "
-                "and would not fit. Leave --fold out, so that all folds are made."
+                f"--fold: {one.name} of fold {', '.join(others)} was made by another encoder or weights. Leave --fold out."
             )
     return planned
 

@@ -168,9 +168,9 @@ def test_a_run_loads_each_network_once_and_decodes_each_clip_once_for_a_rate(
         loaded.append(definition.card.name)
         return load(definition, weights, **how)
 
-    def noted_stream(path: Path, rate: int, sha256: str) -> Iterator[np.ndarray]:
+    def noted_stream(path: Path, rate: int, *how: Any) -> Iterator[np.ndarray]:
         decoded.append(f"{path.name} {rate}")
-        return stream_mono(path, rate, sha256)
+        return stream_mono(path, rate, *how)
 
     monkeypatch.setattr(Tiny, "load", noted_load)
     monkeypatch.setattr(decoded_module, "stream_mono", noted_stream)

@@ -165,6 +165,7 @@ def die_before_writes(notes: Path, chosen: Collection[str]) -> None:
 
 @one_process
 @pytest.mark.promise("SIGKILL before any one file takes its name, one after the other: the next run goes on.", "kept")
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("chosen", [SOME_WRITES, pytest.param((), marks=pytest.mark.heavy, id="every")])
 def test_a_run_killed_before_each_write_comes_to_its_end(
     chosen: tuple[str, ...], finished: FinishedRun, tmp_path: Path
