@@ -7,7 +7,8 @@ import pytest
 
 from fa_assets.encoders.named import without_secrets
 from fa_assets.errors import UserError
-from fa_assets.settings import DATA_FOLDER, DEMO_DATASET, Settings, load_settings
+from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET
+from fa_assets.settings import Settings, load_settings
 from fa_assets_tests.command_line import fa_assets
 
 

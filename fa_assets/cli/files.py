@@ -11,7 +11,7 @@ import click
 
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
-from fa_assets.settings import DATA_FOLDER
+from fa_assets.setting_fields import DATA_FOLDER
 
 
 @click.command("init")

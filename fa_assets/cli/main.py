@@ -24,7 +24,8 @@ from fa_assets.cli.interruption import end_on_signals
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
-from fa_assets.settings import DEMO_DATASET, Settings, variable_of
+from fa_assets.setting_fields import DEMO_DATASET
+from fa_assets.settings import Settings, variable_of
 
 _ALL_SETTINGS = tuple(Settings.model_fields)
 

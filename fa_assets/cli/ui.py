@@ -22,7 +22,8 @@ import click
 from fa_assets.cli.interruption import ignore_signals
 from fa_assets.cli.options import apply_options, friendly_errors, setting_options
 from fa_assets.errors import UserError
-from fa_assets.settings import IN_CHECKOUT, Settings
+from fa_assets.setting_fields import IN_CHECKOUT
+from fa_assets.settings import Settings
 from fa_assets.store.atomic import temporary_folder
 
 _HOST = "127.0.0.1"

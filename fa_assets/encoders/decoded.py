@@ -5,7 +5,7 @@ disk has no room for a clip, the next encoder decodes it itself.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,8 +13,10 @@ from threading import Lock
 
 import numpy as np
 
-from fa_assets.audio.decode import stream_mono
+from fa_assets.audio.crops import cut_crops
+from fa_assets.audio.decode import BadClipError, stream_mono
 from fa_assets.encoders.clip import Clip
+from fa_assets.store.crop_keys import CropKey
 from fa_assets.store.row_file import read_at, write_at
 
 _PIECE = 1 << 20
@@ -76,3 +78,20 @@ def decoded_in(run_id: str, folder: Path) -> DecodedClips:
     """What this process keeps of a run; that of the run before is given up."""
     folder.mkdir(parents=True, exist_ok=True)
     return DecodedClips(folder)
+
+
+def decode_crops(clip: Clip, keys: Sequence[CropKey], decoded: DecodedClips | None = None) -> np.ndarray:
+    """The crops of a clip that are asked for, all of one rate and length: (len(keys), length) float32.
+
+    Args:
+        decoded: where clips are kept for other encoders.
+
+    Raises:
+        BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
+    """
+    rate = keys[0].rate
+    pieces = decoded.stream(clip, rate) if decoded else stream_mono(clip.path, rate, clip.sha256, clip.decoder)
+    crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
+    if n_samples != clip.samples_at(rate):
+        raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
+    return crops

@@ -16,11 +16,11 @@ from typing import Protocol
 
 import numpy as np
 
-from fa_assets.audio.crops import CropScheme, cut_crops, distinct_crops
-from fa_assets.audio.decode import BadClipError, stream_mono
+from fa_assets.audio.crops import CropScheme, distinct_crops
+from fa_assets.audio.decode import BadClipError
 from fa_assets.encoders.base import Encoder, EncoderCard, embed_checked
 from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.decoded import DecodedClips
+from fa_assets.encoders.decoded import decode_crops
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
@@ -341,20 +341,3 @@ def _decode_ahead(work: Sequence[Work], threads: int, decode: Decode) -> Iterato
         finally:
             for _, future in waiting:
                 future.cancel()
-
-
-def decode_crops(clip: Clip, keys: Sequence[CropKey], decoded: DecodedClips | None = None) -> np.ndarray:
-    """The crops of a clip that are asked for, all of one rate and length: (len(keys), length) float32.
-
-    Args:
-        decoded: where clips are kept for other encoders.
-
-    Raises:
-        BadClipError: there is no such file, its bytes changed, or it does not decode to what was recorded of it.
-    """
-    rate = keys[0].rate
-    pieces = decoded.stream(clip, rate) if decoded else stream_mono(clip.path, rate, clip.sha256, clip.decoder)
-    crops, n_samples = cut_crops(pieces, [key.start for key in keys], keys[0].length)
-    if n_samples != clip.samples_at(rate):
-        raise BadClipError(f"{n_samples} samples at {rate} Hz, {clip.samples_at(rate)} expected")
-    return crops

@@ -20,12 +20,12 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.encoders.base import Encoder
+from fa_assets.encoders.decoded import decode_crops
 from fa_assets.encoders.embed_clips import (
     NOTHING_COMPUTED,
     Decode,
     Work,
     clips_not_finite,
-    decode_crops,
     embed_into,
 )
 from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, connect

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from fa_assets.encoders.base import Checkpoint, EncoderCard
-from fa_assets.encoders.decoded import DecodedClips, decoded_in
+from fa_assets.encoders.decoded import DecodedClips, decode_crops, decoded_in
 from fa_assets.encoders.devices import resolve_device
-from fa_assets.encoders.embed_clips import Engine, LocalEngine, decode_crops
+from fa_assets.encoders.embed_clips import Engine, LocalEngine
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions, require_ray
 from fa_assets.encoders.registry import EncoderRecipe, find_encoder

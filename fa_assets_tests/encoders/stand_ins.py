@@ -10,7 +10,8 @@ import numpy as np
 
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.embed_clips import Decode, decode_crops
+from fa_assets.encoders.decoded import decode_crops
+from fa_assets.encoders.embed_clips import Decode
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.store.embedding_store import CropKey

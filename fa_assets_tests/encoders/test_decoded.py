@@ -11,8 +11,8 @@ import pytest
 
 from fa_assets.audio.decode import BadClipError, load_mono
 from fa_assets.encoders import decoded as module
-from fa_assets.encoders.decoded import DecodedClips
-from fa_assets.encoders.embed_clips import Clip, LocalEngine, decode_crops
+from fa_assets.encoders.decoded import DecodedClips, decode_crops
+from fa_assets.encoders.embed_clips import Clip, LocalEngine
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets_tests.encoders.test_embed_clips import CountingEncoder, make_clip
 

@@ -14,7 +14,8 @@ from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip, load_mono
 from fa_assets.encoders import embed_clips as module
 from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.embed_clips import decode_crops, embed_clips, embed_once
+from fa_assets.encoders.decoded import decode_crops
+from fa_assets.encoders.embed_clips import embed_clips, embed_once
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets_tests.audio.encoded import encode, tone
