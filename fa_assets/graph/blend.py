@@ -75,7 +75,7 @@ def judge_encoders(
     if gain.warning:
         work.log.warning(gain.warning)
     own = paired_bootstrap(main.truth, nested.scores, None, units=units)
-    gate = judge(own, gain, lwlrap_without_knowledge(main.truth), min_lwlrap)
+    gate = judge(nested.lwlrap, own, gain, lwlrap_without_knowledge(main.truth), min_lwlrap)
     rows = [
         {"blend": one.name, **row_of(one), "weights": blend.weights, "intercept": blend.intercept}
         for one, blend in zip(tried, fitted, strict=True)

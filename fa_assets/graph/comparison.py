@@ -92,7 +92,7 @@ def compare_schemes(
     work.log.info(answer)
     if gain.warning:
         work.log.warning(gain.warning)
-    gate = judge(own, gain, chance, min_lwlrap)
+    gate = judge(result.ours, own, gain, chance, min_lwlrap)
     rows = _rows(result)
     drawn = work.draw(
         {

@@ -35,7 +35,9 @@ def lwlrap_without_knowledge(truth: np.ndarray) -> float:
     return max(random_lwlrap(truth), frequency_lwlrap(truth))
 
 
-def permutation_threshold(truth: np.ndarray, scores: np.ndarray, units: np.ndarray, seed: int = 0) -> float:
+def permutation_threshold(
+    truth: np.ndarray, scores: np.ndarray, units: np.ndarray, seed: int = 0, permutations: int = PERMUTATIONS
+) -> float:
     """The 99th percentile of LWLRAP over permutations: scores that know nothing are above it with probability `LEVEL`.
 
     Args:
@@ -43,6 +45,7 @@ def permutation_threshold(truth: np.ndarray, scores: np.ndarray, units: np.ndarr
         scores: float (n, C), not NaN.
         units: integer (n,), the unit of each clip.
         seed: of the permutations.
+        permutations: how many, at least 99; with one more, a multiple of 100.
     """
     from scipy.sparse import csr_array
     from scipy.stats import rankdata
@@ -54,10 +57,10 @@ def permutation_threshold(truth: np.ndarray, scores: np.ndarray, units: np.ndarr
     labels = csr_array((np.ones(len(row)), (np.arange(len(row)), row)), shape=(len(row), len(truth)))
     label, beside = (labels @ labels.T).nonzero()  # every two labels of one clip, each with itself too
     random = np.random.default_rng(seed)
-    null = np.empty(PERMUTATIONS)
-    for number in range(PERMUTATIONS):
+    null = np.empty(permutations)
+    for number in range(permutations):
         beside_clip = np.argsort(random.permutation(int(units.max()) + 1)[units], kind="stable")
         rank = ranks[beside_clip[row], column]
         above = np.bincount(label, weights=rank[beside] <= rank[label], minlength=len(row))
         null[number] = (above / rank).mean()
-    return float(np.sort(null)[-int(LEVEL * (PERMUTATIONS + 1))])
+    return float(np.sort(null)[-round(LEVEL * (permutations + 1))])

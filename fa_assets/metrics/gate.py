@@ -29,16 +29,16 @@ class Verdict:
     reason: str
 
 
-def judge(own: PairedBootstrap, gain: PairedBootstrap, chance: float, minimum: float | None) -> Verdict:
+def judge(lwlrap: float, own: PairedBootstrap, gain: PairedBootstrap, chance: float, minimum: float | None) -> Verdict:
     """Judge an out-of-fold LWLRAP.
 
     Args:
-        own: LWLRAP itself, as `comparison.interval`.
+        lwlrap: of the scheme.
+        own: its bootstrap, as `comparison.interval`.
         gain: its difference to the baseline.
         chance: LWLRAP without knowledge of the sound.
         minimum: FA_MIN_LWLRAP.
     """
-    lwlrap = own.difference
     if minimum is not None:
         passed = lwlrap >= minimum
         return Verdict(passed, f"LWLRAP {lwlrap:.4f}, {'at least' if passed else 'below'} FA_MIN_LWLRAP={minimum:g}")
