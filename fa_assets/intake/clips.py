@@ -18,6 +18,7 @@ from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, 
 log = logging.getLogger(__name__)
 
 _WAY_OUT = "Fix or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
+_BROKEN = "Fetch or copy again what is truncated or damaged; `ffmpeg -i FILE NEW.flac` keeps what still decodes. "
 _LOOSE = "Rename them, or set FA_MATCH_NAMES=loose."
 
 
@@ -124,8 +125,9 @@ def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tupl
         return bad, ""
     if len(missing) == len(fnames) > 1 and (said := _none_is_there(folder, fnames, index)):
         raise BadInputError(said)
+    broken = _BROKEN if any(one.reason.startswith("truncated") for one in bad) else ""
     hinted = [BadClip(one.fname, one.reason + hint(index, one.fname)) if one.fname in missing else one for one in bad]
-    return hinted, f"{_LOOSE} " if hinted != bad else ""
+    return hinted, broken + (f"{_LOOSE} " if hinted != bad else "")
 
 
 def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
