@@ -135,6 +135,14 @@ def test_every_file_that_cannot_be_read_is_named(finished: FinishedRun, tmp_path
     assert len(caught.value.offenders) == 2
 
 
+def test_a_file_beyond_the_limit_is_not_read(finished: FinishedRun, tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    path.touch()
+    os.truncate(path, 20_000_000_000)
+    said = fa_assets("predict", str(path), "--max-clip-gb", "19", settings=finished.settings)
+    assert "long.wav: 20 GB; up to 19 are read (--max-clip-gb)" in said.output
+
+
 def test_a_classifier_of_other_weights_or_damaged_or_missing_is_refused(finished: FinishedRun, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no classifier"):
         Tagger.load(tmp_path)

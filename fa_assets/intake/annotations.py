@@ -12,6 +12,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.labels import Labels, indicator_labels, split_labels
 from fa_assets.intake.names import NameIndex, listed
 from fa_assets.intake.tables import Table, read_table, read_text
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 LABEL_NAMES = (
     *(
@@ -73,12 +74,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns to take, where they were named, and what separates labels."""
+    """The columns to take, where they were named, what separates labels, and how much is read."""
 
     fname: str | None = None
     labels: str | None = None
     group: str | None = None
     separator: str | None = None
+    limits: Limits = USUAL_LIMITS
 
 
 def labels_from_files(
@@ -100,11 +102,11 @@ def labels_from_files(
     own = Found("annotations of each clip")
     notes = []
     for path in files:
-        if (clip := _annotated(folder, path, index)) is not None and (labels := _annotations(path)) is not None:
+        if (clip := _annotated(folder, path, index)) is not None and (labels := _annotations(path, columns.limits)) is not None:
             own.add(clip, labels)
             continue
         try:
-            table = read_table(path)
+            table = read_table(path, limits=columns.limits)
         except BadInputError as error:
             if explicit:
                 raise
@@ -239,10 +241,10 @@ def _annotated(folder: Path, path: Path, index: NameIndex) -> str | None:
     return None
 
 
-def _annotations(path: Path) -> list[str] | None:
+def _annotations(path: Path, limits: Limits) -> list[str] | None:
     """The labels of an Audacity label file or a Raven selection table of one clip; None for another file."""
     try:
-        text = read_text(path)[0].lstrip("\ufeff")
+        text = read_text(path, limits)[0].lstrip("\ufeff")
     except BadInputError:
         return None
     lines = [line for line in text.splitlines() if line.strip()]
@@ -250,7 +252,7 @@ def _annotations(path: Path) -> list[str] | None:
         return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"]
     if "Begin Time (s)" not in text.partition("\n")[0]:
         return None
-    table = read_table(path)
+    table = read_table(path, limits=limits)
     own = [name for name in _once(table, "") if name not in _RAVEN and not _is_numeric(table.column(name))]
     name = _named_label_column(table, "") or (own[0] if len(own) == 1 else None)
     return None if name is None else [cell.strip() for cell in table.column(name)]
