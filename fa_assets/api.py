@@ -130,9 +130,7 @@ class Tagger:
     ('Noise', '1.0')
     """
 
-    def __init__(
-        self, classifier: FinalClassifier, encoders: Sequence[Encoder], limits: Limits = USUAL_LIMITS
-    ) -> None:
+    def __init__(self, classifier: FinalClassifier, encoders: Sequence[Encoder], limits: Limits = USUAL_LIMITS) -> None:
         self.classifier = classifier
         self._encoders = encoders
         self._limits = limits

@@ -81,7 +81,7 @@ def test_a_query_that_is_wrong_or_gives_no_rows_is_said() -> None:
             open_catalog("results").query(query)
 
 
-@pytest.mark.promise("A question makes no folder: without a storage folder it says so.", "input")
+@pytest.mark.promise("A question makes no folder: without a storage folder it says so.", "input", "9 commands")
 @pytest.mark.parametrize(
     "command",
     ["status", "runs", "lineage folds", "diff", "sql select", "catalog sync", "store verify", "report", "summary"],

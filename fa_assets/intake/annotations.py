@@ -102,7 +102,9 @@ def labels_from_files(
     own = Found("annotations of each clip")
     notes = []
     for path in files:
-        if (clip := _annotated(folder, path, index)) is not None and (labels := _annotations(path, columns.limits)) is not None:
+        if (clip := _annotated(folder, path, index)) is not None and (
+            labels := _annotations(path, columns.limits)
+        ) is not None:
             own.add(clip, labels)
             continue
         try:

@@ -138,13 +138,17 @@ def propose(
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name)]
+    tables = (
+        [table] if table else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name)]
+    )
     found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
     classes = {label for _, labels in rows for label in labels}
-    test, test_rows = _test_set(submission_files(replace(dataset, root=folder)), taken and max(1, taken - (base == folder)), classes)
+    test, test_rows = _test_set(
+        submission_files(replace(dataset, root=folder)), taken and max(1, taken - (base == folder)), classes
+    )
     groups, said = _groups(found.groups, [name for name, _ in rows])
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
     notes = [*found.notes, *said]

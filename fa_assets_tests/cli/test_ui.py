@@ -48,7 +48,11 @@ def test_where_one_ends_all_end_and_what_they_started(
     wait_for("nobody is left", lambda: not living_in_group(all_[0].pid))
 
 
-@pytest.mark.promise("`fa-assets ui` leaves none of its programs behind, also where it is killed by SIGKILL.", "stopped")
+@pytest.mark.promise(
+    "`fa-assets ui` leaves none of its programs behind, also where it is killed by SIGKILL.",
+    "stopped",
+    "a program that ignores SIGTERM is gone 5 s later",
+)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
 def test_where_it_is_killed_all_end_and_what_they_started() -> None:

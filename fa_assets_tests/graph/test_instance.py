@@ -59,6 +59,7 @@ def as_folder(home: Path) -> None:
     "A Dagster instance that is damaged, locked, or has a dagster.yaml that cannot be used is named with the way out, within "
     "seconds.",
     "disk",
+    "waits 10 s for a lock at most",
 )
 @pytest.mark.parametrize(
     ("spoil", "said"),
