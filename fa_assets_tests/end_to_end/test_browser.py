@@ -274,6 +274,7 @@ ATTACKS = """async ([ui, query]) => {
     "A web page of another origin changes nothing over an open UI and is told nothing, by whatever request, form, frame or "
     "socket; nor is another host name answered.",
     "input",
+    "chromium, by 2 host names: 0 changes",
 )
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_page_of_another_origin_steers_nothing(
