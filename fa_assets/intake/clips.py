@@ -127,7 +127,8 @@ def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tupl
         raise BadInputError(said)
     broken = _BROKEN if any(one.reason.startswith("truncated") for one in bad) else ""
     hinted = [BadClip(one.fname, one.reason + hint(index, one.fname)) if one.fname in missing else one for one in bad]
-    return hinted, broken + (f"{_LOOSE} " if hinted != bad else "")
+    can_match = any(len(index.find(name)) == 1 for name in missing)
+    return hinted, broken + (f"{_LOOSE} " if can_match else "")
 
 
 def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
@@ -137,7 +138,10 @@ def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str
     found = [index.find(fname) for fname in fnames]
     if not any(found):
         there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"
-        return f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}."
+        return (
+            f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}. "
+            "Correct the names, or the folder."
+        )
     reasons = {
         tuple(differences(fname, one)) for fname, others in zip(fnames, found, strict=True) for one in others[:1]
     }

@@ -141,7 +141,8 @@ def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any)
         BadInputError: it is not there, or as `read_table`.
     """
     if not is_file(path):
-        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
+        makes = f" `{shlex.join(['fa-assets', 'init', str(dataset.root)])}` makes it from folders, other tables or annotations."
+        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.{makes}")
     return read_table(path, required, limits=dataset.limits, **options)
 
 

@@ -118,6 +118,8 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dog_bark"], ["Dog bark"]], "'Dog bark', 'Dog_bark'", "underscores"),
         ([["Dog\u200b"], ["Cat"]], "'Dog\\u200b'", "cannot be seen"),
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
+        ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
+        ([["Animal", "dog"]] * 2 + [["Animal"]], None, ""),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "cut up"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),
