@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -13,12 +14,13 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from fa_assets.definitions import build_definitions
 from fa_assets.encoders.cnn14.definition import CARD
+from fa_assets.graph.checks_clips import folds_balanced
 from fa_assets.graph.checks_embeddings import embedding_problems, sound
 from fa_assets.graph.checks_evaluation import classifier_problems, clips_new_to_encoder
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_column, embedding_matrix
 from fa_assets.store.ledger import Ledger
-from fa_assets.store.values import ValueStore
+from fa_assets.store.values import Value, ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.recorded import put
 
@@ -308,3 +310,19 @@ def test_every_check_says_what_it_is(graph: AssetGraph) -> None:
     for key in graph.asset_check_keys:
         assert graph.get(key).description, key
         assert (graph.get(key).partitions_def is not None) == (key.name in FOLDED), key
+
+
+def test_a_fold_far_too_large_is_said_and_the_group_behind_it_is_named() -> None:
+    """80 of 100 clips are one group: fresh folds are no better, so only the absolute limit can tell."""
+    columns = {
+        "fname": [f"{row}.wav" for row in range(100)],
+        "labels": [["a"], ["b"]] * 50,
+        "group": ["site"] * 80 + [""] * 20,
+        "sha256": list(map(str, range(100))),
+        "fold": [0] * 80 + [1, 2, 3, 4] * 5,
+    }
+    header = SimpleNamespace(details={"classes": ["a", "b"]})
+    found = folds_balanced(Value(pa.table(columns), header))  # type: ignore[arg-type]
+    assert not found.passed
+    assert "fold 0 has 80 clips, where 20 would be even. 1 groups are larger than a fold" in found.description
+    assert found.metadata["groups"].records[0].data == {"group": "site", "clips": 80}
