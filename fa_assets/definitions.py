@@ -60,7 +60,7 @@ def code_location(
         blend=settings.blend == "on",
         experiments=settings.experiments,
         curve_sizes=settings.learning_curve,
-        min_lwlrap=settings.min_lwlrap,
+        min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )

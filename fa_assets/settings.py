@@ -130,6 +130,11 @@ class Settings(SettingFields):
         )
 
     @property
+    def gate_minimum(self) -> float | None:
+        """FA_MIN_LWLRAP; 0 for the demo set, whose 80 clips and untrained weights can show nothing."""
+        return 0.0 if self.min_lwlrap is None and self.is_demo else self.min_lwlrap
+
+    @property
     def is_demo(self) -> bool:
         """Whether the dataset is the generated one, which is made when it is missing."""
         return self.dataset == DEMO_DATASET

@@ -46,7 +46,9 @@ def init_command(
         proposal = propose(
             Path(folder).expanduser(),
             table=Path(table).expanduser() if table else None,
-            columns=Columns(fname_column, labels_column, group_column, label_separator, apply_options(options).limits),
+            columns=Columns(
+                fname_column, labels_column, group_column, label_separator, limits=apply_options(options).limits
+            ),
             level=level,
             out=Path(out).expanduser() if out else None,
         )

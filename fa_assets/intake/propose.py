@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from fa_assets.errors import UserError
 from fa_assets.intake.annotations import Columns, Found, labels_from_files
 from fa_assets.intake.class_folders import labels_by_folder
-from fa_assets.intake.kaggle import KaggleDataset, submission_files
+from fa_assets.intake.class_names import doubtful_names
+from fa_assets.intake.kaggle import KaggleDataset, known_names, submission_files
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
@@ -141,7 +142,9 @@ def propose(
     tables = (
         [table] if table else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name)]
     )
-    found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None)
+    columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
+    left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name))
+    found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None, others=left_out)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
@@ -151,7 +154,10 @@ def propose(
     )
     groups, said = _groups(found.groups, [name for name, _ in rows])
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
-    notes = [*found.notes, *said]
+    notes = [*dict.fromkeys(found.notes), *said]
+    notes += [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    if taken is not None and tables:
+        notes.append(f"not used, as no source of labels: {listed(path.name for path in tables)}")
     if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
@@ -169,7 +175,7 @@ def propose(
         test_rows,
         unlabelled=unlabelled,
         missing=tuple(found.missing),
-        left_out=tuple(name for name in own if not is_audio(name) and not _may_be_table(name)),
+        left_out=left_out,
         notes=tuple(notes),
     )
 
@@ -187,7 +193,14 @@ def _may_be_table(name: str) -> bool:
 
 
 def _found(
-    folder: Path, files: Sequence[Path], audio: Sequence[str], columns: Columns, level: int | None, *, explicit: bool
+    folder: Path,
+    files: Sequence[Path],
+    audio: Sequence[str],
+    columns: Columns,
+    level: int | None,
+    *,
+    explicit: bool,
+    others: Sequence[str],
 ) -> tuple[Found, int | None]:
     """The labels from files or else from folders, of which also the level."""
     unclear: UserError | None = None
@@ -205,7 +218,9 @@ def _found(
     try:
         by_folder = labels_by_folder(audio, level)
     except UserError as error:
-        raise unclear or error from None
+        unused = [*(path.name for path in files), *others]
+        beside = f" Not used: {listed(unused)}; tables are read as CSV." if unused else ""
+        raise unclear or UserError(f"{error}{beside}") from None
     found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
     for name, labels in by_folder.rows:
         found.add(name, labels)

@@ -317,9 +317,13 @@ def test_levels_are_those_of_the_mixed_channels(tmp_path: Path) -> None:
 
 _TONE = np.sin(np.arange(8_000) / 10)
 UNUSABLE = {
-    "silence": (np.zeros((8_000, 1)), "^silent: the mean of its channels never reaches 1e-06 of full scale$"),
+    "silence": (np.zeros((8_000, 1)), "^silent: the mean of its channels never exceeds 1e-06 of full scale$"),
     "the noise of a decoder": (_TONE[:, None] * 1e-7, "^silent"),
     "channels out of phase": (np.stack([_TONE, -_TONE], axis=1), "^silent: .*; its channels cancel each other"),
+    "channels out of phase, of 16 bits": (
+        np.floor(np.stack([_TONE, -_TONE], axis=1) * 32_767) / 32_768,
+        "^silent: .* 1.5e-05 of full scale; its channels cancel each other",
+    ),
     "a flipped bit": (np.where(np.arange(8_000) == 7_000, 1e30, _TONE)[:, None], r"^contains a sample of 1e\+30"),
     "a flipped bit in one channel": (np.stack([_TONE, np.full(8_000, -1e11)], axis=1), r"^contains a sample of 1e\+11"),
 }
