@@ -101,16 +101,22 @@ def fetch_command(
         folder = Path(to or DATA_FOLDER / corpus).expanduser().absolute()
         console = Console(stderr=True, highlight=False)
         console.print(about(ALL[corpus]) + f"Into {folder}", markup=False, soft_wrap=True)
-        with progress(console) as (watcher, _):
-            fetched = fetch(
-                ALL[corpus],
-                folder,
-                parts=None if parts is None else [part.strip() for part in parts.split(",")],
-                kaggle_order=kaggle_order,
-                mirror=mirror,
-                keep_archives=keep_archives,
-                progress=lambda task: partial(watcher, task, "bytes"),
-            )
+        try:
+            with progress(console) as (watcher, _):
+                fetched = fetch(
+                    ALL[corpus],
+                    folder,
+                    parts=None if parts is None else [part.strip() for part in parts.split(",")],
+                    kaggle_order=kaggle_order,
+                    mirror=mirror,
+                    keep_archives=keep_archives,
+                    progress=lambda task: partial(watcher, task, "bytes"),
+                )
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be written to ({error.strerror or error}): --to DIR takes another folder. What was "
+                "fetched is kept, and the same command goes on from there."
+            ) from error
         say(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
         say(f"fa-assets run --dataset {shlex.quote(str(folder))}")
 
