@@ -116,7 +116,7 @@ def fetch(
 
 
 def _listing(corpus: Corpus, zenodo: str, target: Path, retries: Retries) -> Mapping[str, Published]:
-    """Sizes and checksums of the record's files, fetched by way of `target`; empty, with a warning, where there are none."""
+    """Sizes and checksums of the record's files, by way of `target`; empty, with a warning, where they cannot be had."""
     if corpus.zenodo_record is None:
         log.warning("%s: its host lists no checksums; archives are checked by their own.", corpus.title)
         return {}
