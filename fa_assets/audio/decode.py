@@ -31,6 +31,8 @@ LOUDEST = 1e10
 beyond is a flipped bit, and too large for a network."""
 SILENCE = 1e-6
 """-120 dB of full scale: a mix that never reaches it is silence, whatever noise a decoder adds."""
+ONE_STEP = 2**-15
+"""Of 16 bits: what rounding leaves in the mix of channels that are out of phase."""
 CLIPPED_LEVEL = 0.999
 """Of full scale: what was cut off at the largest value of 16 bits (0.99997) or just below it by a limiter."""
 
@@ -78,12 +80,11 @@ def inspect_clip(path: Path, *, may_be_silent: bool = False) -> ClipInfo:
             clipped += int((level >= CLIPPED_LEVEL).sum())
         if not frames:
             raise BadClipError("holds no samples")
-        if peak < SILENCE and not may_be_silent:
-            out_of_phase = (
-                "; its channels cancel each other: write one of them as the clip" if loudest > SILENCE else ""
-            )
+        cancelled = peak <= ONE_STEP and loudest > 10 * max(peak, SILENCE)
+        if (peak < SILENCE or cancelled) and not may_be_silent:
+            out_of_phase = "; its channels cancel each other: write one of them as the clip" if cancelled else ""
             raise BadClipError(
-                f"silent: the mean of its channels never reaches {SILENCE:g} of full scale{out_of_phase}"
+                f"silent: the mean of its channels never exceeds {max(peak, SILENCE):.2g} of full scale{out_of_phase}"
             )
         return ClipInfo(
             sound.rate,

@@ -20,6 +20,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
+from fa_assets.audio.truncation import second_mp4
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
@@ -33,6 +34,8 @@ _JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf"})
 """Formats of which `truncation` knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
 _MPEG_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 """What stands between the frames of MP3 files that were joined."""
+_CHECKED = frozenset({"wavpack", "tta", "ape", "flac"})
+"""Lossless codecs that bring checksums, which FFmpeg looks at only where it is told to."""
 _BLOCK_FRAMES = 1 << 17
 
 
@@ -49,10 +52,12 @@ class FFmpegSound:
         self._container = container
         self._stream = stream
         self._formats = frozenset(container.format.name.split(","))
+        if stream.codec_context.name in _CHECKED:
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         frames = self._decoded()
         first = next(frames, None)
         if first is None:
-            raise BadClipError("holds no samples")
+            raise BadClipError("holds no samples: export it again")
         self._frames = chain([first], frames)
         self.rate, self.channels = _shape(first)
 
@@ -126,6 +131,11 @@ def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
     """
     with _stream_of(file) as (container, stream):
+        if "mov" in container.format.name:
+            position = file.tell()
+            if (at := second_mp4(file)) is not None:
+                raise BadClipError(f"several MP4 files in one: `head -c {at} FILE` is the first of them")
+            file.seek(position)
         yield FFmpegSound(container, stream)
 
 

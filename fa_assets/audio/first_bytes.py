@@ -32,6 +32,19 @@ _BEGINNINGS = (
 )
 
 
+_CONTAINERS = (
+    (b"RIFF", "WAV"),
+    (b"OggS", "Ogg"),
+    (b"fLaC", "FLAC"),
+    (b"FORM", "AIFF"),
+    (b"caff", "CAF"),
+    (b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
+    (b"\x30\x26\xb2\x75", "WMA"),
+    (b"wvpk", "WavPack"),
+    (b"ID3", "MP3"),
+)
+
+
 def not_a_sound(head: bytes) -> str | None:
     """What a file is that begins so; None where it may be a sound."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
@@ -42,6 +55,14 @@ def unknown(head: bytes) -> str:
     """How a file begins that nothing could read, in words."""
     if not head.strip(b"\0"):
         return "it begins with zeros: the copy or the download failed; fetch the clip again"
+    name = (
+        "MP4 (M4A)" if head[4:8] == b"ftyp" else next((name for at, name in _CONTAINERS if head.startswith(at)), None)
+    )
+    if name:
+        return (
+            f"it begins as {name}, and what tells how to read the rest is missing or damaged: the recording, the download or "
+            "the copy broke off; fetch or copy the clip again"
+        )
     text = " ".join(head.decode("latin-1").split())
     if head.isascii() and text.isprintable():
         return f"it is text that begins with {text[:40]!r}: put the clip in its place"

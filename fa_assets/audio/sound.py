@@ -202,6 +202,11 @@ def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = Non
     if extent.beyond:
         raise BadClipError(
             f"its header says {promised} {unit} of sound, after which {extent.beyond} bytes follow that are no part of it: the "
-            "recorder lost power, or files were joined. `ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too, "
-            "`ffmpeg -i FILE NEW.wav` what the header says"
+            "recorder lost power, or files were joined. "
+            + (
+                "`ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too, "
+                if extent.is_wav
+                else "Export it again whole; "
+            )
+            + "`ffmpeg -i FILE NEW.wav` takes what the header says"
         )

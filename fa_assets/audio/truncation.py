@@ -20,7 +20,7 @@ _OPEN_SIZE = 1 << 60
 _STRAY_BYTES = 64
 """How much may follow the last chunk unexplained: what editors and copying leave there."""
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
-_SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"data", b"SSND")
+_SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b"data", b"SSND")
 """Names of chunks that are sound, or begin another file."""
 _IFF, _IFF_LITTLE, _CAF, _W64 = ">4sI", "<4sI", ">4sq", "<4s12xQ"
 """How chunks begin: name and size."""
@@ -33,11 +33,12 @@ _UNPLACED = b"\xff" * 8
 @dataclass(frozen=True)
 class Extent:
     """Bytes of audio that a header promises, bytes from where they begin to the file's end, and how many of them lie beyond
-    the promise though they are neither chunks, nor tags, nor zeros."""
+    the promise though they are neither chunks, nor tags, nor zeros; and whether it is a WAV file."""
 
     promised: int
     held: int
     beyond: int
+    is_wav: bool
 
 
 def find_extent(file: BinaryIO) -> Extent | None:
@@ -56,9 +57,10 @@ def find_extent(file: BinaryIO) -> Extent | None:
         return None
     held = max(size - start, 0)
     if held <= promised:
-        return Extent(promised, held, 0)
+        return Extent(promised, held, 0, chunks == _IFF_LITTLE)
     padded = -(-promised // _PADDED_TO.get(chunks, 1)) * _PADDED_TO.get(chunks, 1)
-    return Extent(promised, held, min(_beyond(file, start + at, size, chunks) for at in (promised, padded)))
+    beyond = min(_beyond(file, start + at, size, chunks) for at in (promised, padded))
+    return Extent(promised, held, beyond, chunks == _IFF_LITTLE)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,23 @@ def ogg_pages(file: BinaryIO) -> OggPages:
         file.seek(sum(segments), 1)
     cut = header.startswith(b"OggS") or file.tell() > size
     return OggPages(cut or not flags & _LAST, chained, granule != _UNPLACED)
+
+
+def second_mp4(file: BinaryIO) -> int | None:
+    """Where in an MP4 file another one begins, which decoders leave out; None where none does."""
+    end, at = os.fstat(file.fileno()).st_size, 0
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(16)
+        size, name = struct.unpack(">I4s", head[:8])
+        if name == b"ftyp" and at:
+            return at
+        if size == 1 and len(head) == 16:
+            size = struct.unpack(">Q", head[8:])[0]
+        if size < 8:  # 0: to the end
+            return None
+        at += size
+    return None
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,14 @@ def say(text: object, *, err: bool = False, color: str | None = None, styled: bo
         raise UserError(f"Standard output cannot be written to ({error.strerror}).") from error
 
 
+def _as_place(error: Exception) -> UserError | None:
+    """The error of a file or folder that was named, as a sentence; None where it is another one."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    place = os.fsdecode(error.filename)
+    return UserError(f"{place} cannot be used ({error.strerror}): make that possible, or name another place.")
+
+
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """Print what a user can fix as one line, and exit with 1; an interruption exits with 130."""
@@ -93,6 +101,7 @@ def friendly_errors() -> Iterator[None]:
             as_remote_error(error, settings.storage_root)
             or as_storage_error(error, settings.local_root, Path(home) if home else None)
             or as_memory_error(error)
+            or _as_place(error)
         )
         if explained is None:
             raise

@@ -154,6 +154,7 @@ def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
     require_there(location.recorder.root)
     prepare_environment(location)
     with dg.DagsterInstance.get() as instance:
+        bury_the_dead(instance)
         state = report_observations(instance, location.place)
         return plan(location, instance, state=state), describe_unreadable(state) if state.unreadable else ""
 

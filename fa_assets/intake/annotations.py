@@ -5,13 +5,14 @@ Annotations of parts of a clip (Raven selection tables, Audacity labels, a row f
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.labels import Labels, indicator_labels, split_labels
-from fa_assets.intake.names import NameIndex, listed
+from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
+from fa_assets.intake.names import NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table, read_text
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 LABEL_NAMES = (
     *(
@@ -43,6 +44,8 @@ GROUP_NAMES = (
 )
 """Columns whose clips belong into one fold, the first that is there."""
 _AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
+_OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
+"""What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
 """Columns of text in selection tables that are no labels."""
 _SAMPLE = 200
@@ -73,12 +76,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns to take, where they were named, and what separates labels."""
+    """The columns to take, where they were named, what separates labels, the classes that are known, and how much is read."""
 
     fname: str | None = None
     labels: str | None = None
     group: str | None = None
     separator: str | None = None
+    classes: frozenset[str] = frozenset()
+    limits: Limits = USUAL_LIMITS
+
+    def split(self, cells: Sequence[str]) -> tuple[list[Labels], list[str]]:
+        """As `split_labels`."""
+        return split_labels(cells, separator=self.separator, names=self.classes)
 
 
 def labels_from_files(
@@ -100,11 +109,12 @@ def labels_from_files(
     own = Found("annotations of each clip")
     notes = []
     for path in files:
-        if (clip := _annotated(folder, path, index)) is not None and (labels := _annotations(path)) is not None:
+        clip = _annotated(folder, path, index)
+        if clip is not None and (labels := _annotations(path, columns)) is not None:
             own.add(clip, labels)
             continue
         try:
-            table = read_table(path)
+            table = read_table(path, limits=columns.limits)
         except BadInputError as error:
             if explicit:
                 raise
@@ -113,6 +123,7 @@ def labels_from_files(
             continue
         if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
             continue  # a list of files, or prose
+        table = _with_header(table, index)
         fname = columns.fname or _fname_column(table, index)
         for wanted in (columns.fname, columns.labels, columns.group):
             if explicit and wanted is not None and wanted not in table.header:
@@ -120,12 +131,21 @@ def labels_from_files(
         if fname is not None and fname in table.header:
             tables.append((table, fname))
         elif clip is not None and (name := _label_column(table, "")) is not None:
-            for one in split_labels(table.column(name), separator=columns.separator)[0]:
+            for one in columns.split(table.column(name))[0]:
                 own.add(clip, one)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
         found.notes += notes
     return found
+
+
+def _with_header(table: Table, index: NameIndex) -> Table:
+    """A table whose first row names a clip, and is no header then, with one."""
+    if not any(is_audio(name) and clip_of(index, name) for name in table.header):
+        return table
+    header = [f"column {number}" for number in range(1, len(table.header) + 1)]
+    note = f"{table.path.name} has no header: its first row is {', '.join(table.header)}"
+    return replace(table, header=header, rows=[table.header, *table.rows], notes=(*table.notes, note))
 
 
 def clip_of(index: NameIndex, cell: str) -> str | None:
@@ -137,11 +157,13 @@ def clip_of(index: NameIndex, cell: str) -> str | None:
 
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
+    notes: list[str] = []
     labelled = [(table, fname, read) for table, fname in tables if (read := _row_labels(table, fname, columns))]
     if labelled:
         best = max(labelled, key=lambda one: len(one[0].rows))
         same = [one for one in labelled if one[0].header == best[0].header]
         rows = [(table, fname, read[0]) for table, fname, read in same]
+        notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
         origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
     elif len(tables) > 1 and not columns.labels:
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
@@ -155,7 +177,9 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         raise UserError(
             f"{table.path}: which column holds the labels? --labels-column takes one of {', '.join(likely)}."
         )
-    found = Found(origin)
+    if unused := sorted({table.path.name for table, _ in tables} - {table.path.name for table, _, _ in rows}):
+        notes.append(f"not used, though they name clips: {listed(unused)}; --csv takes one")
+    found = Found(origin, notes=notes)
     for table, fname, labels in rows:
         group = columns.group or next(
             (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname), None
@@ -179,17 +203,23 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     return found
 
 
-def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str] | None:
-    """The labels of each row, and the columns they are from."""
-    name = columns.labels or _named_label_column(table, fname)
+def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:
+    """The labels of each row, the columns they are from, and notes."""
+    named = _named_label_column(table, fname)
+    several = list(dict.fromkeys([*([named] if named else []), *numbered_columns(_once(table, fname))]))
+    if not columns.labels and len(several) > 1 and several != [named]:
+        labels, notes = joined_labels(table, several, separator=columns.separator, names=columns.classes)
+        return labels, ", ".join(several), notes
+    name = columns.labels or named
     if name is None:
         indicators = indicator_labels(table, {fname, *GROUP_NAMES, "start", "end", "seconds", "split", "usage"})
         if indicators is not None and len({label for own in indicators[0] for label in own}) > 1:
-            return indicators[0], "one for each class"
-        name = _label_column(table, fname)
+            return indicators[0], "one for each class", indicators[1]
+        name = _numbers_of_classes(table, fname) or _label_column(table, fname)
     if name is None or name not in table.header:
         return None
-    return split_labels(table.column(name), separator=columns.separator)[0], name
+    labels, notes = columns.split(table.column(name))
+    return labels, name, notes
 
 
 def _fname_column(table: Table, index: NameIndex) -> str | None:
@@ -212,15 +242,23 @@ def _named_label_column(table: Table, fname: str) -> str | None:
     return next((name for name in found if not _is_numeric(table.column(name))), None)
 
 
+def _numbers_of_classes(table: Table, fname: str) -> str | None:
+    """A column that is called as labels are, and holds numbers in every row."""
+    named = {name.lower(): name for name in _once(table, fname) if all(table.column(name))}
+    return next((named[one] for one in LABEL_NAMES if one in named), None)
+
+
 def _label_column(table: Table, fname: str) -> str | None:
-    """By its name; else the one text column that repeats itself."""
+    """By its name; else the one text column that repeats itself, or is the only other one."""
     named = _named_label_column(table, fname)
     repeating = [
         name
         for name in _once(table, fname)
         if not _is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
     ]
-    return named or (repeating[0] if len(repeating) == 1 else None)
+    others = [name for name in _once(table, fname) if not _is_numeric(table.column(name))]
+    likely = repeating or (others if len(table.header) == 2 else [])
+    return named or (likely[0] if len(likely) == 1 else None)
 
 
 def _is_numeric(cells: Collection[str]) -> bool:
@@ -228,21 +266,25 @@ def _is_numeric(cells: Collection[str]) -> bool:
 
 
 def _annotated(folder: Path, path: Path, index: NameIndex) -> str | None:
-    """The clip that an annotation file belongs to by its name: c00.txt, c00.Table.1.selections.txt."""
+    """The clip that an annotation file belongs to by its name: c00.txt, c00_labels.txt, c00.Table.1.selections.txt."""
     parts = path.name.split(".")
     inner = path.parent.relative_to(folder) if path.is_relative_to(folder) else Path()
     for count in range(len(parts) - 1, 0, -1):
-        stem = ".".join(parts[:count])
+        stem = _OF_LABELS.sub("", ".".join(parts[:count]))
         for name in ((inner / stem).as_posix(), stem):
             if len(found := index.find(name)) == 1:
                 return found[0]
     return None
 
 
-def _annotations(path: Path) -> list[str] | None:
-    """The labels of an Audacity label file or a Raven selection table of one clip; None for another file."""
+def _annotations(path: Path, columns: Columns) -> list[str] | None:
+    """The labels of an Audacity label file or a Raven selection table of one clip; None for another file.
+
+    Raises:
+        UserError: which column of a selection table holds the labels cannot be told.
+    """
     try:
-        text = read_text(path)[0].lstrip("\ufeff")
+        text = read_text(path, columns.limits)[0].lstrip("\ufeff")
     except BadInputError:
         return None
     lines = [line for line in text.splitlines() if line.strip()]
@@ -250,7 +292,10 @@ def _annotations(path: Path) -> list[str] | None:
         return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"]
     if "Begin Time (s)" not in text.partition("\n")[0]:
         return None
-    table = read_table(path)
+    table = read_table(path, limits=columns.limits)
     own = [name for name in _once(table, "") if name not in _RAVEN and not _is_numeric(table.column(name))]
-    name = _named_label_column(table, "") or (own[0] if len(own) == 1 else None)
+    named = columns.labels if columns.labels in table.header else _named_label_column(table, "")
+    name = named or (own[0] if len(own) == 1 else None)
+    if name is None and own:
+        raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(own)}.")
     return None if name is None else [cell.strip() for cell in table.column(name)]

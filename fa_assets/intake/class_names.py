@@ -29,8 +29,10 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     differ = "differ by case, blanks, underscores, Unicode form or characters that cannot be seen"
     found += [(_shown(same), differ) for same in alike.values() if len(same) > 1]
     together = Counter(pair for own in labels for pair in pairwise(own))
+    alone = {own[0] for own in labels if len(own) == 1}
     for (first, second), count in sorted(together.items()):
-        if _FEWEST <= count == counts[first] == counts[second]:
+        is_tail = first not in alone and first[:1].isupper() and second[:1].islower()  # as in "Inside, small room"
+        if _FEWEST <= count == counts[second] and (count == counts[first] or is_tail):
             one = f"never stand alone: if they are one name, put {f'{first}, {second}'!r} into classes.txt"
             found.append((_shown([first, second]), one))
     for name in names:

@@ -18,6 +18,7 @@ from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, 
 log = logging.getLogger(__name__)
 
 _WAY_OUT = "Fix or remove them, or set FA_ON_BAD_CLIP=skip to leave them out."
+_BROKEN = "Fetch or copy again what is truncated or damaged; `ffmpeg -i FILE NEW.flac` keeps what still decodes. "
 _LOOSE = "Rename them, or set FA_MATCH_NAMES=loose."
 
 
@@ -124,8 +125,10 @@ def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tupl
         return bad, ""
     if len(missing) == len(fnames) > 1 and (said := _none_is_there(folder, fnames, index)):
         raise BadInputError(said)
+    broken = _BROKEN if any(one.reason.startswith("truncated") for one in bad) else ""
     hinted = [BadClip(one.fname, one.reason + hint(index, one.fname)) if one.fname in missing else one for one in bad]
-    return hinted, f"{_LOOSE} " if hinted != bad else ""
+    can_match = any(len(index.find(name)) == 1 for name in missing)
+    return hinted, broken + (f"{_LOOSE} " if can_match else "")
 
 
 def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
@@ -135,7 +138,10 @@ def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str
     found = [index.find(fname) for fname in fnames]
     if not any(found):
         there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"
-        return f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}."
+        return (
+            f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}. "
+            "Correct the names, or the folder."
+        )
     reasons = {
         tuple(differences(fname, one)) for fname, others in zip(fnames, found, strict=True) for one in others[:1]
     }

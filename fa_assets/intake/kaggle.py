@@ -25,7 +25,7 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.labels import Labels, indicator_labels, split_labels
+from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
 from fa_assets.intake.names import NameIndex, bad_fnames, canonical, is_audio
 from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
 from fa_assets.store.source_files import (
@@ -141,7 +141,8 @@ def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any)
         BadInputError: it is not there, or as `read_table`.
     """
     if not is_file(path):
-        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
+        makes = f" `{shlex.join(['fa-assets', 'init', str(dataset.root)])}` makes it from folders, other tables or annotations."
+        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.{makes}")
     return read_table(path, required, limits=dataset.limits, **options)
 
 
@@ -179,24 +180,31 @@ def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str])
 
 
 def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[str]]:
-    """The labels of a table's rows, and notes; from the column `labels`, or a column for each class."""
+    """The labels of a table's rows, and notes; from the column `labels`, several columns (label1, label2), or one for each
+    class."""
     if "labels" in table.header:
         cells = table.column("labels")
-        return split_labels(cells, separator=dataset.label_separator, names=_known_names(dataset))
+        labels, notes = split_labels(cells, separator=dataset.label_separator, names=known_names(dataset))
+        if others := numbered_columns(table.header):
+            notes.append(f"labels are those of the column 'labels' alone, not of {', '.join(map(repr, others))}")
+        return labels, notes
+    if len(several := numbered_columns(table.header)) > 1:
+        return joined_labels(table, several, separator=dataset.label_separator, names=known_names(dataset))
     found = indicator_labels(table, _NO_CLASSES)
     if found is None:
         raise missing_columns(table.path, ["labels"], table.header, _other_table(dataset))
     return found
 
 
-def _known_names(dataset: KaggleDataset) -> set[str]:
+def known_names(dataset: KaggleDataset) -> set[str]:
     """Class names that stand in a file of their own: `sample_submission.csv`, or `classes.txt`."""
     names: set[str] = set()
     if is_file(dataset.sample_submission_csv):
         names.update(read_csv(dataset, dataset.sample_submission_csv, header_only=True).header[1:])
     if is_file(dataset.classes_txt):
         names.update(
-            line.strip() for line in read_text(dataset.classes_txt, dataset.limits)[0].lstrip("\ufeff").splitlines()
+            line.strip().strip('"')
+            for line in read_text(dataset.classes_txt, dataset.limits)[0].lstrip("\ufeff").splitlines()
         )
     return names - {""}
 

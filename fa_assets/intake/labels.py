@@ -12,7 +12,11 @@ from fa_assets.intake.tables import Table
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _QUOTED_LIST = re.compile(rf"[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\]")
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
-_ONE, _ZERO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false", ""})
+_ONE = frozenset({"1", "1.0", "true", "yes", "x"})
+_ZERO = frozenset({"0", "0.0", "false", "no", ""})
+_NUMBERED = re.compile(
+    r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
+)
 
 Labels = tuple[str, ...]
 
@@ -84,6 +88,21 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     if empty := [name for name, cells in columns.items() if not any(cells)]:
         notes.append(f"columns without any 1 are no classes: {_listed(empty)}")
     return labels, notes
+
+
+def numbered_columns(header: Sequence[str]) -> list[str]:
+    """The columns that hold one label each, or the further ones: label1 and label2, primary_label and secondary_labels."""
+    return [name for name in header if _NUMBERED.fullmatch(name)]
+
+
+def joined_labels(
+    table: Table, columns: Sequence[str], *, separator: str | None = None, names: Collection[str] = ()
+) -> tuple[list[Labels], list[str]]:
+    """The labels of several columns together, each once, and notes; arguments as of `split_labels`."""
+    each = [split_labels(table.column(name), separator=separator, names=names) for name in columns]
+    rows = zip(*(labels for labels, _ in each), strict=True)
+    joined = [tuple(dict.fromkeys(label for own in row for label in own if label)) for row in rows]
+    return joined, [f"labels are those of {_listed(columns)} together", *(note for _, notes in each for note in notes)]
 
 
 def _listed(names: Collection[str]) -> str:

@@ -154,5 +154,5 @@ def hint(index: NameIndex, name: str) -> str:
     if not found:
         return ""
     if len(found) > 1:
-        return f"; it may stand for any of {listed(found)}"
+        return f"; it may stand for any of {listed(found)}: write which"
     return f"; there is {found[0]!r}, which differs by {' and '.join(differences(name, found[0]))}"

@@ -8,13 +8,14 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
 from fa_assets.intake.annotations import Columns, Found, labels_from_files
 from fa_assets.intake.class_folders import labels_by_folder
-from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.intake.class_names import doubtful_names
+from fa_assets.intake.kaggle import KaggleDataset, known_names, submission_files
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
@@ -26,6 +27,8 @@ _FEWEST_GROUPS = 5
 _FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
 _SPEAKER = re.compile(r"([0-9a-f]{8})_nohash_\d+")
 """File names of Speech Commands, which begin with the speaker."""
+
+_USUAL = Columns()
 
 Rows = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -106,7 +109,7 @@ def propose(
     folder: Path,
     *,
     table: Path | None = None,
-    columns: Columns | None = None,
+    columns: Columns = _USUAL,
     level: int | None = None,
     out: Path | None = None,
 ) -> Proposal:
@@ -118,7 +121,7 @@ def propose(
     Args:
         folder: holds audio, in ``train_curated/`` or anywhere below itself; ``test/`` is the test set.
         table: the file to use, where there are several.
-        columns: of it, where they cannot be told.
+        columns: of it, where they cannot be told; and how much of the folder is read.
         level: of the folders that are classes, from 1.
         out: where to write to. Default: the folder itself.
 
@@ -127,25 +130,34 @@ def propose(
     """
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
-    dataset = KaggleDataset(out or folder)
+    dataset = KaggleDataset(out or folder, limits=columns.limits)
     if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
     base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
-    every = list(files_below(base))
+    every = list(files_below(base, columns.limits))
     own = [name for name in every if base != folder or not name.startswith("test/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else [folder / name for name in files_below(folder) if _may_be_table(name)]
-    found, taken = _found(folder, tables, audio, columns or Columns(), level, explicit=table is not None)
+    tables = (
+        [table] if table else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name)]
+    )
+    columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
+    left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name))
+    found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None, others=left_out)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
     classes = {label for _, labels in rows for label in labels}
-    test, test_rows = _test_set(folder / "test", taken and max(1, taken - (base == folder)), classes)
+    test, test_rows = _test_set(
+        submission_files(replace(dataset, root=folder)), taken and max(1, taken - (base == folder)), classes
+    )
     groups, said = _groups(found.groups, [name for name, _ in rows])
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
-    notes = [*found.notes, *said]
+    notes = [*dict.fromkeys(found.notes), *said]
+    notes += [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    if taken is not None and tables:
+        notes.append(f"not used, as no source of labels: {listed(path.name for path in tables)}")
     if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
@@ -163,14 +175,14 @@ def propose(
         test_rows,
         unlabelled=unlabelled,
         missing=tuple(found.missing),
-        left_out=tuple(name for name in own if not is_audio(name) and not _may_be_table(name)),
+        left_out=left_out,
         notes=tuple(notes),
     )
 
 
-def _test_set(folder: Path, level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
+def _test_set(files: Iterable[str], level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
     """The test clips, and those whose folder at a level is a class with it."""
-    test = [name for name in files_below(folder) if is_audio(name)] if is_folder(folder) else []
+    test = [name for name in files if is_audio(name)]
     labels = {name: name.split("/")[level - 1] for name in test if level and name.count("/") >= level}
     return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
 
@@ -181,7 +193,14 @@ def _may_be_table(name: str) -> bool:
 
 
 def _found(
-    folder: Path, files: Sequence[Path], audio: Sequence[str], columns: Columns, level: int | None, *, explicit: bool
+    folder: Path,
+    files: Sequence[Path],
+    audio: Sequence[str],
+    columns: Columns,
+    level: int | None,
+    *,
+    explicit: bool,
+    others: Sequence[str],
 ) -> tuple[Found, int | None]:
     """The labels from files or else from folders, of which also the level."""
     unclear: UserError | None = None
@@ -199,7 +218,9 @@ def _found(
     try:
         by_folder = labels_by_folder(audio, level)
     except UserError as error:
-        raise unclear or error from None
+        unused = [*(path.name for path in files), *others]
+        beside = f" Not used: {listed(unused)}; tables are read as CSV." if unused else ""
+        raise unclear or UserError(f"{error}{beside}") from None
     found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
     for name, labels in by_folder.rows:
         found.add(name, labels)

@@ -97,7 +97,7 @@ def read_table(
     lines = _lines(path, text, separator, header_only=header_only)
     header, rows = ([trimmed(name) for name in lines[0]], lines[1:]) if lines else ([], [])
     if missing := [name for name in required if name not in header]:
-        raise missing_columns(path, missing, header, way_out)
+        raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
     header, even, uneven = _evened(header, rows)
     if required and uneven:
         raise BadInputError(
@@ -111,6 +111,12 @@ def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], w
     """The error for columns that are not there."""
     there = f"its columns are {', '.join(header)}" if header else "it is empty"
     return BadInputError(f"{path}: no column {', '.join(missing)}; {there}. {way_out}")
+
+
+def _separated_by(header: Sequence[str], required: Sequence[str]) -> str | None:
+    """What to do where the columns are there, but separated by another character than those of `_SEPARATORS`."""
+    found = re.search(rf"{re.escape(required[0])}(\W)", header[0]) if len(header) == 1 and required else None
+    return found and f"They are separated by {found[1]!r}: write sep={found[1]} into a line above them."
 
 
 def read_text(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[str, str | None]:
@@ -172,7 +178,10 @@ def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[
                     break
     except csv.Error as error:
         reason = 'a quote (") is opened and not closed' if "end of data" in str(error) else str(error)
-        raise BadInputError(f"{path} is not a CSV file that can be read: from line {begun} on, {reason}.") from error
+        raise BadInputError(
+            f"{path} is not a CSV file that can be read: from line {begun} on, {reason}. Correct that line; a quote inside "
+            'quotes is written twice ("").'
+        ) from error
     if damaged := [f"row {n}, {line[0]!r}" for n, line in enumerate(lines) if "\0" in "".join(line)]:
         raise BadInputError(
             f"{path} is not a CSV file that can be read: NUL characters, as in a file that was not written to its end. "

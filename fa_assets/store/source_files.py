@@ -116,9 +116,10 @@ def read_bytes(path: Path, limits: Limits = USUAL_LIMITS) -> bytes:
 
 
 def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
-    """The files below a folder by their relative names, sorted; hidden ones are left out, links to folders not followed.
+    """The files below a folder by their relative names, sorted; hidden ones are left out.
 
-    What is neither a file nor a folder is among them, to be refused by name when it is read.
+    Links to folders are followed, but for those that lead into this folder or to one that holds it. What is neither a file
+    nor a folder is among them, to be refused by name when it is read.
 
     Raises:
         BadInputError: names that are not UTF-8, folders that cannot be read or lie too deep; all are named; or too many files.
@@ -136,9 +137,12 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
                     name = prefix + entry.name
                     if not _is_utf8(entry.name):
                         offenders.append(f"{name}: a name that is not UTF-8; rename it")
-                    elif not entry.is_dir(follow_symlinks=False):
-                        if not (entry.is_symlink() and Path(entry.path).is_dir()):
-                            found[name] = entry.path
+                    elif not (is_link := entry.is_symlink() and Path(entry.path).is_dir()) and not entry.is_dir(
+                        follow_symlinks=False
+                    ):
+                        found[name] = entry.path
+                    elif is_link and not (limits.follow_links and _leads_elsewhere(Path(entry.path), folder)):
+                        continue
                     elif depth < limits.depth:
                         waiting.append((Path(entry.path), f"{name}/", depth + 1))
                     else:
@@ -152,6 +156,12 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
     if offenders:
         raise BadInputError(f"{folder} cannot be read as a whole; correct what is named.", offenders)
     return {name: Path(found[name]) for name in sorted(found)}
+
+
+def _leads_elsewhere(link: Path, folder: Path) -> bool:
+    """Whether a link leads neither into a folder, nor to one that holds the link."""
+    target, own, base = (Path(os.path.realpath(path)) for path in (link, link.parent, folder))
+    return not (target.is_relative_to(base) or own.is_relative_to(target) or base.is_relative_to(target))
 
 
 def _how_to_fetch(link: Path) -> str:

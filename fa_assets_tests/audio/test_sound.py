@@ -171,6 +171,15 @@ def test_what_ffmpeg_alone_reads_may_be_cut_short_too(tmp_path: Path, kind: str)
             inspect_clip(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize("kind", ["wavpack", "tta", "matroska"])
+def test_a_checksum_that_is_wrong_is_found(tmp_path: Path, kind: str) -> None:
+    content = FFMPEG_ALONE[kind]()
+    half = len(content) // 2
+    (tmp_path / "a").write_bytes(content[:half] + bytes(300) + content[half + 300 :])
+    with pytest.raises(BadClipError, match="^truncated or damaged"):
+        inspect_clip(tmp_path / "a")
+
+
 def test_a_rate_that_changes_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(mp3() + encode("mp3", "libmp3lame", tone(24_000, 44_100), 44_100))
     with pytest.raises(BadClipError, match="^changes from 16000 Hz and 1 channels to 44100 Hz and 1 after 1.5"):
@@ -178,20 +187,26 @@ def test_a_rate_that_changes_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("second", "reason"),
+    ("first", "second", "reason"),
     [
-        (lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
-        (lambda: written("OGG", "VORBIS", rate=44_100), r"^truncated or damaged: no sound after 1\.5\d s"),
+        (written("FLAC"), lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
+        (FFMPEG_ALONE["m4a"](), FFMPEG_ALONE["m4a"], "^several MP4 files in one: "),
+        (FFMPEG_ALONE["mp4 in fragments"](), FFMPEG_ALONE["mp4 in fragments"], "^several MP4 files in one: "),
+        (
+            written("OGG", "VORBIS"),
+            lambda: written("OGG", "VORBIS", rate=44_100),
+            r"^truncated or damaged: no sound after 1\.5\d s",
+        ),
     ],
+    ids=["flac", "m4a", "fragments", "ogg"],
 )
 def test_joined_files_that_nothing_reads_whole_are_refused(
-    tmp_path: Path, second: Callable[[], bytes], reason: str
+    tmp_path: Path, first: bytes, second: Callable[[], bytes], reason: str
 ) -> None:
-    first = written("FLAC") if "FLAC" in reason else written("OGG", "VORBIS")
     (tmp_path / "a").write_bytes(first + second())
     with pytest.raises(BadClipError, match=reason) as error:
         inspect_clip(tmp_path / "a")
-    if "FLAC" in reason:
+    if "several" in reason:
         assert f"`head -c {len(first)} FILE`" in str(error.value)
 
 
@@ -208,6 +223,8 @@ BEYOND = {
     "aiff": lambda: changed(written("AIFF"), written("AIFF").index(b"SSND") + 4, (8_008).to_bytes(4, "big")),
     "au": lambda: changed(written("AU"), 8, (8_000).to_bytes(4, "big")),
     "caf": lambda: changed(written("CAF"), written("CAF").index(b"data") + 4, (8_004).to_bytes(8, "big")),
+    "cafs joined": lambda: written("CAF") * 2,
+    "w64s joined": lambda: written("W64") * 2,
     "w64": lambda: changed(written("W64"), written("W64").index(b"data") + 16, (8_024).to_bytes(8, "little")),
 }
 
@@ -220,7 +237,7 @@ def test_sound_beyond_what_the_header_says_is_counted(tmp_path: Path, kind: str)
         BadClipError, match=r"^its header says \d+ (frames|bytes) of sound, after which \d{5} bytes follow"
     ) as error:
         inspect_clip(path)
-    assert "ffmpeg -ignore_length 1" in str(error.value)
+    assert ("ffmpeg -ignore_length 1" in str(error.value)) == path.read_bytes().startswith(b"RIFF")
 
 
 def test_the_advice_about_a_wrong_size_gives_the_whole_sound(tmp_path: Path) -> None:
@@ -261,7 +278,8 @@ NO_SOUND = {
     "text": (b"not a sound at all" * 50, "^not audio .*: it is text that begins with 'not a sound at all"),
     "zeros": (bytes(1_000), "^not audio .*: it begins with zeros: the copy or the download failed"),
     "noise": (bytes(range(160, 250)) * 9, "^not audio .*: it begins with the bytes a0 a1 a2"),
-    "a header alone": (b"RIFF\x24\0\0\0WAVEfmt ", "^not audio .*: it begins with the bytes 52 49 46 46"),
+    "a header alone": (b"RIFF\x24\0\0\0WAVEfmt ", "^not audio .*: it begins as WAV, .* broke off; fetch or copy"),
+    "an M4A without its index": (FFMPEG_ALONE["m4a"]()[:2_000], r"^not audio .*: it begins as MP4 \(M4A\)"),
     "nothing": (b"", "^empty file$"),
 }
 

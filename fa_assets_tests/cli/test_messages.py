@@ -33,6 +33,13 @@ def test_a_message_fits_the_command_that_was_typed(tmp_path: Path, arguments: tu
     assert "FA_" not in done.stderr
 
 
+def test_a_place_that_cannot_be_written_is_named(finished: FinishedRun, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = fa_assets("catalog", "snapshot", str(tmp_path / "file" / "x"), settings=finished.settings)
+    assert done.exit_code == 1
+    assert f"{tmp_path / 'file'} cannot be used (File exists)" in done.stderr
+
+
 def test_advice_in_the_environment_names_variables(tmp_path: Path) -> None:
     """`sql` has no option for it."""
     done = fa_assets("catalog", "sync", variables={"FA_BATCH_SIZE": "many"})

@@ -66,7 +66,7 @@ def test_definitions_of_several_datasets_merge() -> None:
 def test_any_scheme_goes_against_any_other(scheme: str, baseline: str) -> None:
     graph = build_definitions(Settings(scheme=scheme, baseline=baseline)).resolve_asset_graph()
     compared = graph.get(dg.AssetKey("comparison")).parent_keys
-    assert {key.to_user_string() for key in compared} == {f"{scheme}_metrics", f"{baseline}_metrics"}
+    assert {key.to_user_string() for key in compared} == {"folds", f"{scheme}_metrics", f"{baseline}_metrics"}
     assert dg.AssetKey(f"{scheme}_oof_predictions") in graph.get(dg.AssetKey("submission")).parent_keys
 
 

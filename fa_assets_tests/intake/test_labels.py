@@ -81,10 +81,10 @@ def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -
     assert SPEECH in " ".join(labelled.notes)
 
 
-@pytest.mark.parametrize("one", ["1", "1.0", "True"])
+@pytest.mark.parametrize("one", ["1", "1.0", "True", "yes", "x"])
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)
-    zero = {"1": "0", "1.0": "", "True": "False"}[one]
+    zero = {"1": "0", "1.0": "", "True": "False", "yes": "no", "x": ""}[one]
     dataset.labels_csv.write_text(
         f"fname,group,Dog,Cat,Cow,seconds\na.wav,g,{one},{one},{zero},0.5\nb.wav,g,{zero},{one},{zero},2\n"
     )
@@ -92,6 +92,21 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     assert clips.labels == (("Dog", "Cat"), ("Cat",))
     assert clips.groups == ("g", "g")
     assert all(name in " ".join(clips.notes) for name in ("'seconds'", "'Cow'"))
+
+
+@pytest.mark.parametrize(
+    ("header", "labels", "said"),
+    [
+        ("fname,label1,label2", ("Dog", "Cat"), "'label1', 'label2' together"),
+        ("fname,labels,labels.1", ("Dog",), "not of 'labels.1'"),
+    ],
+)
+def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[str, ...], said: str) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text(f"{header}\na.wav,Dog,Cat\n")
+    clips = read_labels(dataset)
+    assert clips.labels == (labels,)
+    assert said in " ".join(clips.notes)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +118,8 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
         ([["Dog_bark"], ["Dog bark"]], "'Dog bark', 'Dog_bark'", "underscores"),
         ([["Dog\u200b"], ["Cat"]], "'Dog\\u200b'", "cannot be seen"),
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
+        ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
+        ([["Animal", "dog"]] * 2 + [["Animal"]], None, ""),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "cut up"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),

@@ -8,7 +8,7 @@ import pytest
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.annotations import Columns
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels, unnamed_clips
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
 from fa_assets_tests.command_line import fa_assets
@@ -108,7 +108,7 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
                 "validation_list.txt": "no/00000000_nohash_0.wav\n",
             },
             {f"{word}/0000000{n}_nohash_0.wav": word for word in ("yes", "no") for n in range(5)},
-            ["_background_noise_", "5 groups"],
+            ["_background_noise_", "5 groups", "not used, as no source of labels: 'testing_list.txt'"],
             id="speech-commands",
         ),
         pytest.param(
@@ -207,6 +207,54 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             ["list.csv"],
             id="names-that-hold-a-comma",
         ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "list.csv": 'a.wav,"Male speech, man speaking"\nb.wav,Dog|dog\n',
+                "classes.txt": '"Male speech, man speaking"\nDog\n',
+                "others.csv": "clip,tag,seconds\na.wav,x,1\n",
+            },
+            {"a.wav": '"Male speech, man speaking"', "b.wav": "Dog,dog"},
+            [
+                "list.csv has no header: its first row is a.wav",
+                "read whole: 'Male speech, man speaking'",
+                "separated by '|'",
+                "class names to look at: 'Dog', 'dog'",
+                "not used, though they name clips: 'others.csv'",
+            ],
+            id="without-a-header",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "x.csv": "a.wav\n", "y.csv": "b.wav\na.wav\n"},
+            {"a.wav": "x,y", "b.wav": "y"},
+            ["a table for each class ('x.csv', 'y.csv')"],
+            id="a-csv-for-each-class-without-a-header",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
+            {"a.wav": "Dog,Cat", "b.wav": "Cat"},
+            ["labels are those of 'label_1', 'label_2' together"],
+            id="a-column-for-each-label",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "list.csv": "f,primary_label,secondary_labels\na.wav,x,['y']\nb.wav,y,[]\n"},
+            {"a.wav": "x,y", "b.wav": "y"},
+            ["columns f and primary_label, secondary_labels"],
+            id="birdclef",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "list.csv": "f,split,label\na.wav,train,0\nb.wav,train,1\n"},
+            {"a.wav": "0", "b.wav": "1"},
+            ["columns f and label"],
+            id="numbers-of-classes",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
+            {"a.wav": "Wren", "b.wav": "Tit"},
+            ["annotations of each clip"],
+            id="annotations-called-a-little-otherwise",
+        ),
     ],
 )
 def test_init_says_what_it_understood_and_writes_what_run_reads(
@@ -232,6 +280,47 @@ def test_init_says_what_it_understood_and_writes_what_run_reads(
     )
 
 
+def test_folders_that_are_links_are_read(tmp_path) -> None:
+    make_audio(tmp_path / "store", "x/1.wav", "x/deep/2.wav", "y/3.wav")
+    source = tmp_path / "source"
+    make_audio(source, "cat/4.wav")
+    for name, target in (
+        ("dog", "../store/x"),
+        ("cow", "../store/y"),
+        ("same", "cat"),
+        ("up", ".."),
+        ("cat/loop", "."),
+    ):
+        (source / name).symlink_to(target)
+    (tmp_path / "store" / "x" / "back").symlink_to("../x")
+    proposal = propose(source)
+    assert dict(proposal.rows) == {
+        **{f"dog/{name}.wav": ("dog",) for name in ("1", "deep/2")},
+        **{"cow/3.wav": ("cow",), "cat/4.wav": ("cat",)},
+    }
+    proposal.write()
+    dataset = KaggleDataset(source)
+    assert len(inspect_clips(dataset.clips_folder, labelled := read_labels(dataset)).clips) == 4
+    assert unnamed_clips(dataset, labelled) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
+        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'; tables are read as CSV"),
+        ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
+    ],
+)
+def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, said: str) -> None:
+    make_audio(tmp_path, "a.wav")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=said):
+        propose(tmp_path)
+    if "Kind" in text:
+        assert propose(tmp_path, columns=Columns(labels="Kind")).rows == (("a.wav", ("x",)),)
+
+
 def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
     tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +343,22 @@ def test_columns_can_be_named(tmp_path) -> None:
     with pytest.raises(UserError, match="which column holds the labels"):
         (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p1,q\n2.wav,p2,r\n")
         propose(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("--max-files=2", "more than 2 files, the limit (--max-files)"),
+        ("--max-depth=1", "Bird: more than 1 folders deep, the limit (--max-depth)"),
+        ("--max-table-mb=0.001", "labels.csv: larger than 0.001 MB, the limit (--max-table-mb)"),
+    ],
+)
+def test_more_than_the_limit_is_refused(tmp_path, limit: str, message: str) -> None:
+    make_audio(tmp_path, "Bird/a.wav", "Bird/b.wav", "Dog/c.wav")
+    table = tmp_path / "labels.csv"
+    table.write_text("fname,labels\n" + "a.wav,Bird\n" * 100)
+    said = fa_assets("init", str(tmp_path), "--csv", str(table), limit)
+    assert said.exit_code == 1 and message in said.output
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,11 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
         pytest.param(b"fname,labels,labels\na.wav,A,B\n", "2 columns are called 'labels'", id="two-labels"),
         pytest.param(b"fname,labels,fname\na.wav,A,B\n", "2 columns are called 'fname'", id="two-fnames"),
         pytest.param(b"fname,Dog,Dog\na.wav,1,0\n", "2 columns are called 'Dog'", id="two-classes"),
-        pytest.param(b'fname,labels\na.wav,A\n"b.wav,B\nc.wav,C\n', "from line 3 on, a quote", id="open-quote"),
+        pytest.param(
+            b'fname,labels\na.wav,A\n"b.wav,B\nc.wav,C\n', "from line 3 on, a quote.*is written twice", id="open-quote"
+        ),
+        pytest.param(b"fname:labels\na.wav:A\n", "separated by ':': write sep=: into a line above", id="colons"),
+        pytest.param(b"fname labels\na.wav A\n", "separated by ' ': write sep=  into a line above", id="blanks"),
         pytest.param(b"fname,labels\na.wav,A,B\n", "row 1, 'a.wav': 3 cells", id="comma-without-quotes"),
         pytest.param(b"fname,labels\na.wav;A\n", "row 1, 'a.wav;A': 1 cells", id="two-separators"),
         pytest.param(

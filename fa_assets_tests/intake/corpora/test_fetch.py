@@ -22,6 +22,7 @@ from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_fold
 from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.store.download import DownloadError, Retries
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.intake.corpora import small_archives as small
 from fa_assets_tests.local_server import Answer, Server
 
@@ -141,6 +142,31 @@ def test_without_a_listing_the_archives_own_checksums_count(serve, tmp_path, cap
     with pytest.raises(ArchiveError, match="FSDKaggle2019.audio_test.zip is damaged"):
         fetch_kaggle(serve(site=site), tmp_path / "bad")
     assert not (tmp_path / "bad" / "test" / "z.wav").exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"[" * 100_000,
+        b'{"files": [{"key": "x", "size": 1e999, "checksum": "md5:0"}]}',
+        b'{"files": [{"key": "x", "size": 1, "checksum": "none:0"}]}',
+        bytes(10_000_001),
+    ],
+    ids=["another shape", "too deep", "infinite", "an unknown checksum", "too long"],
+)
+def test_a_listing_that_cannot_be_used_counts_as_none(serve, tmp_path, kaggle_site, caplog, body: bytes) -> None:
+    kaggle_site["/api/records/3612637"] = [Answer(body=body)]
+    assert fetch_kaggle(serve(site=kaggle_site), tmp_path).clips == 6
+    assert "does not list sizes and checksums" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/folder"):
+        said = fa_assets("fetch", "esc50", "--to", str(tmp_path / place), "--mirror", "http://127.0.0.1:1")
+        assert said.exit_code == 1
+        assert f"{tmp_path / place} cannot be written to" in said.output and "--to DIR" in said.output
 
 
 def test_a_mirror_is_held_to_the_records_checksums(serve, tmp_path, kaggle_site) -> None:
