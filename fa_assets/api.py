@@ -216,10 +216,8 @@ def _recipe(
     row = ValueStore(root).read(prefix + checkpoint_asset(name)).table.to_pylist()[0]
     path = Path(moved or row["path"]).expanduser()
     if not path.exists():
-        raise UserError(
-            f"The weights {path} are not there (sha1 {row['sha1']}): put them back, or say where they lie with --checkpoint "
-            "FILE (checkpoint= in Python)."
-        )
+        elsewhere = "" if prefix else ", or say where they lie with --checkpoint FILE (checkpoint= in Python)"
+        raise UserError(f"The weights {path} are not there (sha1 {row['sha1']}): put them back{elsewhere}.")
     for precision in find_encoder(name).card.precisions:
         recipe = EncoderRecipe(name, path, row["sha1"], device, precision)
         if recipe.fingerprint == origin.encoder_fingerprint:

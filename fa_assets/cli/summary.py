@@ -11,6 +11,7 @@ from fa_assets.cli.options import say
 from fa_assets.cli.ui import ui_command_line
 from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
+from fa_assets.models.nested import CHOSEN
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, ValueStore
@@ -109,14 +110,19 @@ def print_summary(settings: Settings) -> None:
     if len(schemes) == 2 and stale.keys().isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
         ours, baseline = (summary.results[one].overall for one in schemes)
         lines.append((" - ".join(schemes), f"{ours - baseline:+.4f}"))
+    blend = _maybe(ValueStore(settings.storage_root), "blend")
+    if blend is not None and "blend" not in stale and settings.other_encoders:
+        (nested,) = (row for row in blend.to_pylist() if row["blend"] == CHOSEN)
+        lines.append(("LWLRAP blend", f"{nested['lwlrap']:.4f}   the nested choice"))
     lines += [
         ("files", str(summary.storage)),
         ("catalog", str(settings.local_root / "catalog.duckdb")),
         *([("report", str(summary.report))] if summary.report else []),
         ("look at it", ui_command_line(settings)),
     ]
+    width = max(14, *(len(name) for name, _ in lines))
     for name, text in lines:
-        say(f"{name:>14}  {text}")
+        say(f"{name:>{width}}  {text}")
 
 
 def _maybe(values: ValueStore, asset: str) -> pa.Table | None:

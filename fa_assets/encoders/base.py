@@ -202,7 +202,7 @@ class EncoderDefinition(ABC):
             " or ".join(
                 [f"Give a file of {self.card.title} (`--checkpoint FILE`)", *(f"`--checkpoint {n}`" for n in named)]
             )
-            + "."
+            + f"; beside another encoder, {self.card.name}=FILE in FA_ENCODERS."
         )
 
     def fingerprint(self, sha1: str, precision: str) -> str:

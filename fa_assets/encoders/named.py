@@ -12,9 +12,12 @@ def parse_encoders(encoders: str) -> dict[str, str | None]:
     """The encoders that FA_ENCODERS names, the main one first, with the weights that are named beside them.
 
     Raises:
-        ValueError: one is named twice, or two have one name for their assets, or the main one has weights.
+        ValueError: quotation marks do not match, one is named twice, two share a name for their assets, or the main has weights.
     """
-    words = [word.partition("=") for word in shlex.split(encoders)]
+    try:
+        words = [word.partition("=") for word in shlex.split(encoders)]
+    except ValueError as error:
+        raise ValueError(f"FA_ENCODERS cannot be read ({error}): {encoders}") from error
     found = {with_absolute_path(name, Path.cwd()): source or None for name, _, source in words}
     if len({asset_prefix(name) for name in found}) < len(words):
         names = " ".join(name for name, _, _ in words)

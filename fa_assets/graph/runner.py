@@ -137,7 +137,7 @@ def run(
             )
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
-        failures, warnings = _problems(result.all_events)
+        failures, warnings = _problems(result.all_events, steps)
         if not result.success and not failures:
             failures = ("the run failed; its log is in the UI",)
         if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
@@ -265,8 +265,8 @@ def _consecutive(folds: Sequence[str]) -> set[str]:
     return set(folds)
 
 
-def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Failures and warnings of a run, in words."""
+def _problems(events: Sequence[dg.DagsterEvent], assets: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Failures and warnings of a run, in words; `assets` has the asset of each step."""
     failures: list[str] = []
     warnings: list[str] = []
     steps: dict[str, list[str]] = {}  # what went wrong, and where; what is wrong for several is said once
@@ -277,7 +277,7 @@ def _problems(events: Sequence[dg.DagsterEvent]) -> tuple[tuple[str, ...], tuple
                 continue  # the check is named below
             said = data.user_failure_data.description if data.user_failure_data else None
             steps.setdefault(said or (data.error.to_string() if data.error else "failed"), []).append(
-                str(event.step_key)
+                assets.get(str(event.step_key), str(event.step_key))
             )
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data

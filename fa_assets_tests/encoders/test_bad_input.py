@@ -63,6 +63,12 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"encoder": "cnn14:ast"}, None, "Unknown encoder 'cnn14:"),
         ({"encoder": "onnx"}, None, "say which one, onnx:FILE"),
+        ({"encoders": "cnn14 'birdnet"}, None, "--encoders cannot be read (No closing quotation)"),
+        (
+            {"checkpoint": "text.pth", "encoders": "cnn14 birdnet=small.onnx"},
+            None,
+            "Failed: birdnet/birdnet_checkpoint: ",
+        ),
         ({"encoder": "onnx:small.onnx"}, nothing_installed, "pip install 'fa_assets[onnx]'"),
         ({"encoder": "transformers:ast"}, nothing_installed, "pip install 'fa_assets[transformers]'"),
         ({"encoder": "birdnet", "checkpoint": "small.onnx"}, nothing_installed, "pip install 'fa_assets[birdnet]'"),

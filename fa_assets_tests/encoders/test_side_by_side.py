@@ -101,6 +101,8 @@ def test_report_catalog_and_commands_know_both(both: Settings) -> None:
     assert re.search(r"asset +tiny/mc5_metrics +- +made", fa_assets("diff", settings=both).stdout)
     assert f"weights: sha1 {sha1}" in fa_assets("lineage", "tiny/mc5_metrics", settings=both).stdout
     summary = fa_assets("summary", settings=both).stdout
+    nested = next(row for row in ValueStore(both.storage_root).read("blend").table.to_pylist() if row["chosen"])
+    assert f"LWLRAP blend  {nested['lwlrap']:.4f}   the nested choice" in summary
     assert "LWLRAP tiny/center" in summary and "--encoders 'cnn14 tiny=demo'" in summary
     page = (both.storage_root / ValueStore(both.storage_root).read("report").table["path"][0].as_py()).read_text()
     (section,) = re.findall(r"Encoders side by side</h2>.*?</section>", page, flags=re.DOTALL)
