@@ -65,17 +65,21 @@ def for_any_scheme(row: tuple[str, ...], rows: Collection[tuple[str, ...]]) -> t
 
 
 def promises() -> dict[str, str]:
-    """By group, what tests promise with ``@pytest.mark.promise(SENTENCE, GROUP)``, and which tests do."""
-    found: dict[str, dict[str, list[str]]] = {}
+    """By group, what tests promise with ``@pytest.mark.promise(SENTENCE, GROUP[, FIGURE])``, which tests do, and how much."""
+    found: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
         for test in (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)):
             for mark in test.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.promise":
-                    sentence, group = map(ast.literal_eval, mark.args)
-                    tests = found.setdefault(group, {}).setdefault(sentence, [])
+                    sentence, group, *figure = map(ast.literal_eval, mark.args)
+                    tests, figures = found.setdefault(group, {}).setdefault(sentence, ([], []))
                     tests.append(f"`{path.relative_to(TESTS).as_posix()}::{test.name}`")
-    rows = {group: [(sentence, ", ".join(tests)) for sentence, tests in some.items()] for group, some in found.items()}
-    return {f"promises, {group}": table("promise | test", some) for group, some in rows.items()}
+                    figures += figure
+    rows = {
+        group: [(sentence, *map(", ".join, columns)) for sentence, columns in some.items()]
+        for group, some in found.items()
+    }
+    return {f"promises, {group}": table("promise | test | figure", some) for group, some in rows.items()}
 
 
 @click.command()

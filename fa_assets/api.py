@@ -19,8 +19,10 @@ from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.embed_clips import embed_once
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.kaggle import locate_clip
 from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
 from fa_assets.store.roots import StoragePath, open_root
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
 from fa_assets.store.storage_errors import require_there
 from fa_assets.store.values import ValueStore
 
@@ -128,9 +130,10 @@ class Tagger:
     ('Noise', '1.0')
     """
 
-    def __init__(self, classifier: FinalClassifier, encoders: Sequence[Encoder]) -> None:
+    def __init__(self, classifier: FinalClassifier, encoders: Sequence[Encoder], limits: Limits = USUAL_LIMITS) -> None:
         self.classifier = classifier
         self._encoders = encoders
+        self._limits = limits
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -139,7 +142,12 @@ class Tagger:
 
     @classmethod
     def load(
-        cls, storage: str | StoragePath, *, device: str = "auto", checkpoint: str | Path | None = None
+        cls,
+        storage: str | StoragePath,
+        *,
+        device: str = "auto",
+        checkpoint: str | Path | None = None,
+        limits: Limits = USUAL_LIMITS,
     ) -> "Tagger":
         """The final classifier of a storage folder.
 
@@ -147,6 +155,7 @@ class Tagger:
             storage: the folder, or the address of an object store.
             device: as the setting FA_DEVICE.
             checkpoint: where the weights (of a blend, the main encoder's) lie now, if they were moved.
+            limits: how large a file may be.
 
         Raises:
             UserError: there is none, it is damaged, the weights are not where they were, or those it was fitted with are not
@@ -159,7 +168,7 @@ class Tagger:
             _recipe(root, main, "", device, checkpoint),
             *(_recipe(root, one, key_prefix(one.encoder), device) for one in others),
         ]
-        return cls(final, [one() for one in recipes])
+        return cls(final, [one() for one in recipes], limits)
 
     def tag(self, path: str | Path) -> tuple[Tag, ...]:
         """The probability of every class for one audio file, the most probable first.
@@ -193,7 +202,7 @@ class Tagger:
 
     def _embed(self, path: Path) -> list[np.ndarray]:
         """Of each encoder, the weighted mean over the scheme's crops, as `embed_clips` makes it."""
-        info = inspect_clip(path, may_be_silent=True)
+        info = inspect_clip(locate_clip(path.parent, path.name, self._limits), may_be_silent=True)
         clip = Clip(path.name, path, info.sha256, info.sample_rate, info.frames, info.decoder)
         scheme = SCHEMES[self.classifier.members[0].origin.scheme]
         return [embed_once(clip, scheme, encoder) for encoder in self._encoders]

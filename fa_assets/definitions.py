@@ -31,7 +31,6 @@ from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
 from fa_assets.settings import Settings, describe_problems, load_settings
-from fa_assets.store.source_files import Limits
 
 
 def code_location(
@@ -61,7 +60,7 @@ def code_location(
         blend=settings.blend == "on",
         experiments=settings.experiments,
         curve_sizes=settings.learning_curve,
-        min_lwlrap=settings.min_lwlrap,
+        min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )
@@ -99,17 +98,10 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
 
 
 def _dataset(settings: Settings) -> DatasetFolder:
-    limits = Limits(
-        clip_bytes=int(settings.max_clip_gb * 1e9),
-        table_bytes=int(settings.max_table_mb * 1e6),
-        files=settings.max_files,
-        depth=settings.max_depth,
-        follow_links=settings.links == "follow",
-    )
     return DatasetFolder(
         str(settings.dataset),
         settings.is_demo,
-        limits,
+        settings.limits,
         settings.other_dataset == "replace",
         settings.label_separator,
         settings.match_names,

@@ -197,6 +197,7 @@ class SettingFields(BaseSettings):
         default=None,
         ge=0,
         le=1,
-        description="Lowest out-of-fold LWLRAP at which a submission is made. Default: the baseline scheme's on the same "
-        "clips, less 0.01 and what the choice of clips explains (95% paired bootstrap).",
+        description="Lowest out-of-fold LWLRAP at which a submission is made. Default: it must be shown to "
+        "be above chance, and not 0.01 or more below the baseline scheme's on the same clips (95% intervals); 0 for "
+        "the demo set.",
     )

@@ -21,6 +21,7 @@ from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, SettingFields
 from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
+from fa_assets.store.source_files import Limits
 
 
 class Settings(SettingFields):
@@ -116,6 +117,22 @@ class Settings(SettingFields):
     @property
     def _default_storage(self) -> Path:
         return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
+
+    @property
+    def limits(self) -> Limits:
+        """How much of a dataset is read."""
+        return Limits(
+            clip_bytes=int(self.max_clip_gb * 1e9),
+            table_bytes=int(self.max_table_mb * 1e6),
+            files=self.max_files,
+            depth=self.max_depth,
+            follow_links=self.links == "follow",
+        )
+
+    @property
+    def gate_minimum(self) -> float | None:
+        """FA_MIN_LWLRAP; 0 for the demo set, whose 80 clips and untrained weights can show nothing."""
+        return 0.0 if self.min_lwlrap is None and self.is_demo else self.min_lwlrap
 
     @property
     def is_demo(self) -> bool:

@@ -81,7 +81,7 @@ def test_a_query_that_is_wrong_or_gives_no_rows_is_said() -> None:
             open_catalog("results").query(query)
 
 
-@pytest.mark.promise("A question makes no folder: without a storage folder it says so.", "input")
+@pytest.mark.promise("A question makes no folder: without a storage folder it says so.", "input", "9 commands")
 @pytest.mark.parametrize(
     "command",
     ["status", "runs", "lineage folds", "diff", "sql select", "catalog sync", "store verify", "report", "summary"],
@@ -133,6 +133,14 @@ def test_every_file_that_cannot_be_read_is_named(finished: FinishedRun, tmp_path
     with pytest.raises(BadInputError) as caught:
         Tagger.load(finished.settings.storage_root).tag_files([tmp_path / "text.wav", tmp_path / "none.wav"])
     assert len(caught.value.offenders) == 2
+
+
+def test_a_file_beyond_the_limit_is_not_read(finished: FinishedRun, tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    path.touch()
+    os.truncate(path, 20_000_000_000)
+    said = fa_assets("predict", str(path), "--max-clip-gb", "19", settings=finished.settings)
+    assert "long.wav: 20 GB; up to 19 are read (--max-clip-gb)" in said.output
 
 
 def test_a_classifier_of_other_weights_or_damaged_or_missing_is_refused(finished: FinishedRun, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_the_words_of_any_script_stay(text: str) -> None:
     assert printable(text) == text
 
 
-@pytest.mark.promise("No text in a table for a spreadsheet (label_audit.csv) begins a formula.", "input")
+@pytest.mark.promise("No text in a table for a spreadsheet (label_audit.csv) begins a formula.", "input", "5 formulas")
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", " =1"])
 def test_no_cell_begins_a_formula(text: str) -> None:
     assert spreadsheet_row([text, -0.5, 3]) == [f"'{printable(text)}", -0.5, 3]

@@ -1,5 +1,7 @@
 """`fa-assets encoders`: list the encoders, and check one."""
 
+import math
+import os
 import sys
 from typing import Any
 
@@ -7,6 +9,7 @@ import click
 
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
+from fa_assets.settings import variable_of
 
 
 @click.group("encoders", invoke_without_command=True)
@@ -38,7 +41,8 @@ def encoders_check_command(name: str, **options: Any) -> None:
     Without --checkpoint it takes the demo weights where the encoder has such.
     """
     with friendly_errors():
-        settings = apply_options({**options, "encoder": name, "encoders": name})
+        os.environ.pop(variable_of("encoders"), None)
+        settings = apply_options({**options, "encoder": name})
         from fa_assets.cli import tables
         from fa_assets.encoders.registry import find_encoder
         from fa_assets.encoders.trial import try_encoder
@@ -59,7 +63,10 @@ def encoders_check_command(name: str, **options: Any) -> None:
                 f"{'BREACH' if finding.breach else 'ok':>6}  {finding.what}"
                 + f": {finding.breach}" * bool(finding.breach)
             )
-        say(f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}")
+        if not math.isnan(trial.seconds_per_clip):
+            say(
+                f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}"
+            )
         if not trial.passed:
             say(f"{name} cannot be used as it is.")
             sys.exit(1)

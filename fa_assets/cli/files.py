@@ -24,6 +24,7 @@ from fa_assets.setting_fields import DATA_FOLDER
 @click.option("--level", type=click.IntRange(1), metavar="N", help="Take the folders of this level as classes.")
 @click.option("--out", metavar="DIR", help="Write to this folder, which then links to the clips.  [default: DIR]")
 @click.option("--yes", is_flag=True, help="Write train_curated.csv.")
+@setting_options("max_table_mb", "max_files", "max_depth")
 def init_command(
     folder: str,
     table: str | None,
@@ -34,6 +35,7 @@ def init_command(
     level: int | None,
     out: str | None,
     yes: bool,
+    **options: Any,
 ) -> None:
     """Propose a label CSV for the audio in DIR, from tables, annotations or class folders anywhere below it."""
     with friendly_errors():
@@ -44,7 +46,9 @@ def init_command(
         proposal = propose(
             Path(folder).expanduser(),
             table=Path(table).expanduser() if table else None,
-            columns=Columns(fname_column, labels_column, group_column, label_separator),
+            columns=Columns(
+                fname_column, labels_column, group_column, label_separator, limits=apply_options(options).limits
+            ),
             level=level,
             out=Path(out).expanduser() if out else None,
         )
@@ -117,7 +121,7 @@ def fetch_command(
     "--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes to show."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line, with every class.")
-@setting_options("dataset", "storage", "device", "checkpoint")
+@setting_options("dataset", "storage", "device", "checkpoint", "max_clip_gb")
 def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: Any) -> None:
     """Tag audio FILEs with the final classifier of a storage folder: the most probable classes first."""
     with friendly_errors():
@@ -127,7 +131,8 @@ def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: 
             raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
         from fa_assets.api import Tagger
 
-        tagger = Tagger.load(settings.storage_root, device=settings.device, checkpoint=checkpoint)
+        root, limits = settings.storage_root, settings.limits
+        tagger = Tagger.load(root, device=settings.device, checkpoint=checkpoint, limits=limits)
         for tagged in tagger.tag_files(files):
             if as_json:
                 classes = {tag.class_name: tag.probability for tag in tagged.tags}

@@ -141,7 +141,7 @@ for command in COMMANDS:
 
 def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] = (), force: bool = False) -> None:
     from fa_assets.cli.console import Console, print_outcome, progress, terminal, warn
-    from fa_assets.cli.summary import print_summary
+    from fa_assets.cli.summary import new_terms, print_summary
     from fa_assets.definitions import code_location
     from fa_assets.graph.runner import prepare_environment, run
 
@@ -151,6 +151,8 @@ def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] 
     with progress(console) as (watcher, on_step):
         location = code_location(settings, watcher)
         prepare_environment(location)
+        for terms in new_terms(settings):
+            console.print(terms, markup=False, soft_wrap=True)
         outcome = run(
             location,
             select=select,

@@ -9,7 +9,7 @@ import pyarrow as pa
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.cli.options import say
 from fa_assets.cli.ui import ui_command_line
-from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, key_prefix
+from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
@@ -64,6 +64,18 @@ def read_summary(storage: StoragePath, encoder: str = DEFAULT, others: Iterable[
         results=results,
         report=None if report is None else storage / report["path"][0].as_py(),
     )
+
+
+def new_terms(settings: Settings) -> list[str]:
+    """Licence and citation of trained weights of which the storage folder has none yet."""
+    values = ValueStore(settings.storage_root)
+    main = {checkpoint_asset(settings.encoder): (settings.encoder, settings.checkpoint_source)}
+    others = {key_prefix(one) + checkpoint_asset(one): (one, source) for one, source in settings.other_encoders.items()}
+    return [
+        find_encoder(encoder).card.terms
+        for asset, (encoder, source) in {**main, **others}.items()
+        if source != "demo" and values.header(asset) is None
+    ]
 
 
 def print_summary(settings: Settings) -> None:

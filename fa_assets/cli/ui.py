@@ -2,7 +2,7 @@
 
 Three programs of Dagster's, in a group of processes: the code location, the webserver behind a guard (`webserver`), and the
 daemon. They start and end together, with the runs that they started, whoever of them ends first and however this command is
-ended.
+ended, be it by SIGKILL.
 """
 
 import json
@@ -30,6 +30,8 @@ _HOST = "127.0.0.1"
 _LOOK_EVERY_S = 0.2
 _END_WITHIN_S = 5.0
 """After that, what has not ended is killed; a command that is told to end has a few seconds more (`interruption`)."""
+_END_WITH_PARENT = f"read line; trap '' TERM; kill -TERM 0; sleep {_END_WITHIN_S:.0f}; kill -KILL 0"
+"""For a shell: once this process is gone, however it ended, and with it the other end of the pipe, so is the shell's group."""
 
 
 @click.command("ui")
@@ -60,8 +62,8 @@ def _serve(port: int) -> None:
         workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
 
         def start(module: str, *arguments: str) -> None:
-            group = programs[0].pid if programs else 0
-            programs.append(subprocess.Popen([sys.executable, "-m", module, *arguments], process_group=group))
+            command = [sys.executable, "-m", module, *arguments]
+            programs.append(subprocess.Popen(command, process_group=programs[0].pid))
 
         os.environ["DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD"] = "1"  # seconds that the end waits for requests under way
         start("dagster", "code-server", "start", "--socket", str(served), *code)
@@ -88,13 +90,14 @@ def _require_all(programs: list[subprocess.Popen[bytes]]) -> None:
 
 @contextmanager
 def _ended_together() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Programs that are to be started in one group; at the end it is told to end, and then killed."""
-    programs: list[subprocess.Popen[bytes]] = []
+    """Programs that are to be started in the group of the first, a shell; at the end it is told to end, and then killed."""
+    command = ["sh", "-c", _END_WITH_PARENT]
+    programs = [subprocess.Popen(command, process_group=0, stdin=subprocess.PIPE)]
     try:
         yield programs
     finally:
         ignore_signals()
-        with suppress(ProcessLookupError, IndexError):  # there is nobody left in it, or nobody was
+        with suppress(ProcessLookupError):  # there is nobody left in it
             group = programs[0].pid
             os.killpg(group, signal.SIGTERM)
             deadline = time.monotonic() + _END_WITHIN_S

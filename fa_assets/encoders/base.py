@@ -121,6 +121,11 @@ class EncoderCard:
         """The published file's, in MB; nothing where it is not known."""
         return f"{self.weights.size_bytes / 1e6:.0f} MB" if isinstance(self.weights, WeightsFile) else ""
 
+    @property
+    def terms(self) -> str:
+        """What is to be said of trained weights before they are first used."""
+        return f"Weights of {self.title}: {self.weights_licence}." + f" Cite {self.citation}." * bool(self.citation)
+
 
 class Encoder(Protocol):
     """A loaded encoder. `device_name` is the processor's or GPU's own name."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from fa_assets.encoders.base import (
     CheckpointError,
@@ -40,8 +40,8 @@ class CardFile(BaseModel):
 
     input: str
     output: str
-    sample_rate: PositiveInt
-    crop_seconds: PositiveFloat
+    sample_rate: PositiveInt = Field(le=1_000_000)
+    crop_seconds: float = Field(ge=0.001, le=3600)
     dimension: PositiveInt
     title: str
     weights_licence: str
@@ -91,7 +91,19 @@ class OnnxEncoder:
         return np.concatenate([self._run(crops[start : start + self._at_once]) for start in starts])
 
     def _run(self, crops: np.ndarray) -> np.ndarray:
-        (given,) = self._session.run([self._output], {self._input: crops[0] if self._is_bare else crops})
+        try:
+            (given,) = self._session.run([self._output], {self._input: crops[0] if self._is_bare else crops})
+        except Exception as error:  # of onnxruntime's many kinds
+            said = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{self.card.name} fails on {len(crops)} crops ({said}). `fa-assets encoders check` tries it: correct its "
+                "card, or export another."
+            ) from error
+        if self._at_once > 1 and len(given) != len(crops):
+            raise UserError(
+                f"{self.card.name}: its output {self._output} is {list(given.shape)} for {len(crops)} crops. Export it so "
+                "that the first axis is that of the crops."
+            )
         return given.reshape(len(crops), -1, given.shape[-1]).mean(axis=1)
 
 
@@ -126,13 +138,17 @@ class OnnxNetwork(EncoderDefinition):
         for kind, found, name, size in wanted:
             if name not in found or (kind == "input" and len(found) > 1):
                 raise CheckpointError(
-                    f"{path}: its {kind}s are {', '.join(found)}; {self._card_file} names {name}, and no others are given."
+                    f"{path}: its {kind}s are {', '.join(found)}; {self._card_file} names {name}. Correct the card"
+                    + ("; of several inputs none can be given." if len(inputs) > 1 else ".")
                 )
             shape, of_type = found[name].shape, found[name].type
-            if of_type != "tensor(float)" or not shape or (isinstance(shape[-1], int) and shape[-1] != size):
+            fits = of_type == "tensor(float)" and shape and _fits(shape[-1], size)
+            takes_crops = len(shape) == 1 or (len(shape) == 2 and _fits(shape[0], 1))
+            if not fits or (kind == "input" and not takes_crops):
+                shapes = f", [n, {size}], [1, {size}] or [{size}]" * (kind == "input")
                 raise CheckpointError(
                     f"{path}: its {kind} {name} is {of_type} {shape}; {self._card_file} makes it float with {size} numbers "
-                    "in the end. Correct the card, or give the network it belongs to."
+                    f"in the end{shapes}. Correct the card, or give the network it belongs to."
                 )
         return True
 
@@ -206,6 +222,11 @@ def open_session(path: Path, device: str) -> "InferenceSession":
             f"{path}: not an ONNX network that holds all its weights itself ({said}). An export with weights in a file of "
             "their own becomes one with `onnx.save(onnx.load(FILE), NEW_FILE)`."
         ) from error
+
+
+def _fits(axis: object, size: int) -> bool:
+    """Whether an axis of a network has this size, or any."""
+    return not isinstance(axis, int) or axis == size
 
 
 def _device(device: str) -> str:

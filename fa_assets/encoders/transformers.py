@@ -12,7 +12,8 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,15 +80,12 @@ class TransformersEncoder:
     """
 
     def __init__(self, folder: Path, card: EncoderCard, *, device: str = "auto", batch_size: int | None = None) -> None:
-        import transformers
-
-        extractors: Any = transformers.AutoFeatureExtractor
         limit_torch_threads()
         self.card = card
         self.device = resolve_device(device)
         self.device_name = device_name(self.device)
         self.batch_size = batch_size or BATCH_SIZE
-        self._extractor = extractors.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        self._extractor = open_extractor(folder)
         self._model = open_model(folder).to(self.device)
         self._output = pooling_of(read_json(folder / "config.json")).output
         self._fills_window = hasattr(self._extractor, "chunk_length")  # as Whisper's, with silence
@@ -165,6 +163,7 @@ class TransformersModel(EncoderDefinition):
             raise CheckpointError(
                 f"{path}: rate, window and dimension are {found}, those of {self.card.name} {wanted}. {self.weights_hint}"
             )
+        open_extractor(path)
         open_model(path)
         return True
 
@@ -207,24 +206,25 @@ def read_card(name: str, folder: Path, published: HubFolder | None) -> EncoderCa
     features = (read_json(whole) if whole.is_file() else {}).get("feature_extractor")
     features = features or read_json(folder / "preprocessor_config.json")
     pooling, model_type = pooling_of(config), config.get("model_type")
-    dimension = config.get(pooling.dimension, config.get("d_model"))  # Whisper's word
-    if "sampling_rate" not in features or not dimension:
+    dimension: Any = config.get(pooling.dimension, config.get("d_model"))  # Whisper's word
+    rate: Any = features.get("sampling_rate")
+    window = _window_seconds(features)
+    if not all(isinstance(one, int | float) and one > 0 for one in (rate, window, dimension)):
         raise CheckpointError(
-            f"{folder}: a model of type {model_type} without sampling_rate in preprocessor_config.json, or "
+            f"{folder}: a model of type {model_type} without sampling_rate and window in preprocessor_config.json, or "
             f"{pooling.dimension} in config.json. Give an audio model of transformers' AutoModel, with its feature extractor."
         )
     about = _front_matter(folder)
-    datasets = about.get("datasets") or ()
     return EncoderCard(
         name=name,
         title=f"{published.repository if published else folder.name} ({model_type})",
-        sample_rate=features["sampling_rate"],
-        crop_seconds=_window_seconds(features),
+        sample_rate=rate,
+        crop_seconds=float(window),
         dimension=dimension,
         code_licence=Transformers.licence,
-        weights_licence=str(about.get("license", "as the model's page says")),
+        weights_licence=", ".join(_titles(about.get("license"))) or "as the model's page says",
         citation=f"the model's page, {published.url if published else folder / 'README.md'}",
-        trained_on=(datasets,) if isinstance(datasets, str) else tuple(datasets),
+        trained_on=_titles(about.get("datasets")),
         pooling=pooling.words,
         framework="huggingface",
         weights=published,
@@ -238,14 +238,14 @@ def pooling_of(config: Mapping[str, Any]) -> Pooling:
     return _POOLING.get(str(config.get("model_type")), _MEAN)
 
 
-def _window_seconds(features: Mapping[str, Any]) -> float:
+def _window_seconds(features: Mapping[str, Any]) -> Any:
     """The length that the feature extractor makes of any clip, in seconds."""
     if "max_length_s" in features:  # CLAP
-        return float(features["max_length_s"])
+        return features["max_length_s"]
     if "chunk_length" in features:  # Whisper
-        return float(features["chunk_length"])
-    if "num_mel_bins" in features and "max_length" in features:  # AST
-        return float(features["max_length"] * _FRAME_S)
+        return features["chunk_length"]
+    if "num_mel_bins" in features and isinstance(features.get("max_length"), int):  # AST
+        return features["max_length"] * _FRAME_S
     return WINDOW_S
 
 
@@ -253,7 +253,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a model's folder; raises a CheckpointError where there is none."""
     try:
         return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{path} cannot be read ({error}): a model's folder has config.json, preprocessor_config.json and "
             "model.safetensors."
@@ -271,6 +271,33 @@ def _front_matter(folder: Path) -> Mapping[str, Any]:
         return {}
 
 
+def _titles(said: Any) -> tuple[str, ...]:
+    """What the page names once, or as a list."""
+    return tuple(map(str, said if isinstance(said, list) else [said] if said else []))
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Explains what transformers raises."""
+    try:
+        yield
+    except Exception as error:  # of transformers' many kinds
+        said = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{folder}: transformers cannot load it ({said}). Weights are read from safetensors files alone, and code "
+            "that comes with a model is not run: `save_pretrained` of its class writes such a folder."
+        ) from error
+
+
+def open_extractor(folder: Path) -> Any:
+    """What makes the model's features of sound; raises a CheckpointError where there is none of transformers' own."""
+    import transformers
+
+    extractors: Any = transformers.AutoFeatureExtractor
+    with _loading(folder):
+        return extractors.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
 def open_model(folder: Path) -> Any:
     """The network, in float32 on the CPU.
 
@@ -282,9 +309,9 @@ def open_model(folder: Path) -> Any:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    is_clap = read_json(folder / "config.json").get("model_type", "").startswith("clap")
+    is_clap = str(read_json(folder / "config.json").get("model_type")).startswith("clap")
     network: Any = transformers.ClapAudioModelWithProjection if is_clap else transformers.AutoModel
-    try:
+    with _loading(folder):
         model, report = network.from_pretrained(
             folder,
             local_files_only=True,
@@ -293,12 +320,6 @@ def open_model(folder: Path) -> Any:
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except Exception as error:  # of transformers' many kinds
-        said = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{folder}: transformers cannot load it ({said}). Weights are read from safetensors files alone, and code "
-            "that comes with a model is not run: `save_pretrained` of its class writes such a folder."
-        ) from error
     missing = sorted(name for name in report["missing_keys"] if not name.endswith(_UNUSED))
     if missing:
         raise CheckpointError(

@@ -15,15 +15,20 @@ from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import GROUP, out_of_fold_figures, read_predictions
 from fa_assets.graph.experiments import row_of
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
+from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.gate import judge
 from fa_assets.models.blend import contenders, fit_blend, judge_blends
-from fa_assets.models.nested import CHOSEN, RESAMPLES, SEED
+from fa_assets.models.nested import CHOSEN
 
 
-def blend_asset(engines: Sequence[EngineOptions], predictions: Sequence[Asset], min_lwlrap: float | None) -> Asset:
+def blend_asset(
+    engines: Sequence[EngineOptions], folds: Asset, predictions: Sequence[Asset], min_lwlrap: float | None
+) -> Asset:
     """`blend`.
 
     Args:
+        folds: the clips' groups.
         engines, predictions: of each encoder, the main one first.
         min_lwlrap: FA_MIN_LWLRAP.
     """
@@ -34,14 +39,20 @@ def blend_asset(engines: Sequence[EngineOptions], predictions: Sequence[Asset], 
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap),
         tables.BLEND,
-        version="1",
-        reads={"predictions": main, **{one.name: one for one in others}},
+        version="2",
+        reads={"folds": folds, "predictions": main, **{one.name: one for one in others}},
         settings={"encoders": " ".join(names), "min_lwlrap": min_lwlrap, "resamples": RESAMPLES, "seed": SEED},
     )
 
 
 def judge_encoders(
-    work: Work, predictions: Stored, *, encoders: Sequence[str], min_lwlrap: float | None, **others: Stored
+    work: Work,
+    folds: Stored,
+    predictions: Stored,
+    *,
+    encoders: Sequence[str],
+    min_lwlrap: float | None,
+    **others: Stored,
 ) -> Made:
     """Out-of-fold LWLRAP of blends of the encoders, one row each: every encoder alone (the main one is the baseline), the mean
     and the geometric mean of their probabilities, and a stacked logistic regression over their log-odds; with a paired
@@ -53,23 +64,29 @@ def judge_encoders(
         if one.classes != main.classes or not np.array_equal(one.fnames, main.fnames):
             raise BadInputError(f"{stored.asset} and {predictions.asset} are of other clips: materialize both again.")
     logits = np.stack([main.logits, *(one.logits for one in rest)])
+    by_name = tables.units_by_name(folds.table)
+    units = np.array([by_name[fname] for fname in main.fnames])
     with work.phase("blend"):
-        outcomes = judge_blends(encoders, logits, main.truth, main.fold, progress=work.track("fits"))
+        outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=units, progress=work.track("fits"))
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
     *tried, nested = outcomes
     best = fitted[int(np.argmax([one.lwlrap for one in tried]))]
     gain = nested.against_baseline
-    gate = judge(nested.lwlrap, gain.difference, gain.low, gain.high, min_lwlrap)
+    if gain.warning:
+        work.log.warning(gain.warning)
+    own = paired_bootstrap(main.truth, nested.scores, None, units=units)
+    gate = judge(nested.lwlrap, own, gain, lwlrap_without_knowledge(main.truth), min_lwlrap)
     rows = [
         {"blend": one.name, **row_of(one), "weights": blend.weights, "intercept": blend.intercept}
         for one, blend in zip(tried, fitted, strict=True)
     ]
     rows.append({"blend": CHOSEN, **row_of(nested)})
-    shown = ["blend", "lwlrap", "difference", "low", "high", "share_won"]
+    shown = ["blend", "lwlrap", "difference", "low", "high", "units", "share_won"]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.BLEND),
         facts={
             "best": best.name,
+            "units": gain.units,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
         display={

@@ -109,9 +109,9 @@ def pipeline(
     scheme, encoder = schemes[0], main.engine.encoder
     embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
     of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
-    comparison = comparison_asset(metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
+    comparison = comparison_asset(folds, metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
     engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
-    blended = [blend_asset(engines, all_predictions, min_lwlrap)] if others else []
+    blended = [blend_asset(engines, folds, all_predictions, min_lwlrap)] if others else []
     audit = label_audit_asset(scheme, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)

@@ -9,10 +9,11 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
 from fa_assets.intake.class_names import doubtful_names
-from fa_assets.metrics.folds import FOLD_SEED, N_FOLDS, fold_quality, grouped_folds
+from fa_assets.metrics.folds import FOLD_SEED, LARGEST_FOLD, N_FOLDS, fold_quality, grouped_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.store.values import Value
 
@@ -78,8 +79,8 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
         Check(
             folds,
             folds_balanced,
-            f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; and folds "
-            "are of one size.",
+            f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; folds are as "
+            f"even in size, and none has more than {LARGEST_FOLD:g} times an even share of the clips.",
         ),
         Check(folds, groups_whole, "No group of the label CSV lies in several folds."),
     ]
@@ -149,24 +150,44 @@ def folds_complete(folds: Value, clips: Value) -> dg.AssetCheckResult:
 
 
 def folds_balanced(folds: Value) -> dg.AssetCheckResult:
-    """Warns where the folds are less balanced than fresh ones would be."""
+    """Warns where the folds are less balanced than fresh ones would be, or one is far too large."""
     _, truth, fold_of = _truth_and_folds(folds)
-    groups = [name or "" for name in folds.table["group"].to_pylist()]
+    units = tables.units(folds.table)
     ours = fold_quality(truth, fold_of, N_FOLDS)
-    fresh = fold_quality(truth, grouped_folds(truth, groups, n_folds=N_FOLDS, seed=FOLD_SEED), N_FOLDS)
+    fresh = fold_quality(truth, grouped_folds(truth, units, n_folds=N_FOLDS, seed=FOLD_SEED), N_FOLDS)
     worse = max(ours.label_imbalance - fresh.label_imbalance, ours.size_imbalance - fresh.size_imbalance)
-    advice = (
-        " The folds have drifted: set FA_FOLDS=fresh for one run to have new ones made; scores before and after are "
-        "then of different folds."
-    )
+    share = len(fold_of) / N_FOLDS
+    large = [(fold, int(size)) for fold, size in enumerate(np.bincount(fold_of)) if size > LARGEST_FOLD * share]
+    groups = _larger_than(share, units, folds.table)
+    told = [f"fold {fold} has {size} clips, where {share:.0f} would be even." for fold, size in large]
+    if groups:
+        told.append(f"{len(groups)} groups are larger than a fold: divide them, by recording or day for instance.")
+    if worse > IMBALANCE_BOUND:
+        told.append(
+            "The folds have drifted: set FA_FOLDS=fresh for one run to have new ones made; scores before and after are "
+            "then of different folds."
+        )
+    passed = worse <= IMBALANCE_BOUND and not large
     return dg.AssetCheckResult(
-        passed=worse <= IMBALANCE_BOUND,
+        passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"label imbalance {ours.label_imbalance:.3f}, fresh folds would have {fresh.label_imbalance:.3f}; size "
-        f"imbalance {ours.size_imbalance:.3f} and {fresh.size_imbalance:.3f}."
-        + ("" if worse <= IMBALANCE_BOUND else advice),
-        metadata={**vars(ours), **{f"fresh_{name}": value for name, value in vars(fresh).items()}},
+        f"imbalance {ours.size_imbalance:.3f} and {fresh.size_imbalance:.3f}. {' '.join(told)}".strip(),
+        metadata={
+            **vars(ours),
+            **{f"fresh_{name}": value for name, value in vars(fresh).items()},
+            **({"groups": records(["group", "clips"], groups)} if groups else {}),
+        },
     )
+
+
+def _larger_than(share: float, units: np.ndarray, clips: pa.Table) -> list[tuple[str, int]]:
+    """Units of more clips than that, by the group or clip that each begins with, and their clips."""
+    names = [
+        group or fname for group, fname in zip(clips["group"].to_pylist(), clips["fname"].to_pylist(), strict=True)
+    ]
+    first, sizes = np.unique(units, return_index=True, return_counts=True)[1:]
+    return [(names[row], int(size)) for row, size in zip(first, sizes, strict=True) if size > share]
 
 
 def groups_whole(folds: Value) -> dg.AssetCheckResult:

@@ -7,7 +7,7 @@ import dagster as dg
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
 from fa_assets.metrics.figures import Figures
-from fa_assets.metrics.gate import WAY_OUT
+from fa_assets.metrics.gate import MARGIN, WAY_OUT
 from fa_assets.metrics.reproduction import TOLERANCE, compare_with_recorded, is_recorded_case
 from fa_assets.store.values import Value
 
@@ -29,8 +29,9 @@ def gate_check(judged: Asset, baseline: str) -> Check:
     return Check(
         judged,
         submission_gate,
-        f"LWLRAP is not below FA_MIN_LWLRAP; without that setting, not significantly more than 0.01 below the {baseline}'s "
-        "on the same clips. A submission is only made when it has passed.",
+        f"LWLRAP is not below FA_MIN_LWLRAP; without that setting, it is shown to be above chance, and not {MARGIN} or more "
+        f"below the {baseline}'s on the same clips (the lower ends of 95% intervals). A submission is only made when "
+        "it has passed.",
     )
 
 

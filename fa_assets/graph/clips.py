@@ -29,12 +29,12 @@ from fa_assets.intake.kaggle import (
 from fa_assets.intake.names import listed
 from fa_assets.metrics.folds import (
     FOLD_SEED,
+    MOST_MOVED,
     N_FOLDS,
     continued_folds,
     fold_balance,
     fold_quality,
     grouped_folds,
-    stratified_folds,
 )
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.reproduction import known_corpus
@@ -61,7 +61,7 @@ def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
         "clips",
         partial(assign_folds, sticky=folds == "sticky"),
         tables.FOLDS,
-        version="4",
+        version="5",
         reads={"clips": clips},
         settings={"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": folds},
     )
@@ -163,7 +163,8 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
     """The fold each clip is held out in, one row per clip, 0 to 4: 5 multilabel-stratified folds with seed 42, over the
     clips in file order and the classes in their order; or those of train_curated_folds.csv, as they are. At a
     refresh clips keep their folds, by name or by content, and new ones go where their classes are most lacking
-    (FA_FOLDS=sticky); or all are stratified again (fresh). Clips of one group (a column of the label CSV) share a fold."""
+    (FA_FOLDS=sticky); or all are stratified again (fresh). Clips of one group (a column of the label CSV) share a fold, and
+    so do clips with the same bytes. Where that would move more than a fifth of the clips, all are stratified again."""
     from fa_assets.report.clips import fold_balance_picture
 
     table = clips.table
@@ -172,10 +173,16 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
     is_given = table["given_fold"].null_count == 0
     previous = _previous_folds(work, table) if sticky and not is_given else None
     with work.phase("stratify"):
-        assigned = np.asarray(table["given_fold"]) if is_given else _assign(truth, table, previous)
+        assigned = np.asarray(table["given_fold"]) if is_given else _assign(truth, tables.units(table), previous)
     balance = fold_balance(truth, assigned)
     drawn = work.draw({"label_balance": partial(fold_balance_picture, classes, balance)})
     kept = {} if previous is None else _kept(previous, assigned)
+    again = kept.get("clips_moved", 0) > MOST_MOVED * (len(assigned) - kept.get("clips_new", 0))
+    if again:
+        work.log.warning(
+            "All clips are stratified again: to keep groups and identical clips whole, more than "
+            f"{MOST_MOVED:.0%} of them would have left their folds. Scores before and after are of different folds."
+        )
     made = pa.table([assigned, *(table[name] for name in tables.FOLDS.names[1:])], schema=tables.FOLDS)
     return Made(
         made,
@@ -183,7 +190,7 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
         facts={
             "origin": "train_curated_folds.csv"
             if is_given
-            else ("multilabel-stratified" if previous is None else "continued"),
+            else ("multilabel-stratified" if previous is None or again else "continued"),
             **kept,
             **{name: round(value, 5) for name, value in vars(fold_quality(truth, assigned, N_FOLDS)).items()},
             **{f"clips_fold_{fold}": int((assigned == fold).sum()) for fold in range(N_FOLDS)},
@@ -224,13 +231,10 @@ def _previous_folds(work: Work, clips: pa.Table) -> np.ndarray | None:
     return previous if (previous >= 0).any() else None
 
 
-def _assign(truth: np.ndarray, clips: pa.Table, previous: np.ndarray | None) -> np.ndarray:
-    groups = [name or "" for name in clips["group"].to_pylist()] if clips["group"].null_count < len(clips) else None
+def _assign(truth: np.ndarray, units: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
     if previous is not None:
-        return continued_folds(truth, previous, n_folds=N_FOLDS, groups=groups)
-    if groups is not None:
-        return grouped_folds(truth, groups, n_folds=N_FOLDS, seed=FOLD_SEED)
-    return stratified_folds(truth, n_folds=N_FOLDS, seed=FOLD_SEED)
+        return continued_folds(truth, previous, n_folds=N_FOLDS, seed=FOLD_SEED, units=units)
+    return grouped_folds(truth, units, n_folds=N_FOLDS, seed=FOLD_SEED)
 
 
 def _kept(previous: np.ndarray, assigned: np.ndarray) -> dict[str, int]:

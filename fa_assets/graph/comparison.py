@@ -3,7 +3,6 @@
 Of several encoders also every scheme of each against every other.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -14,26 +13,32 @@ import pyarrow as pa
 
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.display import records
+from fa_assets.graph.display import or_none, records
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.metrics.bootstrap import verdict
+from fa_assets.metrics.bootstrap import RESAMPLES, SEED, PairedBootstrap, verdict
+from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.comparison import Comparison, Difference, compare, interval
 from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.gate import judge
+from fa_assets.metrics.labels import multi_hot
 
 SCHEME, PAIR = "scheme", "pair"
-_SHOWN = ("key", "lwlrap", "difference", "low", "high")
-RESAMPLES = 2000
-SEED = 0
+_SHOWN = ("key", "lwlrap", "difference", "low", "high", "units")
 
 
 def comparison_asset(
-    metrics: Asset, baseline: Asset, others: Mapping[str, Asset], schemes: tuple[str, str], min_lwlrap: float | None
+    folds: Asset,
+    metrics: Asset,
+    baseline: Asset,
+    others: Mapping[str, Asset],
+    schemes: tuple[str, str],
+    min_lwlrap: float | None,
 ) -> Asset:
     """`comparison`.
 
     Args:
+        folds: the clips' labels and groups.
         metrics, baseline: the metrics of the schemes.
         others: those of other encoders, by scheme (``birdnet/mc5``).
         schemes: the names of the two.
@@ -44,8 +49,8 @@ def comparison_asset(
         GROUP,
         partial(compare_schemes, schemes=schemes, min_lwlrap=min_lwlrap),
         tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
-        version="3",
-        reads={"metrics": metrics, "baseline": baseline, **others},
+        version="4",
+        reads={"folds": folds, "metrics": metrics, "baseline": baseline, **others},
         settings={
             "scheme": schemes[0],
             "baseline": schemes[1],
@@ -53,10 +58,9 @@ def comparison_asset(
             "resamples": RESAMPLES,
             "seed": SEED,
         },
-        description=f"The crop scheme {schemes[0]} against {schemes[1]} on the same clips, folds and weights, in LWLRAP "
-        "(0 to 1): "
-        "one row overall, per fold and per class. A paired bootstrap over the clips says whether the difference is more than "
-        "chance, and with it whether a submission may be made."
+        description=f"The crop scheme {schemes[0]} against {schemes[1]} on the same clips, folds and weights, in LWLRAP: "
+        "one row overall, per fold and per class. A paired bootstrap over the clips, groups and identical clips drawn as one, "
+        "says whether the difference is more than chance, and with it whether a submission may be made."
         + " Then each scheme of each encoder with the interval of its LWLRAP, and every two of them."
         * bool(others),
     )
@@ -64,6 +68,7 @@ def comparison_asset(
 
 def compare_schemes(
     work: Work,
+    folds: Stored,
     metrics: Stored,
     baseline: Stored,
     *,
@@ -74,15 +79,20 @@ def compare_schemes(
     """Compare the figures of the two schemes, and of all encoders; see the description of the asset."""
     from fa_assets.report import comparison as plots
 
+    clips = folds.table
+    units = tables.units_by_name(clips)
     with work.phase("resample"):
         ours, theirs = read_figures(metrics), read_figures(baseline)
-        result = compare(ours, theirs, resamples=RESAMPLES, seed=SEED)
+        result, own = compare(ours, theirs, units=units), interval(ours, units)
+        chance = lwlrap_without_knowledge(multi_hot(clips["labels"].to_pylist(), folds.header.details["classes"]))
         every = dict(zip((*schemes, *others), (ours, theirs, *map(read_figures, others.values())), strict=True))
-        of_encoders = _rows_of_encoders(every) if others else []
+        of_encoders = _rows_of_encoders(every, units) if others else []
     gain = result.gain
     answer = verdict(gain, *schemes)
     work.log.info(answer)
-    gate = judge(result.ours, gain.difference, gain.low, gain.high, min_lwlrap)
+    if gain.warning:
+        work.log.warning(gain.warning)
+    gate = judge(result.ours, own, gain, chance, min_lwlrap)
     rows = _rows(result)
     drawn = work.draw(
         {
@@ -99,11 +109,15 @@ def compare_schemes(
         facts={
             "is_the_gain_real": answer,
             "lwlrap": result.ours,
+            "lwlrap_low": own.low,
+            "lwlrap_high": own.high,
+            "lwlrap_without_knowledge": chance,
             "lwlrap_baseline": result.baseline,
             "difference": gain.difference,
             "difference_low": gain.low,
             "difference_high": gain.high,
             "share_of_resamples_won": gain.share_won,
+            "units": gain.units,
             "folds_better": int((result.per_fold.difference > 0).sum()),
             "classes_better": int((result.per_class.difference > 0).sum()),
             "classes_worse": int((result.per_class.difference < 0).sum()),
@@ -124,15 +138,14 @@ def read_figures(metrics: Stored) -> Figures:
     return Figures.of_table(metrics.table, metrics.header.details["classes"])
 
 
-def _rows_of_encoders(every: Mapping[str, Figures]) -> list[dict[str, Any]]:
+def _rows_of_encoders(every: Mapping[str, Figures], units: Mapping[str, int]) -> list[dict[str, Any]]:
     """Each scheme of each encoder, and each two of them: the later one less the earlier one, so that the main one is last."""
-    boot = {"resamples": RESAMPLES, "seed": SEED}
     rows: list[dict[str, Any]] = []
     for name, figures in every.items():
-        own = interval(figures, **boot)
-        rows.append({"scope": SCHEME, "key": name, "lwlrap": own.difference, "low": own.low, "high": own.high})
+        own = interval(figures, units)
+        rows.append({"scope": SCHEME, "key": name, "lwlrap": own.difference, **_ends(own)})
     for before, name in combinations(every, 2):
-        found = compare(every[name], every[before], **boot)
+        found = compare(every[name], every[before], units=units)
         rows.append(
             {
                 "scope": PAIR,
@@ -140,11 +153,14 @@ def _rows_of_encoders(every: Mapping[str, Figures]) -> list[dict[str, Any]]:
                 "lwlrap": found.ours,
                 "baseline": found.baseline,
                 "difference": found.gain.difference,
-                "low": found.gain.low,
-                "high": found.gain.high,
+                **_ends(found.gain),
             }
         )
     return [dict.fromkeys(tables.COMPARISON_OF_ENCODERS.names) | row for row in rows]
+
+
+def _ends(found: PairedBootstrap) -> dict[str, float]:
+    return {"low": found.low, "high": found.high, "units": found.units}
 
 
 def _rows(result: Comparison) -> list[tuple[str, str, float | None, float | None, float | None]]:
@@ -158,8 +174,3 @@ def _rows(result: Comparison) -> list[tuple[str, str, float | None, float | None
 def _rows_of(scope: str, found: Difference) -> list[tuple[str, str, float | None, float | None, float | None]]:
     values = ([or_none(one) for one in column] for column in (found.ours, found.baseline, found.difference))
     return [(scope, *row) for row in zip(found.keys, *values, strict=True)]
-
-
-def or_none(value: float) -> float | None:
-    """None for nan, which neither JSON nor the UI has."""
-    return None if math.isnan(value) else float(value)

@@ -1,6 +1,7 @@
 """Metadata that is only shown: tables and pictures for the UI."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -80,3 +81,8 @@ def pictures(
             alt = picture.alt.replace("[", "(").replace("]", ")")
             drawn[name] = dg.MetadataValue.md(f"![{alt}]({picture.data_uri})")
     return drawn
+
+
+def or_none(value: float) -> float | None:
+    """None for nan, which neither JSON nor the UI has."""
+    return None if math.isnan(value) else float(value)

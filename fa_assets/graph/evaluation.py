@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.display import records
+from fa_assets.graph.display import or_none, records
 from fa_assets.graph.encoder import classifier_origin, fingerprint_of
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
@@ -16,7 +16,7 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import CLASS, FOLD, METRICS, OVERALL, Figures, figures_table
 from fa_assets.metrics.folds import N_FOLDS
-from fa_assets.metrics.lwlrap import lwlrap_sums
+from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
@@ -58,12 +58,13 @@ def metrics_asset(scheme: str, predictions: Asset) -> Asset:
         GROUP,
         partial(metrics, scheme=scheme),
         tables.METRICS,
-        version="2",
+        version="3",
         reads={"predictions": predictions},
         settings={"scheme": scheme},
         description=f"LWLRAP (label-weighted label-ranking average precision) and mean average precision of "
         f"{predictions.name}, "
-        "overall, per fold and per class, LWLRAP also per clip: 0 is the worst, 1 perfect.",
+        "overall, per fold and per class, LWLRAP also per clip. 1 is perfect; LWLRAP's lowest possible value depends on the "
+        "labels and is `lwlrap_lowest`.",
     )
 
 
@@ -132,6 +133,7 @@ def metrics(work: Work, predictions: Stored, *, scheme: str) -> Made:
         figures_table(rows, tables.METRICS),
         facts={
             "lwlrap": figures.overall(),
+            "lwlrap_lowest": or_none(lowest_lwlrap(found.truth)),
             **{f"lwlrap_fold_{fold}": one.value for fold, one in figures.of(FOLD).items()},
             "map": figures.overall("map"),
             "positives": int(found.truth.sum()),

@@ -18,9 +18,10 @@ from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.metrics.bootstrap import RESAMPLES, SEED
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.experiments import Variant, parse_variants, run_experiments
-from fa_assets.models.nested import CHOSEN, RESAMPLES, SEED, Outcome
+from fa_assets.models.nested import CHOSEN, Outcome
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
@@ -43,7 +44,7 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
         GROUP,
         partial(try_variants, variants=parsed, encoder=encoder),
         tables.EXPERIMENTS,
-        version="3",
+        version="4",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"variants": " ".join(one.name for one in parsed), "resamples": RESAMPLES, "seed": SEED},
     )
@@ -66,16 +67,20 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
                 crops,
                 multi_hot(table["labels"].to_pylist(), folds.header.details["classes"]),
                 np.asarray(table["fold"]),
+                units=tables.units(table),
                 progress=work.track("fits"),
             )
+        if warning := outcomes[0].against_baseline.warning:
+            work.log.warning(warning)
     settings = [*(vars(one) for one in (Variant(), *variants)), {}] if variants else []
     rows = [{"variant": one.name, **own, **row_of(one)} for own, one in zip(settings, outcomes, strict=True)]
-    shown = ["variant", "lwlrap", "difference", "low", "high", "share_won"]
+    shown = ["variant", "lwlrap", "difference", "low", "high", "units", "share_won"]
     shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.EXPERIMENTS),
         facts={
             "variants": len(variants),
+            "units": outcomes[0].against_baseline.units if outcomes else None,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
         display={"variants_against_baseline": records([*shown, "chosen"], shown_rows)} if rows else {},
@@ -87,7 +92,10 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
     is_choice = outcome.name == CHOSEN
     return {
         "lwlrap": outcome.lwlrap,
-        **{name: getattr(outcome.against_baseline, name) for name in ("difference", "low", "high", "share_won")},
+        **{
+            name: getattr(outcome.against_baseline, name)
+            for name in ("difference", "low", "high", "units", "share_won")
+        },
         "lwlrap_per_fold": list(outcome.per_fold),
         "selected": None if is_choice else bool(outcome.selected_in),
         "selected_in": list(outcome.selected_in),

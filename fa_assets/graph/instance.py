@@ -63,6 +63,8 @@ def require_instance(home: Path) -> None:
             dg.DagsterInstance.get() as instance,
         ):
             instance.get_runs_count()
+            # Made when first used: by a run, or by the daemon.
+            _ = instance.run_launcher, instance.run_coordinator, instance.compute_log_manager
     except UserError:
         raise
     except Exception as error:  # of Dagster, its storage or PyYAML

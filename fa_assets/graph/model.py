@@ -58,7 +58,7 @@ def find_weights(work: Work, *, encoder: str, source: str) -> Made:
         )
     row: dict[str, Scalar] = {**vars(found), "path": str(found.path)}
     if found.trained:
-        work.log.info(f"Weights of {card.title}: {card.weights_licence}. Cite {card.citation}.")
+        work.log.info(card.terms)
     else:
         work.log.warning("These weights are untrained: embeddings and metrics say nothing about real sound.")
     return Made(

@@ -4,12 +4,25 @@ With each column goes what it is made of: columns of what the asset reads, by th
 (``clips.labels``: the column labels of what it reads as ``clips``).
 """
 
+import numpy as np
 import pyarrow as pa
+
+from fa_assets.metrics.units import independent_units
 
 
 def decoders(clips: pa.Table) -> list[str | None]:
     """The decoders of clips; those that a version before this column stored were all read by libsndfile."""
     return clips["decoder"].to_pylist() if "decoder" in clips.column_names else [None] * clips.num_rows
+
+
+def units(clips: pa.Table) -> np.ndarray:
+    """The independent unit of each clip, int64 (clips,): its group and its copies."""
+    return independent_units(clips["group"].to_pylist(), clips["sha256"].to_pylist())
+
+
+def units_by_name(clips: pa.Table) -> dict[str, int]:
+    """The same by the clip's name."""
+    return dict(zip(clips["fname"].to_pylist(), units(clips).tolist(), strict=True))
 
 
 def _column(name: str, type: pa.DataType, doc: str, made_of: str = "") -> pa.Field:
@@ -133,6 +146,9 @@ COMPARISON_OF_ENCODERS = pa.schema(
         *_COMPARISON[1:],
         _column("low", pa.float64(), "lower end of the 95% interval of lwlrap (scheme) or difference (pair)", _BOTH),
         _column("high", pa.float64(), "upper end", _BOTH),
+        _column(
+            "units", pa.int32(), "independent clips or groups that the interval rests on", "folds.group folds.sha256"
+        ),
     ]
 )
 
@@ -228,8 +244,9 @@ def _judged(made_of: str, contender: str) -> list[pa.Field]:
     return [
         _column("lwlrap", pa.float64(), "out of fold", made_of),
         _column("difference", pa.float64(), "to the baseline's LWLRAP", made_of),
-        _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over clips)", made_of),
+        _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over units)", made_of),
         _column("high", pa.float64(), "upper end", made_of),
+        _column("units", pa.int32(), "independent clips or groups that it rests on", "folds.group folds.sha256"),
         _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", made_of),
         _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", made_of),
         _column("selected", pa.bool_(), "whether the nested choice took it in some fold", made_of),

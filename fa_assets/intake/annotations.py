@@ -12,6 +12,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
 from fa_assets.intake.names import NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table, read_text
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 LABEL_NAMES = (
     *(
@@ -75,13 +76,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns to take, where they were named, what separates labels, and the names of classes that are known."""
+    """The columns to take, where they were named, what separates labels, the classes that are known, and how much is read."""
 
     fname: str | None = None
     labels: str | None = None
     group: str | None = None
     separator: str | None = None
     classes: frozenset[str] = frozenset()
+    limits: Limits = USUAL_LIMITS
 
     def split(self, cells: Sequence[str]) -> tuple[list[Labels], list[str]]:
         """As `split_labels`."""
@@ -112,7 +114,7 @@ def labels_from_files(
             own.add(clip, labels)
             continue
         try:
-            table = read_table(path)
+            table = read_table(path, limits=columns.limits)
         except BadInputError as error:
             if explicit:
                 raise
@@ -282,7 +284,7 @@ def _annotations(path: Path, columns: Columns) -> list[str] | None:
         UserError: which column of a selection table holds the labels cannot be told.
     """
     try:
-        text = read_text(path)[0].lstrip("\ufeff")
+        text = read_text(path, columns.limits)[0].lstrip("\ufeff")
     except BadInputError:
         return None
     lines = [line for line in text.splitlines() if line.strip()]
@@ -290,7 +292,7 @@ def _annotations(path: Path, columns: Columns) -> list[str] | None:
         return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"]
     if "Begin Time (s)" not in text.partition("\n")[0]:
         return None
-    table = read_table(path)
+    table = read_table(path, limits=columns.limits)
     own = [name for name in _once(table, "") if name not in _RAVEN and not _is_numeric(table.column(name))]
     named = columns.labels if columns.labels in table.header else _named_label_column(table, "")
     name = named or (own[0] if len(own) == 1 else None)

@@ -15,7 +15,7 @@ from fa_assets.errors import UserError
 from fa_assets.intake.annotations import Columns, Found, labels_from_files
 from fa_assets.intake.class_folders import labels_by_folder
 from fa_assets.intake.class_names import doubtful_names
-from fa_assets.intake.kaggle import KaggleDataset, known_names
+from fa_assets.intake.kaggle import KaggleDataset, known_names, submission_files
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
@@ -27,6 +27,8 @@ _FEWEST_GROUPS = 5
 _FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
 _SPEAKER = re.compile(r"([0-9a-f]{8})_nohash_\d+")
 """File names of Speech Commands, which begin with the speaker."""
+
+_USUAL = Columns()
 
 Rows = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -107,7 +109,7 @@ def propose(
     folder: Path,
     *,
     table: Path | None = None,
-    columns: Columns | None = None,
+    columns: Columns = _USUAL,
     level: int | None = None,
     out: Path | None = None,
 ) -> Proposal:
@@ -119,7 +121,7 @@ def propose(
     Args:
         folder: holds audio, in ``train_curated/`` or anywhere below itself; ``test/`` is the test set.
         table: the file to use, where there are several.
-        columns: of it, where they cannot be told.
+        columns: of it, where they cannot be told; and how much of the folder is read.
         level: of the folders that are classes, from 1.
         out: where to write to. Default: the folder itself.
 
@@ -128,24 +130,28 @@ def propose(
     """
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
-    dataset = KaggleDataset(out or folder)
+    dataset = KaggleDataset(out or folder, limits=columns.limits)
     if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
     base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
-    every = list(files_below(base))
+    every = list(files_below(base, columns.limits))
     own = [name for name in every if base != folder or not name.startswith("test/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
-    tables = [table] if table else [folder / name for name in files_below(folder) if _may_be_table(name)]
-    columns = replace(columns or Columns(), classes=frozenset(known_names(KaggleDataset(folder))))
+    tables = (
+        [table] if table else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name)]
+    )
+    columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
     left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name))
     found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None, others=left_out)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
     classes = {label for _, labels in rows for label in labels}
-    test, test_rows = _test_set(folder / "test", taken and max(1, taken - (base == folder)), classes)
+    test, test_rows = _test_set(
+        submission_files(replace(dataset, root=folder)), taken and max(1, taken - (base == folder)), classes
+    )
     groups, said = _groups(found.groups, [name for name, _ in rows])
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
     notes = [*dict.fromkeys(found.notes), *said]
@@ -174,9 +180,9 @@ def propose(
     )
 
 
-def _test_set(folder: Path, level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
+def _test_set(files: Iterable[str], level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
     """The test clips, and those whose folder at a level is a class with it."""
-    test = [name for name in files_below(folder) if is_audio(name)] if is_folder(folder) else []
+    test = [name for name in files if is_audio(name)]
     labels = {name: name.split("/")[level - 1] for name in test if level and name.count("/") >= level}
     return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
 

@@ -1,10 +1,11 @@
-"""Is one set of scores really better than another? A paired bootstrap over clips, exact in every resample.
+"""Is one set of scores really better than another? A paired bootstrap over independent units, exact in every resample.
 
 LWLRAP is a quotient of two sums over clips, so the LWLRAP of a resample is the quotient of the resampled sums: no ranking is
 done twice and nothing is approximated. Both sides are scored on the same resampled clips (paired), so what makes a clip
-hard for both cancels out. The interval is the percentile interval (B. Efron, R. Tibshirani, "An Introduction to the
-Bootstrap", 1993, chapter 13). It says how far the difference depends on which clips there are; the fitted models stay as
-they are, so it does not cover another seed, other folds or other weights.
+hard for both cancels out. What is drawn is a unit (see `units`): a group or a set of identical clips, as a whole; any
+other clip alone. The interval is the percentile interval (B. Efron, R. Tibshirani, "An Introduction to the Bootstrap",
+1993, chapter 13). It says how far the difference depends on which units there are; the fitted models stay as they are, so it
+does not cover another seed, other folds or other weights.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fa_assets.metrics.lwlrap import positive_precisions
+from fa_assets.metrics.units import in_order_of_appearance
 
 CONFIDENCE = 0.95
+RESAMPLES = 2000
+SEED = 0
+"""Of all comparisons, so that one difference has one interval wherever it stands."""
+FEW_UNITS = 40
+"""Below this an interval is too narrow: of few units, the resamples vary less than new units would."""
 _BINS = 41
 _CHUNK_CELLS = 4_000_000
 """Drawn clips held at once: about 100 MB of working memory."""
@@ -28,6 +35,7 @@ class PairedBootstrap:
         low, high: the ends of the interval that holds the middle `CONFIDENCE` of the resampled differences.
         share_won: of the resamples, those where a is better than b.
         resamples: how many there were.
+        units: how many were drawn each time: those with a label.
         counts, edges: the histogram of the resampled differences, k counts and k + 1 edges.
     """
 
@@ -36,46 +44,67 @@ class PairedBootstrap:
     high: float
     share_won: float
     resamples: int
+    units: int
     counts: tuple[int, ...]
     edges: tuple[float, ...]
 
+    @property
+    def warning(self) -> str:
+        """What is to be said of the interval where it rests on few units; empty where it does not."""
+        if self.units >= FEW_UNITS:
+            return ""
+        return f"The interval rests on {self.units} independent clips or groups; below {FEW_UNITS} it is too narrow."
+
 
 def paired_bootstrap(
-    truth: np.ndarray, logits_a: np.ndarray, logits_b: np.ndarray, resamples: int, seed: int
+    truth: np.ndarray,
+    logits_a: np.ndarray,
+    logits_b: np.ndarray | None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    units: np.ndarray | None = None,
 ) -> PairedBootstrap:
-    """Resample the clips with replacement, and take the difference in LWLRAP each time.
+    """Resample the units with replacement, and take the difference in LWLRAP each time.
 
     Args:
         truth: bool (n, C).
-        logits_a, logits_b: float (n, C), the two sides' scores of the same clips and classes.
+        logits_a, logits_b: float (n, C), the two sides' scores of the same clips and classes; None for LWLRAP of a itself.
         resamples: how many, at least 1.
-        seed: of the draws; the same seed and clips give the same resamples.
+        seed: of the draws; the same seed and units in the same order give the same resamples.
+        units: integer (n,), the unit of each clip; without, each is one.
 
     Raises:
         ValueError: the shapes differ, scores are NaN, or no clip has a label.
     """
     clip, _, precision_a = positive_precisions(truth, logits_a)
-    _, _, precision_b = positive_precisions(truth, logits_b)
+    precision_b = 0 if logits_b is None else positive_precisions(truth, logits_b)[2]
     gain = np.bincount(clip, weights=precision_a - precision_b, minlength=len(truth))
-    return resampled(gain, np.bincount(clip, minlength=len(truth)), resamples, seed)
+    return resampled(gain, np.bincount(clip, minlength=len(truth)), resamples, seed, units)
 
 
-def resampled(gain: np.ndarray, positives: np.ndarray, resamples: int, seed: int) -> PairedBootstrap:
+def resampled(
+    gain: np.ndarray,
+    positives: np.ndarray,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    units: np.ndarray | None = None,
+) -> PairedBootstrap:
     """The same, from what each clip adds.
 
     Args:
         gain: float64 (n,), the sum of the precisions of the clip's labels under a, less that under b.
         positives: int (n,), the clip's labels.
-        resamples, seed: as above.
+        resamples, seed, units: as above.
 
     Raises:
         ValueError: no clip has a label.
     """
-    parts = np.stack([gain, positives.astype(np.float64)])
-    labelled = parts[:, parts[1] > 0]  # clips without a label have no part in it
-    n = labelled.shape[1]
-    if n == 0:
+    has_label = positives > 0  # clips without one have no part in it
+    if not has_label.any():
         raise ValueError("no clip has a label: there is no LWLRAP to compare")
+    unit = in_order_of_appearance((np.arange(len(gain)) if units is None else units)[has_label])
+    labelled = np.stack([np.bincount(unit, weights=one[has_label]) for one in (gain, positives)])
+    n = labelled.shape[1]
     random = np.random.default_rng(seed)
     differences = np.empty(resamples)
     step = max(1, _CHUNK_CELLS // n)
@@ -92,6 +121,7 @@ def resampled(gain: np.ndarray, positives: np.ndarray, resamples: int, seed: int
         high=float(high),
         share_won=float((differences > 0).mean()),
         resamples=resamples,
+        units=n,
         counts=tuple(counts.tolist()),
         edges=tuple(edges.tolist()),
     )
@@ -101,14 +131,15 @@ def verdict(found: PairedBootstrap, ours: str, baseline: str) -> str:
     """Is the gain real? One sentence, e.g. ``verdict(found, "MC5", "the centre crop")``."""
     figures = (
         f"{found.difference:+z.4f} LWLRAP ({CONFIDENCE:.0%} interval {found.low:+z.4f} to {found.high:+z.4f} over "
-        f"{found.resamples} resamples of the clips, {found.share_won:.1%} of them won)"
+        f"{found.resamples} resamples of {found.units} independent clips or groups, {found.share_won:.1%} of them won)"
     )
+    few = f" {found.warning}" if found.warning else ""
     if found.difference == found.low == found.high == 0:
         return f"There is no difference between {ours} and {baseline} on these clips."
     if found.low > 0:
-        return f"{ours} is better than {baseline}: {figures}. The gain is larger than the choice of clips explains."
+        return (
+            f"{ours} is better than {baseline}: {figures}. The gain is larger than the choice of clips explains.{few}"
+        )
     if found.high < 0:
-        return f"{ours} is worse than {baseline}: {figures}. The loss is larger than the choice of clips explains."
-    return (
-        f"{ours} against {baseline}: {figures}. The interval includes 0, so these clips do not show a real difference."
-    )
+        return f"{ours} is worse than {baseline}: {figures}. The loss is larger than the choice of clips explains.{few}"
+    return f"{ours} against {baseline}: {figures}. The interval includes 0, so these clips do not show a real difference.{few}"

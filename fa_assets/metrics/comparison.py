@@ -1,11 +1,12 @@
 """One set of predictions against another: the same clips, folds and classes, or there is no comparison."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fa_assets.errors import BadInputError
-from fa_assets.metrics.bootstrap import PairedBootstrap, resampled
+from fa_assets.metrics.bootstrap import RESAMPLES, SEED, PairedBootstrap, resampled
 from fa_assets.metrics.figures import CLASS, CLIP, FOLD, OVERALL, Figures
 
 
@@ -35,7 +36,7 @@ class Comparison:
     Attributes:
         ours, baseline: LWLRAP over all folds.
         per_fold, per_class: LWLRAP of each.
-        gain: the paired bootstrap over the clips.
+        gain: the paired bootstrap.
     """
 
     ours: float
@@ -45,10 +46,18 @@ class Comparison:
     gain: PairedBootstrap
 
 
-def compare(ours: Figures, baseline: Figures, *, resamples: int, seed: int) -> Comparison:
+def compare(
+    ours: Figures,
+    baseline: Figures,
+    *,
+    units: Mapping[str, int] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Comparison:
     """Compare our LWLRAP with a baseline computed on the same clips.
 
     Args:
+        units: the independent unit of each clip, by its name; without, each clip is one.
         resamples, seed: of the bootstrap.
 
     Raises:
@@ -66,14 +75,19 @@ def compare(ours: Figures, baseline: Figures, *, resamples: int, seed: int) -> C
             offenders or ["no clip has a label"],
         )
     weights = ours.weights(CLIP)
-    gain = resampled((ours.values(CLIP) - baseline.values(CLIP)) * weights, weights, resamples, seed)
-    return side_by_side(ours, baseline, gain)
+    gain = (ours.values(CLIP) - baseline.values(CLIP)) * weights
+    found = resampled(gain, weights, resamples, seed, _units_of(ours, units))
+    return side_by_side(ours, baseline, found)
 
 
-def interval(figures: Figures, *, resamples: int, seed: int) -> PairedBootstrap:
-    """The bootstrap of LWLRAP itself, over the clips: its `difference` is that to 0."""
+def interval(figures: Figures, units: Mapping[str, int] | None = None) -> PairedBootstrap:
+    """The bootstrap of LWLRAP itself: its `difference` is that to 0."""
     weights = figures.weights(CLIP)
-    return resampled(figures.values(CLIP) * weights, weights, resamples, seed)
+    return resampled(figures.values(CLIP) * weights, weights, units=_units_of(figures, units))
+
+
+def _units_of(figures: Figures, units: Mapping[str, int] | None) -> np.ndarray | None:
+    return None if units is None else np.array([units[fname] for fname in figures.of(CLIP)], np.int64)
 
 
 def side_by_side(ours: Figures, baseline: Figures, gain: PairedBootstrap) -> Comparison:

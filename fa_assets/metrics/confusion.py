@@ -1,7 +1,7 @@
 """Which classes are taken for which: for each positive label, the absent classes that its clip scores higher.
 
 A clip with several labels has no single predicted class, so the usual confusion matrix does not fit. What lowers LWLRAP is
-an absent class ranked above a present one; these events are counted, exactly as the metric sees them.
+an absent class ranked above a present one; these events are counted, each as one, whatever it costs in LWLRAP.
 """
 
 from dataclasses import dataclass

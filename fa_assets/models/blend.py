@@ -82,6 +82,7 @@ def judge_blends(
     truth: np.ndarray,
     fold_of: np.ndarray,
     *,
+    units: np.ndarray | None = None,
     progress: ProgressCallback = no_progress,
 ) -> list[Outcome]:
     """Judge every contender, and the nested choice among them, as `judge_nested`; arguments as there and in `fit_blend`."""
@@ -91,4 +92,4 @@ def judge_blends(
         return blend.probabilities(logits[:, held_out])
 
     names = contenders(encoders)
-    return judge_nested(names, (partial(score, name) for name in names), truth, fold_of, progress=progress)
+    return judge_nested(names, (partial(score, name) for name in names), truth, fold_of, units=units, progress=progress)

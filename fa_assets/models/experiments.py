@@ -95,6 +95,7 @@ def run_experiments(
     truth: np.ndarray,
     fold_of: np.ndarray,
     *,
+    units: np.ndarray | None = None,
     progress: ProgressCallback = no_progress,
 ) -> list[Outcome]:
     """Judge the baseline, the variants, and the nested choice among them all.
@@ -104,6 +105,7 @@ def run_experiments(
         crops: float32 (n, d), the embedding of the crop at each fraction of the slack: 0, 0.25, 0.5, 0.75 and 1.
         truth: bool (n, C).
         fold_of: int (n,), the fold of each clip.
+        units: int (n,), as `judge_nested`.
         progress: told the number of fits done.
 
     Raises:
@@ -113,7 +115,7 @@ def run_experiments(
         raise BadInputError("embeddings of crops are not finite; compute them again")
     contenders = [Variant(), *variants]
     scorers = (_scorer(variant, features_of(crops, variant), truth) for variant in contenders)
-    return judge_nested([one.name for one in contenders], scorers, truth, fold_of, progress=progress)
+    return judge_nested([one.name for one in contenders], scorers, truth, fold_of, units=units, progress=progress)
 
 
 def _scorer(variant: Variant, features: np.ndarray, truth: np.ndarray) -> Scorer:

@@ -18,8 +18,6 @@ from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap
 from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums
 from fa_assets.progress import ProgressCallback, no_progress
 
-RESAMPLES = 2000
-SEED = 0
 CHOSEN = "chosen in each fold"
 
 Scorer = Callable[[np.ndarray], np.ndarray]
@@ -55,6 +53,7 @@ def judge_nested(
     truth: np.ndarray,
     fold_of: np.ndarray,
     *,
+    units: np.ndarray | None = None,
     progress: ProgressCallback = no_progress,
 ) -> list[Outcome]:
     """Judge contenders, the first of which is the baseline, and last the nested choice among them all.
@@ -63,6 +62,7 @@ def judge_nested(
         names, scorers: of the contenders; each scorer is done with before the next one is asked for.
         truth: bool (n, C).
         fold_of: int (n,), the fold of each clip.
+        units: int (n,), the independent unit of each, which the bootstrap draws; without, each clip is one.
         progress: told the number of fits done.
     """
     folds = sorted(set(fold_of.tolist()))
@@ -86,7 +86,7 @@ def judge_nested(
     nested = np.empty(truth.shape)
     for fold in folds:
         nested[fold_of == fold] = out_of_fold[best[fold], fold_of == fold]
-    outcome = partial(_outcome, truth, fold_of, out_of_fold[0])
+    outcome = partial(_outcome, truth, fold_of, units, out_of_fold[0])
     found = [
         outcome(name, scores, selected_in=tuple(fold for fold in folds if best[fold] == number))
         for number, (name, scores) in enumerate(zip(names, out_of_fold, strict=True))
@@ -97,6 +97,7 @@ def judge_nested(
 def _outcome(
     truth: np.ndarray,
     fold_of: np.ndarray,
+    units: np.ndarray | None,
     baseline: np.ndarray,
     name: str,
     scores: np.ndarray,
@@ -104,5 +105,7 @@ def _outcome(
     chosen: tuple[str, ...] = (),
 ) -> Outcome:
     by_fold = (lwlrap_sums(truth[fold_of == fold], scores[fold_of == fold]).overall for fold in np.unique(fold_of))
-    difference = paired_bootstrap(truth, scores, baseline, RESAMPLES, SEED)
+    order = np.argsort(fold_of, kind="stable")  # that of predictions, so that the draws are those of the comparison
+    drawn = None if units is None else units[order]
+    difference = paired_bootstrap(truth[order], scores[order], baseline[order], units=drawn)
     return Outcome(name, scores, lwlrap_sums(truth, scores).overall, tuple(by_fold), difference, selected_in, chosen)

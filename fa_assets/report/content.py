@@ -99,6 +99,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
             ),
             ("difference", f"{run.gain.difference:+z.4f}"),
             ("resamples won", f"{run.gain.share_won:.1%}"),
+            ("independent clips or groups", str(run.gain.units)),
             ("clips", str(len(seconds))),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
             ("classes", str(len(run.figures.classes))),
@@ -127,9 +128,9 @@ def _comparison_section(run: Evaluated, result: Comparison) -> Section:
     columns = (map(_or_none, one) for one in (per_fold.ours, per_fold.baseline, per_fold.difference))
     return Section(
         f"{run.schemes[0]} against {run.schemes[1]}",
-        "Both crop schemes on the same clips, folds and weights. The interval is a paired bootstrap over the clips: it "
-        "says how "
-        "far the difference depends on which clips there are, not on the seed or the folds.",
+        "Both crop schemes on the same clips, folds and weights. The interval is a paired bootstrap over the clips, "
+        "groups and identical clips drawn as one: it says how far the difference depends on which clips there are, not on the "
+        "seed or the folds.",
         pictures=_drawn(
             run.pictures,
             lambda: comparison_plots.gain(run.gain, run.schemes),

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -24,6 +25,8 @@ from fa_assets.store.roots import StoragePath
 
 _ON_ITS_WAY = ".fa_assets"
 """How the names of folders begin that are made in the machine's folder of temporary files."""
+_OURS = re.compile(r"\..+\.[0-9a-f]{32}\.tmp|\.unpacked\.tmp")
+"""What is written below a name of its own, this version's and those before; others' hidden files are not touched."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def remove_abandoned(root: StoragePath, *, deep: bool = False) -> None:
     found = list(Path(tempfile.gettempdir()).glob(f"{_ON_ITS_WAY}.*.tmp"))
     if isinstance(root, Path):
         for folder, folders, files in os.walk(root):  # which passes over what vanishes meanwhile
-            names = [name for name in (*folders, *files) if name.startswith(".") and name.endswith(".tmp")]
+            names = [name for name in (*folders, *files) if _OURS.fullmatch(name)]
             found += [Path(folder, name) for name in names]
             folders[:] = [name for name in folders if deep and name not in names]
     for path in found:

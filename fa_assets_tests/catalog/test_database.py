@@ -370,7 +370,9 @@ def materialize_and_sync(root: Path, process: int, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.promise("Processes that sync the catalog at once lose no row and meet no lock error.", "others")
+@pytest.mark.promise(
+    "Processes that sync the catalog at once lose no row and meet no lock error.", "others", "4 processes"
+)
 def test_processes_that_sync_at_once_lose_no_row_and_raise_no_lock_error(storage: MadeUpStorage) -> None:
     n_processes, count = 4, 4
     run_at_once(*((materialize_and_sync, storage.root, number, count) for number in range(n_processes)))

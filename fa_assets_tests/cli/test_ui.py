@@ -38,12 +38,37 @@ def test_where_one_ends_all_end_and_what_they_started(
         ui._ended_together() as all_,
     ):
         for program in (PARENT, code):
-            group = all_[0].pid if all_ else 0
             command = [sys.executable, "-c", program]
-            all_.append(subprocess.Popen(command, process_group=group, stdout=subprocess.PIPE))
+            all_.append(subprocess.Popen(command, process_group=all_[0].pid, stdout=subprocess.PIPE))
             if program == PARENT:
-                assert all_[0].stdout is not None
-                all_[0].stdout.readline()  # the grandchild is there, and deaf
+                assert all_[1].stdout is not None
+                all_[1].stdout.readline()  # the grandchild is there, and deaf
         while True:
             ui._require_all([*all_])
     wait_for("nobody is left", lambda: not living_in_group(all_[0].pid))
+
+
+@pytest.mark.promise(
+    "`fa-assets ui` leaves none of its programs behind, also where it is killed by SIGKILL.",
+    "stopped",
+    "a program that ignores SIGTERM is gone 5 s later",
+)
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+def test_where_it_is_killed_all_end_and_what_they_started() -> None:
+    program = f"""
+import subprocess, sys
+from fa_assets.cli import ui
+with ui._ended_together() as all_:
+    group = all_[0].pid
+    deaf = subprocess.Popen([sys.executable, "-c", {PARENT!r}], process_group=group, stdout=subprocess.PIPE)
+    deaf.stdout.readline()
+    print(group, flush=True)
+    deaf.wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        group = int(killed.stdout.readline())
+        assert len(living_in_group(group)) == 3
+        killed.kill()
+    wait_for("nobody is left", lambda: not living_in_group(group))

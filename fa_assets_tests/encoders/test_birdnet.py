@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from benchmarks.trained import fetch_birdnet
+from fa_assets.cli.summary import new_terms
 from fa_assets.encoders import birdnet
 from fa_assets.encoders.base import CheckpointError, WeightsFile, Zipped
 from fa_assets.encoders.birdnet import CARD, ENCODER, Birdnet, BirdnetEncoder, embedding_index
@@ -151,7 +152,9 @@ def test_log_and_report_name_the_licence(birdnet_weights: Path, tmp_path: Path) 
         pictures="off",
     )
     with environment_of(settings):
+        assert new_terms(settings) == [CARD.terms]
         assert run(settings, select="+report").failures == ()
+        assert new_terms(settings) == []
         with dg.DagsterInstance.get() as instance:
             (record,) = instance.get_run_records()
             said = [entry.user_message for entry in instance.all_logs(record.dagster_run.run_id)]

@@ -73,6 +73,7 @@ def without(name: str) -> Callable[[Path], None]:
         (without("dimension"), "dimension: Field required"),
         (lambda card: make_network(card.with_suffix(".onnx"), rate=8), "rate: Extra inputs are not permitted"),
         (lambda card: make_network(card.with_suffix(".onnx"), sample_rate=0), "sample_rate: .*greater than 0"),
+        (lambda card: make_network(card.with_suffix(".onnx"), crop_seconds=1e308), "crop_seconds: .*less than"),
     ],
 )
 def test_a_card_that_cannot_be_used_is_refused(tmp_path: Path, change: Callable[[Path], object], message: str) -> None:
@@ -88,6 +89,11 @@ def test_a_card_that_cannot_be_used_is_refused(tmp_path: Path, change: Callable[
     [
         ({"dimension": 13}, r"output frames is tensor\(float\) .*makes it float with 13 numbers"),
         ({"crop_seconds": 2}, r"input sound is tensor\(float\) \['n', 16000\].* with 32000 numbers"),
+        (
+            {"shape": (4, 16_000)},
+            r"input sound is tensor\(float\) \[4, 16000\].* \[n, 16000\], \[1, 16000\] or \[16000\]",
+        ),
+        ({"shape": ("n", 1, 16_000)}, r"input sound is tensor\(float\) \['n', 1, 16000\]"),
         ({"output": "logits"}, "its outputs are frames, mean; small.json names logits"),
         ({"input": "audio"}, "its inputs are sound; small.json names audio"),
         ({"external": True}, "holds all its weights itself"),
@@ -104,12 +110,23 @@ def test_a_network_that_is_not_the_cards_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_check_gives_a_verdict(tmp_path: Path) -> None:
-    make_network(tmp_path / "small.onnx")
-    name = f"onnx:{tmp_path / 'small.onnx'}"
+def test_crops_are_not_mixed_where_a_network_gives_others_than_it_took(tmp_path: Path) -> None:
+    make_network(tmp_path / "small.onnx", ("n", 24_000), sample_rate=24_000)  # made for 16,000 numbers
+    definition = find_encoder(f"onnx:{tmp_path / 'small.onnx'}")
+    encoder = definition.load(tmp_path / "small.onnx", device="cpu", precision="fp32", batch_size=4)
+    with pytest.raises(UserError, match=r"its output frames is \[6, 98, 12\] for 4 crops"):
+        encoder.embed(np.zeros((4, 24_000), np.float32))
+    with pytest.raises(UserError, match="fails on 1 crops .*encoders check"):
+        encoder.embed(np.zeros((1, 24_000), np.float32))
+
+
+def test_check_gives_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FA_ENCODERS", "cnn14 birdnet")
+    make_network(tmp_path / "my net" / "small.onnx")
+    name = f"onnx:{tmp_path / 'my net' / 'small.onnx'}"
     options = ("--storage", str(tmp_path / "storage"))
     done = fa_assets("encoders", "check", name, *options)
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, f"{name} passed every check.")
-    make_network(tmp_path / "small.onnx", dimension=13)
+    make_network(tmp_path / "my net" / "small.onnx", dimension=13)
     done = fa_assets("encoders", "check", name, *options)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1) and "13 numbers" in done.stderr

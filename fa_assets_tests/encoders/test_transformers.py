@@ -198,6 +198,9 @@ def test_the_card_says_what_the_page_of_the_model_says(folder: Path, folders: Pa
     card = find_encoder(f"transformers:{folder}").card
     assert (card.weights_licence, card.trained_on) == ("bsd-3-clause", ("AudioSet", "ESC-50"))
     assert "mean of the last hidden state" in card.pooling and card.framework == "huggingface"
+    (folder / "README.md").write_text("---\nlicense: [mit, other]\ndatasets: [8, ESC-50]\n---\n")
+    card = find_encoder(f"transformers:{folder}").card
+    assert (card.weights_licence, card.trained_on) == ("mit, other", ("8", "ESC-50"))
     (folder / "README.md").write_text("---\n: : [\n---\n")
     assert find_encoder(f"transformers:{folder}").card.trained_on == ()
     pooling = [find_encoder(f"transformers:{folders / name}").card.pooling for name in ("ast", "clap")]
@@ -266,6 +269,11 @@ def with_code(folder: Path) -> None:
         (drop("config.json"), "config.json cannot be read"),
         (drop("preprocessor_config.json"), "preprocessor_config.json cannot be read"),
         (configured("preprocessor_config.json", sampling_rate=None), "without sampling_rate"),
+        (configured("preprocessor_config.json", sampling_rate="fast"), "without sampling_rate"),
+        (configured("preprocessor_config.json", max_length_s="long"), "without sampling_rate and window"),
+        (configured("preprocessor_config.json", feature_extractor_type="Own"), "Unrecognized feature extractor"),
+        (lambda folder: (folder / "config.json").write_text("[1]"), "config.json cannot be read"),
+        (configured("config.json", model_type=None), "transformers cannot load it"),
         (configured("config.json", hidden_size=None), "hidden_size in config.json"),
         (drop("model.safetensors"), "transformers cannot load it"),
         (pickled, "Weights are read from safetensors files alone"),

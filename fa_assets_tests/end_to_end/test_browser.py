@@ -110,7 +110,10 @@ def test_the_lineage_page_shows_every_asset_and_edge(pages: Pages) -> None:
     pages.keep("lineage")
     assert pages.page.locator(NODES).count() == len(assets)
     edges = sum(len(GRAPH.get(key).parent_keys) for key in assets)
-    assert pages.page.locator(EDGES).count() == edges > len(assets)
+    assert edges > len(assets)
+    from playwright.sync_api import expect
+
+    expect(pages.page.locator(EDGES)).to_have_count(edges)
 
 
 def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages) -> None:
@@ -271,6 +274,7 @@ ATTACKS = """async ([ui, query]) => {
     "A web page of another origin changes nothing over an open UI and is told nothing, by whatever request, form, frame or "
     "socket; nor is another host name answered.",
     "input",
+    "chromium, by 2 host names: 0 changes",
 )
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_page_of_another_origin_steers_nothing(

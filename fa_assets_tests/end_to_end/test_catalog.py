@@ -56,7 +56,7 @@ def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
             logged = [log.user_message for log in instance.all_logs(str(outcome.run_id))]
     assert len([one for one in caplog.records if "catalog is behind" in one.message]) == 1
     assert len([message for message in logged if "catalog is behind" in message]) == 1
-    assert timeouts == [0.1, 0, 0, 0, 0]
+    assert timeouts[0] == 0.1 and not any(timeouts[1:]), "it is waited for once"
     done = fa_assets("catalog", "sync", settings=settings)
     assert (done.exit_code, done.stdout) == (0, "5 materializations added.\n"), done.stderr
     assert catalog.query("select count(*) n from materializations")["n"][0] == before + 5

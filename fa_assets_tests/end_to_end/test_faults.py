@@ -73,6 +73,7 @@ def fold_is_whole(settings: Settings, fold: str) -> bool:
     "On a full disk a shard, a value or a ledger entry fails with a message of the folder, the reason and the free space; what "
     "was there stays, and the run goes on once there is room.",
     "disk",
+    "3 kinds of file",
 )
 @pytest.mark.parametrize("folder", ["embedding_store", "values/mc5_embeddings", "ledger"])
 def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: str) -> None:
@@ -100,6 +101,7 @@ def test_a_disk_that_is_full_for_one_kind_of_file(settings: Settings, folder: st
 @pytest.mark.promise(
     "A disk that is full for everything, Dagster's own tables too, is named; the run goes on once there is room.",
     "disk",
+    "64 MB disk, full at the start and half-way",
 )
 def test_a_disk_that_is_full_for_everything(finished: FinishedRun, tmp_path: Path) -> None:
     """Storage, catalog and Dagster's own tables on one disk that fills up."""

@@ -50,6 +50,7 @@ def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
     'exit status 130, earlier values as they were, the run marked as failed ("interrupted"), its places in the '
     "pools free, the next run goes on.",
     "stopped",
+    "5 phases, 10 s each at most",
 )
 @pytest.mark.parametrize(
     ("doing", "number"),
@@ -122,6 +123,7 @@ def test_a_run_that_is_told_to_stop(
 @pytest.mark.promise(
     "An interrupt that is lost, as it is while modules are imported, is sent again; and after 9 s the command ends.",
     "stopped",
+    "3 kinds of loss, 10 s each at most",
 )
 @pytest.mark.parametrize("doing", ["losing one", "losing all", "waiting for a lock"])
 def test_a_command_that_is_told_to_stop_before_it_runs_anything(settings: Settings, tmp_path: Path, doing: str) -> None:

@@ -164,7 +164,11 @@ def die_before_writes(notes: Path, chosen: Collection[str]) -> None:
 
 
 @one_process
-@pytest.mark.promise("SIGKILL before any one file takes its name, one after the other: the next run goes on.", "kept")
+@pytest.mark.promise(
+    "SIGKILL before any one file takes its name, one after the other: the next run goes on.",
+    "kept",
+    "3 writes in `make test`, every one in `make test-slow`",
+)
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("chosen", [SOME_WRITES, pytest.param((), marks=pytest.mark.heavy, id="every")])
 def test_a_run_killed_before_each_write_comes_to_its_end(

@@ -236,7 +236,7 @@ def test_bad_input_is_refused_by_name_and_leaves_earlier_results_as_they_were(se
     (failure,) = outcome.failures
     assert "curated_clips: 2 of 24 clips" in failure
     assert "02.wav" in failure
-    assert "09.wav: no such file" in failure
+    assert "'09.wav': no such file" in failure
     assert digests(settings).keys() == before.keys()
     unchanged = {path for path, digest in digests(settings).items() if digest == before[path]}
     assert {path for path in before if "/test_" not in path} <= unchanged
@@ -249,13 +249,13 @@ def test_bad_input_is_refused_by_name_and_leaves_earlier_results_as_they_were(se
 
 def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def overflow(self: Cnn14Encoder, crops: np.ndarray, lengths: object = None) -> np.ndarray:
-        return np.full((len(crops), 2048), np.inf, np.float32)
+        return np.full((len(crops), 2048), 1e5, np.float32)
 
     before = digests(settings)
     monkeypatch.setattr(Cnn14Encoder, "embed", overflow)
     changed = settings.model_copy(update={"precision": "bf16"})
     outcome = run(changed, select="+mc5_metrics")
-    assert any("check mc5_embeddings_sound" in line and "NaN or infinite" in line for line in outcome.failures)
+    assert any("check mc5_embeddings_sound" in line for line in outcome.failures)
     predictions = str(ValueStore(settings.storage_root).path("mc5_oof_predictions"))
     assert digests(settings)[predictions] == before[predictions]
     # The failed check is remembered: the embeddings are not taken for current.

@@ -98,3 +98,18 @@ def test_damaged_folds_are_not_replaced_by_others_in_silence(settings: Settings)
     ValueStore(settings.storage_root).path("folds").write_bytes(b"PAR1")
     (failure, *_) = run(settings, select="folds").failures
     assert "train_curated_folds.csv" in failure and "FA_FOLDS=fresh" in failure
+
+
+def test_identical_clips_share_a_fold_from_the_first_assignment_on(settings: Settings) -> None:
+    folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
+    with labels.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    twins = {fname: f"twin-of-{fname}" for fname, *_ in rows}
+    for fname, twin in twins.items():
+        (folder / twin).write_bytes((folder / fname).read_bytes())
+    with labels.open("a", newline="") as file:
+        csv.writer(file).writerows([twins[fname], *own] for fname, *own in rows)
+    fresh = settings.model_copy(update={"folds": "fresh"})
+    assert run(fresh, select="+folds").failures == ()
+    folds = folds_of(settings)
+    assert [folds[twin] for twin in twins.values()] == [folds[fname] for fname in twins]

@@ -59,6 +59,7 @@ def as_folder(home: Path) -> None:
     "A Dagster instance that is damaged, locked, or has a dagster.yaml that cannot be used is named with the way out, within "
     "seconds.",
     "disk",
+    "waits 10 s for a lock at most",
 )
 @pytest.mark.parametrize(
     ("spoil", "said"),
@@ -75,6 +76,10 @@ def as_folder(home: Path) -> None:
         (with_text("telemetry: [\n"), "dagster.yaml, or move it away"),
         (with_text("telemtry:\n  enabled: false\n"), "dagster.yaml, or move it away"),
         (with_text("- a\n"), "dagster.yaml, or move it away"),
+        *(
+            (with_text(f"{part}:\n  module: nowhere\n  class: Nothing\n"), "dagster.yaml, or move it away")
+            for part in ("run_launcher", "run_coordinator", "compute_logs")
+        ),
         (lambda home: (home / "dagster.yaml").write_bytes(b"\xff\xfe\0"), "dagster.yaml, or move it away"),
         (as_folder, "dagster.yaml, or move it away"),
     ],

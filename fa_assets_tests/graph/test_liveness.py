@@ -50,6 +50,7 @@ def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
     "A run whose process is gone is found in a container and after a restart too, by a lock that the kernel lets go of; those "
     "that wait or were about to start are buried as well, and the pools are free.",
     "kept",
+    "all 5 unfinished statuses, of commands and of the UI",
 )
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("of", ["a command", "the UI"])

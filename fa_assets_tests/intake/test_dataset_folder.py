@@ -85,6 +85,7 @@ def everything(dataset: KaggleDataset) -> None:
     "A table that is there and cannot be read (permissions, an I/O error, a folder, pipe or device in its place, a link to "
     "nothing) is named with the reason, and never taken for absent.",
     "input",
+    "7 faults, 4 tables",
 )
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("table", TABLES)
@@ -168,6 +169,7 @@ def sparse(name: str, size: int) -> Callable[[Path], None]:
 @pytest.mark.promise(
     "Clips, CSV files, folders and numbers of files beyond the limits (settings FA_MAX_*) are refused before they are read.",
     "input",
+    "a 20 GB table, among 5 excesses",
 )
 @pytest.mark.parametrize(
     ("spoil", "limits", "named"),

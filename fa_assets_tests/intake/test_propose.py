@@ -346,6 +346,22 @@ def test_columns_can_be_named(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("--max-files=2", "more than 2 files, the limit (--max-files)"),
+        ("--max-depth=1", "Bird: more than 1 folders deep, the limit (--max-depth)"),
+        ("--max-table-mb=0.001", "labels.csv: larger than 0.001 MB, the limit (--max-table-mb)"),
+    ],
+)
+def test_more_than_the_limit_is_refused(tmp_path, limit: str, message: str) -> None:
+    make_audio(tmp_path, "Bird/a.wav", "Bird/b.wav", "Dog/c.wav")
+    table = tmp_path / "labels.csv"
+    table.write_text("fname,labels\n" + "a.wav,Bird\n" * 100)
+    said = fa_assets("init", str(tmp_path), "--csv", str(table), limit)
+    assert said.exit_code == 1 and message in said.output
+
+
+@pytest.mark.parametrize(
     ("names", "message"),
     [
         ((), "no audio"),

@@ -43,6 +43,17 @@ def test_the_seed_decides_and_chunks_do_not(scored: tuple[np.ndarray, ...], monk
     assert whole == paired_bootstrap(*scored, resamples=50, seed=1)
 
 
+def test_a_unit_is_drawn_whole(scored: tuple[np.ndarray, ...]) -> None:
+    """Each clip three times, as a unit: the intervals of the clips alone."""
+    once = paired_bootstrap(*scored, resamples=300, seed=4)
+    three = paired_bootstrap(*(np.repeat(one, 3, axis=0) for one in scored), 300, 4, np.repeat(np.arange(60)[::-1], 3))
+    assert (three.low, three.high, three.difference) == pytest.approx((once.low, once.high, once.difference), abs=1e-12)
+    assert once.units == three.units == scored[0].any(axis=1).sum()  # clips without a label are not drawn
+    assert not once.warning
+    few = paired_bootstrap(*scored, 300, 4, np.arange(60) % 12)
+    assert few.units == 12 and "rests on 12 independent clips or groups" in verdict(few, "A", "B")
+
+
 def test_swapping_the_sides_swaps_the_answer(scored: tuple[np.ndarray, ...]) -> None:
     truth, a, b = scored
     forth, back = paired_bootstrap(truth, a, b, 400, 0), paired_bootstrap(truth, b, a, 400, 0)

@@ -16,6 +16,7 @@ from fa_assets.metrics.folds import (
     stratified_folds,
 )
 from fa_assets.metrics.labels import multi_hot
+from fa_assets.metrics.units import independent_units
 
 
 def random_truth(rows: int, classes: int, seed: int = 0) -> np.ndarray:
@@ -99,9 +100,9 @@ def test_continued_folds_stay_put_and_as_balanced_as_fresh_ones_within_the_state
 
 def test_a_group_shares_a_fold_and_is_brought_together_where_most_of_it_is() -> None:
     truth = random_truth(40, 4)
-    groups = ["a"] * 6 + ["b"] * 3 + [""] * 31
+    units = independent_units(["a"] * 6 + ["b"] * 3 + [""] * 31, list(map(str, range(40))))
     previous = np.array([1, 1, 1, 1, 2, -1] + [-1, -1, -1] + [row % 5 for row in range(31)])
-    folds = continued_folds(truth, previous, groups=groups)
+    folds = continued_folds(truth, previous, units=units)
     assert folds[:6].tolist() == [1] * 6
     assert len(set(folds[6:9].tolist())) == 1
     np.testing.assert_array_equal(folds[9:], previous[9:])
@@ -112,25 +113,23 @@ def test_grouped_folds_divide_no_group_and_are_far_more_even_than_chance(seed: i
     random = np.random.default_rng(seed)
     truth = random_truth(1200, 8, seed)
     shares = random.lognormal(0, 1, 100)
-    groups = [f"site{number}" for number in random.choice(100, len(truth), p=shares / shares.sum())]
+    groups = random.choice(100, len(truth), p=shares / shares.sum())
     folds = grouped_folds(truth, groups)
-    assert len(set(zip(groups, folds.tolist(), strict=True))) == len(set(groups))
-    names = sorted(set(groups))
-    of_group = dict(zip(names, random.integers(0, 5, len(names)), strict=True))
-    drawn = np.array([of_group[name] for name in groups])
+    assert len(set(zip(groups.tolist(), folds.tolist(), strict=True))) == len(set(groups.tolist()))
+    drawn = random.integers(0, 5, 100)[groups]
     assert fold_quality(truth, folds).label_imbalance < 0.5 * fold_quality(truth, drawn).label_imbalance
     np.testing.assert_array_equal(folds, grouped_folds(truth, groups))
 
 
 def test_groups_of_one_clip_are_the_plain_stratification() -> None:
     truth = random_truth(60, 3)
-    np.testing.assert_array_equal(grouped_folds(truth, [""] * 60), stratified_folds(truth))
-    np.testing.assert_array_equal(grouped_folds(truth, [str(row) for row in range(60)]), stratified_folds(truth))
+    np.testing.assert_array_equal(grouped_folds(truth, np.arange(60)), stratified_folds(truth))
+    np.testing.assert_array_equal(grouped_folds(truth, np.arange(60)[::-1]), stratified_folds(truth))
 
 
 def test_fewer_groups_than_folds_are_refused() -> None:
     with pytest.raises(UserError, match=r"3 group\(s\) cannot fill 5 folds"):
-        grouped_folds(random_truth(30, 3), ["a", "b", "c"] * 10)
+        grouped_folds(random_truth(30, 3), np.arange(30) % 3)
     with pytest.raises(UserError, match="FA_FOLDS=fresh"):
         continued_folds(random_truth(6, 3), np.zeros(6, np.int64))
 
@@ -142,3 +141,12 @@ def test_quality_of_even_and_uneven_folds() -> None:
     uneven = fold_quality(truth, np.array([0] * 6 + [1, 2, 3, 4]))  # 6, 1, 1, 1, 1 where 2 each would be even
     assert uneven.label_imbalance == pytest.approx((4 + 4 * 1) / 2 / 5)
     assert uneven.chi_square == pytest.approx((16 / 2 + 4 * 1 / 2) / 4)
+
+
+def test_a_tie_goes_where_classes_are_lacking_and_a_fifth_moved_is_too_much() -> None:
+    truth = np.array([[1, 0]] * 10 + [[0, 1]] * 30, dtype=bool)
+    previous = np.array([0, 1, 0, 0, 0, 0, 2, 3, 4, 4] + [row % 5 for row in range(30)])
+    pair = np.array([0, 0, *range(1, 39)])
+    assert continued_folds(truth, previous, units=pair)[:2].tolist() == [1, 1]  # fold 0 has four of that class, 1 none
+    divided = np.arange(40) // 4
+    np.testing.assert_array_equal(continued_folds(truth, previous, units=divided), grouped_folds(truth, divided))

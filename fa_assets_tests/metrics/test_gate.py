@@ -1,9 +1,10 @@
-"""The gate refuses what is significantly worse, and nothing because of rounding or a few clips."""
+"""The gate passes what is shown not to be worse; it refuses what is worse, and what too few clips can show."""
 
 import numpy as np
 import pytest
 
 from fa_assets.metrics.bootstrap import paired_bootstrap
+from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.gate import Verdict, judge
 from fa_assets.metrics.lwlrap import lwlrap_sums
 
@@ -15,8 +16,8 @@ def scores(skill: float, n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def verdict(truth: np.ndarray, ours: np.ndarray, baseline: np.ndarray, minimum: float | None = None) -> Verdict:
-    gain = paired_bootstrap(truth, ours, baseline, 2000, 42)
-    return judge(lwlrap_sums(truth, ours).overall, gain.difference, gain.low, gain.high, minimum)
+    gain, own = (paired_bootstrap(truth, ours, one, 2000, 42) for one in (baseline, None))
+    return judge(lwlrap_sums(truth, ours).overall, own, gain, lwlrap_without_knowledge(truth), minimum)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,8 @@ def verdict(truth: np.ndarray, ours: np.ndarray, baseline: np.ndarray, minimum: 
         pytest.param(scores(2.0), scores(1.0, seed=1), True, id="better"),
         pytest.param(scores(1.0), scores(2.0, seed=1), False, id="worse"),
         pytest.param(scores(1.0), scores(1.0), True, id="equal"),
-        pytest.param(scores(1.0, n=20), scores(1.15, n=20), True, id="few-clips"),
+        pytest.param(scores(1.0, n=20), scores(1.15, n=20), False, id="few-clips"),
+        pytest.param(scores(0.0), scores(0.0), False, id="no-better-than-chance"),
     ],
 )
 def test_without_a_minimum_the_baseline_is_the_measure(

@@ -3,13 +3,15 @@
 import functools
 import operator
 import tracemalloc
+from itertools import permutations
 
 import numpy as np
 import pytest
 from sklearn.metrics import label_ranking_average_precision_score
 
 from fa_assets.metrics import lwlrap
-from fa_assets.metrics.lwlrap import LwlrapSums, chance_lwlrap, lwlrap_sums
+from fa_assets.metrics.chance import random_lwlrap
+from fa_assets.metrics.lwlrap import LwlrapSums, lowest_lwlrap, lwlrap_sums
 
 
 def made_up(rows: int, classes: int, *, levels: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -161,5 +163,13 @@ def test_chance_is_what_random_scores_reach() -> None:
     truth = np.zeros((4000, 10), dtype=bool)
     truth[np.arange(4000), np.arange(4000) % 10] = True
     expected = sum(1 / rank for rank in range(1, 11)) / 10
-    assert chance_lwlrap(truth) == pytest.approx(expected, abs=0.005)
-    assert chance_lwlrap(truth, seed=1, draws=2) == chance_lwlrap(truth, seed=1, draws=2)
+    assert random_lwlrap(truth) == pytest.approx(expected, abs=0.005)
+    assert random_lwlrap(truth, seed=1, draws=2) == random_lwlrap(truth, seed=1, draws=2)
+
+
+def test_the_lowest_value_is_that_of_the_worst_of_all_rankings() -> None:
+    truth = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]], dtype=bool)
+    rankings = [np.array(order, float) for order in permutations(range(4))]
+    sums = [min(lwlrap_sums(row[None], one[None]).precision_sum.sum() for one in rankings) for row in truth]
+    assert lowest_lwlrap(truth) == pytest.approx(sum(sums) / 3, abs=1e-12)
+    assert lowest_lwlrap(truth) == pytest.approx((1 / 3 + 2 / 4 + 1 / 4) / 3)

@@ -47,12 +47,14 @@ def test_what_a_dead_process_was_writing_goes(tmp_path: Path, monkeypatch: pytes
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     root = open_root(tmp_path / "storage" if kind == "local" else f"memory://{tmp_path.name}")
-    older = tmp_path / "storage" / "values" / ".half.tmp"
+    older = tmp_path / "storage" / "values" / f".half.{'0f' * 16}.tmp"
     older.parent.mkdir(parents=True)
     older.touch()  # as versions before left it
+    of_others = tmp_path / "storage" / ".notes.tmp"
+    of_others.touch()
 
     def drafts() -> int:
-        return len([*tmp_path.rglob(".*.tmp")])
+        return len([path for path in tmp_path.rglob(".*.tmp") if path != of_others])
 
     with writing(temporary, root) as (living, go_on):
         with writing(temporary, root) as (dead, _):
@@ -67,4 +69,5 @@ def test_what_a_dead_process_was_writing_goes(tmp_path: Path, monkeypatch: pytes
         living.join()
         assert living.exitcode == 0
     assert drafts() == 0
+    assert of_others.exists()
     assert kind == "remote" or (root / "folder" / "a.txt").read_text() == "half"

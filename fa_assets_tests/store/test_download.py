@@ -211,7 +211,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-@pytest.mark.promise("A download is tried again after 429, 500, 502 and 503, with growing waits.", "download")
+@pytest.mark.promise(
+    "A download is tried again after 429, 500, 502 and 503, with growing waits.", "download", "4 statuses"
+)
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_tried_again_after_what_may_pass(serve, tmp_path, waits, status):
     server = serve(Answer(status=status), Answer(status=status), Answer(body=BODY))

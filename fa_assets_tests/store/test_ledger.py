@@ -115,7 +115,7 @@ def test_half_written_files_are_not_seen(tmp_path: Path) -> None:
     assert list(ledger.entries()) == [entry]
 
 
-@pytest.mark.promise("A damaged ledger file is named and hides no other.", "kept")
+@pytest.mark.promise("A damaged ledger file is named and hides no other.", "kept", "7 kinds of damage")
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b'{"schema_version": 1}', b'{"schema_version": 0, "inputs": []}', b"[1]", b"\xff\x00", None]
 )
@@ -134,7 +134,11 @@ def test_a_damaged_file_is_named_and_hides_no_other(
         ledger.read(bad)
 
 
-@pytest.mark.promise("A flipped bit in a ledger file never gives another entry: the file is named as damaged.", "kept")
+@pytest.mark.promise(
+    "A flipped bit in a ledger file never gives another entry: the file is named as damaged.",
+    "kept",
+    "every third bit: 0 silent",
+)
 def test_every_flipped_bit_is_damage(tmp_path: Path) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     path = ledger.append(entry)

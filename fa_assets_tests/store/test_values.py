@@ -167,7 +167,9 @@ def test_a_digest_depends_on_values_and_types_alone() -> None:
 
 
 @pytest.mark.promise(
-    "A flipped bit in a value never gives another table or header: the value is named as damaged.", "kept"
+    "A flipped bit in a value never gives another table or header: the value is named as damaged.",
+    "kept",
+    "200 bits each of rows and of the footer: 0 silent",
 )
 @pytest.mark.parametrize("part", ["rows", "footer"])
 def test_every_flipped_bit_is_damage(part: str, tmp_path: Path) -> None:

@@ -5,14 +5,13 @@ kept) and, for each unpacked one, ``<name>.unpacked`` with its checksum. So the 
 missing, also after it was stopped anywhere.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
-
-import requests
 
 from fa_assets.errors import UserError
 from fa_assets.intake.corpora.interface import Archive, Corpus
@@ -20,13 +19,14 @@ from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.download import DEFAULT_RETRIES, Retries, download, public_url
+from fa_assets.store.download import DEFAULT_RETRIES, DownloadError, Retries, download, public_url
 from fa_assets.store.locks import locked
 
 log = logging.getLogger(__name__)
 
 ZENODO = "https://zenodo.org"
 _LOCK_LIMIT_S = 24 * 3600.0
+_LISTING_BYTES = 10_000_000
 _WAY_OUT = "Check the connection and give the same command again; it goes on from there."
 
 
@@ -89,7 +89,7 @@ def fetch(
     archives.mkdir(parents=True, exist_ok=True)
     with locked(archives / "lock", f"fetching {corpus.name}", _LOCK_LIMIT_S):
         remove_abandoned(folder, deep=True)
-        listing = _listing(corpus, zenodo)
+        listing = _listing(corpus, zenodo, archives / "record.json", retries)
         for archive in corpus.archives:
             if archive.part not in wanted or _is_unpacked(archives, archive, listing):
                 continue
@@ -115,17 +115,21 @@ def fetch(
     return Fetched(folder, have, len(layout.clips), len(layout.classes), len(layout.test))
 
 
-def _listing(corpus: Corpus, zenodo: str) -> Mapping[str, Published]:
-    """Sizes and checksums of the record's files; empty, with a warning, where they cannot be had."""
+def _listing(corpus: Corpus, zenodo: str, target: Path, retries: Retries) -> Mapping[str, Published]:
+    """Sizes and checksums of the record's files, fetched by way of `target`; empty, with a warning, where there are none."""
     if corpus.zenodo_record is None:
         log.warning("%s: its host lists no checksums; archives are checked by their own.", corpus.title)
         return {}
     url = f"{zenodo}/api/records/{corpus.zenodo_record}"
     try:
-        response = requests.get(url, timeout=30, headers={"Accept": "application/json"})
-        response.raise_for_status()
-        return {file["key"]: Published(int(file["size"]), str(file["checksum"])) for file in response.json()["files"]}
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        target.unlink(missing_ok=True)
+        download(url, target, retries=replace(retries, attempts=1, most_bytes=_LISTING_BYTES, slow_s=retries.stall_s))
+        listed = json.loads(target.read_bytes())["files"]
+        found = {file["key"]: Published(int(file["size"]), str(file["checksum"])) for file in listed}
+        for one in found.values():
+            hashlib.new(one.checksum.partition(":")[0])
+        return found
+    except (DownloadError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
         log.warning(
             "%s does not list sizes and checksums (%s); archives are checked by their own.",
             public_url(url),

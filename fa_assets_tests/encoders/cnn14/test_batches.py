@@ -56,7 +56,9 @@ def assert_same(got: np.ndarray, wanted: np.ndarray) -> None:
     assert (np.abs(got - wanted).max(axis=1) <= TOLERANCE * np.abs(wanted).max(axis=1)).all()
 
 
-@pytest.mark.promise("A crop's embedding is the same in a batch of any size, within 1e-6 of the largest value.", "kept")
+@pytest.mark.promise(
+    "A crop's embedding is the same in a batch of any size, within 1e-6 of the largest value.", "kept", "1 to 32 crops"
+)
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8, 32])
 def test_batches_of_any_size(
     encoder: Cnn14Encoder,
@@ -89,7 +91,7 @@ def test_any_choice_and_order(encoder: Cnn14Encoder, crops: np.ndarray, alone: n
         assert_same(encoder.embed(crops[rows]), alone[rows])
 
 
-@pytest.mark.promise("A crop's embedding is the same with any number of threads.", "kept")
+@pytest.mark.promise("A crop's embedding is the same with any number of threads.", "kept", "1, 2 and 3 threads")
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.usefixtures("threads")
 def test_any_number_of_threads(encoder: Cnn14Encoder, crops: np.ndarray, alone: np.ndarray, count: int) -> None:

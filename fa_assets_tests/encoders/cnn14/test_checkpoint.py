@@ -131,7 +131,9 @@ def test_other_precisions_become_float32_before_they_are_judged(tmp_path, small_
         load_state_dict(path)
 
 
-@pytest.mark.promise("A weights file that would unpack to more than 2 GB is refused before it is read.", "download")
+@pytest.mark.promise(
+    "A weights file that would unpack to more than 2 GB is refused before it is read.", "download", "limit 2 GB"
+)
 def test_a_bomb_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "weights.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -191,7 +193,7 @@ class Hostile:
         return os.mkdir, (str(self.marker),)
 
 
-@pytest.mark.promise("Nothing in a weights file is executed.", "download")
+@pytest.mark.promise("Nothing in a weights file is executed.", "download", "3 file formats")
 @pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle"])
 def test_hostile_pickle_does_not_run(tmp_path, small_state, form):
     marker, path = tmp_path / "it-ran", tmp_path / "weights.pth"

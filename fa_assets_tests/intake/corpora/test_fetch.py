@@ -143,6 +143,23 @@ def test_without_a_listing_the_archives_own_checksums_count(serve, tmp_path, cap
     assert not (tmp_path / "bad" / "test" / "z.wav").exists()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"[" * 100_000,
+        b'{"files": [{"key": "x", "size": 1e999, "checksum": "md5:0"}]}',
+        b'{"files": [{"key": "x", "size": 1, "checksum": "none:0"}]}',
+        bytes(10_000_001),
+    ],
+    ids=["another shape", "too deep", "infinite", "an unknown checksum", "too long"],
+)
+def test_a_listing_that_cannot_be_used_counts_as_none(serve, tmp_path, kaggle_site, caplog, body: bytes) -> None:
+    kaggle_site["/api/records/3612637"] = [Answer(body=body)]
+    assert fetch_kaggle(serve(site=kaggle_site), tmp_path).clips == 6
+    assert "does not list sizes and checksums" in caplog.text
+
+
 def test_a_mirror_is_held_to_the_records_checksums(serve, tmp_path, kaggle_site) -> None:
     zenodo = serve(site=kaggle_site)
     archives = small.fsdkaggle2019()

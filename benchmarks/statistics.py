@@ -1,0 +1,128 @@
+"""Do intervals, gate and chance keep the error rates that they name? ``python -m benchmarks.statistics`` simulates it.
+
+Every simulation has a truth that is known, so that it can be counted how often the answer is wrong. Seeds are fixed.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+
+from fa_assets.metrics.bootstrap import RESAMPLES, paired_bootstrap, resampled
+from fa_assets.metrics.chance import PERMUTATIONS, frequency_lwlrap, lwlrap_without_knowledge, permutation_threshold
+from fa_assets.metrics.folds import continued_folds, fold_quality, grouped_folds, stratified_folds
+from fa_assets.metrics.gate import judge
+from fa_assets.metrics.lwlrap import lwlrap_sums
+
+GROUPED = {"80 x 5": (80, 5, 0.3), "80 x 5, higher": (80, 5, 0.6), "40 x 10": (40, 10, 0.6), "20 x 20": (20, 20, 0.4)}
+"""Groups, clips in each, and the correlation of two clips of a group."""
+SCORERS = ("random", "recordings")
+
+
+def coverage(setting: str, *, by_unit: bool, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
+    """How often a nominal 95% interval holds the true difference, which is 0.
+
+    A clip has one or two labels; what it gains is normal with a standard deviation of 0.2, partly its group's.
+    """
+    groups, size, correlation = GROUPED[setting]
+    random = np.random.default_rng(seed)
+    units = np.repeat(np.arange(groups), size)
+    held = 0
+    for trial in range(trials):
+        shared, own = random.normal(size=groups)[units], random.normal(size=len(units))
+        gain = 0.2 * (np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own)
+        labels = random.integers(1, 3, len(units))
+        found = resampled(gain * labels, labels, resamples, trial, units if by_unit else None)
+        held += found.low <= 0 <= found.high
+    return held / trials
+
+
+def passed_gate(clips: int, loss: float, *, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
+    """How often the gate passes what is truly worse than the baseline by `loss`; the spread of a clip's loss is 0.25."""
+    random = np.random.default_rng(seed)
+    labels = np.ones(clips, np.int64)
+    passed = 0
+    for trial in range(trials):
+        own = resampled(random.normal(0.6, 0.3, clips), labels, resamples, trial)
+        gain = resampled(random.normal(-loss, 0.25, clips), labels, resamples, trial)
+        passed += judge(own.difference, own, gain, 0.3, None).passed
+    return passed / trials
+
+
+def random_passed_gate(clips: int, *, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
+    """How often the gate passes random scores, held against other random scores."""
+    random = np.random.default_rng(seed)
+    passed = 0
+    for trial in range(trials):
+        truth, _ = _labels(random, clips, 1)
+        ours, baseline = random.random((2, *truth.shape))
+        own, gain = (paired_bootstrap(truth, ours, one, resamples, trial) for one in (None, baseline))
+        passed += judge(own.difference, own, gain, lwlrap_without_knowledge(truth), None).passed
+    return passed / trials
+
+
+def above_chance(
+    scorer: str, *, trials: int, permutations: int = PERMUTATIONS, by_unit: bool = True, seed: int = 0
+) -> tuple[float, float]:
+    """How often scores that know nothing are above the permutation threshold, and above class frequencies as well.
+
+    "random": 60 clips, scores of their own. "recordings": 20 recordings of 5 clips with the same labels, and scores alike.
+    """
+    random = np.random.default_rng(seed)
+    size = 5 if scorer == "recordings" else 1
+    above, both = 0, 0
+    for trial in range(trials):
+        truth, units = _labels(random, 20 if size > 1 else 60, size)
+        scores = random.random((int(units.max()) + 1, truth.shape[1]))[units] + 0.1 * random.random(truth.shape)
+        reached = lwlrap_sums(truth, scores).overall
+        drawn = units if by_unit else np.arange(len(units))
+        is_above = reached > permutation_threshold(truth, scores, drawn, trial, permutations)
+        above += is_above
+        both += is_above and reached > frequency_lwlrap(truth)
+    return above / trials, both / trials
+
+
+def late_groups(n_groups: int, seed: int = 0) -> tuple[float, float, float]:
+    """400 clips whose groups are named after folds were made: share moved, label imbalance, and that of fresh grouped folds."""
+    random = np.random.default_rng(seed)
+    truth = np.eye(10, dtype=bool)[random.integers(0, 10, 400)]
+    units = random.integers(0, n_groups, 400)
+    previous = stratified_folds(truth).astype(np.int64)
+    late, fresh = continued_folds(truth, previous, units=units), grouped_folds(truth, units)
+    quality = [fold_quality(truth, one).label_imbalance for one in (late, fresh)]
+    return float((late != previous).mean()), *quality
+
+
+def _labels(random: np.random.Generator, units: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Truth (units * size, 8) of classes of unequal frequency, the same within a unit, and the unit of each row."""
+    frequency = np.arange(8, 0, -1) / 36
+    truth = np.eye(8, dtype=bool)[random.choice(8, units, p=frequency)]
+    truth[np.arange(units), random.choice(8, units, p=frequency)] = True
+    of = np.repeat(np.arange(units), size)
+    return truth[of], of
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.statistics", description=__doc__)
+    parser.add_argument("--trials", type=int, default=2000, help="of each simulation (default: %(default)s)")
+    trials = parser.parse_args().trials
+    write = sys.stdout.write
+    for name in GROUPED:
+        for by_unit in (False, True):
+            share = coverage(name, by_unit=by_unit, trials=trials)
+            write(f"coverage, {name}, {'groups' if by_unit else 'clips'} drawn: {share:.1%}\n")
+    for clips in (80, 400, 2000):
+        for loss in (0.064, 0.01, 0.0):
+            write(f"gate, {clips} clips, {loss} worse: {passed_gate(clips, loss, trials=trials):.1%} pass\n")
+    write(f"gate, random against random, 80 clips: {random_passed_gate(80, trials=trials):.1%} pass\n")
+    for scorer in SCORERS:
+        above, both = above_chance(scorer, trials=trials)
+        write(f"chance, {scorer}: {above:.1%} above the permutations, {both:.1%} above class frequencies too\n")
+    for groups in (20, 60, 120):
+        moved, late, fresh = late_groups(groups)
+        write(f"late groups, {groups}: {moved:.0%} moved, imbalance {late:.3f}, fresh {fresh:.3f}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What LWLRAP do scores reach that know nothing of the sound? Three answers, since it depends on the labels and on the scores.
+
+- Random scores: the mean over matrices of uniform numbers.
+- Class frequencies alone: every clip has the same scores, the more frequent class the higher one. Where some classes are
+  frequent this is far above random scores, and a model reaches it without listening. The frequencies are those of the clips
+  that are scored, which makes it a little harder to beat than those of the other folds would.
+- The permutation null: the scores as they are, each row beside the labels of another clip (P. Good, "Permutation, Parametric
+  and Bootstrap Tests of Hypotheses", 2005). Units of several clips are permuted as blocks, since clips of one recording are
+  right or wrong together.
+"""
+
+import numpy as np
+
+from fa_assets.metrics.lwlrap import lwlrap_sums
+
+PERMUTATIONS = 999
+LEVEL = 0.01
+"""Of scores that know nothing, this share exceeds the threshold of `above_null`."""
+
+
+def random_lwlrap(truth: np.ndarray, seed: int = 0, draws: int = 20) -> float:
+    """The mean over `draws` matrices of uniform random scores; truth is bool (n, C)."""
+    random = np.random.default_rng(seed)
+    return float(np.mean([lwlrap_sums(truth, random.random(truth.shape)).overall for _ in range(draws)]))
+
+
+def frequency_lwlrap(truth: np.ndarray) -> float:
+    """Of class frequencies alone; of classes alike in that, the later one is higher."""
+    order = np.argsort(np.argsort(truth.sum(axis=0), kind="stable"))
+    return lwlrap_sums(truth, np.broadcast_to(order, truth.shape).astype(np.float64)).overall
+
+
+def lwlrap_without_knowledge(truth: np.ndarray) -> float:
+    """The higher one of random scores and class frequencies."""
+    return max(random_lwlrap(truth), frequency_lwlrap(truth))
+
+
+def permutation_threshold(
+    truth: np.ndarray, scores: np.ndarray, units: np.ndarray, seed: int = 0, permutations: int = PERMUTATIONS
+) -> float:
+    """The 99th percentile of LWLRAP over permutations: scores that know nothing are above it with probability `LEVEL`.
+
+    Args:
+        truth: bool (n, C), at least one True.
+        scores: float (n, C), not NaN.
+        units: integer (n,), the unit of each clip.
+        seed: of the permutations.
+        permutations: how many, at least 99; with one more, a multiple of 100.
+    """
+    from scipy.sparse import csr_array
+    from scipy.stats import rankdata
+
+    order = np.argsort(units, kind="stable")
+    truth, scores, units = truth[order], scores[order], units[order]
+    ranks = rankdata(-scores, method="max", axis=1)
+    row, column = np.nonzero(truth)
+    labels = csr_array((np.ones(len(row)), (np.arange(len(row)), row)), shape=(len(row), len(truth)))
+    label, beside = (labels @ labels.T).nonzero()  # every two labels of one clip, each with itself too
+    random = np.random.default_rng(seed)
+    null = np.empty(permutations)
+    for number in range(permutations):
+        beside_clip = np.argsort(random.permutation(int(units.max()) + 1)[units], kind="stable")
+        rank = ranks[beside_clip[row], column]
+        above = np.bincount(label, weights=rank[beside] <= rank[label], minlength=len(row))
+        null[number] = (above / rank).mean()
+    return float(np.sort(null)[-round(LEVEL * (permutations + 1))])

@@ -1,0 +1,32 @@
+"""Intervals, gate and chance keep the error rates that they name: simulated with fixed seeds, in small."""
+
+import pytest
+
+from benchmarks.statistics import GROUPED, above_chance, coverage, late_groups, passed_gate, random_passed_gate
+
+
+@pytest.mark.parametrize("setting", GROUPED)
+def test_intervals_cover_the_truth_where_clips_come_in_groups(setting: str) -> None:
+    assert 0.92 <= coverage(setting, by_unit=True, trials=500, resamples=400, seed=0) <= 0.97
+    assert coverage(setting, by_unit=False, trials=100, resamples=100) < 0.88  # as it was
+
+
+def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> None:
+    assert passed_gate(80, 0.064, trials=200, resamples=200) <= 0.01
+    assert passed_gate(80, 0.01, trials=400, resamples=400) <= 0.045  # 0.025, and two standard errors
+    assert passed_gate(2000, -0.02, trials=50, resamples=200) >= 0.9  # what is better, of enough clips
+    assert random_passed_gate(80, trials=60, resamples=200) <= 0.02
+
+
+@pytest.mark.parametrize("scorer", ["random", "recordings"])
+def test_scores_that_know_nothing_are_above_chance_in_one_of_a_hundred_cases(scorer: str) -> None:
+    above, both = above_chance(scorer, trials=200, permutations=99)
+    assert both <= above <= 0.03  # 0.01, and three standard errors
+    if scorer == "recordings":
+        assert above_chance(scorer, trials=100, permutations=99, by_unit=False)[0] > 0.05
+
+
+@pytest.mark.parametrize("groups", [20, 60, 120])
+def test_groups_that_are_named_late_leave_folds_as_even_as_fresh_ones(groups: int) -> None:
+    _, late, fresh = late_groups(groups)
+    assert late <= fresh + 0.05
