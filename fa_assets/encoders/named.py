@@ -12,7 +12,7 @@ def parse_encoders(encoders: str) -> dict[str, str | None]:
     """The encoders that FA_ENCODERS names, the main one first, with the weights that are named beside them.
 
     Raises:
-        ValueError: quotation marks do not match, one is named twice, two share a name for their assets, or the main has weights.
+        ValueError: quotation marks do not match, one is named twice, two share a name for assets, or the main has weights.
     """
     try:
         words = [word.partition("=") for word in shlex.split(encoders)]
