@@ -1,7 +1,7 @@
-"""Keeping libmpg123 off the terminal.
+"""Keeping C libraries off the terminal.
 
-It prints what it finds odd in an MP3 to C's `stderr`, and soundfile has no switch for that. C's `stderr` is a variable: while a
-file is read it points to nowhere. Python writes to the terminal by another way, so errors, logs and progress stay.
+libmpg123 prints what it finds odd in an MP3 to C's `stderr`, LiteRT what it uses, and there is no switch for that. C's `stderr`
+is a variable: meanwhile it points to nowhere. Python writes to the terminal by another way, so errors, logs and progress stay.
 """
 
 import ctypes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fa_assets.audio.quiet import quiet
 from fa_assets.encoders.base import (
     CheckpointError,
     Encoder,
@@ -81,7 +82,8 @@ class BirdnetEncoder:
         self._free: SimpleQueue[Interpreter] = SimpleQueue()
         for _ in range(threads):
             interpreter = open_interpreter(weights)
-            interpreter.allocate_tensors()
+            with quiet():
+                interpreter.allocate_tensors()
             self._free.put(interpreter)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="birdnet")
 

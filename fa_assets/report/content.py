@@ -82,6 +82,8 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
     if not run.weights_trained:
         warnings.append(
             "The weights are untrained: the figures show that the pipeline works and say nothing about real sound."
+            if run.encoders is None
+            else f"The weights of {run.encoder}, the main encoder, are untrained: its figures say nothing about real sound."
         )
     if run.left_out:
         warnings.append(f"{len(run.left_out)} clips could not be used and were left out; they are listed under Clips.")
