@@ -4,13 +4,10 @@ The options of a command are the settings; each only sets its environment variab
 it starts, so the UI and the command line see the same.
 """
 
-import logging
 import os
 import sys
-import traceback
 import webbrowser
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -20,7 +17,6 @@ import click
 from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.files import fetch_command, init_command, predict_command
-from fa_assets.cli.interruption import end_on_signals
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
@@ -165,25 +161,3 @@ def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] 
     if outcome.failures:
         sys.exit(1)
     print_summary(settings)
-
-
-def entry() -> None:
-    """The console script: `main`, which signals end, then an exit that keeps its code.
-
-    Threads that native libraries leave running can abort the interpreter's teardown ("terminate called without an active
-    exception") after all work is done and written; so the process ends without that teardown.
-    """
-    code = 0
-    end_on_signals()
-    try:
-        main()
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    logging.shutdown()
-    with suppress(OSError):  # what could not be written was said
-        sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -38,7 +38,7 @@ def start(settings: Settings, *arguments: str, output: Path, prepare: Callable[[
 
 
 def _run(environment: dict[str, str], arguments: tuple[str, ...], output: Path, prepare: Callable[[], None]) -> None:
-    from fa_assets.cli.main import entry
+    from fa_assets.cli.start import entry
 
     os.environ.clear()
     os.environ.update(environment)
