@@ -18,11 +18,18 @@ def entry() -> None:
     code = 0
     end_on_signals()
     try:
-        from fa_assets.cli.main import main
-
+        try:
+            from fa_assets.cli.main import main
+        except (ImportError, MemoryError, OSError) as error:
+            said = " ".join(str(error).split())[-200:] or type(error).__name__
+            sys.exit(
+                f"fa-assets cannot be loaded ({said}): its installation is broken, or memory is short (ulimit -v)."
+            )
         main()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            sys.stderr.write(f"{stop.code}\n")
     except KeyboardInterrupt:  # while it was imported
         ignore_signals()
         sys.stderr.write(f"{INTERRUPTED}\n")
