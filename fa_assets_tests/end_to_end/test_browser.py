@@ -230,13 +230,15 @@ def test_all_folds_are_one_run_which_is_terminated_on_its_page_and_the_next_one_
         os.kill(process, signal.SIGCONT)
     wait_for("the run is cancelled", lambda: server.status(run_id) not in ("CANCELING", "STARTED"))
     assert server.status(run_id) == "CANCELED"
-    assert [path for path in storage.glob("**/.*.tmp") if "dagster_home" not in path.parts] == []
     assert {path: path.read_bytes() for path in before} == before
+    command = Path(f"/proc/{process}/cmdline")
+    wait_for("its process has ended", lambda: not command.exists() or not command.read_bytes())
 
     with environment_of(settings), dg.DagsterInstance.get() as instance:
         assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
         outcome = run(settings.model_copy(update={"batch_size": None}), select="mc5_embeddings", force=True)
     assert outcome.failures == ()
+    assert [path for path in storage.glob("**/.*.tmp") if "dagster_home" not in path.parts] == []
     new = [LedgerEntry.from_json(path.read_bytes()) for path in set((storage / "ledger").iterdir()) - entries]
     assert {entry.run_id for entry in new} == {outcome.run_id}, "one run for all folds, which ended with none of them"
     assert {entry.partition for entry in new} == set(FOLDS)
