@@ -9,7 +9,7 @@ import pytest
 from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.weights import resolve_weights
-from fa_assets.settings import load_settings
+from fa_assets.settings import Settings, load_settings, variable_of
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.encoders.extras import needs
 from fa_assets_tests.encoders.networks import make_network
@@ -31,6 +31,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, demo_checkpoint: Path) -> Pa
     for part in ast():
         part.save_pretrained(place / "ast")
     return place
+
+
+@pytest.fixture(autouse=True)
+def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test before may have left in the environment of this process."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable_of(name), raising=False)
 
 
 @pytest.mark.parametrize("encoder", ["cnn14", "birdnet", "onnx:small.onnx", "transformers:ast"])
