@@ -27,6 +27,7 @@ from fa_assets.intake.kaggle import (
     read_labels,
 )
 from fa_assets.intake.recordings import scan_recordings
+from fa_assets.store.source_files import Limits
 
 N_FOLDS = 5
 LOADED_S = 1800
@@ -63,14 +64,15 @@ def judge_sound(dataset: KaggleDataset, fname: str) -> str | None:
 
 def judge_tables(dataset: KaggleDataset) -> str | None:
     """Take the tables in, and what they name; the reason when they are refused, None when they are accepted."""
-    if int("0" + "".join(filter(str.isdigit, dataset.root.name))) % 2:
-        dataset = KaggleDataset(dataset.root, match_names="loose")
+    is_odd = int("0" + "".join(filter(str.isdigit, dataset.root.name))) % 2
+    limits = Limits(follow_links=False)
+    dataset = KaggleDataset(dataset.root, limits=limits, match_names="loose" if is_odd else "exact")
     try:
         labelled = read_labels(dataset)
         classes = read_classes(dataset, labelled)
         folds = read_given_folds(dataset, labelled.fnames, N_FOLDS)
         scan_recordings(dataset, dataset.root / "memory.json")
-        intake = inspect_clips(dataset.clips_folder, labelled, on_bad_clip="skip")
+        intake = inspect_clips(dataset.clips_folder, labelled, on_bad_clip="skip", limits=limits)
     except UserError as error:
         if str(dataset.root) not in str(error):
             raise WrongError(f"refused without a name: {error}") from error
