@@ -40,3 +40,8 @@ class BadInputError(UserError):
 
 class BadClipError(UserError):
     """A clip that cannot be used; the message is the reason, without the clip's name."""
+
+
+def one_line(error: BaseException, most: int | None = 200) -> str:
+    """What an error of some library says, on one line of at most so many characters; its type where it says nothing."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:most]

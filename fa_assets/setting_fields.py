@@ -127,7 +127,7 @@ class SettingFields(BaseSettings):
     )
     other_dataset: Literal["refuse", "replace"] = Field(
         default="refuse",
-        description="What a storage folder with the results of other clips does: refuse, or be made anew.",
+        description="What a storage folder with the results of other clips does: refuse, or be made again.",
     )
     classifier: str = Field(
         default="scikit-learn",

@@ -25,7 +25,7 @@ from fa_assets.encoders.base import (
 )
 from fa_assets.encoders.devices import processor_name
 from fa_assets.encoders.threads import own_threads
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -128,7 +128,7 @@ class Birdnet(EncoderDefinition):
             (given,) = interpreter.get_input_details()
             below = interpreter.get_tensor_details()[embedding_index(interpreter)]
         except (ValueError, IndexError, RuntimeError) as error:
-            said = " ".join(str(error).split())[:200]
+            said = one_line(error)
             raise CheckpointError(f"{path}: not a network that LiteRT reads ({said}). {self.weights_hint}") from error
         found = (given["shape"].tolist(), below["shape"].tolist(), given["dtype"], below["dtype"])
         if found != ([1, CARD.crop_samples], [1, CARD.dimension], np.float32, np.float32):

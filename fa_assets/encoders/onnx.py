@@ -22,7 +22,7 @@ from fa_assets.encoders.base import (
 )
 from fa_assets.encoders.devices import device_name, resolve_device
 from fa_assets.encoders.threads import own_threads
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -94,7 +94,7 @@ class OnnxEncoder:
         try:
             (given,) = self._session.run([self._output], {self._input: crops[0] if self._is_bare else crops})
         except Exception as error:  # of onnxruntime's many kinds
-            said = " ".join(str(error).split())[:200]
+            said = one_line(error)
             raise UserError(
                 f"{self.card.name} fails on {len(crops)} crops ({said}). `fa-assets encoders check` tries it: correct its "
                 "card, or export another."
@@ -217,7 +217,7 @@ def open_session(path: Path, device: str) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
     except Exception as error:  # of onnxruntime's many kinds
-        said = " ".join(str(error).split())[:200]
+        said = one_line(error)
         raise CheckpointError(
             f"{path}: not an ONNX network that holds all its weights itself ({said}). An export with weights in a file of "
             "their own becomes one with `onnx.save(onnx.load(FILE), NEW_FILE)`."

@@ -30,7 +30,7 @@ from fa_assets.encoders.embed_clips import (
 )
 from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, connect
 from fa_assets.encoders.registry import EncoderRecipe
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import open_root
@@ -309,7 +309,7 @@ class _Pool:
         import ray
 
         name = f"the batch of {len(batch)} clips that begins with {batch[0][0].fname}" if batch else "the network"
-        said = " ".join(str(error).split())[:300]
+        said = one_line(error, 300)
         log.warning("A worker with %s was lost: %s", name, said)
         self._deaths[name] += 1
         if self._deaths[name] >= _DEATHS:

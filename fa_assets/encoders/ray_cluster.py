@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.encoders.threads import usable_cpus
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 from fa_assets.store.atomic import remove_abandoned, replacing
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def connect(address: str | None) -> None:
             with _signals_held():
                 ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = one_line(error, None)
         raise UserError(
             f"Ray cannot be used at FA_RAY_ADDRESS={address or ''} ({said}). Check that the cluster runs, that this machine is "
             "a node of it and, if it requires a token, that RAY_AUTH_MODE=token is set here and the token is known; or leave "

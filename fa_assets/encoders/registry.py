@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 from fa_assets.encoders.base import Encoder, EncoderDefinition, EncoderFamily
 from fa_assets.encoders.weights import require_sha1
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 
 GROUP = "fa_assets.encoders"
 DEFAULT = "cnn14"
@@ -70,7 +70,7 @@ def find_entry(name: str) -> EncoderDefinition | EncoderFamily:
     try:
         found = entry.load()
     except Exception as error:  # whatever another package's module raises
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = one_line(error, None)
         raise UserError(f"Encoder {name} ({entry.value}) cannot be imported: {said}. Install what it needs.") from error
     is_one = isinstance(found, EncoderDefinition | EncoderFamily)
     if not is_one or found.name != name or not re.fullmatch("[a-z][a-z0-9_]*", name):

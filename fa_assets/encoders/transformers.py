@@ -34,7 +34,7 @@ from fa_assets.encoders.base import (
 from fa_assets.encoders.devices import device_name, full_float32, resolve_device
 from fa_assets.encoders.threads import limit_torch_threads
 from fa_assets.encoders.weights import HUB_CONFIGURATION, fetch_hub_folder
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 
 EXTRA = "fa_assets[transformers]"
 REQUIRES = ("transformers",)
@@ -282,7 +282,7 @@ def _loading(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of transformers' many kinds
-        said = " ".join(str(error).split())[:200]
+        said = one_line(error)
         raise CheckpointError(
             f"{folder}: transformers cannot load it ({said}). Weights are read from safetensors files alone, and code "
             "that comes with a model is not run: `save_pretrained` of its class writes such a folder."

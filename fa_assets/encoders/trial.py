@@ -8,6 +8,7 @@ import numpy as np
 
 from fa_assets.audio.crops import MC5, cut_crops, distinct_crops
 from fa_assets.encoders.base import Encoder
+from fa_assets.errors import one_line
 
 SAME = 1e-5
 """Part of the largest value by which embeddings that should be the same may differ: the rounding of float32."""
@@ -48,7 +49,7 @@ def try_encoder(encoder: Encoder) -> Trial:
             tried = name
             alone.append(encoder.embed(stacked[row : row + 1], content[row : row + 1])[0])
     except Exception as error:  # whatever another package's network raises
-        said = " ".join(str(error).split())[:200]
+        said = one_line(error)
         return Trial((Finding("no error", f"{type(error).__name__} on {tried}: {said}"),), float("nan"))
     shape, wanted = together.shape, (len(crops), encoder.card.dimension)
     if shape != wanted or together.dtype != np.float32:

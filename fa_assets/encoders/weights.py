@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from fa_assets.encoders.base import Checkpoint, CheckpointError, EncoderDefinition, HubFolder, WeightsFile
-from fa_assets.errors import UserError
+from fa_assets.errors import UserError, one_line
 from fa_assets.printable import printable
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
@@ -118,7 +118,7 @@ def fetch_hub_folder(published: HubFolder, patterns: Sequence[str]) -> Path:
             published.repository, revision=published.commit, allow_patterns=list(patterns), ignore_patterns="*/*"
         )
     except Exception as error:  # of huggingface_hub's many kinds
-        said = " ".join(str(error).split())[:200]
+        said = one_line(error)
         raise CheckpointError(
             f"{published.url} cannot be fetched ({said}). Check name, commit and connection, and HF_TOKEN where the model is "
             "gated; or download the folder by other means and name it."
