@@ -105,6 +105,7 @@ def _dataset(settings: Settings) -> DatasetFolder:
         settings.other_dataset == "replace",
         settings.label_separator,
         settings.match_names,
+        settings.on_bad_clip == "skip",
     )
 
 
