@@ -136,7 +136,11 @@ def test_credentials_are_not_sent_on_to_another_host(serve, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "retries", "message"),
     [
-        (Answer(body=BODY), replace(HASTY, most_bytes=1_000_000), "larger than 1,000,000 bytes, the limit"),
+        (
+            Answer(body=BODY),
+            replace(HASTY, most_bytes=1_000_000, most_setting="FA_X"),
+            r"larger than 1,000,000 bytes, the limit \(FA_X",
+        ),
         (Answer(body=BODY), replace(HASTY, slow_s=0.0, slow_bytes=10**9), "too slow, .* bytes in 0 s"),
         (Answer(body=gzip.compress(BODY), headers={"Content-Encoding": "gzip"}), HASTY, r"encoded \(gzip\)"),
         (Answer(body=BODY, length="many"), HASTY, "states a length that is none"),
