@@ -67,6 +67,7 @@ def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon
 @pytest.mark.promise(
     "A storage folder that holds the results of another dataset is refused, unless FA_OTHER_DATASET says otherwise.",
     "input",
+    "24 other clips",
 )
 def test_the_storage_of_another_dataset_is_refused_unless_told(
     settings: Settings, instance: dg.DagsterInstance, tmp_path: Path

@@ -217,7 +217,10 @@ def test_published_is_fetched_once_and_checked_each_time(serve, tmp_path, small_
     assert len(server.requests) == 2 and found.path.read_bytes() == body
 
 
-@pytest.mark.promise("Secrets in the URL of weights are not recorded.", "input")
+@pytest.mark.promise(
+    "No token, password or key is recorded or shown: not in storage, the Dagster instance, the output, or a message.",
+    "input",
+)
 def test_url_is_fetched_once_and_its_secrets_are_not_recorded(serve, tmp_path, small_checkpoint):
     server = serve(Answer(body=small_checkpoint.read_bytes()))
     url = server.url.replace("http://", "http://me:secret@") + "?token=secret"
