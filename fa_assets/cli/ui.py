@@ -75,7 +75,7 @@ def _require_same_settings(settings: Settings) -> None:
             f"{_option(name)} {shlex.quote(before[name])}" if before[name] else f"no {_option(name)}" for name in others
         ]
         raise UserError(
-            f"{settings.storage_root} was made with other settings: {said}. The UI would make what depends on them again within "
+            f"{settings.storage_root} was made with other settings: {said}. The UI would make what needs them again within "
             f"a minute. Open it with those of before ({', '.join(words)}), or with --remake to go on with the new ones."
         )
 
