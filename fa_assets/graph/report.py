@@ -36,6 +36,7 @@ from fa_assets.store.atomic import write_file
 from fa_assets.store.check_records import CheckRecord, CheckRecords
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.store.roots import StoragePath
+from fa_assets.web.addresses import report_address
 
 REPORT = "report"
 MADE_OF = (
@@ -133,7 +134,10 @@ def write_report(
     return Made(
         pa.Table.from_pylist([asdict(file)], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
-        display={"page": dg.MetadataValue.path(str(path))},
+        display={
+            "page": dg.MetadataValue.url(report_address(work.run_id)),
+            "page_file": dg.MetadataValue.path(str(path)),
+        },
         files=[file, of_labels],
     )
 

@@ -196,7 +196,8 @@ def _origin_section(run: Evaluated) -> Section:
     return Section(
         "Settings and provenance",
         "Every materialization behind this page, from the ledger, upstream first. A data version stands for the bytes "
-        f"of a value; the code version names the settings. On paper the {len(run.entries)} materializations and the environment are left out.",
+        f"of a value; the code version names the settings. On paper the {len(run.entries)} materializations and the "
+        "environment are left out.",
         tables=[settings_table(run.entries), environment_table(run.entries), lineage_table(run.entries)],
         folded=True,
     )
