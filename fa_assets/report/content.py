@@ -10,13 +10,14 @@ import pyarrow as pa
 from fa_assets.metrics.bootstrap import PairedBootstrap, verdict
 from fa_assets.metrics.comparison import Comparison, side_by_side
 from fa_assets.metrics.confusion import most_confused
-from fa_assets.metrics.figures import CLASS, Figures
+from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
+from fa_assets.report.classes import class_tables, precision_recall
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.embeddings import projection
 from fa_assets.report.encoders import SideBySide, encoders_section
@@ -147,26 +148,18 @@ def _comparison_section(run: Evaluated, result: Comparison) -> Section:
 
 def _class_section(run: Evaluated) -> Section:
     found = run.predictions
-    rows = sorted(
-        zip(
-            run.figures.classes,
-            map(_or_none, run.figures.values(CLASS)),
-            map(_or_none, run.baseline.values(CLASS)),
-            map(int, run.figures.weights(CLASS)),
-            strict=True,
-        ),
-        key=lambda row: 2.0 if row[1] is None else row[1],
-    )
     return Section(
         "Classes",
-        f"LWLRAP (label-weighted label-ranking average precision) of the out-of-fold predictions of {run.schemes[0]}.",
+        f"The out-of-fold predictions of {run.schemes[0]}, class by class. Intervals are over clips, groups and copies as one; "
+        "F1, precision and recall are of thresholds that were chosen on the other folds (docs/evaluation.md).",
         pictures=_drawn(
             run.pictures,
             lambda: metric_plots.per_class(run.figures),
+            lambda: precision_recall(run.figures, found),
             lambda: metric_plots.confused_pairs(most_confused(found.truth, found.logits, found.classes)),
             lambda: metric_plots.reliability_diagram(reliability(found.truth, found.probabilities)),
         ),
-        tables=[Table("Per class, the worst first", ("class", *run.schemes, "positives"), rows)],
+        tables=class_tables(run.figures),
     )
 
 
