@@ -1,5 +1,7 @@
 """What each class is worth: figures with their intervals, macro and micro averages, precision against recall."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fa_assets.metrics.figures import CLASS, MICRO, OVERALL, Figure, Figures
@@ -22,7 +24,7 @@ _ALONE = {
 CLASS_COLUMNS = (
     "class",
     "positives",
-    *(column for name in _WITH_INTERVAL.values() for column in (name, f"{name}, 95% interval")),
+    *(column for name in _WITH_INTERVAL.values() for column in (name, f"{name}, 95%")),
     *_ALONE.values(),
 )
 AVERAGE_COLUMNS = ("figure", "value", "low", "high")
@@ -64,11 +66,19 @@ def _interval(figure: Figure) -> str | None:
 
 
 def class_tables(figures: Figures) -> list[Table]:
-    """Both tables, for the report."""
+    """The same for the report: how classes are ranked, the labels that are given, and averages."""
     return [
-        Table("Per class, the lowest LWLRAP first", CLASS_COLUMNS, class_rows(figures)),
+        _columns_of(figures, "Per class, the lowest LWLRAP first", ("lwlrap", "map", "auc")),
+        _columns_of(figures, "Labels from a threshold on", ("f1", "precision", "recall", "threshold")),
         Table("Averages, with 95% intervals", AVERAGE_COLUMNS, average_rows(figures)),
     ]
+
+
+def _columns_of(figures: Figures, title: str, metrics: Sequence[str]) -> Table:
+    wanted = {"class", "positives", *(_NAMES[one] for one in metrics), *(f"{_NAMES[one]}, 95%" for one in metrics)}
+    places = [place for place, column in enumerate(CLASS_COLUMNS) if column in wanted]
+    headers = ["95%" if CLASS_COLUMNS[one].endswith("95%") else CLASS_COLUMNS[one] for one in places]
+    return Table(title, headers, [[row[one] for one in places] for row in class_rows(figures)])
 
 
 def precision_recall(figures: Figures, found: Predictions) -> Picture | None:

@@ -21,9 +21,9 @@ def test_intervals_cover_the_truth_where_clips_come_in_groups(setting: str) -> N
 
 @pytest.mark.parametrize("setting", ["10 of 400 clips", "16 of 80 groups of 5"])
 def test_intervals_of_a_classs_figures_cover_the_truth(setting: str) -> None:
-    """Nominal 95%, and three standard errors of 100 trials; those of few positives are on the safe side."""
-    for share in class_coverage(setting, trials=100, truth_trials=300).values():
-        assert 0.88 <= share <= 1
+    """Nominal 95%, and three standard errors of 80 trials; those of few positives are on the safe side."""
+    for share in class_coverage(setting, trials=80).values():
+        assert 0.87 <= share <= 1
 
 
 def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> None:

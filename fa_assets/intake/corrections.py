@@ -1,0 +1,186 @@
+"""Verdicts of people on single labels: `label_corrections.csv` in the dataset folder.
+
+    fname,class,verdict,who,when,why
+
+One row for each verdict on one class of one clip, in the order in which they were given; rows are appended and never changed.
+`add` and `remove` correct the label, `keep` says that it is right as train_curated.csv has it, present or absent, `unsure` that
+it was listened to and cannot be told. Of several verdicts on one label the last counts; `undo` withdraws the last that still
+stands. A file that a spreadsheet saved is read too. Cells that begin as formulas do are written with a `'` before them, which
+is taken off again.
+"""
+
+import csv
+import errno
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.names import bad_fnames, canonical
+from fa_assets.intake.tables import read_table
+from fa_assets.printable import printable
+from fa_assets.store.atomic import replacing
+from fa_assets.store.locks import locked
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, find, is_file, is_folder, read_bytes
+
+NAME = "label_corrections.csv"
+COLUMNS = ("fname", "class", "verdict", "who", "when", "why")
+VERDICTS = ("keep", "add", "remove", "unsure", "undo")
+_HEADER = (",".join(COLUMNS) + "\n").encode()
+_FORMULA = re.compile(r"'*\s*[=+\-@]")
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_LOCK_S = 30.0
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One verdict on one label: what was decided (one of `VERDICTS`), by whom, when (ISO 8601, UTC; '' where nobody wrote it),
+    and why."""
+
+    fname: str
+    class_name: str
+    verdict: str
+    who: str
+    when: str
+    why: str
+
+
+def utc_now() -> str:
+    """The time as `Correction.when` has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_corrections(dataset: Path, limits: Limits = USUAL_LIMITS) -> tuple[Correction, ...]:
+    """The verdicts in a dataset folder, in the order of the file; none without one.
+
+    Raises:
+        SourceFileError, BadInputError: as `read_verdicts`.
+    """
+    path = dataset / NAME
+    found = find(path)
+    return read_verdicts(path, limits) if found is not None and (found.st_size or not is_file(path)) else ()
+
+
+def read_verdicts(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[Correction, ...]:
+    """The verdicts in a table with the columns `fname`, `class` and `verdict`; `who`, `when` and `why` may be missing.
+
+    Raises:
+        SourceFileError: it cannot be read.
+        BadInputError: as `read_table`; rows that are no verdicts, all of them named.
+    """
+    table = read_table(path, COLUMNS[:3], limits=limits)
+    cells = [table.column(name) if name in table.header else [""] * len(table.rows) for name in COLUMNS]
+    rows = [tuple(_bare(cell) for cell in row) for row in zip(*cells, strict=True)]
+    found = [Correction(canonical(row[0]), row[1].strip(), row[2].strip().lower(), *row[3:]) for row in rows]
+    _require_valid(path, found)
+    return tuple(found)
+
+
+def append_corrections(dataset: Path, corrections: Sequence[Correction]) -> None:
+    """Append verdicts to the file of a dataset folder, which is made where it is missing; they are on disk when this returns.
+
+    A file that a spreadsheet saved in another encoding or with another separator is written plainly first.
+
+    Raises:
+        BadInputError: a verdict that `read_corrections` would refuse; or the file that is there is refused, or has columns
+            of others.
+        UserError: the folder cannot be written to, or another process holds the lock.
+    """
+    path = dataset / NAME
+    _require_valid(path, corrections)
+    if not corrections:
+        return
+    if not is_folder(dataset):
+        raise UserError(f"{dataset} is not there: it is the dataset folder, which holds {NAME}.")
+    try:
+        with locked(dataset / f".{NAME}.lock", f"writing {path}", _LOCK_S):
+            earlier = read_corrections(dataset)
+            content = read_bytes(path) if earlier else b""
+            if earlier and not content.replace(b"\r\n", b"\n").startswith(_HEADER):
+                _require_no_other_columns(path)
+                content = _HEADER + _lines(earlier)
+                with replacing(path) as temporary:
+                    temporary.write_bytes(content)
+            missing = b"\n" if content and not content.endswith(b"\n") else b""
+            _append(path, (missing if content else _HEADER) + _lines(corrections))
+    except OSError as error:
+        raise UserError(
+            f"{dataset} cannot be written to ({error.strerror or error}), so the verdicts on its labels are not kept: make it "
+            "writable, or work on a copy that is."
+        ) from error
+
+
+def in_force(corrections: Iterable[Correction]) -> dict[tuple[str, str], Correction]:
+    """The verdict that counts for each clip and class: the last that no `undo` withdrew."""
+    standing: dict[tuple[str, str], list[Correction]] = {}
+    for one in corrections:
+        own = standing.setdefault((one.fname, one.class_name), [])
+        if one.verdict != "undo":
+            own.append(one)
+        elif own:
+            own.pop()
+    return {key: own[-1] for key, own in standing.items() if own}
+
+
+def _require_valid(path: Path, corrections: Sequence[Correction]) -> None:
+    offenders = [f"row {row}, {why}" for row, one in enumerate(corrections, start=1) for why in _wrong(one)]
+    if offenders:
+        raise BadInputError(
+            f"{path} has rows that are no verdicts on labels; correct or delete them (docs/data.md).", offenders
+        )
+
+
+def _wrong(one: Correction) -> list[str]:
+    wrong = [problem.partition(", ")[2] or "an empty fname" for problem in bad_fnames([one.fname])]
+    if not one.class_name:
+        wrong.append(f"{one.fname!r}: an empty class")
+    if _CONTROL.search(one.fname + one.class_name):
+        wrong.append(f"{one.fname!r}, {one.class_name!r}: control characters in a name")
+    if one.verdict not in VERDICTS:
+        wrong.append(f"{one.fname!r}: {one.verdict!r} is none of {', '.join(VERDICTS)}")
+    try:
+        if one.when:
+            datetime.fromisoformat(one.when.strip())
+    except ValueError:
+        wrong.append(f"{one.fname!r}: {one.when!r} is no time such as {utc_now()}")
+    return wrong
+
+
+def _require_no_other_columns(path: Path) -> None:
+    if others := [name for name in read_table(path, COLUMNS[:3]).header if name not in COLUMNS]:
+        raise BadInputError(f"{path} has columns that no verdict has ({', '.join(others)}): remove them, or rename it.")
+
+
+def _lines(corrections: Iterable[Correction]) -> bytes:
+    text = io.StringIO()
+    rows = (astuple(one) for one in corrections)
+    csv.writer(text, lineterminator="\n").writerows(
+        [*map(_protected, (*row[:3], *(printable(cell) for cell in row[3:])))] for row in rows
+    )
+    return text.getvalue().encode()
+
+
+def _append(path: Path, lines: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        before = os.fstat(descriptor).st_size
+        try:
+            if file.write(lines) != len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+
+
+def _protected(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _bare(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

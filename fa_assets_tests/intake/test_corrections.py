@@ -1,0 +1,174 @@
+"""Verdicts on labels: what is written is read, what is not a verdict is refused by name, and the last one counts."""
+
+import csv
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, read_corrections
+from fa_assets.store.source_files import SourceFileError
+
+ADD = Correction("a.wav", "Rain", "add", "Ada", "2026-11-29T22:50:00+00:00", "drops on a roof")
+REMOVE = replace(ADD, fname="b/c d.wav", class_name='Bell, "small"', verdict="remove", why="")
+
+
+def test_without_a_file_or_with_an_empty_one_there_are_none(tmp_path: Path) -> None:
+    assert read_corrections(tmp_path) == ()
+    (tmp_path / NAME).touch()
+    assert read_corrections(tmp_path) == ()
+    append_corrections(tmp_path, [])
+    append_corrections(tmp_path, [ADD])
+    assert read_corrections(tmp_path) == (ADD,)
+
+
+def test_what_is_appended_is_read_after_what_was_there(tmp_path: Path) -> None:
+    append_corrections(tmp_path, [ADD])
+    first = (tmp_path / NAME).read_bytes()
+    append_corrections(tmp_path, [REMOVE, replace(ADD, verdict="undo")])
+    assert (tmp_path / NAME).read_bytes().startswith(first)
+    assert first == b"fname,class,verdict,who,when,why\na.wav,Rain,add,Ada,2026-11-29T22:50:00+00:00,drops on a roof\n"
+    assert read_corrections(tmp_path) == (ADD, REMOVE, replace(ADD, verdict="undo"))
+
+
+@pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "+1", "-a.wav", "@x", "'-a.wav", "''=1", " =1", "'quoted'"])
+def test_no_cell_is_a_formula_and_every_name_is_read_as_it_was(tmp_path: Path, text: str) -> None:
+    one = replace(ADD, fname=f"{text}.wav", class_name=text.strip(), who=text, why=text)
+    append_corrections(tmp_path, [one])
+    with (tmp_path / NAME).open(newline="") as file:
+        assert not [cell for row in csv.reader(file) for cell in row if re.match(r"\s*[=+\-@]", cell)]
+    assert read_corrections(tmp_path) == (one,)
+
+
+def test_steering_characters_in_what_people_write_are_escaped(tmp_path: Path) -> None:
+    append_corrections(tmp_path, [replace(ADD, who="\x1b[2J", why="two\nlines")])
+    assert read_corrections(tmp_path) == (replace(ADD, who=r"\x1b[2J", why=r"two\nlines"),)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (",Rain,add,,,", "an empty fname"),
+        ("../x.wav,Rain,add,,,", "leads out of the folder"),
+        ("/x.wav,Rain,add,,,", "an absolute path"),
+        ("x.wav, ,add,,,", "'x.wav': an empty class"),
+        ("x.wav,Rain,perhaps,,,", "'perhaps' is none of keep, add, remove, unsure, undo"),
+        ("x.wav,Rain,add,,yesterday,", "'yesterday' is no time"),
+        ('"x\ty.wav",Rain,add,,,', "control characters"),
+        ("x.wav,Rain,ad", "row 2, 'x.wav': 3 cells"),
+    ],
+)
+def test_a_row_that_is_no_verdict_is_named(tmp_path: Path, row: str, said: str) -> None:
+    (tmp_path / NAME).write_text(f"fname,class,verdict,who,when,why\na.wav,Rain,add,,,\n{row}\n")
+    with pytest.raises(BadInputError, match=re.escape(said)) as raised:
+        read_corrections(tmp_path)
+    assert NAME in str(raised.value)
+    assert "row 2" in str(raised.value)
+    before = (tmp_path / NAME).read_bytes()
+    with pytest.raises(BadInputError):
+        append_corrections(tmp_path, [ADD])
+    assert (tmp_path / NAME).read_bytes() == before
+
+
+def test_a_bad_verdict_is_not_appended(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="'gone' is none of"):
+        append_corrections(tmp_path, [ADD, replace(ADD, verdict="gone")])
+    with pytest.raises(BadInputError, match="control characters"):
+        append_corrections(tmp_path, [replace(ADD, fname="\ud800.wav")])
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbffname;class;verdict;who;when;why\r\na.wav;Rain;add;Ada;2026-11-29T22:50:00+00:00;drops on a roof\r\n",
+        "fname\tclass\tverdict\twho\twhen\twhy\r\na.wav\tRain\tADD\tAda\t2026-11-29T22:50:00+00:00\tdrops on a roof".encode(
+            "utf-16"
+        ),
+        b"fname,class,verdict,who,when,why\r\n./a.wav, Rain,add,Ada,2026-11-29T22:50:00+00:00,drops on a roof",
+    ],
+    ids=["semicolons", "utf-16", "no last line end"],
+)
+def test_a_file_saved_by_a_spreadsheet_is_read_and_appended_to(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    assert read_corrections(tmp_path) == (ADD,)
+    append_corrections(tmp_path, [REMOVE])
+    assert read_corrections(tmp_path) == (ADD, REMOVE)
+
+
+def test_a_file_by_hand_needs_three_columns(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("verdict,fname,class\nadd,a.wav,Rain\n")
+    by_hand = Correction("a.wav", "Rain", "add", "", "", "")
+    assert read_corrections(tmp_path) == (by_hand,)
+    append_corrections(tmp_path, [REMOVE])
+    assert read_corrections(tmp_path) == (by_hand, REMOVE)
+    (tmp_path / NAME).write_text("verdict,fname,class,mood\nadd,a.wav,Rain,good\n")
+    with pytest.raises(BadInputError, match=r"columns that no verdict has \(mood\)"):
+        append_corrections(tmp_path, [REMOVE])
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"{tmp_path}/missing is not there"):
+        append_corrections(tmp_path / "missing", [ADD])
+    (tmp_path / f".{NAME}.lock").mkdir()  # nothing that can be opened to write
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be written to"):
+        append_corrections(tmp_path, [ADD])
+
+
+def test_what_a_link_leads_to_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "other.csv").touch()
+    (tmp_path / "set" / NAME).symlink_to(tmp_path / "other.csv")
+    with pytest.raises(UserError, match="cannot be written to"):
+        append_corrections(tmp_path / "set", [ADD])
+    assert (tmp_path / "other.csv").read_bytes() == b""
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_corrections(tmp_path, [ADD])
+    before = (tmp_path / NAME).read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="No space left"):
+        append_corrections(tmp_path, [REMOVE])
+    assert (tmp_path / NAME).read_bytes() == before
+
+
+def test_many_writers_lose_nothing(tmp_path: Path) -> None:
+    every = [replace(ADD, fname=f"{n}.wav") for n in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: append_corrections(tmp_path, [one]), every))
+    assert sorted(read_corrections(tmp_path), key=str) == sorted(every, key=str)
+
+
+def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(SourceFileError, match="not a file"):
+        read_corrections(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "counts"),
+    [
+        ("", None),
+        ("add", "add"),
+        ("add remove", "remove"),
+        ("add undo", None),
+        ("add keep undo", "add"),
+        ("add keep undo undo", None),
+        ("undo add", "add"),
+        ("add undo unsure", "unsure"),
+    ],
+)
+def test_the_last_that_stands_counts(verdicts: str, counts: str | None) -> None:
+    given = [replace(ADD, verdict=one) for one in verdicts.split()]
+    found = in_force([*given, REMOVE])
+    assert found.pop((REMOVE.fname, REMOVE.class_name)) == REMOVE
+    assert {key: one.verdict for key, one in found.items()} == ({("a.wav", "Rain"): counts} if counts else {})
