@@ -6,7 +6,7 @@ import numpy as np
 
 from fa_assets.metrics.figures import CLASS, MICRO, OVERALL, Figure, Figures
 from fa_assets.metrics.predictions import Predictions
-from fa_assets.report.page import Cell, Table
+from fa_assets.report.page import Bar, Cell, Table
 from fa_assets.report.picture import CYCLE, Picture, draw, shorten
 
 SHOWN_CURVES = 8
@@ -68,17 +68,22 @@ def _interval(figure: Figure) -> str | None:
 def class_tables(figures: Figures) -> list[Table]:
     """The same for the report: how classes are ranked, the labels that are given, and averages."""
     return [
-        _columns_of(figures, "Per class, the lowest LWLRAP first", ("lwlrap", "map", "auc")),
+        _columns_of(figures, "By class, the worst first", ("lwlrap", "map", "auc"), open=True),
         _columns_of(figures, "Labels from a threshold on", ("f1", "precision", "recall", "threshold")),
         Table("Averages, with 95% intervals", AVERAGE_COLUMNS, average_rows(figures)),
     ]
 
 
-def _columns_of(figures: Figures, title: str, metrics: Sequence[str]) -> Table:
+def _columns_of(figures: Figures, title: str, metrics: Sequence[str], *, open: bool = False) -> Table:
+    """A table of some of the columns, the first figure with a bar."""
     wanted = {"class", "positives", *(_NAMES[one] for one in metrics), *(f"{_NAMES[one]}, 95%" for one in metrics)}
     places = [place for place, column in enumerate(CLASS_COLUMNS) if column in wanted]
     headers = ["95%" if CLASS_COLUMNS[one].endswith("95%") else CLASS_COLUMNS[one] for one in places]
-    return Table(title, headers, [[row[one] for one in places] for row in class_rows(figures)])
+    rows = [[row[one] for one in places] for row in class_rows(figures)]
+    bar = headers.index(_NAMES[metrics[0]])
+    for row in rows:
+        row[bar] = Bar(row[bar]) if isinstance(row[bar], float) else None
+    return Table(title, headers, rows, open=open)
 
 
 def precision_recall(figures: Figures, found: Predictions) -> Picture | None:
@@ -102,9 +107,9 @@ def precision_recall(figures: Figures, found: Predictions) -> Picture | None:
             thinned = np.unique(np.linspace(0, len(recall) - 1, MARKS).astype(int))
             label = f"{shorten(one.key)} ({one.weight})"
             axis.plot(recall[thinned], precision[thinned], color=color, linewidth=1.4, label=label)
-            threshold = thresholds[one.key].value
-            if threshold is not None:
-                place = int(np.searchsorted(levels, threshold))
+            threshold = thresholds.get(one.key)
+            if threshold and threshold.value is not None:
+                place = int(np.searchsorted(levels, threshold.value))
                 axis.plot(recall[place], precision[place], "o", color=color, markersize=5)
         axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axis.set_title("Precision and recall of the hardest classes (positives); dots: the thresholds")
