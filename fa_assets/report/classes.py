@@ -70,7 +70,7 @@ def class_tables(figures: Figures) -> list[Table]:
     return [
         _columns_of(figures, "By class, the worst first", ("lwlrap", "map", "auc"), open=True),
         _columns_of(figures, "Labels from a threshold on", ("f1", "precision", "recall", "threshold")),
-        Table("Averages, with 95% intervals", AVERAGE_COLUMNS, average_rows(figures)),
+        Table("Averages, with 95% intervals", AVERAGE_COLUMNS, average_rows(figures), open=True),
     ]
 
 
@@ -82,7 +82,8 @@ def _columns_of(figures: Figures, title: str, metrics: Sequence[str], *, open: b
     rows = [[row[one] for one in places] for row in class_rows(figures)]
     bar = headers.index(_NAMES[metrics[0]])
     for row in rows:
-        row[bar] = Bar(row[bar]) if isinstance(row[bar], float) else None
+        value = row[bar]
+        row[bar] = Bar(value) if isinstance(value, float) else None
     return Table(title, headers, rows, open=open)
 
 
