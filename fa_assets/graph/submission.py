@@ -26,11 +26,11 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
 from fa_assets.intake.test_set import read_submission_clips
-from fa_assets.metrics.average_precision import mean_average_precision
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
+from fa_assets.metrics.one_ranking import mean_average_precision
 from fa_assets.metrics.predictions import list_column, matrix, name_column
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
