@@ -69,6 +69,11 @@ SHOWN = (
         ("class_name", "truth", "logit", "probability"),
     ),
     Shown(
+        "label_corrections",
+        "label_corrections",
+        "One row per verdict of label_corrections.csv, in its order: whether it is in force, who gave it, when and why.",
+    ),
+    Shown(
         "experiments",
         "experiments",
         "One row per variant of the classifier that FA_EXPERIMENTS names, the baseline first, and last the nested choice "

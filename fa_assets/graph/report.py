@@ -22,6 +22,7 @@ from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.metrics.bootstrap import PairedBootstrap
+from fa_assets.metrics.corrections import Effect
 from fa_assets.report.content import Evaluated, page_of
 from fa_assets.report.encoders import SideBySide
 from fa_assets.report.page import render
@@ -31,8 +32,8 @@ from fa_assets.store.ledger import Ledger
 
 REPORT = "report"
 MADE_OF = (
-    "metrics.value baseline.value predictions.logit comparison.difference audit.margin embeddings.embedding folds.seconds "
-    "experiments.lwlrap weights.origin"
+    "metrics.value baseline.value predictions.logit comparison.difference audit.margin corrections.verdict "
+    "embeddings.embedding folds.seconds experiments.lwlrap weights.origin"
 )
 FILES = tables.files(MADE_OF)
 
@@ -50,7 +51,7 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
         "export",
         partial(write_report, schemes=schemes, encoders=encoders),
         tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
-        version="4",
+        version="5",
         reads=reads,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
         kinds=frozenset({"html"}),
@@ -67,6 +68,7 @@ def write_report(
     baseline: Stored,
     comparison: Stored,
     audit: Stored,
+    corrections: Stored,
     experiments: Stored,
     learning_curve: Stored | None = None,
     blend: Stored | None = None,
@@ -97,6 +99,8 @@ def write_report(
         weights_trained=checkpoint.trained,
         local_clips=_local_clips(work.dataset.layout, doubts, table),
         experiments=experiments.table,
+        corrections=corrections.table,
+        effects=[Effect(**one) for one in corrections.header.details["effects"]],
         learning_curve=learning_curve and learning_curve.table,
         encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,

@@ -10,6 +10,7 @@ import pyarrow as pa
 from fa_assets.metrics.bootstrap import PairedBootstrap, verdict
 from fa_assets.metrics.comparison import Comparison, side_by_side
 from fa_assets.metrics.confusion import most_confused
+from fa_assets.metrics.corrections import Effect
 from fa_assets.metrics.figures import CLASS, Figures
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.labels import multi_hot
@@ -18,6 +19,7 @@ from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
+from fa_assets.report.corrections import corrections_section
 from fa_assets.report.embeddings import projection
 from fa_assets.report.encoders import SideBySide, encoders_section
 from fa_assets.report.learning_curve import learning_curve
@@ -48,6 +50,7 @@ class Evaluated:
         audit: the table label_audit.
         experiments: the table of this name; a section only where it has rows.
         learning_curve: the table of this name, where there is one.
+        corrections: the table label_corrections, and the `effects` that go with it.
         encoders: where there are several.
         pictures: whether there are any.
     """
@@ -68,6 +71,8 @@ class Evaluated:
     local_clips: Mapping[str, LocalClip]
     experiments: pa.Table | None = None
     learning_curve: pa.Table | None = None
+    corrections: pa.Table | None = None
+    effects: Sequence[Effect] = ()
     encoders: SideBySide | None = None
     pictures: bool = True
 
@@ -114,6 +119,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str, inputs: Sequence[Input
             *_experiments_section(run),
             *_curve_section(run),
             _doubt_section(run),
+            *(corrections_section(run.corrections, run.effects) if run.corrections is not None else []),
             _clip_section(run, seconds),
             Section(
                 "Where the numbers come from",

@@ -7,8 +7,8 @@ import pytest
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.annotations import Columns
-from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels, unnamed_clips
+from fa_assets.intake.clips import inspect_clips, unnamed_clips
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
 from fa_assets_tests.command_line import fa_assets
