@@ -86,13 +86,13 @@ def code_location(
 def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
     """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
     how = settings.device, settings.precision, settings.batch_size, _ray(settings)
-    engine = EngineOptions(settings.encoder, *how)
-    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label))]
+    engine, limits = EngineOptions(settings.encoder, *how), settings.limits
+    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label, limits))]
     for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
         precisions = find_encoder(name).card.precisions
         precision = settings.precision if settings.precision in precisions else precisions[0]
         other = replace(engine, encoder=name, precision=precision, prefix=key_prefix(name), priority=-number)
-        found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
+        found.append((other, weights_asset(name, source, without_secrets(source), limits, other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
 
@@ -105,6 +105,7 @@ def _dataset(settings: Settings) -> DatasetFolder:
         settings.other_dataset == "replace",
         settings.label_separator,
         settings.match_names,
+        settings.on_bad_clip == "skip",
     )
 
 

@@ -126,6 +126,7 @@ class Settings(SettingFields):
             table_bytes=int(self.max_table_mb * 1e6),
             files=self.max_files,
             depth=self.max_depth,
+            weights_bytes=int(self.max_weights_gb * 1e9),
             follow_links=self.links == "follow",
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextvars import Context
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 6 * 2**30
@@ -53,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Each test function runs in a context of its own.
+    """Each test function runs in a context of its own, and leaves the environment as it was.
 
     An entered Dagster instance leaves its store of definitions' state in a context variable; one that is collected
     without having been left puts the variable back to what it was before, which may be the store of an instance that is
@@ -62,7 +63,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     function = pyfuncitem.obj
     pyfuncitem.obj = partial(Context().run, function)
     try:
-        return (yield)
+        with mock.patch.dict(os.environ):
+            return (yield)
     finally:
         pyfuncitem.obj = function
 

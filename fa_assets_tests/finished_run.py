@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
+from unittest import mock
 
-import pytest
 from filelock import FileLock
 
 import fa_assets
@@ -52,13 +52,11 @@ class FinishedRun:
 @contextmanager
 def environment_of(settings: Settings, home: str = "") -> Iterator[None]:
     """This process sees these settings, the Dagster instance of `home` or their own, and nothing from outside."""
-    with pytest.MonkeyPatch.context() as patch:
+    with mock.patch.dict(os.environ):  # afterwards it is as it was, whatever runs set in it
         for name in list(os.environ):
             if name.startswith(("FA_", "DAGSTER_")) and name != "FA_SHARED_DATA":
-                patch.delenv(name)
-        for name in (*settings.as_environment(), "DAGSTER_HOME"):
-            patch.setenv(name, "")  # so that what prepare_environment sets goes away with the patch
-        patch.setenv("DAGSTER_HOME", home)
+                del os.environ[name]
+        os.environ["DAGSTER_HOME"] = home
         prepare_environment(settings)
         yield
 

@@ -5,6 +5,7 @@ that takes note and goes on. And a long call into a library holds it up. So a th
 and ends the process in the end. That loses no more than a kill does: what the next run finds is whole, and it finds the dead.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -22,6 +23,8 @@ def end_on_signals() -> None:
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # It logs a signal that comes while it closes a connection, with the stack, and goes on.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     threading.Thread(target=_watch, args=(read,), daemon=True, name="signals").start()
 
 

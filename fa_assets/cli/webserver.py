@@ -4,10 +4,13 @@ It takes the options of `dagster-webserver`. Dagster's server knows no passwords
 requests are refused that name another host than this machine or `FA_UI_HOSTS` (DNS rebinding), or that a page of another origin
 makes; but for links, which open a page by itself. What changes something comes by POST and as JSON, which no form can send, and
 no query is answered that is in an address. Programs, which send no Origin, are let in.
+
+On the same origin, and behind the same guard, are the pages of `fa_assets.web`.
 """
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from dagster_webserver import cli
@@ -16,7 +19,12 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fa_assets.settings import load_settings
+from fa_assets.graph.refresh import refresh_from_a_page
+from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.settings import Settings, load_settings
+from fa_assets.store.atomic import temporary_folder
+from fa_assets.web.routes import routes
+from fa_assets.web.site import Site
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[::1\]")
 
@@ -66,18 +74,26 @@ class Guard:
         return None
 
 
+def with_pages(app: Starlette, settings: Settings, scratch: Path) -> Starlette:
+    """Dagster's app with the pages of `fa_assets.web`, all of it behind the guard; `scratch` is for what they decode."""
+    dataset = KaggleDataset(settings.dataset, settings.limits, settings.label_separator, settings.match_names)
+    site = Site(settings.storage_root, dataset, scratch, settings.duplicate_similarity, refresh_from_a_page())
+    app.router.routes[:0] = routes(site)
+    app.add_middleware(Guard, hosts=(settings.ui_hosts or "").split(","))
+    return app
+
+
 def main() -> None:
-    """`dagster-webserver` with its app behind the guard."""
-    hosts = (load_settings().ui_hosts or "").split(",")
+    """`dagster-webserver` with the pages and the guard."""
+    settings = load_settings()
     make = cli.create_app_from_workspace_process_context  # type: ignore[attr-defined]
+    with temporary_folder() as scratch:
 
-    def make_guarded(*arguments: Any, **options: Any) -> Starlette:
-        app = make(*arguments, **options)
-        app.add_middleware(Guard, hosts=hosts)
-        return app
+        def make_with_pages(*arguments: Any, **options: Any) -> Starlette:
+            return with_pages(make(*arguments, **options), settings, scratch)
 
-    cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[attr-defined]
-    cli.main()  # type: ignore[no-untyped-call]
+        cli.create_app_from_workspace_process_context = make_with_pages  # type: ignore[attr-defined]
+        cli.main()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.final_classifier import final_classifier_asset
 from fa_assets.graph.learning_curve import learning_curve_assets
+from fa_assets.graph.observation import usable_check
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.pools import living_executor
@@ -178,7 +179,7 @@ def definitions_of(
     made = [one.to_dagster(place, **_scheme_tag(one.name, schemes)) for one in graph.assets]
     return dg.Definitions(
         assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),
-        asset_checks=[one.to_dagster(place) for one in graph.checks],
+        asset_checks=[usable_check(place), *(one.to_dagster(place) for one in graph.checks)],
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,

@@ -29,6 +29,7 @@ from fa_assets.report.page import render
 from fa_assets.report.snippets import LocalClip
 from fa_assets.store.atomic import write_file
 from fa_assets.store.ledger import Ledger
+from fa_assets.web.addresses import report_address
 
 REPORT = "report"
 MADE_OF = (
@@ -119,7 +120,10 @@ def write_report(
     return Made(
         pa.Table.from_pylist([asdict(file)], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
-        display={"page": dg.MetadataValue.path(str(path))},
+        display={
+            "page": dg.MetadataValue.url(report_address(work.run_id)),
+            "page_file": dg.MetadataValue.path(str(path)),
+        },
         files=[file],
     )
 

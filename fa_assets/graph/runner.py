@@ -74,9 +74,11 @@ def prepare_environment(location: CodeLocation) -> None:
             require_ray()
         require_writable(local_root)
         require_reachable(location.recorder.root)
+        home = dagster_home(local_root)
         for root in (location.recorder.root, local_root):
             remove_abandoned(root, deep=True)
-        home = dagster_home(local_root)
+        for folder in (home, location.place.dataset.layout.root):  # of what is below, much may belong to others
+            remove_abandoned(folder)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
         require_instance(home)
     except OSError as error:

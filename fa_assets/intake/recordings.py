@@ -60,11 +60,11 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class Change:
-    """How many clips were added, changed (bytes or labels) or removed between two scans."""
+    """The clips that were added, changed (bytes or labels) or removed between two scans, by name and sorted."""
 
-    added: int
-    changed: int
-    removed: int
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 class ScanUnfinishedError(Exception):
@@ -113,9 +113,9 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
 def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Change:
     """What differs between the `clips` of two states."""
     return Change(
-        added=len(after.keys() - before.keys()),
-        changed=sum(before[fname] != digest for fname, digest in after.items() if fname in before),
-        removed=len(before.keys() - after.keys()),
+        added=tuple(sorted(after.keys() - before.keys())),
+        changed=tuple(sorted(name for name, digest in after.items() if before.get(name, digest) != digest)),
+        removed=tuple(sorted(before.keys() - after.keys())),
     )
 
 

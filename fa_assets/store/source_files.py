@@ -20,13 +20,14 @@ from fa_assets.errors import BadInputError, UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is read: bytes of a clip and of a table, files of a dataset, folders one inside the other; and whether clips may
-    be links out of the folder of clips, as those of DVC, git-annex and Hugging Face's cache are."""
+    """How much is read: bytes of a clip and of a table, files of a dataset, folders one inside the other, bytes of weights,
+    unpacked; and whether clips may be links out of the folder of clips, as those of DVC, git-annex and Hugging Face are."""
 
     clip_bytes: int = 8_000_000_000
     table_bytes: int = 256_000_000
     files: int = 500_000
     depth: int = 64
+    weights_bytes: int = 2_000_000_000
     follow_links: bool = True
 
 

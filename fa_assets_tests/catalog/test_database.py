@@ -92,7 +92,9 @@ def test_sync_adds_what_is_new_and_only_that(storage: MadeUpStorage) -> None:
 
 
 @pytest.mark.promise(
-    "A catalog rebuilt from the ledger equals the one that was updated entry by entry, row for row.", "kept"
+    "A catalog rebuilt from the ledger equals the one that was updated entry by entry, row for row.",
+    "kept",
+    "16 materializations, every table and view",
 )
 def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -> None:
     storage.write_everything("run-1")
@@ -129,7 +131,11 @@ def test_a_rebuild_waits_for_writers_and_not_for_readers(storage: MadeUpStorage)
     assert rows(storage, "select count(*) from materializations") == [(2,)]
 
 
-@pytest.mark.promise("A deleted or damaged catalog is rebuilt from the ledger.", "kept")
+@pytest.mark.promise(
+    "A deleted or damaged catalog is rebuilt from the ledger.",
+    "kept",
+    "every table and view as before",
+)
 def test_a_deleted_or_damaged_catalog_is_rebuilt(storage: MadeUpStorage) -> None:
     storage.write_everything()
     storage.catalog.sync()
@@ -144,7 +150,11 @@ def test_a_deleted_or_damaged_catalog_is_rebuilt(storage: MadeUpStorage) -> None
     assert dump(storage.catalog) == before
 
 
-@pytest.mark.promise("The catalog drops what the ledger no longer has.", "kept")
+@pytest.mark.promise(
+    "The catalog drops what the ledger no longer has.",
+    "kept",
+    "6 tables row for row",
+)
 def test_what_the_ledger_no_longer_has_is_dropped(storage: MadeUpStorage) -> None:
     storage.write_everything()
     storage.catalog.sync()
@@ -243,7 +253,11 @@ def set_version(storage: MadeUpStorage, version: int) -> bytes:
     return storage.catalog.path.read_bytes()
 
 
-@pytest.mark.promise("A catalog that a newer version wrote is refused and not touched.", "kept")
+@pytest.mark.promise(
+    "What a newer version wrote, in ledger or catalog, is refused by name and not touched.",
+    "kept",
+    "sync, rebuild and the end of a run",
+)
 def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> None:
     storage.catalog.sync()
     content = set_version(storage, schema.SCHEMA_VERSION + 1)

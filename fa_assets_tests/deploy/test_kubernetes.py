@@ -70,8 +70,22 @@ def test_the_webserver_is_a_pod_with_the_guard() -> None:
     given = VALUES["dagsterWebserver"]
     image = f"{given['image']['repository']}:{given['image']['tag']}"
     judged(
-        {"containers": [{"name": "ui", "image": image, "env": given["env"], "readinessProbe": given["readinessProbe"]}]}
+        {
+            "containers": [
+                {
+                    "name": "ui",
+                    "image": image,
+                    "env": given["env"],
+                    "envFrom": [{"secretRef": secret} for secret in given["envSecrets"]],
+                    "readinessProbe": given["readinessProbe"],
+                    "volumeMounts": given["volumeMounts"],
+                }
+            ],
+            "volumes": given["volumes"],
+        }
     )
+    shown = {one["name"]: one["value"] for one in given["env"]}
+    assert all(shown[name] == CODE["env"][name] for name in ("FA_DATASET", "FA_STORAGE", "AWS_ENDPOINT_URL"))
     assert image == f"{CODE['image']['repository']}:{CODE['image']['tag']}"
     assert 'exec python -m fa_assets.cli.webserver "$@"' in (DEPLOY / "Dockerfile").read_text()
 

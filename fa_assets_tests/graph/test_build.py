@@ -42,7 +42,8 @@ def test_what_is_declared_is_what_dagster_sees() -> None:
         assert node.code_version == str(asset.recipe)
         assert node.parent_keys == {location.place.key(one.name) for one in asset.reads.values()}
         assert node.key.path[:-1] == ["birds", "north"]
-    assert set(graph.asset_check_keys) == {one.key(location.place) for one in location.graph.checks}
+    usable = dg.AssetCheckKey(location.place.key("curated_recordings"), "dataset_usable")
+    assert set(graph.asset_check_keys) == {usable, *(one.key(location.place) for one in location.graph.checks)}
 
 
 def names(definitions: dg.Definitions) -> Iterator[str]:

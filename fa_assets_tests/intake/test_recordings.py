@@ -116,7 +116,10 @@ def test_what_did_not_change_is_not_read_again(
 
 
 @pytest.mark.promise(
-    "A link is known by the content that it leads to; with FA_LINKS=refuse none that leads out is hashed.", "input"
+    "With FA_LINKS=refuse no link leads out of the folder of clips when clips are inspected, hashed or embedded, "
+    "not even one that came after the intake.",
+    "input",
+    "followed and refused",
 )
 @pytest.mark.parametrize("follow_links", [True, False])
 def test_a_link_that_leads_out(dataset: KaggleDataset, memory: Path, follow_links: bool) -> None:

@@ -1,0 +1,41 @@
+"""The reports in the storage, each of a run: a page of a file that needs nothing beside it."""
+
+import re
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from fa_assets.store.roots import listing
+from fa_assets.web.addresses import report_address
+from fa_assets.web.site import Site, missing, render
+
+_RUN = re.compile(r"[\w-]+")
+_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data:; media-src data:; frame-ancestors 'none'"
+}
+"""A report is one file with all in it; it is of no origin here, so that nothing in it can ask Dagster for anything."""
+
+
+def index(site: Site, request: Request) -> Response:
+    """All reports, the newest first."""
+    found = sorted(listing(site.root / "reports"), key=lambda one: one.modified, reverse=True)
+    rows = [
+        (one.name.removesuffix(".html"), datetime.fromtimestamp(one.modified, UTC))
+        for one in found
+        if one.name.endswith(".html")
+    ]
+    return render("reports.html.j2", title="Reports", rows=[(report_address(run), run, when) for run, when in rows])
+
+
+def report(site: Site, request: Request) -> Response:
+    """The report of a run, as it was written."""
+    run = request.path_params["run"]
+    try:
+        if not _RUN.fullmatch(run):
+            raise FileNotFoundError
+        content = (site.root / "reports" / f"{run}.html").read_bytes()
+    except FileNotFoundError:
+        return missing("This run has no report in the storage folder; /reports lists those that are there.")
+    return HTMLResponse(content, headers=_HEADERS)
