@@ -72,7 +72,7 @@ def test_a_label_that_a_verdict_changes_is_a_changed_clip(dataset: KaggleDataset
     first = scan_recordings(dataset, memory).curated
     dataset.corrections_csv.write_text("fname,class,verdict\na.wav,Bell,add\n")
     corrected = scan_recordings(dataset, memory)
-    assert change_between(first.clips, corrected.curated.clips) == Change(added=0, changed=1, removed=0)
+    assert change_between(first.clips, corrected.curated.clips) == Change((), ("a.wav",), ())
     dataset.corrections_csv.unlink()
     assert scan_recordings(dataset, memory).curated == first
 
