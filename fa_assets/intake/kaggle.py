@@ -126,11 +126,18 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
             climbing out of the folder); rows without labels or with a label twice; verdicts that cannot be read or followed.
             All offenders are named.
     """
+    if dataset.root.is_file():
+        is_named = dataset.root.name == dataset.labels_csv.name
+        folder, csv = str(dataset.root.parent), str(dataset.root)
+        command = ["fa-assets", "run", "--dataset", folder] if is_named else ["fa-assets", "init", folder, "--csv", csv]
+        raise UserError(f"{csv} is a file. A dataset is a folder with {_LAYOUT}: `{shlex.join(command)}`.")
     if not is_folder(dataset.root):
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
     table = read_csv(dataset, dataset.labels_csv, "fname", way_out=_other_table(dataset))
     if not table.rows and "labels" in table.header:
-        raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
+        raise BadInputError(
+            f"{dataset.labels_csv} has no rows: it needs one for each clip, as `a.wav,Bird`. Without it, {_makes(dataset)}"
+        )
     if len(table.rows) > dataset.limits.files:
         raise BadInputError(
             f"{dataset.labels_csv} names {len(table.rows):,} clips, more than {dataset.limits.files:,}, the limit "
@@ -176,9 +183,15 @@ def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any)
         BadInputError: it is not there, or as `read_table`.
     """
     if not is_file(path):
-        makes = f" `{shlex.join(['fa-assets', 'init', str(dataset.root)])}` makes it from folders, other tables or annotations."
-        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.{makes}")
+        raise BadInputError(
+            f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET. {_makes(dataset)}"
+        )
     return read_table(path, required, limits=dataset.limits, **options)
+
+
+def _makes(dataset: KaggleDataset) -> str:
+    command = shlex.join(["fa-assets", "init", str(dataset.root)])
+    return f"`{command}` makes it from folders, other tables or annotations."
 
 
 def _other_table(dataset: KaggleDataset) -> str:
@@ -206,7 +219,7 @@ def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str])
     fnames = [canonical(name) for name in written]
     changed = [f"{a!r} is {b!r}" for a, b in zip(written, fnames, strict=True) if a != b]
     notes = [f"{len(changed)} names are read in their shortest form: {changed[0]}"] if changed else []
-    if dataset.match_names == "loose" and not bad_fnames(list(dict.fromkeys(fnames))):
+    if dataset.match_names == "loose":
         if isinstance(there, Path):
             there = files_below(there.resolve(), dataset.limits) if is_folder(there) else ()
         fnames, said = NameIndex(there).matched(fnames)

@@ -6,6 +6,7 @@ already, that name becomes a link to the folder itself.
 
 import csv
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -128,6 +129,14 @@ def propose(
     Raises:
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
     """
+    if folder.is_file():
+        command = [
+            "fa-assets",
+            "init",
+            str(folder.parent),
+            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
+        ]
+        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
     dataset = KaggleDataset(out or folder, limits=columns.limits)

@@ -54,7 +54,7 @@ def confused_pairs(pairs: list[ConfusedPair]) -> Picture | None:
             axis.annotate(text, (pair.clips, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
         name_rows(axis, [f"{shorten(pair.present, 24)} → {shorten(pair.taken_for, 24)}" for pair in pairs])
         axis.set(
-            xlabel="clips of the first class (out of all its positives) that score the second, absent one higher",
+            xlabel="clips of the first class, of all its positives",
             title="Most confused classes",
         )
         axis.margins(x=0.1)

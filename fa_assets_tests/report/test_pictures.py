@@ -24,7 +24,7 @@ from fa_assets.report.label_audit import doubts_per_class
 from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.picture import MAX_BYTES, TEXT, Picture, draw, ends
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pictures")]
+pytestmark = pytest.mark.slow
 
 
 def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
