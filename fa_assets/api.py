@@ -214,6 +214,11 @@ def _recipe(
     """The encoder that a classifier was fitted with; `prefix` is that of the asset of its weights, which may have moved."""
     name = origin.encoder
     row = ValueStore(root).read(prefix + checkpoint_asset(name)).table.to_pylist()[0]
+    if str(moved) in ("demo", "published") or "://" in str(moved):
+        raise UserError(
+            f"--checkpoint is the file here that the classifier was fitted with, and {moved!r} is none: leave it out for the "
+            f"weights {row['path']}, or say where they were moved to."
+        )
     path = Path(moved or row["path"]).expanduser()
     if not path.exists():
         elsewhere = "" if prefix else ", or say where they lie with --checkpoint FILE (checkpoint= in Python)"

@@ -119,8 +119,8 @@ def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
         found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
     except BadInputError:  # of files that no row names
         return []
-    if own == dataset.root.resolve():  # a link that `fa-assets init` makes
-        found = [name for name in found if not name.startswith(f"{dataset.test_folder.name}/")]
+    if (test := dataset.test_folder.resolve()).is_relative_to(own):  # links that `fa-assets init` makes
+        found = [name for name in found if not name.startswith(f"{test.relative_to(own).as_posix()}/")]
     return sorted({*found} - {*labelled.fnames})
 
 
