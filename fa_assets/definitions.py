@@ -60,11 +60,12 @@ def code_location(
         blend=settings.blend == "on",
         experiments=settings.experiments,
         curve_sizes=settings.learning_curve,
+        threshold_rule=settings.threshold_rule,
         min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )
-    jobs = asset_jobs(graph, place)
+    jobs = asset_jobs(graph, place, _shown(settings))
     watched = graph, place, jobs[EVERYTHING]
     running = settings.automation == "running"
     nightly = settings.nightly_cron, settings.timezone
@@ -80,7 +81,9 @@ def code_location(
         ],
         schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
-    return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
+    return CodeLocation(
+        definitions, graph, place, settings.as_environment(), settings.engine == "ray", settings.deciding
+    )
 
 
 def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
@@ -95,6 +98,12 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
         found.append((other, weights_asset(name, source, without_secrets(source), limits, other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    """The settings that the UI shows."""
+    where = {"dataset": settings.dataset, "storage": settings.storage_root, "device": settings.device}
+    return {**{name: str(value) for name, value in where.items()}, **settings.deciding}
 
 
 def _dataset(settings: Settings) -> DatasetFolder:

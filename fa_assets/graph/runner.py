@@ -27,6 +27,7 @@ from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
+from fa_assets.graph.made_with import remember
 from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.pools import waiting_for_pools
@@ -112,6 +113,7 @@ def run(
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
+        remember(location.recorder.root, location.deciding)
         if not planned:
             return RunOutcome(None, (), (), ())
         tags = {

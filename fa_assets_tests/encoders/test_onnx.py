@@ -18,7 +18,7 @@ from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.encoders.extras import needs
 from fa_assets_tests.encoders.networks import embedding_of, make_network
 
-pytestmark = [needs("onnxruntime"), needs("onnx"), pytest.mark.xdist_group("onnx")]
+pytestmark = [needs("onnxruntime"), needs("onnx")]
 
 
 @pytest.mark.parametrize("output", ["frames", "mean"])

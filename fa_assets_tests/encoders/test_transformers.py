@@ -23,7 +23,7 @@ from fa_assets.encoders.weights import resolve_weights
 from fa_assets.errors import UserError
 from fa_assets_tests.encoders.extras import needs
 
-pytestmark = [needs("transformers"), pytest.mark.xdist_group("transformers")]
+pytestmark = needs("transformers")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _SPEECH = {

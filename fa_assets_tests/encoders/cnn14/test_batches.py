@@ -14,8 +14,6 @@ from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.encoders.cnn14.network import Cnn14Network, _WinogradBlock, content_frames
 from fa_assets.intake.demo.sounds import SOUNDS
 
-pytestmark = pytest.mark.xdist_group("batches")
-
 TOLERANCE = 1e-6
 RATE = 32_000
 SECONDS = [0.00004, 0.02, 0.3, 0.7, 1.0, 1.4, 1.6, 2.2, 3.1, 4.7, 6.3, 9.9]
