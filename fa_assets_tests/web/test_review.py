@@ -132,6 +132,7 @@ def test_corrections_wait_until_the_labels_have_them(reviewed: Reviewed) -> None
     assert post(reviewed, wrong, "remove").json()["waiting"] == 2
     assert post(reviewed, wrong, "undo").json()["waiting"] == 1
     assert reviewed.client.get("/review/state").json()["waiting"] == 1
+    assert about(reviewed, missing["fname"], missing["class"])["verdicts"] == {missing["class"]: "add"}
 
 
 @pytest.mark.parametrize(
