@@ -15,7 +15,7 @@ import io
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,19 +66,28 @@ def read_corrections(dataset: Path, limits: Limits = USUAL_LIMITS) -> tuple[Corr
     return read_verdicts(path, limits) if found is not None and (found.st_size or not is_file(path)) else ()
 
 
-def read_verdicts(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[Correction, ...]:
+def read_verdicts(
+    path: Path, limits: Limits = USUAL_LIMITS, columns: Sequence[str] = COLUMNS, *, may_be_blank: bool = False
+) -> tuple[Correction, ...]:
     """The verdicts in a table with the columns `fname`, `class` and `verdict`; `who`, `when` and `why` may be missing.
+
+    Args:
+        columns: what these are called.
+        may_be_blank: whether rows without a verdict are left out rather than refused.
 
     Raises:
         SourceFileError: it cannot be read.
         BadInputError: as `read_table`; rows that are no verdicts, all of them named.
     """
-    table = read_table(path, COLUMNS[:3], limits=limits)
-    cells = [table.column(name) if name in table.header else [""] * len(table.rows) for name in COLUMNS]
+    table = read_table(path, columns[:3], limits=limits)
+    cells = [table.column(name) if name in table.header else [""] * len(table.rows) for name in columns]
     rows = [tuple(_bare(cell) for cell in row) for row in zip(*cells, strict=True)]
     found = [Correction(canonical(row[0]), row[1].strip(), row[2].strip().lower(), *row[3:]) for row in rows]
-    _require_valid(path, found)
-    return tuple(found)
+    blank = [may_be_blank and not one.verdict for one in found]
+    _require_valid(
+        path, [replace(one, verdict="unsure") if left else one for one, left in zip(found, blank, strict=True)]
+    )
+    return tuple(one for one, left in zip(found, blank, strict=True) if not left)
 
 
 def append_corrections(dataset: Path, corrections: Sequence[Correction]) -> None:
