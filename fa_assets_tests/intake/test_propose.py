@@ -396,7 +396,7 @@ def test_columns_can_be_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        ("--max-files=2", "more than 2 files, the limit (--max-files)"),
+        ("--max-files=2", "more than 2 files and folders, the limit (--max-files)"),
         ("--max-depth=1", "Bird: more than 1 folders deep, the limit (--max-depth)"),
         ("--max-table-mb=0.001", "labels.csv: larger than 0.001 MB, the limit (--max-table-mb)"),
     ],
