@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, utc_now
+from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, standing, utc_now
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, follow, known_names, read_csv, read_labels
 from fa_assets.intake.labels import Labels, join_labels, split_labels
 from fa_assets.intake.names import NameIndex, hint
@@ -43,13 +43,13 @@ def give_verdicts(dataset: KaggleDataset, verdicts: Sequence[Correction]) -> Giv
     ]
     if offenders:
         raise BadInputError("Verdicts on what the dataset does not have; correct them.", list(dict.fromkeys(offenders)))
-    rows, standing = set(clips.corrections), in_force(clips.corrections)
+    rows, known = set(clips.corrections), in_force(clips.corrections)
     new = []
     for one in verdicts:
-        other = standing.get((one.fname, one.class_name))
+        other = known.get((one.fname, one.class_name))
         if one not in rows and (one.verdict == "undo" or other is None or other.verdict != one.verdict):
             new.append(one)
-            standing = in_force([*clips.corrections, *new])
+            known = in_force([*clips.corrections, *new])
     follow(dataset, replace(clips, labels=clips.given or clips.labels, given=None), [*clips.corrections, *new])
     append_corrections(dataset.root, new)
     return Given(tuple(new), len(verdicts) - len(new))
@@ -103,7 +103,7 @@ class Written:
 def write_corrected_csv(dataset: KaggleDataset, who: str) -> Written | None:
     """Write train_curated.csv with the corrected labels, the old one beside it; None where no label is corrected.
 
-    The verdicts that are written get a `keep` after them, so that from then on the label counts that the table has.
+    The verdicts on the labels that are written are withdrawn, with a `keep` after them: from then on the table counts.
 
     Raises:
         BadInputError: the table has no column `labels`, or cells that cannot hold the labels.
@@ -133,16 +133,13 @@ def write_corrected_csv(dataset: KaggleDataset, who: str) -> Written | None:
         raise UserError(
             f"{dataset.root} cannot be written to ({error.strerror or error}); {path.name} is as it was."
         ) from error
-    standing = in_force(clips.corrections)
-    written = [standing[fname, class_name] for fname, class_name, _ in clips.changes]
-    append_corrections(
-        dataset.root,
-        [
-            replace(one, verdict="keep", who=who, when=utc_now(), why=f"{one.verdict} written to {path.name}")
-            for one in written
-        ],
-    )
-    return Written(backup, len(written))
+    every, when = standing(clips.corrections), utc_now()
+    done: list[Correction] = []
+    for fname, class_name, verdict in clips.changes:
+        keep = Correction(fname, class_name, "keep", who, when, f"{verdict} written to {path.name}")
+        done += [*[replace(keep, verdict="undo")] * len(every[fname, class_name]), keep]
+    append_corrections(dataset.root, done)
+    return Written(backup, len(clips.changes))
 
 
 def _cell(dataset: KaggleDataset, fname: str, labels: Labels) -> str:

@@ -160,6 +160,7 @@ def test_the_table_is_corrected_and_the_old_one_kept(dataset: KaggleDataset) -> 
         verdict("a.wav", "Rain", "add"),
         verdict("sub/b.wav", "Rain", "remove"),
         verdict("c.wav", "Bell", "keep"),
+        verdict("a.wav", "Rain", "keep"),
     ]
     append_corrections(dataset.root, verdicts)
     labels = read_labels(dataset).labels
