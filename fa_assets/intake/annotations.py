@@ -102,7 +102,8 @@ def labels_from_files(
         explicit: whether the one file was named by a person.
 
     Raises:
-        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used.
+        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used;
+            none gives labels, and some cannot be read.
     """
     index = NameIndex(audio)
     tables: list[tuple[Table, str]] = []
@@ -124,6 +125,9 @@ def labels_from_files(
         if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
             continue  # a list of files, or prose
         table = _with_header(table, index)
+        if not table.rows:
+            notes.append(f"not read: {path} has no rows" + (" as long as its header" if table.uneven else ""))
+            continue
         fname = columns.fname or _fname_column(table, index)
         for wanted in (columns.fname, columns.labels, columns.group):
             if explicit and wanted is not None and wanted not in table.header:
@@ -136,6 +140,8 @@ def labels_from_files(
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
         found.notes += notes
+    elif notes:
+        raise UserError("\n".join(notes))
     return found
 
 

@@ -341,6 +341,10 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
         ("labels.xlsx", "PK", "Not used: 'labels.xlsx'; tables are read as CSV"),
         ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
+        ("list.csv", "file,label\na.wav,Do\0g\n", "not read: .*list.csv is not a CSV file that can be read: NUL"),
+        ("list.csv", "file,label\n", "not read: .*list.csv has no rows"),
+        ("list.csv", "file,label\na.wav,Dog,Cat\n", "not read: .*list.csv has no rows as long as its header"),
+        ("list.csv", "file,Dog,Cat\na.wav,0.2,0.8\n", "'Dog', 'Cat' hold 0.2, 0.8, .* shares or probabilities"),
     ],
 )
 def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, said: str) -> None:
