@@ -105,10 +105,16 @@ def open_catalog(storage: str | Path | None = None, *, local: str | Path | None 
 
 @dataclass(frozen=True)
 class Tag:
-    """A class and its probability."""
+    """A class, its probability, and from which probability on its label is given; None where it never is."""
 
     class_name: str
     probability: float
+    threshold: float | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the label is given."""
+        return self.threshold is not None and self.probability >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -195,8 +201,12 @@ class Tagger:
         if bad:
             raise BadInputError("Files that cannot be tagged:", bad)
         probabilities = self.classifier.probabilities(embeddings)
+        thresholds = self.classifier.thresholds
         return [
-            TaggedFile(Path(path), tuple(Tag(self.classes[column], float(row[column])) for column in np.argsort(-row)))
+            TaggedFile(
+                Path(path),
+                tuple(Tag(self.classes[one], float(row[one]), thresholds[one]) for one in np.argsort(-row)),
+            )
             for path, row in zip(paths, probabilities, strict=True)
         ]
 

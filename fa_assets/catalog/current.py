@@ -69,6 +69,11 @@ SHOWN = (
         ("class_name", "truth", "logit", "probability"),
     ),
     Shown(
+        "figures",
+        "(?!test_)(.+)_metrics",
+        "One row per figure as it is now, with its 95% interval, of each crop `scheme`: overall, by fold, class and clip.",
+    ),
+    Shown(
         "experiments",
         "experiments",
         "One row per variant of the classifier that FA_EXPERIMENTS names, the baseline first, and last the nested choice "

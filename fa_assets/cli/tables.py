@@ -201,6 +201,14 @@ def encoders(found: Mapping[str, EncoderDefinition | EncoderFamily | str]) -> st
     return _text(table)
 
 
+def plain(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as it is, numbers to four decimals, None as a dash."""
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*("-" if one is None else _number(one) for one in row))
+    return _text(table)
+
+
 def _table(*columns: str) -> Table:
     table = Table(
         box=SIMPLE_HEAD if sys.stdout.isatty() else None, show_edge=False, pad_edge=False, header_style="bold"

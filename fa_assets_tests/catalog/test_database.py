@@ -261,7 +261,7 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 7, this fa_assets knows up to 6: install a newer"):
+        with pytest.raises(UserError, match="has layout 8, this fa_assets knows up to 7: install a newer"):
             act()
     assert storage.catalog.try_sync("run-1", "folds") is False
     assert storage.catalog.path.read_bytes() == content
@@ -273,7 +273,7 @@ def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUp
     target = tmp_path / "copy.duckdb"
     storage.catalog.path.rename(target)
     content = target.read_bytes()
-    with pytest.raises(UserError, match="copy.duckdb has layout 7, this fa_assets knows up to 6"):
+    with pytest.raises(UserError, match="copy.duckdb has layout 8, this fa_assets knows up to 7"):
         storage.catalog.snapshot(target)
     assert target.read_bytes() == content
 
