@@ -105,7 +105,8 @@ def _is_garbled(name: str) -> bool:
 
 
 def _is_cut(name: str) -> bool:
-    return re.match(r"[bru]?[\"']|[\[{].*[\"']", name) is not None or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
+    is_code = re.match(r"[bru]?[\"']|[\[{].*[\"']", name) is not None
+    return is_code or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
 
 
 def _as_seen(name: str) -> str:

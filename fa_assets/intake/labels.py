@@ -115,7 +115,9 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     labels = [tuple(name for name in columns if columns[name][row]) for row in range(len(table.rows))]
     notes = [f"a column for each class: {_listed(columns)}"]
     if without := [row[0] for row, own in zip(table.rows, labels, strict=True) if not own]:
-        notes.append(f"rows without any 1, for which a column of their own, as 'nothing', can be added: {_listed(without)}")
+        notes.append(
+            f"rows without any 1, for which a column of their own, as 'nothing', can be added: {_listed(without)}"
+        )
     if left_out:
         notes.append(f"columns that are no classes, since they hold more than 0 and 1: {_listed(left_out)}")
     if empty := [name for name, cells in columns.items() if not any(cells)]:

@@ -111,7 +111,7 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     ("rows", "said"),
     [
         ("a.wav,0.9,0.1\nb.wav,0.2,0.75\n", "'Dog', 'Cat' hold 0.1, 0.2, 0.75, 0.9, .* shares or probabilities"),
-        ("a.wav,\"0,9\",\"0,1\"\nb.wav,\"0,2\",\"0,8\"\n", "'Dog', 'Cat' hold 0.1, 0.2, .* shares or probabilities"),
+        ('a.wav,"0,9","0,1"\nb.wav,"0,2","0,8"\n', "'Dog', 'Cat' hold 0.1, 0.2, .* shares or probabilities"),
         ("a.wav,1,0\nb.wav,0,0.5\n", "'Cat' hold 0, 0.5, .* shares or probabilities"),
         ("a.wav,1,-1\nb.wav,-1,1\n", "'Dog', 'Cat' hold -1, 1, .* -1 beside .* leave out clips of which nobody knows"),
         ("a.wav,1,0\nb.wav,-1,1\n", "'Dog' hold -1, 1, .* -1 beside"),
@@ -175,7 +175,7 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
             for name in ("nan", "None", "?", "unknown", "N/A", "NULL", "#REF!")
         ),
         ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "of a program"),
-        ([["b'Dog'"], ["Cat"]], '"b\'Dog\'"', "of a program"),
+        ([["b'Dog'"], ["Cat"]], "\"b'Dog'\"", "of a program"),
         ([["{'label': 'Dog'}"], ["Cat"]], "\"{'label': 'Dog'}\"", "of a program"),
         ([["MÃ¼ll"], ["Cat"]], "'MÃ¼ll'", "UTF-8 that was read as another"),
         ([["Caf\ufffd"], ["Cat"]], "'Caf\ufffd'", "UTF-8 that was read as another"),
