@@ -11,6 +11,7 @@ from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels, unnamed_clips
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
+from fa_assets.store.source_files import Limits
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.small_dataset import make_clip
 
@@ -333,6 +334,9 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
     dataset = KaggleDataset(source)
     assert len(inspect_clips(dataset.clips_folder, labelled := read_labels(dataset)).clips) == 4
     assert unnamed_clips(dataset, labelled) == []
+    refusing = propose(source, out=tmp_path / "out", columns=Columns(limits=Limits(follow_links=False)))
+    assert refusing.counts == {"cat": 1}
+    assert "links to folders, left out since FA_LINKS is refuse: 'cat/loop', 'cow', 'dog', 'same', 'up'" in refusing.notes
 
 
 @pytest.mark.parametrize(
