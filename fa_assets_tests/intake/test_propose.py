@@ -7,8 +7,8 @@ import pytest
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.annotations import Columns
-from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels, unnamed_clips
+from fa_assets.intake.clips import inspect_clips, unnamed_clips
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
 from fa_assets.store.source_files import Limits
@@ -405,7 +405,7 @@ def test_columns_can_be_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        ("--max-files=2", "more than 2 files, the limit (--max-files)"),
+        ("--max-files=2", "more than 2 files and folders, the limit (--max-files)"),
         ("--max-depth=1", "Bird: more than 1 folders deep, the limit (--max-depth)"),
         ("--max-table-mb=0.001", "labels.csv: larger than 0.001 MB, the limit (--max-table-mb)"),
     ],
