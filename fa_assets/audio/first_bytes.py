@@ -22,7 +22,10 @@ _BEGINNINGS = (
     (b"\x00\x05\x16\x00", "a macOS side file: take it out"),
     (b"<!doctype html", f"a web page: {_AGAIN}"),
     *((begins, f"a web page: {_AGAIN}") for begins in (b"<html", b"<head", b"<body", b"<br", b"<!--", b"<svg")),
-    *((begins, f"JSON, such as a server sends for an error: {_AGAIN}") for begins in (b'{"', b"{'", b"[{", b"{\n", b"{ ")),
+    *(
+        (begins, f"JSON, such as a server sends for an error: {_AGAIN}")
+        for begins in (b'{"', b"{'", b"[{", b"{\n", b"{ ")
+    ),
     (b"[internetshortcut]", f"a shortcut to a web page: {_NOT_HERE}"),
     (b"[desktop entry]", f"a shortcut of the desktop: {_NOT_HERE}"),
     (b"l\0\0\0\1\x14\2\0", f"a shortcut of Windows: {_NOT_HERE}"),

@@ -175,7 +175,8 @@ def propose(
     if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
-    if not columns.limits.follow_links and (more := {*files_below(base, replace(columns.limits, follow_links=True))} - {*every}):
+    more = {*files_below(base, replace(columns.limits, follow_links=True))} - {*every}
+    if more:
         notes.append(f"files behind links to folders, left out since FA_LINKS is refuse: {listed(sorted(more))}")
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))

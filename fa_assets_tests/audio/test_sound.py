@@ -278,7 +278,9 @@ def test_files_of_two_kinds_joined_are_refused(tmp_path: Path, first: str, secon
     if first == second == "mp3":
         assert inspect_clip(tmp_path / "a").seconds > 2
         return
-    with pytest.raises(BadClipError, match="^several (FLAC )?files in one|^its header says|^truncated or damaged|^damaged"):
+    with pytest.raises(
+        BadClipError, match="^several (FLAC )?files in one|^its header says|^truncated or damaged|^damaged"
+    ):
         inspect_clip(tmp_path / "a")
 
 
@@ -354,7 +356,10 @@ NO_SOUND = {
     "an Audacity project": (b"SQLite format 3\0" + bytes(200), "an Audacity project .*: export its sound as WAV"),
     "a shortcut": (b"[InternetShortcut]\r\nURL=http://x/a.wav", "^no sound but a shortcut"),
     "a program": (b"MZ\x90\0" + bytes(200), "^no sound but a program"),
-    "a tar archive": (b"a.wav".ljust(257, b"\0") + b"ustar\0" + b"00" + bytes(300), "^no sound but a tar archive: unpack"),
+    "a tar archive": (
+        b"a.wav".ljust(257, b"\0") + b"ustar\0" + b"00" + bytes(300),
+        "^no sound but a tar archive: unpack",
+    ),
     "an xz archive": (b"\xfd7zXZ\0" + bytes(50), "^no sound but an xz archive: unpack"),
     "blanks": (b" \r\n" * 99, "^not audio .*: it begins with zeros or blanks"),
     "a playlist": (b"#EXTM3U\n#EXTINF:10,\nfile:///a.mp3\n", "^no sound but a playlist"),
