@@ -103,7 +103,8 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
                 numbers[name] = [float(cell.replace(",", ".") or 0) for cell in cells]
     likely = [name for name, cells in numbers.items() if 2 * sum(cell in (0, 1) for cell in cells) >= len(cells)]
     every = [one for cells in numbers.values() for one in cells]
-    if likely or (not columns and len(numbers) > 1 and _are_of_classes(every)):
+    only_numbers = len(numbers) == len(left_out) > 1
+    if (likely and (columns or only_numbers)) or (not columns and only_numbers and _are_of_classes(every)):
         raise _not_indicators(table, {name: numbers[name] for name in likely or numbers})
     if not any(map(any, columns.values())):
         return None

@@ -178,7 +178,8 @@ def _separator(text: str, required: Sequence[str]) -> str:
 
 
 def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    blanks = f'{separator} "' in text  # before quotes, as in the tables of AudioSet
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=blanks)
     lines: list[list[str]] = []
     begun = 1
     try:

@@ -264,6 +264,43 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             id="a-csv-for-each-class-without-a-header",
         ),
         pytest.param(
+            {"a.wav": "", "b.wav": "", "a.csv": "0.1,Wren\n0.5,Robin\n", "b.csv": "0.2,Wren\n"},
+            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+            ["annotations of each clip"],
+            id="sonic-visualiser",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "list.csv": "f,split,species\na.wav,train,Wren\na.wav,train,Tit\nb.wav,test,Tit\n",
+            },
+            {"a.wav": "Wren,Tit", "b.wav": "Tit"},
+            ["labels of several rows are joined, of 'a.wav'", "'split' is not used, and 1 rows of test clips"],
+            id="several-rows-and-a-split",
+        ),
+        pytest.param(
+            {
+                "d/train/a.wav": "",
+                "d/test/b.wav": "",
+                "d/train/metadata.csv": "file_name,label\na.wav,Tit\n",
+                "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n",
+            },
+            {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
+            ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
+            id="hugging-face-with-a-test-folder-inside",
+        ),
+        pytest.param(
+            {
+                "s/1.wav": "",
+                "s/2.wav": "",
+                "id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n",
+            },
+            {"s/1.wav": "Wren", "s/2.wav": "Tit"},
+            ["columns IN FILE and MANUAL ID"],
+            id="kaleidoscope",
+        ),
+        pytest.param(
             {"a.wav": "", "b.wav": "", "list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
             {"a.wav": "Dog,Cat", "b.wav": "Cat"},
             ["labels are those of 'label_1', 'label_2' together"],

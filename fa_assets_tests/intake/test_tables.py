@@ -51,6 +51,7 @@ def dataset(tmp_path: Path) -> KaggleDataset:
         ),
         pytest.param(PLAIN.encode() + b",\n,,\n \n", "", id="rows-of-nothing"),
         pytest.param(b"# made by me\n# in May\n" + PLAIN.encode(), "beginning after 2 lines with #", id="comments"),
+        pytest.param('fname, labels\na.wav, "Müll"\nb.wav, "Rain"\n'.encode(), "", id="blanks-before-quotes"),
         pytest.param(codecs.BOM_UTF8 * 2 + PLAIN.encode(), "", id="two-marks"),
         pytest.param(PLAIN.replace(",", " , ").replace("wav ", "wav").encode(), "", id="blanks-in-the-header"),
     ],
