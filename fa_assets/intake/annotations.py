@@ -124,13 +124,13 @@ def labels_from_files(
             if explicit:
                 raise
             if path.suffix.lower() != ".txt":
-                notes.append(f"not read: {error}")
+                notes.append(str(error))
             continue
         if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
             continue  # a list of files, or prose
         table = _with_header(table, index)
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
-            notes.append(f"not read: {path} has no rows" + (" as long as its header" if table.uneven else ""))
+            notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
             continue
         fname = columns.fname or _fname_column(table, index)
         for wanted in (columns.fname, columns.labels, columns.group):
@@ -146,7 +146,7 @@ def labels_from_files(
                 own.add(clip, one)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
-        found.notes += notes
+        found.notes += [f"not read: {note}" for note in notes]
     elif notes:
         raise UserError("\n".join(notes))
     return found

@@ -20,7 +20,7 @@ from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.source_files import files_below, find, is_folder
+from fa_assets.store.source_files import files_below, find, is_file, is_folder
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _FEWEST_GROUPS = 5
@@ -139,6 +139,8 @@ def propose(
         raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
+    if table is not None and not is_file(table):
+        raise UserError(f"{table}: no such file; --csv takes a table.")
     dataset = KaggleDataset(out or folder, limits=columns.limits)
     if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")

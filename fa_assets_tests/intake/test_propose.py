@@ -383,9 +383,9 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
         ("labels.xlsx", "PK", "Not used: 'labels.xlsx'; tables are read as CSV"),
         ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
-        ("list.csv", "file,label\na.wav,Do\0g\n", "not read: .*list.csv is not a CSV file that can be read: NUL"),
-        ("list.csv", "file,label\n", "not read: .*list.csv has no rows"),
-        ("list.csv", "file,label\na.wav,Dog,Cat\n", "not read: .*list.csv has no rows as long as its header"),
+        ("list.csv", "file,label\na.wav,Do\0g\n", "^.*list.csv is not a CSV file that can be read: NUL"),
+        ("list.csv", "file,label\n", "^.*list.csv has no rows"),
+        ("list.csv", "file,label\na.wav,Dog,Cat\n", "^.*list.csv has no rows as long as its header"),
         ("list.csv", "file,Dog,Cat\na.wav,0.2,0.8\n", "'Dog', 'Cat' hold 0.2, 0.8, .* shares or probabilities"),
     ],
 )
@@ -426,6 +426,20 @@ def test_a_file_in_place_of_the_folder_says_what_to_type(tmp_path, name: str, co
     shown = fa_assets(*given, str(tmp_path / name))
     assert shown.exit_code == 1
     assert f"{name} is a file" in shown.output and f"`fa-assets {command.format(tmp_path)}`" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--csv", "{}/no.csv"), "no.csv: no such file"),
+        (("--csv", "{}"), "not a file"),
+        (("--level", "9"), "No clip lies in a folder of level 9; the deepest is 1"),
+    ],
+)
+def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str, ...], said: str) -> None:
+    make_audio(tmp_path, "dog/a.wav")
+    shown = fa_assets("init", str(tmp_path), *(one.format(tmp_path) for one in options))
+    assert shown.exit_code == 1 and said in shown.output and len(shown.output.splitlines()) == 1
 
 
 def test_columns_can_be_named(tmp_path) -> None:
