@@ -59,7 +59,7 @@ def compare_page(found: RunDifferences, a: pa.Table, b: pa.Table, clips: Mapping
     changes = rank_changes(a, b)
     names = _name(found.a), _name(found.b)
     return Page(
-        title=f"{names[0]} and {names[1]}",
+        title=f"Run {found.a.run_id[:8]} and {names[1]}",
         subtitle=f"a is {_described(found.a)}; b is {_described(found.b)}.",
         answer="The two runs have no clip with the same sound and labels: there is nothing to compare."
         if changes.change is None
@@ -71,7 +71,8 @@ def compare_page(found: RunDifferences, a: pa.Table, b: pa.Table, clips: Mapping
             _data(changes, a, b, found.differences),
             Section(
                 "Settings, code and environment",
-                tables=[_table("What differs", [one for one in found.differences if one.kind in _SETTINGS])],
+                "" if any(one.kind in _SETTINGS for one in found.differences) else "They are the same.",
+                tables=_tables("What differs", [one for one in found.differences if one.kind in _SETTINGS]),
             ),
         ],
     )
@@ -141,7 +142,7 @@ def _ranks(one: ClipChange) -> str:
 
 def _data(changes: RankChanges, a: pa.Table, b: pa.Table, found: Sequence[Difference]) -> Section:
     before, after = _labels(a), _labels(b)
-    tables = [_table("Versions that differ", [one for one in found if one.kind in _DATA])]
+    tables = _tables("Versions that differ", [one for one in found if one.kind in _DATA])
     if changes.relabelled:
         rows = [(one, before[one], after[one]) for one in changes.relabelled]
         tables.insert(0, Table("Clips with other labels", ("clip", "labels in a", "labels in b"), rows))
@@ -164,8 +165,9 @@ def _labels(ranks: pa.Table) -> dict[str, str]:
     return {fname: ", ".join(names) for fname, names in found.items()}
 
 
-def _table(title: str, found: Sequence[Difference]) -> Table:
-    return Table(title, ("what", "name", "a", "b"), [(one.kind, one.name, one.a, one.b) for one in found])
+def _tables(title: str, found: Sequence[Difference]) -> list[Table]:
+    rows = [(one.kind, one.name, one.a, one.b) for one in found]
+    return [Table(title, ("what", "name", "a", "b"), rows)] if rows else []
 
 
 def _name(run: Run) -> str:
