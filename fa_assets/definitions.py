@@ -60,6 +60,7 @@ def code_location(
         blend=settings.blend == "on",
         experiments=settings.experiments,
         curve_sizes=settings.learning_curve,
+        threshold_rule=settings.threshold_rule,
         min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,

@@ -196,6 +196,11 @@ class SettingFields(BaseSettings):
         description="Clips per class, e.g. 4,8,16: adds the asset `learning_curve`, LWLRAP of classifiers that were fitted on "
         "so few. Default: none.",
     )
+    threshold_rule: str = Field(
+        default="f1",
+        description="How the threshold of each class is chosen, from which probability on its label is given: f1 (the best "
+        "F1), or precision=P (the highest recall with a precision of at least P), e.g. precision=0.9.",
+    )
     min_lwlrap: float | None = Field(
         default=None,
         ge=0,

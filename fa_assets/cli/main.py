@@ -16,6 +16,7 @@ import click
 
 from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
+from fa_assets.cli.figures import metrics_command, thresholds_command
 from fa_assets.cli.files import fetch_command, init_command, predict_command
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
@@ -124,6 +125,8 @@ def report_command(open_page: bool, **options: Any) -> None:
 
 COMMANDS = (
     *CATALOG_COMMANDS,
+    metrics_command,
+    thresholds_command,
     store_group,
     encoders_group,
     init_command,

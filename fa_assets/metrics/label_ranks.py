@@ -57,12 +57,6 @@ def label_ranks(predictions: Predictions, sha256: Mapping[str, str], units: Mapp
     return pa.table([pa.array(one) for one in columns], names=SCHEMA.names).cast(SCHEMA)
 
 
-def class_intervals(ranks: pa.Table) -> dict[str, PairedBootstrap]:
-    """LWLRAP of each class that has a label, with its interval: the `difference` is that to 0."""
-    names, precision, units = _columns(ranks)
-    return {str(one): _resampled(precision[names == one], units[names == one]) for one in np.unique(names)}
-
-
 @dataclass(frozen=True)
 class ClassChange:
     """LWLRAP of a class in two runs, on the labels that are compared, and the bootstrap of b minus a."""
@@ -155,11 +149,6 @@ def _by_clip(ranks: pa.Table) -> dict[str, _OfClip]:
         own = found.setdefault(row["fname"], (row["sha256"], {}, row["unit"]))
         own[1][row["class_name"]] = (row["precision"], row["rank"])
     return found
-
-
-def _columns(ranks: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    names = np.array(ranks["class_name"].to_pylist(), dtype=object)
-    return names, np.asarray(ranks["precision"]), np.asarray(ranks["unit"])
 
 
 def _resampled(gain: np.ndarray, units: np.ndarray) -> PairedBootstrap:

@@ -6,20 +6,20 @@ import numpy as np
 
 from fa_assets.metrics.bootstrap import verdict
 from fa_assets.metrics.comparison import side_by_side
-from fa_assets.metrics.figures import CLASS
 from fa_assets.metrics.folds import fold_balance
-from fa_assets.metrics.label_ranks import class_intervals
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
+from fa_assets.report.classes import class_tables, precision_recall
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
+from fa_assets.report.corrections import corrections_section
 from fa_assets.report.encoders import encoders_section
 from fa_assets.report.evaluated import Evaluated
 from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.listening import listening
 from fa_assets.report.origin import environment_table, lineage_table, settings_table
-from fa_assets.report.page import Bar, Page, Section, Table
+from fa_assets.report.page import Page, Section, Table
 from fa_assets.report.picture import drawn
 from fa_assets.report.standing import findings, standing
 
@@ -42,6 +42,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str) -> Page:
             *_test_section(run),
             heard.doubts,
             heard.confusions,
+            *(corrections_section(run.corrections, run.effects) if run.corrections is not None else []),
             *([encoders_section(run.encoders, run.entries)] if run.encoders else []),
             *_experiments_section(run),
             *_curve_section(run),
@@ -78,34 +79,16 @@ def _warnings(run: Evaluated) -> Iterator[str]:
 
 
 def _class_section(run: Evaluated) -> Section:
-    intervals = class_intervals(run.ranks)
-    precision = run.figures.of(CLASS, "map")
-    rows = []
-    for one in sorted(run.figures.of(CLASS).values(), key=lambda one: 2.0 if one.value is None else one.value):
-        own = intervals.get(one.key)
-        rows.append(
-            (
-                one.key,
-                None if one.value is None else Bar(one.value),
-                "–" if own is None else f"{own.low:.2f} to {own.high:.2f}",
-                precision[one.key].value if one.key in precision else None,
-                one.weight,
-            )
-        )
+    found = run.predictions
     return Section(
         "Classes",
-        f"Out-of-fold predictions of {run.schemes[0]}. Of few labels the interval is wide, and too narrow still.",
-        tables=[
-            Table(
-                "By class, the worst first",
-                ("class", "LWLRAP", "95% interval", "average precision", "labels"),
-                rows,
-                open=True,
-            )
-        ],
+        f"Out-of-fold predictions of {run.schemes[0]}. Intervals are over clips, groups and copies as one. "
+        "F1, precision and recall are of thresholds that were chosen on the other folds.",
+        tables=class_tables(run.figures),
         pictures=drawn(
             run.pictures,
-            lambda: metric_plots.reliability_diagram(reliability(run.predictions.truth, run.predictions.probabilities)),
+            lambda: precision_recall(run.figures, found),
+            lambda: metric_plots.reliability_diagram(reliability(found.truth, found.probabilities)),
         ),
     )
 

@@ -2,9 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fa_assets.metrics.comparison import compare, interval
-from fa_assets.metrics.figures import CLASS, Figures, lwlrap
-from fa_assets.metrics.label_ranks import class_intervals, rank_changes
+from fa_assets.metrics.comparison import compare
+from fa_assets.metrics.figures import Figures, lwlrap
+from fa_assets.metrics.label_ranks import rank_changes
 from fa_assets_tests.report.made_up import predictions, ranks
 
 
@@ -18,8 +18,6 @@ def test_labels_have_their_rank_and_precision_and_the_mean_is_lwlrap() -> None:
     column = found.classes.index(row["class_name"])
     assert row["rank"] == 1 + (found.logits[clip] > found.logits[clip, column]).sum()
     assert row["probability"] == found.probabilities[clip, column]
-    for name, one in class_intervals(table).items():
-        assert one.difference == pytest.approx(figures.of(CLASS)[name].value, abs=1e-12)
 
 
 def test_two_runs_on_the_same_clips_differ_as_the_comparison_says() -> None:
@@ -60,12 +58,3 @@ def test_runs_without_a_common_clip_have_nothing_to_compare() -> None:
     a = ranks(predictions(10, 3))
     found = rank_changes(a, ranks(predictions(10, 3), sha256="other"))
     assert (found.change, found.a, found.classes, found.compared) == (None, None, (), 0)
-
-
-def test_the_interval_of_all_labels_is_that_of_the_run() -> None:
-    found = predictions(40, 4)
-    own = interval(Figures(lwlrap(found), found.classes))
-    everything = class_intervals(ranks(found).set_column(4, "class_name", pa.array(["all"] * int(found.truth.sum()))))[
-        "all"
-    ]
-    assert (everything.low, everything.high) == pytest.approx((own.low, own.high), abs=1e-12)

@@ -1,5 +1,6 @@
 """A run that never was, of any size, and what its report is made of."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def evaluated(n: int, n_classes: int, folder: Path, *, sounds: int = 3) -> Evalu
     """The run; so many of its clips lie in the folder, those of the most doubted labels first."""
     found, other = predictions(n, n_classes), predictions(n, n_classes, seed=1)
     figures, baseline = (
-        Figures([row for of in METRICS.values() for row in of(one)], one.classes) for one in (found, other)
+        Figures([row for of in METRICS.values() for row in of(replace(one, units=np.arange(n)))], one.classes)
+        for one in (found, other)
     )
     names, labels = found.fnames.tolist(), [[found.classes[c] for c in np.flatnonzero(own)] for own in found.truth]
     audit = [

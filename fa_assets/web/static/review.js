@@ -159,7 +159,7 @@ function detail(doubt, about) {
           "tr",
           { className: name === doubt.class ? "asked" : "" },
           element("td", { text: about.labels.includes(name) ? `${name} ✓` : name, title: about.labels.includes(name) ? "given" : "not given" }),
-          element("td", {}, element("meter", { value, min: 0, max: 1, ariaLabel: `${name}: ${percent(value)}` })),
+          element("td", {}, share(value)),
           element("td", { text: percent(value) }),
         ),
       ),
@@ -169,6 +169,12 @@ function detail(doubt, about) {
   $("duplicates").replaceChildren(...about.duplicates.map((one) => other(one, doubt)));
   $("neighbours").replaceChildren(...about.neighbours.map((one) => other(one, doubt)));
   drawCrops(doubt, about);
+}
+
+function share(value) {
+  const bar = element("div");
+  bar.style.width = `${100 * value}%`;
+  return element("div", { className: "share" }, bar);
 }
 
 function chips(labels, asked) {
