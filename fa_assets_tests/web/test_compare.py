@@ -10,7 +10,6 @@ from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.runs import run
 from fa_assets_tests.web.conftest import served
 
-
 pytestmark = pytest.mark.slow
 
 
