@@ -29,7 +29,7 @@ def test_the_page_compares_two_runs_by_their_ids_and_the_newest_two_without(
     settings, before, after = twice
     client = served(settings, tmp_path)
     page = client.get("/compare", params={"a": before, "b": after})
-    assert page.status_code == 200 and f"run {before[:8]} and run {after[:8]}" in page.text
+    assert page.status_code == 200 and f"Run {before[:8]} and run {after[:8]}" in page.text
     assert "mc5_oof_predictions.C" in page.text and "Clips that changed rank most" in page.text
     assert "sandbox allow-scripts" in page.headers["content-security-policy"]
     assert client.get("/compare").text == page.text
