@@ -39,7 +39,7 @@ def settings() -> str:
 
 def checks() -> str:
     """Every asset check, in the order of the graph."""
-    defaults = Settings.model_construct()  # whatever the environment says
+    defaults = Settings.model_construct(checkpoint="published")  # whatever the environment says
     graph = build_definitions(defaults).resolve_asset_graph()
     assets = graph.toposorted_asset_keys
     specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]

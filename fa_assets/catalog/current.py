@@ -69,6 +69,11 @@ SHOWN = (
         ("class_name", "truth", "logit", "probability"),
     ),
     Shown(
+        "label_corrections",
+        "label_corrections",
+        "One row per verdict of label_corrections.csv, in its order: whether it is in force, who gave it, when and why.",
+    ),
+    Shown(
         "figures",
         "(?!test_)(.+)_metrics",
         "One row per figure as it is now, with its 95% interval, of each crop `scheme`: overall, by fold, class and clip.",

@@ -17,20 +17,20 @@ from fa_assets.encoders.registry import is_checkpoint
 
 _PLAIN_WIDTH = 1000
 _SHORT = 8
+_NAMED = 2
 
 
 def runs(found: Sequence[Run]) -> str:
-    """One line for each run."""
-    table = _table("run", "finished (UTC)", "minutes", "made", "commit", "LWLRAP", "assets")
+    """One line for each run; a terminal of 80 columns is wide enough."""
+    table = _table("run", "finished (UTC)", "min", "made", "commit", "LWLRAP")
     for run in found:
         table.add_row(
             run.run_id[:_SHORT],
-            _utc(run.finished_at),
+            f"{run.finished_at.astimezone(UTC):%Y-%m-%d %H:%M}",
             f"{(run.finished_at - run.started_at).total_seconds() / 60:.1f}",
-            str(run.materializations),
-            _commit(run),
+            ", ".join(run.assets) if len(run.assets) <= _NAMED else f"{len(run.assets)} assets",
+            _commit(run).replace(" + changes", "+"),
             _lwlrap(run),
-            ", ".join(run.assets),
         )
     return _text(table)
 
@@ -124,11 +124,12 @@ def _origins(groups: Mapping[str, Sequence[Materialization]]) -> list[Renderable
     """The checkpoints, the folds and what was read from outside, in a line each."""
     lines: dict[str, None] = {}
     weights = [(one, "weights", ["sha1", "origin", "trained", "path"]) for one in groups if is_checkpoint(one)]
-    for asset, what, names in [*weights, ("folds", "folds", ["origin", "data_version"])]:
+    labels = ("curated_clips", "labels", ["verdicts", "labels_corrected"])
+    for asset, what, names in [*weights, labels, ("folds", "folds", ["origin", "data_version"])]:
         for one in groups.get(asset, ()):
             facts = {**one.metadata, "data_version": one.data_version}
             line = ", ".join(f"{name} {facts[name]}" for name in names if name in facts)
-            lines[f"{what}: {line}"] = None
+            lines.update({f"{what}: {line}": None} if line else {})
     for made in groups.values():
         for read in (read for one in made for read in one.inputs if read.source_id is None):
             lines[f"from outside: {read.asset}, data_version {read.data_version}"] = None

@@ -144,6 +144,15 @@ def _ended_together() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def ui_command_line(settings: Settings) -> str:
     """The command that opens the UI with the settings that are not the defaults."""
+    return _command_line("ui", settings)
+
+
+def run_command_line(settings: Settings) -> str:
+    """The command that makes what is stale with the settings that are not the defaults."""
+    return _command_line("run", settings)
+
+
+def _command_line(command: str, settings: Settings) -> str:
     given = settings.model_dump(exclude_defaults=True, exclude_none=True)
     given.pop("checkpoint", None)
     source = settings.checkpoint_source
@@ -157,9 +166,9 @@ def ui_command_line(settings: Settings) -> str:
         given |= {"encoders": settings.encoders_label}
         given.pop("encoder", None)
     if not given and IN_CHECKOUT:
-        return "make ui"
+        return {"ui": "make ui", "run": "make demo"}[command]
     options = [f"{_option(name)} {shlex.quote(str(value))}" for name, value in given.items()]
-    return " ".join(["fa-assets ui", *options])
+    return " ".join(["fa-assets", command, *options])
 
 
 def _require_free(port: int) -> None:

@@ -15,7 +15,7 @@ from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
 from fa_assets.store.download import DEFAULT_RETRIES, download, file_name_for, public_url
 from fa_assets.store.roots import absolute_path
-from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, find, reading
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, find, is_file, reading
 
 HUB_CONFIGURATION = ("*.json", "README.md")
 HUB_WEIGHTS = ("*.json", "*.safetensors")
@@ -81,11 +81,11 @@ def require_bounded(path: Path, limits: Limits) -> None:
     """Refuse weights that are, or would unpack to, more than the limit, before anything of them is read.
 
     Raises:
-        CheckpointError: so it is; or they lie in an archive whose list of contents is damaged.
+        CheckpointError: so it is; or they cannot be read, or lie in an archive whose list of contents is damaged.
     """
     try:
         size = sum(_unpacked_size(file) for file in weights_files(path))
-    except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
+    except (OSError, SourceFileError, BadZipFile, ValueError, NotImplementedError) as error:
         raise CheckpointError(f"{path}: not readable weights ({error}): fetch them again.") from error
     if size > limits.weights_bytes:
         raise CheckpointError(
@@ -94,6 +94,7 @@ def require_bounded(path: Path, limits: Limits) -> None:
 
 
 def _unpacked_size(file: Path) -> int:
+    is_file(file)
     size = file.stat().st_size
     if is_zipfile(file):
         with ZipFile(file) as archive:

@@ -21,7 +21,8 @@ from fa_assets.store.atomic import write_file
 from fa_assets.web.addresses import REVIEW
 
 SHOWN = 50
-_SHOWN_COLUMNS = ("rank", "fname", "class_name", "kind", "labels", "probability", "self_confidence", "margin")
+_SHOWN_COLUMNS = ("fname", "class_name", "kind", "labels", "margin")
+"""As many as the UI shows beside one another; the others are in the CSV."""
 
 
 def label_audit_asset(scheme: str, predictions: Asset) -> Asset:

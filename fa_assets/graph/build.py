@@ -27,6 +27,7 @@ from fa_assets.graph.checks_evaluation import (
 )
 from fa_assets.graph.checks_model import model_checks
 from fa_assets.graph.comparison import comparison_asset
+from fa_assets.graph.corrections import label_corrections_asset
 from fa_assets.graph.embeddings import embeddings_asset, test_embeddings_asset
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import metrics_asset, predictions_asset
@@ -124,6 +125,7 @@ def pipeline(
     engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
     blended = [blend_asset(engines, folds, all_predictions, min_lwlrap, threshold_rule)] if others else []
     audit = label_audit_asset(scheme, predictions)
+    corrections = label_corrections_asset(scheme, main.engine, fit, folds, embeddings, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
     reads = {
@@ -133,9 +135,15 @@ def pipeline(
         "predictions": predictions,
         "metrics": metrics,
     }
-    judged = {"baseline": main.metrics[schemes[1]], "comparison": comparison, "audit": audit, "experiments": tried}
+    judged = {
+        "baseline": main.metrics[schemes[1]],
+        "comparison": comparison,
+        "audit": audit,
+        "corrections": corrections,
+        "experiments": tried,
+    }
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
-    assets += [comparison, *blended, audit, tried, *curve.values()]
+    assets += [comparison, *blended, audit, corrections, tried, *curve.values()]
     assets += _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),

@@ -38,7 +38,7 @@ from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.values import TableStream
 
 GROUP = "evaluation"
-_CLIPS_AT_ONCE = 4096
+CLIPS_AT_ONCE = 4096
 """Clips that are predicted and written at a time."""
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
 
@@ -198,7 +198,7 @@ def out_of_fold_figures(predictions: Predictions) -> dict[str, float | None]:
 def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips: TrainingClips) -> Iterator[pa.Table]:
     """The table of predictions, fold after fold."""
     for fold, model in enumerate(models):
-        for rows, embeddings in features.of_fold(fold, _CLIPS_AT_ONCE):
+        for rows, embeddings in features.of_fold(fold, CLIPS_AT_ONCE):
             with work.phase("predict"):
                 logits, probabilities = model.predict(embeddings)
             columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8)]

@@ -24,6 +24,7 @@ from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.metrics.bootstrap import PairedBootstrap
+from fa_assets.metrics.corrections import Effect
 from fa_assets.metrics.label_ranks import label_ranks
 from fa_assets.report.content import page_of
 from fa_assets.report.encoders import SideBySide
@@ -40,8 +41,8 @@ from fa_assets.web.addresses import report_address
 
 REPORT = "report"
 MADE_OF = (
-    "metrics.value baseline.value predictions.logit comparison.difference audit.margin embeddings.embedding folds.seconds "
-    "experiments.lwlrap weights.origin"
+    "metrics.value baseline.value predictions.logit comparison.difference audit.margin corrections.verdict "
+    "embeddings.embedding folds.seconds experiments.lwlrap weights.origin"
 )
 FILES = tables.files(MADE_OF)
 
@@ -59,7 +60,7 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
         "export",
         partial(write_report, schemes=schemes, encoders=encoders),
         tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
-        version="5",
+        version="6",
         reads=reads,
         priority=-100,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
@@ -77,6 +78,7 @@ def write_report(
     baseline: Stored,
     comparison: Stored,
     audit: Stored,
+    corrections: Stored,
     experiments: Stored,
     learning_curve: Stored | None = None,
     blend: Stored | None = None,
@@ -121,6 +123,8 @@ def write_report(
         before=_before(work.root, ledger, metrics),
         test=of_test.table,
         experiments=experiments.table,
+        corrections=corrections.table,
+        effects=[Effect(**one) for one in corrections.header.details["effects"]],
         learning_curve=learning_curve and learning_curve.table,
         encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,

@@ -149,8 +149,19 @@ def run(
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
-def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
-    """What a run would make, upstream first; and which clips cannot be read, in words, '' where all can.
+@dataclass(frozen=True)
+class Status:
+    """What a run would make, upstream first; which clips cannot be read, in words, '' where all can; and the newest run with
+    what failed in it, where it did and something is stale."""
+
+    stale: Sequence[Stale]
+    unreadable: str
+    failed_run: str | None = None
+    failures: Sequence[str] = ()
+
+
+def find_status(location: CodeLocation) -> Status:
+    """Where a storage folder stands.
 
     Raises:
         UserError: there is no such storage folder (none is made), or the dataset folder cannot be used.
@@ -160,7 +171,17 @@ def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
         state = report_observations(instance, location.place)
-        return plan(location, instance, state=state), describe_unreadable(state) if state.unreadable else ""
+        stale = plan(location, instance, state=state)
+        unreadable = describe_unreadable(state) if state.unreadable else ""
+        newest = next(iter(instance.get_runs(limit=1)), None)
+        if not stale or newest is None or newest.status is not dg.DagsterRunStatus.FAILURE:
+            return Status(stale, unreadable)
+        told = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION}
+        records = instance.get_records_for_run(newest.run_id, of_type=told).records
+        events = [one.event_log_entry.dagster_event for one in records]
+        steps = {location.place.step(one.name): one.name for one in location.graph.assets}
+        failures, _ = _problems([one for one in events if one], steps)
+        return Status(stale, unreadable, newest.run_id, failures or ("its process ended without a message",))
 
 
 def plan(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -224,7 +225,13 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
             "lwlrap_out_of_fold": out_of_fold,
             "test_minus_out_of_fold": None if final is None or out_of_fold is None else final - out_of_fold,
         },
-        display={"figures": records(tables.TEST_METRICS.names, rows)} if rows else {},
+        display={"figures": records(tables.TEST_METRICS.names, rows)}
+        if rows
+        else {
+            "nothing_to_do": dg.MetadataValue.text(
+                "The labels of no test clip are known: see test.csv in docs/data.md."
+            )
+        },
     )
 
 

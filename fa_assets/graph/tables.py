@@ -184,6 +184,23 @@ LABEL_AUDIT = pa.schema(
     ]
 )
 
+LABEL_CORRECTIONS = pa.schema(
+    [
+        _column("fname", pa.string(), "the clip", "recordings.fname"),
+        _column("class_name", pa.string(), "the class in question", "recordings.labels"),
+        _column("verdict", pa.string(), "keep, add, remove, unsure or undo", "recordings.labels"),
+        _column(
+            "in_force", pa.bool_(), "whether it is the last on this clip and class that stands", "recordings.labels"
+        ),
+        _column(
+            "changed", pa.bool_(), "whether the label is another than in train_curated.csv by it", "recordings.labels"
+        ),
+        _column("who", pa.string(), "who gave it"),
+        _column("decided_at", pa.string(), "when (ISO 8601, UTC), as it was written"),
+        _column("why", pa.string(), "what was said of it"),
+    ]
+)
+
 TEST_CLIPS = pa.schema(
     [
         _column("fname", pa.string(), "file name in test/, in the order of sample_submission.csv", "recordings.fname"),

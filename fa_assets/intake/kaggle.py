@@ -6,6 +6,7 @@
     sample_submission.csv      fname,<classes>       optional: the classes, in this order
     classes.txt                                      optional: class names that hold a separator, one a line
     train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
+    label_corrections.csv                            optional: verdicts on labels (see `corrections`)
     test/                      optional: the clips of the test set
     test.csv                   fname,labels[,usage]  optional: their labels, and the share they belong to (Public, Private)
 
@@ -17,7 +18,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +26,10 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake import corrections
+from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical, is_audio
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical
 from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
@@ -74,6 +77,10 @@ class KaggleDataset:
         return self.root / "train_curated_folds.csv"
 
     @property
+    def corrections_csv(self) -> Path:
+        return self.root / corrections.NAME
+
+    @property
     def classes_txt(self) -> Path:
         return self.root / "classes.txt"
 
@@ -89,20 +96,35 @@ class KaggleDataset:
 @dataclass(frozen=True)
 class LabelledClips:
     """The rows of the label CSV, in file order: `fnames` and, for each, its labels and, where there is such a column, its
-    group ('' where the cell is empty: a clip by itself); `notes` on what was read in another way than as it stands."""
+    group ('' where the cell is empty: a clip by itself); `notes` on what was read in another way than as it stands.
+
+    Where there are verdicts on labels (`corrections`), `labels` follow them; `given` are those of the CSV.
+    """
 
     fnames: tuple[str, ...]
     labels: tuple[Labels, ...]
     groups: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    given: tuple[Labels, ...] | None = None
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """What the verdicts changed: clip, class, and add or remove; in the order of the clips."""
+        return [
+            (fname, label, "add" if label in own else "remove")
+            for fname, own, given in zip(self.fnames, self.labels, self.given or self.labels, strict=True)
+            for label in sorted({*own} ^ {*given})
+        ]
 
 
 def read_labels(dataset: KaggleDataset) -> LabelledClips:
-    """Read `train_curated.csv`.
+    """Read `train_curated.csv`, and follow the verdicts of `label_corrections.csv`.
 
     Raises:
         BadInputError: no such file, not a CSV, wrong columns, no rows; duplicate, empty or unsafe fnames (absolute, or
-            climbing out of the folder); rows without labels or with a label twice. All offenders are named.
+            climbing out of the folder); rows without labels or with a label twice; verdicts that cannot be read or followed.
+            All offenders are named.
     """
     if dataset.root.is_file():
         is_named = dataset.root.name == dataset.labels_csv.name
@@ -134,11 +156,24 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     if offenders:
         joined = f" Rows of one clip are joined by: {_init(dataset)}" if len(set(fnames)) < len(fnames) else ""
         raise BadInputError(
-            f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes]
+            f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes, *said]
         )
     groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
     said = [f"{table.path.name}: {note}" for note in (*notes, *said)]
-    return LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
+    clips = LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
+    return follow(dataset, clips, read_corrections(dataset.root, dataset.limits))
+
+
+def follow(dataset: KaggleDataset, clips: LabelledClips, verdicts: Sequence[Correction]) -> LabelledClips:
+    """Clips, labelled as the CSV has them, with the labels that verdicts give them; raises as `corrections.corrected`."""
+    if not verdicts:
+        return clips
+    if dataset.match_names == "loose":
+        names = NameIndex(clips.fnames).matched([one.fname for one in verdicts])[0]
+        verdicts = [replace(one, fname=name) for one, name in zip(verdicts, names, strict=True)]
+    labels, notes = corrections.corrected(clips.fnames, clips.labels, verdicts, known_names(dataset))
+    said = (*clips.notes, *(f"{corrections.NAME}: {note}" for note in notes))
+    return replace(clips, labels=tuple(labels), notes=said, corrections=tuple(verdicts), given=clips.labels)
 
 
 def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any) -> Table:
@@ -243,8 +278,10 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     offenders += [f"{name!r}: a label of {n} clips, but no class" for name, n in counts.items() if name not in classes]
     offenders += [f"{name!r}: a class that no clip has" for name in classes if name not in counts]
     if offenders:
+        following = f", as {corrections.NAME} corrects them" if clips.changes else ""
         raise BadInputError(
-            f"{path} (the classes) and {dataset.labels_csv.name} (the labels) do not match; use the same names in both.",
+            f"{path} (the classes) and {dataset.labels_csv.name} (the labels{following}) do not match; use the same names in "
+            "both.",
             offenders,
         )
     return tuple(classes)
@@ -304,18 +341,6 @@ def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
     """What lies in the `test/` folder, by fname, sorted; hidden files are left out. Raises as `files_below`."""
     base = dataset.test_folder
     return files_below(base, dataset.limits) if is_folder(base) else {}
-
-
-def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
-    """The audio files in the folder of clips that have no row, by their names."""
-    own = dataset.clips_folder.resolve()
-    try:
-        found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
-    except BadInputError:  # of files that no row names
-        return []
-    if (test := dataset.test_folder.resolve()).is_relative_to(own):  # links that `fa-assets init` makes
-        found = [name for name in found if not name.startswith(f"{test.relative_to(own).as_posix()}/")]
-    return sorted({*found} - {*labelled.fnames})
 
 
 def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMITS) -> list[Path]:

@@ -167,8 +167,8 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
 
 
 def _curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> str:
-    """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
-    sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
+    """A sha256 over what the CSV files say of the curated clips: labels, verdicts on them, folds, and the classes (the header
+    of sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
     classes = dataset.sample_submission_csv
     header = []
     if is_file(classes):
@@ -177,7 +177,7 @@ def _curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> s
         table = read_csv(dataset, classes, header_only=True)
         header = [(classes.name, "\0".join(table.header).encode() if table.notes else line.strip())]
     labels = [("labels", json.dumps(labelled.labels).encode())] if labelled.notes else []
-    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
+    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv, dataset.corrections_csv)
     return _digest_of([*tables, *header, *labels, *_options(dataset)])
 
 

@@ -13,6 +13,7 @@ from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
 from fa_assets.report.classes import class_tables, precision_recall
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
+from fa_assets.report.corrections import corrections_section
 from fa_assets.report.encoders import against_baseline, encoders_section
 from fa_assets.report.evaluated import Evaluated
 from fa_assets.report.learning_curve import learning_curve
@@ -41,6 +42,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str) -> Page:
             *_test_section(run),
             heard.doubts,
             heard.confusions,
+            *(corrections_section(run.corrections, run.effects) if run.corrections is not None else []),
             *([encoders_section(run.encoders, run.entries)] if run.encoders else []),
             *_experiments_section(run),
             *_curve_section(run),

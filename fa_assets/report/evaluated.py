@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.metrics.bootstrap import PairedBootstrap
+from fa_assets.metrics.corrections import Effect
 from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.report.encoders import SideBySide
@@ -46,6 +47,7 @@ class Evaluated:
         test: the table test_metrics, where it belongs to these predictions.
         experiments: the table of this name; a section only where it has rows.
         learning_curve: the table of this name, where there is one.
+        corrections: the table label_corrections, and the `effects` that go with it.
         encoders: where there are several.
         pictures: whether there are any, the map and spectrograms among them.
     """
@@ -72,5 +74,7 @@ class Evaluated:
     test: pa.Table | None = None
     experiments: pa.Table | None = None
     learning_curve: pa.Table | None = None
+    corrections: pa.Table | None = None
+    effects: Sequence[Effect] = ()
     encoders: SideBySide | None = None
     pictures: bool = True

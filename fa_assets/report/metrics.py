@@ -78,8 +78,9 @@ def reliability_diagram(found: Reliability) -> Picture:
         axis.set(xlabel="mean probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.set_title(f"Reliability: calibration error {found.above.error:.3f} above {ABOVE:g}")
         axis.legend(loc="upper left")
-        counts_axis.barh(found.bins.predicted, found.bins.count, height=0.06, color=PALE)
-        counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="mean probability", ylim=(-0.02, 1.02))
+        bins = np.minimum(np.floor(found.bins.predicted * 10), 9) / 10  # a mean lies in its bin; no bar hides another
+        counts_axis.barh(bins, found.bins.count, height=0.09, align="edge", color=PALE)
+        counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="probability", ylim=(-0.02, 1.02))
 
     return draw(
         "Reliability of the probabilities",

@@ -116,7 +116,8 @@ class Audit:
         )
         digest = content_digest(clip["sha256"], clip.get("decoder"))
         keys = {CropKey(digest, card.sample_rate, start, card.crop_samples): start for start in starts}
-        stored = EmbeddingStore(self.root, fitted.origin.encoder_fingerprint).load(keys)
+        with _LOADING:  # a store is used by one thread at a time
+            stored = _store(self.root, fitted.origin.encoder_fingerprint).load(keys)
         if len(stored) < len(keys):
             return []
         column = fitted.classes.index(class_name)
@@ -174,6 +175,12 @@ def lwlrap_history(root: StoragePath, audit: Audit) -> list[float]:
         if len(found) == 2:
             break
     return found
+
+
+@lru_cache(maxsize=1)
+def _store(root: StoragePath, fingerprint: str) -> EmbeddingStore:
+    """The embeddings of single crops; what was read of its index is kept."""
+    return EmbeddingStore(root, fingerprint)
 
 
 @lru_cache(maxsize=1)

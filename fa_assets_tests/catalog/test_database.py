@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from filelock import FileLock
 
@@ -101,10 +102,11 @@ def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -
     storage.write_everything("run-2", seed=7)
     storage.catalog.sync()
     storage.write_experiments({"2": 0.5, "chosen in each fold": 0.5})
+    storage.write("label_corrections", pa.table({"fname": ["rain.wav"], "verdict": ["keep"]}))
     storage.write_clips(seconds=3.0)
     storage.catalog.sync()
     before = dump(storage.catalog)
-    assert storage.catalog.rebuild() == len(before["materializations"]) == 16
+    assert storage.catalog.rebuild() == len(before["materializations"]) == 17
     assert dump(storage.catalog) == before
     shown = [one.name for one in (*schema.TABLES, *VIEWS, *current.SHOWN) if not getattr(one, "parameters", ())]
     assert set(before) >= {*shown, "embeddings", "schema_version"}
@@ -261,7 +263,10 @@ def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> No
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 8, this fa_assets knows up to 7: install a newer"):
+        with pytest.raises(
+            UserError,
+            match=f"has layout {schema.SCHEMA_VERSION + 1}, this fa_assets knows up to {schema.SCHEMA_VERSION}: ",
+        ):
             act()
     assert storage.catalog.try_sync("run-1", "folds") is False
     assert storage.catalog.path.read_bytes() == content
@@ -273,7 +278,7 @@ def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUp
     target = tmp_path / "copy.duckdb"
     storage.catalog.path.rename(target)
     content = target.read_bytes()
-    with pytest.raises(UserError, match="copy.duckdb has layout 8, this fa_assets knows up to 7"):
+    with pytest.raises(UserError, match=f"copy.duckdb has layout {schema.SCHEMA_VERSION + 1}, this"):
         storage.catalog.snapshot(target)
     assert target.read_bytes() == content
 

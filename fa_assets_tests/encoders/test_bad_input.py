@@ -122,7 +122,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"encoder": "transformers:ast"}, nothing_installed, "pip install 'fa_assets[transformers]'"),
         ({"encoder": "birdnet", "checkpoint": "small.onnx"}, nothing_installed, "pip install 'fa_assets[birdnet]'"),
         ({"encoder": "transformers:owner/name"}, None, "has to be pinned to a commit"),
-        ({"encoder": f"onnx:owner/name@{COMMIT}"}, None, "no card beside it"),
+        ({"encoder": f"onnx:owner/name@{COMMIT}"}, None, "needs a card beside it"),
         ({"encoder": "onnx:small.onnx", "checkpoint": "gone.onnx"}, None, "gone.onnx: no such file"),
         ({"encoder": "birdnet", "checkpoint": "text.pth"}, None, "not a network that LiteRT reads"),
         ({"encoder": "cnn14", "checkpoint": "small.onnx"}, None, "small.onnx: not a readable checkpoint"),

@@ -40,7 +40,7 @@ def take(pages: Pages) -> None:
     pages.show("expected_calibration_error")
     pages.keep("plots")
     pages.go("/assets/mc5_embeddings?view=partitions&partition=2", "Materialized (5)")
-    pages.text("crops_reused_share").wait_for()
+    pages.text("crops_reused_percent").wait_for()
     pages.keep("partitions")
     pages.go("/assets/mc5_metrics?view=checks", "Passed")
     pages.keep("checks")

@@ -139,7 +139,7 @@ def test_checks_show_as_passed(pages: Pages) -> None:
 
 def test_the_partitions_page_is_complete(pages: Pages) -> None:
     pages.go("/assets/mc5_embeddings?view=partitions&partition=2", "Materialized (5)")
-    pages.text("crops_reused_share").wait_for()
+    pages.text("crops_reused_percent").wait_for()
     pages.keep("partitions")
     assert pages.text("Missing (0)").is_visible()
     assert pages.text("Failed (0)").is_visible()

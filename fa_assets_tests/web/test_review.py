@@ -3,15 +3,20 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from upath import UPath
 
 from fa_assets.intake.corrections import NAME, in_force, read_corrections
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.roots import open_root
 from fa_assets.store.values import ValueStore
+from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.web.conftest import Reviewed, served
 
 
@@ -80,6 +85,18 @@ def test_each_part_of_a_long_clip_is_judged_by_the_model_that_did_not_see_it(rev
     whole = said["top"]["Sweep"]
     assert np.mean(logits) == pytest.approx(np.log(whole / (1 - whole)), abs=1e-3)
     assert len(about(reviewed, "00.wav", "Sweep")["crops"]) == 1
+
+
+def test_the_storage_may_be_an_object_store(finished: FinishedRun, s3: ObjectStore, tmp_path: Path) -> None:
+    root = open_root(s3.new_location())
+    assert isinstance(root, UPath)
+    for folder in ("values", "ledger", "classifiers", "embedding_store"):
+        root.fs.put(str(finished.settings.storage_root / folder), f"{root.path}/{folder}", recursive=True)
+    settings = finished.settings.model_copy(update={"storage": str(root), "local": tmp_path})
+    here, there = (Reviewed(served(one, tmp_path), one, tmp_path) for one in (finished.settings, settings))
+    assert doubts_of(there) == doubts_of(here)
+    assert about(there, "07.wav", "Sweep") == about(here, "07.wav", "Sweep")
+    assert len(about(there, "07.wav", "Sweep")["crops"]) == 5
 
 
 def test_near_duplicates_begin_at_the_setting(reviewed: Reviewed) -> None:
