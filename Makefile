@@ -30,7 +30,7 @@ demo: $(INSTALLED)
 
 # WORKERS: test processes side by side. TEST: more for pytest, e.g. a folder, or '-k lwlrap'.
 WORKERS ?= auto
-SIDE_BY_SIDE = -m pytest -n $(WORKERS) --dist loadgroup
+SIDE_BY_SIDE = -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 # Everything but the heaviest, with the coverage of all processes.
 test: $(INSTALLED)

@@ -10,12 +10,21 @@ import numpy as np
 
 from fa_assets.metrics.bootstrap import RESAMPLES, paired_bootstrap, resampled
 from fa_assets.metrics.chance import PERMUTATIONS, frequency_lwlrap, lwlrap_without_knowledge, permutation_threshold
+from fa_assets.metrics.figures import CLASS, Figure, decisions, ranking
 from fa_assets.metrics.folds import continued_folds, fold_quality, grouped_folds, stratified_folds
 from fa_assets.metrics.gate import judge
 from fa_assets.metrics.lwlrap import lwlrap_sums
+from fa_assets.metrics.predictions import Predictions
 
 GROUPED = {"80 x 5": (80, 5, 0.3), "80 x 5, higher": (80, 5, 0.6), "40 x 10": (40, 10, 0.6), "20 x 20": (20, 20, 0.4)}
 """Groups, clips in each, and the correlation of two clips of a group."""
+CLASSES = {
+    "40 of 400 clips": (400, 1, 0.1),
+    "10 of 400 clips": (400, 1, 0.025),
+    "16 of 80 groups of 5": (80, 5, 0.2),
+    "8 of 40 groups of 10": (40, 10, 0.2),
+}
+"""Groups, clips in each, and the share of groups that have the class."""
 SCORERS = ("random", "recordings")
 
 
@@ -35,6 +44,36 @@ def coverage(setting: str, *, by_unit: bool, trials: int, resamples: int = RESAM
         found = resampled(gain * labels, labels, resamples, trial, units if by_unit else None)
         held += found.low <= 0 <= found.high
     return held / trials
+
+
+CLASS_FIGURES = ("map", "auc", "f1")
+
+
+def class_coverage(setting: str, *, trials: int, seed: int = 0) -> dict[str, float]:
+    """How often the 95% interval of a class's figure holds the mean of the figure over all such sets of clips.
+
+    The clips of `CLASSES[setting]`, in five folds; the scores are normal, 1.5 higher where the class is present, and those of a
+    group are correlated by 0.5. F1 is of a fixed threshold.
+    """
+    random = np.random.default_rng(seed)
+    groups, size, frequency = CLASSES[setting]
+    units = np.repeat(np.arange(groups), size)
+    correlation = 0.5 if size > 1 else 0.0
+    found: dict[str, list[Figure]] = {name: [] for name in CLASS_FIGURES}
+    for _ in range(trials):
+        truth = (random.random(groups) < frequency)[units]
+        shared, own = random.normal(size=groups)[units], random.normal(size=len(units))
+        scores = correlation**0.5 * shared + (1 - correlation) ** 0.5 * own + 1.5 * truth
+        columns = truth[:, None], scores[:, None], scores[:, None]
+        clips = Predictions(units, units % 5, ("a",), *columns, units, scores[:, None] > 1)
+        for one in (*ranking(clips), *decisions(clips)):
+            if one.scope == CLASS and one.metric in found:
+                found[one.metric].append(one)
+    held = {}
+    for name, figures in found.items():
+        expected = np.mean([one.value for one in figures if one.value is not None])
+        held[name] = float(np.mean([one.low <= expected <= one.high for one in figures if one.low is not None]))
+    return held
 
 
 def passed_gate(clips: int, loss: float, *, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
@@ -111,6 +150,11 @@ def main() -> int:
         for by_unit in (False, True):
             share = coverage(name, by_unit=by_unit, trials=trials)
             write(f"coverage, {name}, {'groups' if by_unit else 'clips'} drawn: {share:.1%}\n")
+    for name in CLASSES:
+        held = class_coverage(name, trials=trials)
+        write(
+            f"coverage of a class's figures, {name}: {', '.join(f'{one} {share:.1%}' for one, share in held.items())}\n"
+        )
     for clips in (80, 400, 2000):
         for loss in (0.064, 0.01, 0.0):
             write(f"gate, {clips} clips, {loss} worse: {passed_gate(clips, loss, trials=trials):.1%} pass\n")

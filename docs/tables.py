@@ -7,6 +7,7 @@ are out of date. So no list in the docs can differ from the code, and no test ha
 import ast
 import re
 from collections.abc import Collection, Iterable, Sequence
+from math import prod
 from pathlib import Path
 
 import click
@@ -38,7 +39,7 @@ def settings() -> str:
 
 def checks() -> str:
     """Every asset check, in the order of the graph."""
-    defaults = Settings.model_construct()  # whatever the environment says
+    defaults = Settings.model_construct(checkpoint="published")  # whatever the environment says
     graph = build_definitions(defaults).resolve_asset_graph()
     assets = graph.toposorted_asset_keys
     specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]
@@ -64,17 +65,38 @@ def for_any_scheme(row: tuple[str, ...], rows: Collection[tuple[str, ...]]) -> t
     return row
 
 
+def marks(test: ast.FunctionDef, name: str) -> list[ast.Call]:
+    """Its pytest marks of that name."""
+    calls = [one for one in test.decorator_list if isinstance(one, ast.Call)]
+    return [one for one in calls if ast.unparse(one.func) == f"pytest.mark.{name}"]
+
+
+def listed(values: ast.expr, module: ast.Module) -> Sequence[object]:
+    """What stands in a list, or in that of a constant of the module; nothing where it cannot be told."""
+    named: dict[str, ast.expr] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named |= dict.fromkeys(map(ast.unparse, targets), node.value)
+    values = named.get(ast.unparse(values), values)
+    if isinstance(values, ast.Dict):
+        return values.keys
+    return values.elts if isinstance(values, ast.List | ast.Tuple) else ()
+
+
 def promises() -> dict[str, str]:
-    """By group, what tests promise with ``@pytest.mark.promise(SENTENCE, GROUP[, FIGURE])``, which tests do, and how much."""
+    """By group, what tests promise with ``@pytest.mark.promise(SENTENCE, GROUP[, FIGURE])``, which tests do, and how much:
+    the figure, or else in how many cases."""
     found: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
-        for test in (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)):
-            for mark in test.decorator_list:
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.promise":
-                    sentence, group, *figure = map(ast.literal_eval, mark.args)
-                    tests, figures = found.setdefault(group, {}).setdefault(sentence, ([], []))
-                    tests.append(f"`{path.relative_to(TESTS).as_posix()}::{test.name}`")
-                    figures += figure
+        module = ast.parse(path.read_text())
+        for test in (node for node in module.body if isinstance(node, ast.FunctionDef)):
+            for mark in marks(test, "promise"):
+                sentence, group, *figure = map(ast.literal_eval, mark.args)
+                tests, figures = found.setdefault(group, {}).setdefault(sentence, ([], []))
+                tests.append(f"`{path.relative_to(TESTS).as_posix()}::{test.name}`")
+                n_cases = prod(len(listed(one.args[1], module)) or 1 for one in marks(test, "parametrize"))
+                figures += figure or [f"{n_cases} cases"] * (n_cases > 1)
     rows = {
         group: [(sentence, *map(", ".join, columns)) for sentence, columns in some.items()]
         for group, some in found.items()

@@ -105,10 +105,16 @@ def open_catalog(storage: str | Path | None = None, *, local: str | Path | None 
 
 @dataclass(frozen=True)
 class Tag:
-    """A class and its probability."""
+    """A class, its probability, and from which probability on its label is given; None where it never is."""
 
     class_name: str
     probability: float
+    threshold: float | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the label is given."""
+        return self.threshold is not None and self.probability >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -195,8 +201,12 @@ class Tagger:
         if bad:
             raise BadInputError("Files that cannot be tagged:", bad)
         probabilities = self.classifier.probabilities(embeddings)
+        thresholds = self.classifier.thresholds
         return [
-            TaggedFile(Path(path), tuple(Tag(self.classes[column], float(row[column])) for column in np.argsort(-row)))
+            TaggedFile(
+                Path(path),
+                tuple(Tag(self.classes[one], float(row[one]), thresholds[one]) for one in np.argsort(-row)),
+            )
             for path, row in zip(paths, probabilities, strict=True)
         ]
 
@@ -214,6 +224,11 @@ def _recipe(
     """The encoder that a classifier was fitted with; `prefix` is that of the asset of its weights, which may have moved."""
     name = origin.encoder
     row = ValueStore(root).read(prefix + checkpoint_asset(name)).table.to_pylist()[0]
+    if str(moved) in ("demo", "published") or "://" in str(moved):
+        raise UserError(
+            f"--checkpoint is the file here that the classifier was fitted with, and {moved!r} is none: leave it out for the "
+            f"weights {row['path']}, or say where they were moved to."
+        )
     path = Path(moved or row["path"]).expanduser()
     if not path.exists():
         elsewhere = "" if prefix else ", or say where they lie with --checkpoint FILE (checkpoint= in Python)"

@@ -60,11 +60,12 @@ def code_location(
         blend=settings.blend == "on",
         experiments=settings.experiments,
         curve_sizes=settings.learning_curve,
+        threshold_rule=settings.threshold_rule,
         min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
     )
-    jobs = asset_jobs(graph, place)
+    jobs = asset_jobs(graph, place, _shown(settings))
     watched = graph, place, jobs[EVERYTHING]
     running = settings.automation == "running"
     nightly = settings.nightly_cron, settings.timezone
@@ -80,21 +81,29 @@ def code_location(
         ],
         schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
-    return CodeLocation(definitions, graph, place, settings.as_environment(), settings.engine == "ray")
+    return CodeLocation(
+        definitions, graph, place, settings.as_environment(), settings.engine == "ray", settings.deciding
+    )
 
 
 def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
     """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
     how = settings.device, settings.precision, settings.batch_size, _ray(settings)
-    engine = EngineOptions(settings.encoder, *how)
-    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label))]
+    engine, limits = EngineOptions(settings.encoder, *how), settings.limits
+    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label, limits))]
     for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
         precisions = find_encoder(name).card.precisions
         precision = settings.precision if settings.precision in precisions else precisions[0]
         other = replace(engine, encoder=name, precision=precision, prefix=key_prefix(name), priority=-number)
-        found.append((other, weights_asset(name, source, without_secrets(source), other.prefix)))
+        found.append((other, weights_asset(name, source, without_secrets(source), limits, other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    """The settings that the UI shows."""
+    where = {"dataset": settings.dataset, "storage": settings.storage_root, "device": settings.device}
+    return {**{name: str(value) for name, value in where.items()}, **settings.deciding}
 
 
 def _dataset(settings: Settings) -> DatasetFolder:
@@ -105,6 +114,7 @@ def _dataset(settings: Settings) -> DatasetFolder:
         settings.other_dataset == "replace",
         settings.label_separator,
         settings.match_names,
+        settings.on_bad_clip == "skip",
     )
 
 

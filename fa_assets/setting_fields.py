@@ -120,6 +120,9 @@ class SettingFields(BaseSettings):
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
     max_files: int = Field(default=500_000, ge=1, description="Clips that a label CSV or test/ may hold.")
     max_depth: int = Field(default=64, ge=1, description="Folders that may lie one inside the other in test/.")
+    max_weights_gb: float = Field(
+        default=2.0, gt=0, description="Gigabytes of an encoder's weights, unpacked, that are fetched and read."
+    )
     links: Literal["follow", "refuse"] = Field(
         default="follow",
         description="Clips that are links out of the folder of clips (DVC, git-annex, DataLad, Hugging Face's cache): read "
@@ -197,6 +200,11 @@ class SettingFields(BaseSettings):
         default=None,
         description="Clips per class, e.g. 4,8,16: adds the asset `learning_curve`, LWLRAP of classifiers that were fitted on "
         "so few. Default: none.",
+    )
+    threshold_rule: str = Field(
+        default="f1",
+        description="How the threshold of each class is chosen, from which probability on its label is given: f1 (the best "
+        "F1), or precision=P (the highest recall with a precision of at least P), e.g. precision=0.9.",
     )
     min_lwlrap: float | None = Field(
         default=None,

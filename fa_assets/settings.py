@@ -23,6 +23,12 @@ from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, SettingFields
 from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 from fa_assets.store.source_files import Limits
 
+_DECIDING = (
+    *("encoders", "checkpoint", "precision", "scheme", "baseline", "on_bad_clip", "label_separator", "match_names"),
+    *("classifier", "regularization_c", "max_iter", "folds", "blend", "experiments", "learning_curve", "min_lwlrap"),
+)
+"""The settings that decide what is computed."""
+
 
 class Settings(SettingFields):
     """The settings of one code location."""
@@ -126,6 +132,7 @@ class Settings(SettingFields):
             table_bytes=int(self.max_table_mb * 1e6),
             files=self.max_files,
             depth=self.max_depth,
+            weights_bytes=int(self.max_weights_gb * 1e9),
             follow_links=self.links == "follow",
         )
 
@@ -189,6 +196,13 @@ class Settings(SettingFields):
     def checkpoint_label(self) -> str:
         """The checkpoint's source fit to be shown and stored: a URL loses its credentials and its query."""
         return without_secrets(self.checkpoint_source)
+
+    @property
+    def deciding(self) -> dict[str, str]:
+        """The settings that decide what is computed, fit to be shown and stored; empty where there is none."""
+        values = {name: getattr(self, name) for name in _DECIDING}
+        values |= {"encoders": self.encoders_label, "checkpoint": self.checkpoint_label}
+        return {name: "" if value is None else str(value) for name, value in values.items()}
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""

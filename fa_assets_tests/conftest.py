@@ -39,17 +39,22 @@ _GROUPS = ("birdnet_weights", "site", "needs_ray", "postgres", "s3")
 """Fixtures that are expensive to make: the tests of one go to one process."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow and what belongs together by the fixtures it uses."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Mark what is slow by the fixtures it uses, and what one process is to run: a module, or all that shares a server.
+
+    The slow come first, so that the processes end together.
+    """
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         fixtures = {*getattr(item, "fixturenames", ()), *([parameters["root"]] if "root" in parameters else [])}
         if fixtures & _SLOW or "end_to_end" in item.path.parts:
             item.add_marker(pytest.mark.slow)
-        for name in _GROUPS:
-            if name in fixtures and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(name))
+        if item.get_closest_marker("xdist_group") is None:
+            shared = next((name for name in _GROUPS if name in fixtures), f"{item.path.parent.name}/{item.path.stem}")
+            item.add_marker(pytest.mark.xdist_group(shared))
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -109,7 +109,11 @@ def test_what_is_given_empty_is_not_taken_for_the_default(arguments: tuple[str, 
     assert "is given, and empty" in done.stderr
 
 
-@pytest.mark.promise("Secrets in a URL are not shown.", "input")
+@pytest.mark.promise(
+    "No token, password or key is recorded or shown: not in storage, the Dagster instance, the output, or a message.",
+    "input",
+    "3 URLs",
+)
 @pytest.mark.parametrize(
     ("source", "shown"),
     [

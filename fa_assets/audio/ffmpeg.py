@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from itertools import chain
 
@@ -20,6 +21,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
+from fa_assets.audio.matroska import matroska_breaks_at
 from fa_assets.audio.truncation import second_mp4
 from fa_assets.errors import BadClipError
 
@@ -30,10 +32,18 @@ _STATE_THEIR_LENGTH = frozenset({"mov", "matroska", "asf", "wv", "tta", "ape", "
 """Formats, as FFmpeg calls them, whose header says how long the sound is. Of others FFmpeg's figure is a guess."""
 _SHORT_BY_S = 0.1
 """How much shorter than stated a sound may be: formats count in packets, and some count what is skipped at the beginning."""
-_JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf"})
-"""Formats of which `truncation` knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
-_MPEG_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
-"""What stands between the frames of MP3 files that were joined."""
+_HOLE_S = 0.1
+"""How far apart in time what follows one another may be: clocks of recorders tremble."""
+_TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "nut", "rm"})
+"""Formats that say of each packet when it is heard."""
+_JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf", "adx"})
+"""Formats of which `truncation` or the header knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+"""What stands behind the sound, and between the frames of MP3 files that were joined."""
+_HEAD = 4
+"""Bytes that another file of the kind begins with too."""
+_STOP_AT_THEIR_END = frozenset({"tta", "flv", "wv", "voc", "wtv", "adx", "swf"})
+"""Formats of which FFmpeg reads the first file where several were joined."""
 _CHECKED = frozenset({"wavpack", "tta", "ape", "flac"})
 """Lossless codecs that bring checksums, which FFmpeg looks at only where it is told to."""
 _BLOCK_FRAMES = 1 << 17
@@ -48,11 +58,14 @@ class FFmpegSound:
 
     decoder: str | None = DECODER
 
-    def __init__(self, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, file: FileIO, container: InputContainer, stream: AudioStream) -> None:
+        self._file = file
+        self._end = 0
         self._container = container
         self._stream = stream
         self._formats = frozenset(container.format.name.split(","))
-        if stream.codec_context.name in _CHECKED:
+        self._codec = stream.codec_context.name
+        if self._codec in _CHECKED:
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         frames = self._decoded()
         first = next(frames, None)
@@ -69,7 +82,9 @@ class FFmpegSound:
         """
         held: list[np.ndarray] = []
         seen = waiting = 0
+        due: float | None = None
         for frame in self._frames:
+            due = self._due(frame, due)
             if _shape(frame) != (self.rate, self.channels):
                 raise BadClipError(
                     f"changes from {self.rate} Hz and {self.channels} channels to {frame.sample_rate} Hz and "
@@ -88,10 +103,49 @@ class FFmpegSound:
             raise BadClipError(
                 f"truncated: the header promises {stated:.2f} s, the file holds {seen / self.rate:.2f} s"
             )
+        self._check_rest()
+
+    def _due(self, frame: AudioFrame, due: float | None) -> float | None:
+        """When the next frame is to begin, in s."""
+        if frame.pts is None or frame.time_base is None or not self._formats & _TIMED:
+            return None
+        begins = float(frame.pts * frame.time_base)
+        if due is not None and begins > due + _HOLE_S:
+            raise BadClipError(
+                f"damaged, or paused while it was recorded: no sound from {due:.2f} s to {begins:.2f} s; "
+                "`ffmpeg -i FILE -af aresample=async=1 NEW.flac` puts silence there"
+            )
+        return begins + frame.samples / frame.sample_rate
+
+    def _only_tags_follow(self) -> bool:
+        """Whether the sound ends where it was read to, before tags: some of FFmpeg's readers take those for damaged sound."""
+        position = self._file.tell()
+        self._file.seek(self._end)
+        rest = self._file.read(16)
+        self._file.seek(position)
+        return bool(self._end) and rest.startswith(_TAGS)
+
+    def _check_rest(self) -> None:
+        """Refuse a file that another one of its kind was joined to, which FFmpeg leaves out."""
+        if not self._formats & _STOP_AT_THEIR_END:
+            return
+        self._file.seek(0)
+        head, at, kept = self._file.read(_HEAD), max(self._end - 128, _HEAD), b""  # ADX packets may be placed too late
+        self._file.seek(at)
+        for block in iter(lambda: self._file.read(1 << 20), b""):
+            if (found := (kept + block).find(head)) >= 0:
+                at += found - len(kept)
+                raise BadClipError(f"several files in one: `head -c {at} FILE` is the first of them")
+            at += len(block)
+            kept = (kept + block)[1 - _HEAD :]
 
     def _stated_s(self) -> float | None:
         """Seconds that the container says it lasts, if it does."""
-        if not self._formats & _STATE_THEIR_LENGTH:
+        if "adx" in self._formats:
+            self._file.seek(12)
+            return int.from_bytes(self._file.read(4)) / self.rate
+        # A WAV file's number of samples is often wrong, but nothing else tells whether raw AAC was read to its end.
+        if not self._formats & _STATE_THEIR_LENGTH and not ("wav" in self._formats and self._codec == "aac"):
             return None
         if self._stream.duration is not None and self._stream.time_base is not None:
             return float(self._stream.duration * self._stream.time_base)
@@ -100,6 +154,7 @@ class FFmpegSound:
     def _decoded(self) -> Iterator[AudioFrame]:
         seen = 0
         packets = self._container.demux(self._stream)
+        is_mp3, junk = "mp3" in self._formats, False
         while True:
             where = f"after {seen / (self._stream.rate or 1):.2f} s"
             packet = None
@@ -108,12 +163,19 @@ class FFmpegSound:
                     return
                 frames = packet.decode()
             except av.FFmpegError as error:
-                if packet is not None and "mp3" in self._formats and bytes(packet).startswith(_MPEG_TAGS):
+                if is_mp3 and packet is not None and not _is_mpeg_frame(packet):
+                    junk |= not bytes(packet).startswith(_TAGS)
                     continue
+                if not is_mp3 and self._only_tags_follow():
+                    return
                 raise BadClipError(f"truncated or damaged: no sound {where}: {error.strerror}") from error
             if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
-            if "flac" in self._formats and _hides_a_frame(packet):
+            if junk and frames:  # which may stand at the end, but was a frame here
+                raise BadClipError(f"damaged: something that is no sound {where}")
+            if frames and packet.pos is not None:
+                self._end = max(self._end, packet.pos + packet.size)
+            if self._codec == "flac" and self._formats & {"flac", "wav"} and _hides_a_frame(packet):
                 if (offset := bytes(packet).find(b"fLaC")) < 0:
                     raise BadClipError(f"truncated or damaged: no whole frame {where}")
                 at = (packet.pos or 0) + offset
@@ -131,28 +193,40 @@ def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
     """
     with _stream_of(file) as (container, stream):
-        if "mov" in container.format.name:
-            position = file.tell()
-            if (at := second_mp4(file)) is not None:
-                raise BadClipError(f"several MP4 files in one: `head -c {at} FILE` is the first of them")
-            file.seek(position)
-        yield FFmpegSound(container, stream)
+        position = file.tell()
+        if "mov" in container.format.name and (at := second_mp4(file)) is not None:
+            raise BadClipError(f"several MP4 files in one: `head -c {at} FILE` is the first of them")
+        if "matroska" in container.format.name and (at := matroska_breaks_at(file)) is not None:
+            raise BadClipError(f"truncated or damaged: what begins at byte {at} is no whole part of a Matroska file")
+        file.seek(position)
+        yield FFmpegSound(file, container, stream)
 
 
-def frames_in_packets(file: FileIO) -> tuple[int, float]:
-    """How many packets of sound a file has, and how many frames they hold, counted without decoding them; infinitely many where
-    they cannot be counted."""
+@dataclass(frozen=True)
+class Packets:
+    """How many packets of sound a file has, how many frames they hold (infinitely many where that cannot be counted), and
+    whether there are others."""
+
+    count: int
+    frames: float
+    has_others: bool
+
+
+def count_packets(file: FileIO) -> Packets:
+    """Count the packets of a file without decoding them."""
     packets = duration = 0
+    has_others = False
     with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
             if is_flac and _hides_a_frame(packet):
-                return packets, math.inf
-            # What is no frame of an MP3 comes as a packet of its own.
-            if packet.size and not (is_mpeg and memoryview(packet)[0] != 0xFF):
+                return Packets(packets, math.inf, has_others)
+            if is_mpeg and packet.size and not _is_mpeg_frame(packet):  # what is none comes as a packet of its own
+                has_others |= not bytes(packet).startswith((b"ID3", b"TAG", b"APETAGEX"))  # libmpg123 skips those
+            elif packet.size:
                 packets += 1
                 duration += packet.duration or 0
-        return packets, round(duration * (stream.time_base or 0) * (stream.rate or 0))
+        return Packets(packets, round(duration * (stream.time_base or 0) * (stream.rate or 0)), has_others)
 
 
 @contextmanager
@@ -193,6 +267,19 @@ class _Nameless:
 def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:
     """Whether a packet of a FLAC file is a frame with something behind it, which FFmpeg leaves out."""
     return bool(packet.size) and not packet.duration
+
+
+def _is_mpeg_frame(packet: "Packet[AudioStream]") -> bool:
+    """Whether a packet begins as a frame of MPEG audio: a mark, and a layer, bit rate and rate that there are."""
+    head = bytes(memoryview(packet)[:3])
+    return (
+        len(head) == 3
+        and head[0] == 0xFF
+        and head[1] & 0xE0 == 0xE0
+        and head[1] & 6 != 0
+        and head[2] >> 4 != 15
+        and head[2] & 12 != 12
+    )
 
 
 def _shape(frame: AudioFrame) -> tuple[int, int]:

@@ -7,15 +7,18 @@ a FLAC or an Ogg file holds is counted beside it, and other containers are compa
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import FileIO
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import soundfile
 
 from fa_assets.audio import first_bytes
 from fa_assets.audio.quiet import quiet
-from fa_assets.audio.truncation import Extent, find_extent, ogg_pages, xing_header
+from fa_assets.audio.truncation import Extent, OggPages, find_extent, ogg_pages, xing_header
 from fa_assets.errors import BadClipError
+
+if TYPE_CHECKING:
+    from fa_assets.audio.ffmpeg import Packets
 
 RATES = range(100, 1_000_001)
 """Rates in Hz of clips that are read, infrasound to ultrasound. A lower one in a header is damage more often than a
@@ -106,14 +109,24 @@ def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
         raise BadClipError("empty file")
     if what := first_bytes.not_a_sound(head):
         raise BadClipError(f"no sound but {what}")
+    pages = _whole_pages(file) if head.startswith(b"OggS") and not known_whole else None
     with ExitStack() as stack:
-        sound = _with_libsndfile(file, stack, known_whole) or _with_ffmpeg(file, stack, head)
+        sound = _with_libsndfile(file, stack, known_whole, pages) or _with_ffmpeg(file, stack, head)
         if sound.rate not in RATES:
             raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
         yield sound
 
 
-def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool) -> Sound | None:
+def _whole_pages(file: FileIO) -> OggPages:
+    pages = ogg_pages(file)
+    if pages.lacks_end:
+        raise BadClipError("truncated: the Ogg stream stops before its last page")
+    if pages.damaged_at is not None:
+        raise BadClipError(f"truncated or damaged: a page is missing or broken at byte {pages.damaged_at}")
+    return pages
+
+
+def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: OggPages | None) -> Sound | None:
     """The sound as libsndfile reads it; None where it reads none, or a part."""
     file.seek(0)
     try:
@@ -130,14 +143,14 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool) -> Sound
         raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
     position = file.tell()  # libsndfile goes on from there
     _check_extent(find_extent(file), sound)
-    if not (known_whole or _is_whole(file, sound)):
+    if not (known_whole or _is_whole(file, sound, pages)):
         return None
     states_its_length = sound.format != "MP3" or xing_header(file) is not None
     file.seek(position)
     return _SndfileSound(sound, states_its_length)
 
 
-def _is_whole(file: FileIO, sound: soundfile.SoundFile) -> bool:
+def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) -> bool:
     """Whether libsndfile reads all of a file.
 
     Raises:
@@ -148,11 +161,8 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile) -> bool:
     if sound.frames == _UNKNOWN_FRAMES:
         return False
     if sound.format == "FLAC":
-        return _frames_in_packets(file)[1] <= sound.frames
-    if sound.format == "OGG":
-        pages = ogg_pages(file)
-        if pages.lacks_end:
-            raise BadClipError("truncated: the Ogg stream stops before its last page")
+        return _packets(file).frames <= sound.frames
+    if pages:
         return pages.placed and not pages.chained
     return not sound.subtype.startswith("MPEG")
 
@@ -166,13 +176,13 @@ def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes) -> Sound:
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 
-def _frames_in_packets(file: FileIO) -> tuple[int, float]:
+def _packets(file: FileIO) -> "Packets":
     from fa_assets.audio import ffmpeg
 
     try:
-        return ffmpeg.frames_in_packets(file)
+        return ffmpeg.count_packets(file)
     except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
-        return 0, 0
+        return ffmpeg.Packets(0, 0, has_others=False)
 
 
 def _mp3_is_whole(file: FileIO, frames: int) -> bool:
@@ -181,13 +191,13 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     Raises:
         BadClipError: it was cut short.
     """
-    packets, held = _frames_in_packets(file)
+    packets = _packets(file)
     header = xing_header(file)
-    if header is None or not packets:
-        return frames >= held
-    if packets < header.frames and header.held < header.size:
+    if header is None or not packets.count:
+        return frames >= packets.frames and not packets.has_others
+    if packets.count < header.frames and header.held < header.size:
         raise BadClipError(f"truncated: the header promises {header.size} bytes, the file holds {header.held}")
-    return packets == header.frames
+    return packets.count == header.frames
 
 
 def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:

@@ -10,6 +10,7 @@ FLAC needs no look at the container: its decoder loses sync, and gives fewer fra
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,8 +18,6 @@ from typing import BinaryIO
 _OPEN_SIZE_MARGIN = 4096
 """Streaming writers put 2^32 - 1 (ffmpeg), 0x7FFFF000 (SoX) or 2^31 (arecord), some of them less their headers."""
 _OPEN_SIZE = 1 << 60
-_STRAY_BYTES = 64
-"""How much may follow the last chunk unexplained: what editors and copying leave there."""
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 _SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b"data", b"SSND")
 """Names of chunks that are sound, or begin another file."""
@@ -66,28 +65,61 @@ def find_extent(file: BinaryIO) -> Extent | None:
 @dataclass(frozen=True)
 class OggPages:
     """What the pages of an Ogg file say (RFC 3533, section 6): whether it stops inside a page or before one that is marked as
-    the last; whether streams follow one another (chained); whether its last page says where in time it ends."""
+    the last; whether streams follow one another (chained); whether its last page says where in time it ends; where the first
+    page lies whose checksum is wrong or before which pages are missing, in bytes."""
 
     lacks_end: bool
     chained: bool
     placed: bool
+    damaged_at: int | None = None
 
 
 def ogg_pages(file: BinaryIO) -> OggPages:
-    """Read the headers of all pages of an Ogg file."""
-    size = os.fstat(file.fileno()).st_size
-    file.seek(0)
-    flags, granule, sound_began, chained = _LAST, b"", False, False
-    while len(header := file.read(27)) == 27 and header.startswith(b"OggS"):
-        flags, granule = header[5], header[6:14]
+    """Read all pages of an Ogg file."""
+    flags, granule, sound_began, chained, damaged = _LAST, b"", False, False, None
+    numbers: dict[bytes, int] = {}
+    following = 0
+    while (at := _next_page(file, following)) is not None:
+        header = file.read(27)
+        segments = file.read(header[26]) if len(header) == 27 else b""
+        body = file.read(sum(segments))
+        if len(header) < 27 or len(segments) < header[26] or len(body) < sum(segments):
+            return OggPages(True, chained, granule != _UNPLACED, damaged)
+        flags, granule, serial = header[5], header[6:14], header[14:18]
+        number, checksum = struct.unpack("<II", header[18:26])
+        is_next = flags & _FIRST or serial not in numbers or number == numbers[serial] + 1
+        if damaged is None and not (is_next and _ogg_checksum(header, segments + body) == checksum):
+            damaged = at
+        if flags & _FIRST:
+            numbers.pop(serial, None)
+        elif granule.strip(b"\0"):  # from a page of headers to the sound recorders of streams jump
+            numbers[serial] = number
         chained |= sound_began and bool(flags & _FIRST)
         sound_began |= not flags & _FIRST
-        segments = file.read(header[26])
-        if len(segments) < header[26]:
-            return OggPages(True, chained, granule != _UNPLACED)
-        file.seek(sum(segments), 1)
-    cut = header.startswith(b"OggS") or file.tell() > size
-    return OggPages(cut or not flags & _LAST, chained, granule != _UNPLACED)
+        following = at + 27 + len(segments) + len(body)
+    return OggPages(not flags & _LAST, chained, granule != _UNPLACED, damaged)
+
+
+def _next_page(file: BinaryIO, at: int) -> int | None:
+    """Where the first page begins from here on; the file stands there."""
+    kept = b""
+    file.seek(at)
+    while block := file.read(1 << 16 if kept else 4):
+        if (found := (kept + block).find(b"OggS")) >= 0:
+            file.seek(at := at - len(kept) + found)
+            return at
+        at += len(block)
+        kept = (kept + block)[-3:]
+    return None
+
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _ogg_checksum(header: bytes, rest: bytes) -> int:
+    """Of a page: the CRC of zlib's polynomial, with the bits the other way round, from 0 on, its own place being 0."""
+    page = header[:22] + bytes(4) + header[26:] + rest
+    return int(f"{zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2)
 
 
 def second_mp4(file: BinaryIO) -> int | None:
@@ -188,7 +220,7 @@ def _beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
             return 0
         at = start + size
     file.seek(at)
-    rest = file.read(_STRAY_BYTES).lstrip(b"\0")
-    if end - at < _STRAY_BYTES or rest.startswith(_TAGS):
-        return 0
-    return end - at if rest or any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b"")) else 0
+    for block in iter(lambda: file.read(1 << 20), b""):
+        if rest := block.lstrip(b"\0"):
+            return 0 if rest.startswith(_TAGS) else end - at
+    return 0

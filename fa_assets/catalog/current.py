@@ -69,6 +69,16 @@ SHOWN = (
         ("class_name", "truth", "logit", "probability"),
     ),
     Shown(
+        "label_corrections",
+        "label_corrections",
+        "One row per verdict of label_corrections.csv, in its order: whether it is in force, who gave it, when and why.",
+    ),
+    Shown(
+        "figures",
+        "(?!test_)(.+)_metrics",
+        "One row per figure as it is now, with its 95% interval, of each crop `scheme`: overall, by fold, class and clip.",
+    ),
+    Shown(
         "experiments",
         "experiments",
         "One row per variant of the classifier that FA_EXPERIMENTS names, the baseline first, and last the nested choice "

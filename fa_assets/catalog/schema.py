@@ -19,7 +19,7 @@ from fa_assets.store.check_records import CheckRecord
 from fa_assets.store.ledger import LedgerEntry
 from fa_assets.store.recipe import Scalar
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 8
 """Raised whenever anything in the catalog changes; an older one is then rebuilt from the ledger."""
 
 

@@ -189,8 +189,8 @@ VIEWS = (
         (
             (
                 "kind",
-                "setting; code (version); input (from outside); environment; data (versions made or read); lwlrap (overall "
-                "and by fold); asset (that only one of them has)",
+                "setting; code (version); input (from outside); correction (of a label, by a verdict); environment; data "
+                "(versions made or read); lwlrap (overall and by fold); asset (that only one of them has)",
             ),
             ("name", "what differs: asset.setting, asset[fold], library, scheme"),
             ("a", "its value in run_a, several separated by commas; null where it has none"),
@@ -205,7 +205,7 @@ VIEWS = (
             where e.source_id is not null
         ), made as (
             select s.run, m.id, m.asset, m.asset || coalesce('[' || m.partition || ']', '') as part,
-                m.code_version, m.data_version
+                m.code_version, m.data_version, m.metadata
             from stands_on s join materializations m using (id)
         ), facts as (
             select run, asset, 'setting' as kind, asset || '.' || s.name as name, s.value
@@ -215,6 +215,12 @@ VIEWS = (
             union all
             select run, null, 'input', e.asset || coalesce('[' || e.partition || ']', ''), e.data_version
             from made join edges e on e.materialization_id = id where e.source_id is null
+            union all
+            select run, asset, 'correction', (one ->> 0) || ': ' || (one ->> 1), one ->> 2
+            from (
+                select run, asset, unnest(from_json(metadata ->> 'corrected', '["JSON"]')) as one
+                from made where asset = 'curated_clips'
+            )
             union all
             select run, null, 'environment', e.name, e.value from made join environment e on e.materialization_id = id
             union all
@@ -233,7 +239,7 @@ VIEWS = (
         select kind, name, a, b from by_run
         where a is distinct from b
             and (asset is null or asset in (select asset from made group by asset having count(distinct run) = 2))
-        order by list_position(['setting', 'code', 'input', 'environment', 'data', 'lwlrap', 'asset'], kind), name
+        order by list_position(['setting', 'code', 'input', 'correction', 'environment', 'data', 'lwlrap', 'asset'], kind), name
         """,
         ("run_a", "run_b"),
     ),

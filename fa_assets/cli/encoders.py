@@ -34,7 +34,7 @@ def encoders_group(context: click.Context) -> None:
 
 @encoders_group.command("check")
 @click.argument("name")
-@setting_options("storage", "checkpoint", "device", "precision")
+@setting_options("storage", "checkpoint", "max_weights_gb", "device", "precision")
 def encoders_check_command(name: str, **options: Any) -> None:
     """Try encoder NAME on silence, full scale, noise, one sample, short and long clips; exit with 1 on a breach.
 
@@ -52,7 +52,7 @@ def encoders_check_command(name: str, **options: Any) -> None:
         definition.require_installed()
         definition.require_precision(settings.precision)
         source = settings.checkpoint_source if settings.checkpoint else definition.default_weights(demo_set=True)
-        weights = resolve_weights(definition, source, settings.local_root / "checkpoints")
+        weights = resolve_weights(definition, source, settings.local_root / "checkpoints", limits=settings.limits)
         encoder = definition.load(
             weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
         )

@@ -126,9 +126,12 @@ def fetch_command(
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes to show."
 )
+@click.option(
+    "--decide", is_flag=True, help="Only the labels whose probability reaches their threshold (see thresholds)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line, with every class.")
 @setting_options("dataset", "storage", "device", "checkpoint", "max_clip_gb")
-def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: Any) -> None:
+def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: bool, **options: Any) -> None:
     """Tag audio FILEs with the final classifier of a storage folder: the most probable classes first."""
     with friendly_errors():
         checkpoint = options.pop("checkpoint")
@@ -139,13 +142,17 @@ def predict_command(files: tuple[str, ...], top: int, as_json: bool, **options: 
 
         root, limits = settings.storage_root, settings.limits
         tagger = Tagger.load(root, device=settings.device, checkpoint=checkpoint, limits=limits)
+        if decide:
+            tagger.classifier.require_thresholds()
         for tagged in tagger.tag_files(files):
+            given = [tag for tag in tagged.tags if tag.is_given]
             if as_json:
+                found: dict[str, Any] = {"labels": [tag.class_name for tag in given]} if decide else {}
                 classes = {tag.class_name: tag.probability for tag in tagged.tags}
-                say(json.dumps({"file": str(tagged.path), "classes": classes}))
+                say(json.dumps({"file": str(tagged.path), **found, "classes": classes}))
                 continue
             say(tagged.path)
-            for tag in tagged.tags[:top]:
+            for tag in given if decide else tagged.tags[:top]:
                 say(f"  {tag.probability:.4f}  {tag.class_name}")
 
 

@@ -16,6 +16,7 @@ import click
 
 from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
+from fa_assets.cli.figures import metrics_command, thresholds_command
 from fa_assets.cli.files import fetch_command, init_command, predict_command
 from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
@@ -81,20 +82,20 @@ def demo_command(**options: Any) -> None:
 
 @main.command("status")
 @setting_options(*_ALL_SETTINGS)
-def status_command(**options: Any) -> None:
-    """Say what is not current, and why."""
+@click.option("--all", "everything", is_flag=True, help="A line for each value, and all that a failed run said.")
+def status_command(everything: bool, **options: Any) -> None:
+    """Say what is not current and why, and what failed."""
     with friendly_errors():
         settings = apply_options(options)
+        from fa_assets.cli.status import status_lines
         from fa_assets.definitions import code_location
-        from fa_assets.graph.runner import find_what_is_stale
+        from fa_assets.graph.runner import find_status
 
-        stale, unreadable = find_what_is_stale(code_location(settings))
-        for one in stale:
-            say(f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}")
-        if not stale:
-            say("Everything is current.")
-        if unreadable:
-            say(f"Warning: {unreadable}", err=True)
+        status = find_status(code_location(settings))
+        for line in status_lines(status, settings, everything=everything):
+            say(line)
+        if status.unreadable:
+            say(f"Warning: {status.unreadable}", err=True)
 
 
 @main.command("summary")
@@ -124,6 +125,8 @@ def report_command(open_page: bool, **options: Any) -> None:
 
 COMMANDS = (
     *CATALOG_COMMANDS,
+    metrics_command,
+    thresholds_command,
     store_group,
     encoders_group,
     init_command,

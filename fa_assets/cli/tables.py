@@ -124,11 +124,12 @@ def _origins(groups: Mapping[str, Sequence[Materialization]]) -> list[Renderable
     """The checkpoints, the folds and what was read from outside, in a line each."""
     lines: dict[str, None] = {}
     weights = [(one, "weights", ["sha1", "origin", "trained", "path"]) for one in groups if is_checkpoint(one)]
-    for asset, what, names in [*weights, ("folds", "folds", ["origin", "data_version"])]:
+    labels = ("curated_clips", "labels", ["verdicts", "labels_corrected"])
+    for asset, what, names in [*weights, labels, ("folds", "folds", ["origin", "data_version"])]:
         for one in groups.get(asset, ()):
             facts = {**one.metadata, "data_version": one.data_version}
             line = ", ".join(f"{name} {facts[name]}" for name in names if name in facts)
-            lines[f"{what}: {line}"] = None
+            lines.update({f"{what}: {line}": None} if line else {})
     for made in groups.values():
         for read in (read for one in made for read in one.inputs if read.source_id is None):
             lines[f"from outside: {read.asset}, data_version {read.data_version}"] = None
@@ -198,6 +199,14 @@ def encoders(found: Mapping[str, EncoderDefinition | EncoderFamily | str]) -> st
             f"{card.code_licence}; {card.weights_licence}",
             ", ".join(card.trained_on),
         )
+    return _text(table)
+
+
+def plain(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as it is, numbers to four decimals, None as a dash."""
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*("-" if one is None else _number(one) for one in row))
     return _text(table)
 
 

@@ -36,21 +36,52 @@ _END_WITH_PARENT = f"read line; trap '' TERM; kill -TERM 0; sleep {_END_WITHIN_S
 
 @click.command("ui")
 @setting_options(*Settings.model_fields)
+@click.option("--remake", is_flag=True, help="Also with other settings than the storage was made with: make it again.")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help=f"Port on {_HOST}.")
-def ui_command(port: int, **options: Any) -> None:
+def ui_command(port: int, remake: bool, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
     with friendly_errors():
         from fa_assets.definitions import code_location
         from fa_assets.graph.liveness import ui_of_the_instance
+        from fa_assets.graph.made_with import remember
         from fa_assets.graph.runner import prepare_environment
 
-        location = code_location(apply_options(options))
+        settings = apply_options(options)
+        location = code_location(settings)
         _require_free(port)
+        if not remake:
+            _require_same_settings(settings)
         prepare_environment(location)
+        remember(settings.storage_root, settings.deciding)
         # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with ui_of_the_instance():
             _serve(port)
+
+
+def _require_same_settings(settings: Settings) -> None:
+    """Refuse settings that would have the sensor make again, within a minute, what the storage holds.
+
+    Raises:
+        UserError: they are not those of the last run in this storage, or of the UI that was last opened.
+    """
+    from fa_assets.graph.made_with import made_with
+
+    before, now = made_with(settings.storage_root), settings.deciding
+    others = [name for name, value in before.items() if now.get(name, value) != value]
+    if others:
+        said = "; ".join(f"{name} {before[name] or 'none'}, now {now[name] or 'none'}" for name in others)
+        words = [
+            f"{_option(name)} {shlex.quote(before[name])}" if before[name] else f"no {_option(name)}" for name in others
+        ]
+        raise UserError(
+            f"{settings.storage_root} was made with other settings: {said}. The UI would make what needs them again within "
+            f"a minute. Open it with those of before ({', '.join(words)}), or with --remake to go on with the new ones."
+        )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _serve(port: int) -> None:
@@ -113,6 +144,15 @@ def _ended_together() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def ui_command_line(settings: Settings) -> str:
     """The command that opens the UI with the settings that are not the defaults."""
+    return _command_line("ui", settings)
+
+
+def run_command_line(settings: Settings) -> str:
+    """The command that makes what is stale with the settings that are not the defaults."""
+    return _command_line("run", settings)
+
+
+def _command_line(command: str, settings: Settings) -> str:
     given = settings.model_dump(exclude_defaults=True, exclude_none=True)
     given.pop("checkpoint", None)
     source = settings.checkpoint_source
@@ -126,9 +166,9 @@ def ui_command_line(settings: Settings) -> str:
         given |= {"encoders": settings.encoders_label}
         given.pop("encoder", None)
     if not given and IN_CHECKOUT:
-        return "make ui"
-    options = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items()]
-    return " ".join(["fa-assets ui", *options])
+        return {"ui": "make ui", "run": "make demo"}[command]
+    options = [f"{_option(name)} {shlex.quote(str(value))}" for name, value in given.items()]
+    return " ".join(["fa-assets", command, *options])
 
 
 def _require_free(port: int) -> None:

@@ -10,6 +10,7 @@ On the same origin, and behind the same guard, are the pages of `fa_assets.web`.
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from dagster_webserver import cli
@@ -18,8 +19,10 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fa_assets.graph.refresh import refresh_from_a_page
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.settings import Settings, load_settings
+from fa_assets.store.atomic import temporary_folder
 from fa_assets.web.routes import routes
 from fa_assets.web.site import Site
 
@@ -71,10 +74,11 @@ class Guard:
         return None
 
 
-def with_pages(app: Starlette, settings: Settings) -> Starlette:
-    """Dagster's app with the pages of `fa_assets.web`, all of it behind the guard."""
+def with_pages(app: Starlette, settings: Settings, scratch: Path) -> Starlette:
+    """Dagster's app with the pages of `fa_assets.web`, all of it behind the guard; `scratch` is for what they decode."""
     dataset = KaggleDataset(settings.dataset, settings.limits, settings.label_separator, settings.match_names)
-    app.router.routes[:0] = routes(Site(settings.storage_root, dataset))
+    site = Site(settings.storage_root, dataset, scratch, settings.duplicate_similarity, refresh_from_a_page())
+    app.router.routes[:0] = routes(site)
     app.add_middleware(Guard, hosts=(settings.ui_hosts or "").split(","))
     return app
 
@@ -83,12 +87,13 @@ def main() -> None:
     """`dagster-webserver` with the pages and the guard."""
     settings = load_settings()
     make = cli.create_app_from_workspace_process_context  # type: ignore[attr-defined]
+    with temporary_folder() as scratch:
 
-    def make_with_pages(*arguments: Any, **options: Any) -> Starlette:
-        return with_pages(make(*arguments, **options), settings)
+        def make_with_pages(*arguments: Any, **options: Any) -> Starlette:
+            return with_pages(make(*arguments, **options), settings, scratch)
 
-    cli.create_app_from_workspace_process_context = make_with_pages  # type: ignore[attr-defined]
-    cli.main()  # type: ignore[no-untyped-call]
+        cli.create_app_from_workspace_process_context = make_with_pages  # type: ignore[attr-defined]
+        cli.main()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

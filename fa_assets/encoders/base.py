@@ -18,6 +18,9 @@ import numpy as np
 
 from fa_assets.errors import UserError
 
+_MOST_SAMPLES = 100_000_000
+"""Of a crop: 400 MB."""
+
 
 class CheckpointError(UserError):
     """A weights file that cannot be used, and why."""
@@ -111,6 +114,18 @@ class EncoderCard:
     extra: str | None = None
     norm_bounds: tuple[float, float] | None = None
     duplicate_similarity: float = 0.98
+
+    def __post_init__(self) -> None:
+        """Raise a UserError where crops or embeddings would be of a size that no network has."""
+        whole = isinstance(self.sample_rate, int) and isinstance(self.dimension, int)
+        if not (whole and 100 <= self.sample_rate <= 1_000_000 and 1 <= self.dimension <= 1_000_000):
+            raise UserError(
+                f"{self.name}: {self.sample_rate} Hz and {self.dimension} numbers are no encoder's: correct its card."
+            )
+        if not 0.001 <= self.crop_seconds <= min(3600, _MOST_SAMPLES / self.sample_rate):
+            raise UserError(
+                f"{self.name}: crops of {self.crop_seconds:g} s at {self.sample_rate} Hz are no encoder's: correct its card."
+            )
 
     @property
     def crop_samples(self) -> int:

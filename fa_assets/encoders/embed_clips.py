@@ -72,11 +72,13 @@ class Engine(Protocol):
 class ClipEmbeddings:
     """The embeddings of some clips under one scheme, and what they cost.
 
-    `vectors` is (clips, d) float32, in the order of the clips; `crops_computed` and `crops_reused` count distinct crops.
+    `vectors` is (clips, d) float32, in the order of the clips; `crops_computed` and `crops_reused` count distinct crops,
+    `clips_computed` the clips with any crop that was computed.
     `seconds` is the time until the vectors were there.
     """
 
     vectors: np.ndarray
+    clips_computed: int
     crops_computed: int
     crops_reused: int
     seconds: float
@@ -125,7 +127,7 @@ def embed_clips_on(
     """
     started = time.perf_counter()
     if not clips:
-        return ClipEmbeddings(np.empty((0, card.dimension), np.float32), 0, 0, 0.0)
+        return ClipEmbeddings(np.empty((0, card.dimension), np.float32), 0, 0, 0, 0.0)
     crops_of = _crops_of(clips, scheme, card)
     distinct = {key for crops in crops_of for key, _ in crops}
     computed: set[CropKey] = set()
@@ -135,7 +137,9 @@ def embed_clips_on(
         computed.update(missing)
         vectors, missing = _weighted_means(crops_of, store)
         if not missing:
-            return ClipEmbeddings(vectors, len(computed), len(distinct - computed), time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            clips_computed = sum(any(key in computed for key, _ in crops) for crops in crops_of)
+            return ClipEmbeddings(vectors, clips_computed, len(computed), len(distinct - computed), seconds)
     raise UserError(
         f"{len(missing)} crops were stored in {store.folder} and cannot be read back: check the disk, and at the files named "
         "*.damaged there."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fa_assets.encoders.base import (
     CheckpointError,
@@ -23,6 +23,7 @@ from fa_assets.encoders.base import (
 from fa_assets.encoders.devices import device_name, resolve_device
 from fa_assets.encoders.threads import own_threads
 from fa_assets.errors import UserError, one_line
+from fa_assets.store.source_files import SourceFileError, read_description
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -40,9 +41,9 @@ class CardFile(BaseModel):
 
     input: str
     output: str
-    sample_rate: PositiveInt = Field(le=1_000_000)
-    crop_seconds: float = Field(ge=0.001, le=3600)
-    dimension: PositiveInt
+    sample_rate: int
+    crop_seconds: float
+    dimension: int
     title: str
     weights_licence: str
     code_licence: str = "MIT (onnxruntime)"
@@ -190,10 +191,12 @@ def read_card(network: Path) -> CardFile:
     """
     path = network.with_suffix(".json")
     try:
-        return CardFile.model_validate_json(path.read_bytes())
-    except OSError as error:
+        return CardFile.model_validate_json(read_description(path))
+    except SourceFileError as error:
         needed = ", ".join(name for name, field in CardFile.model_fields.items() if field.is_required())
-        raise UserError(f"onnx:{network}: no card beside it, {path}, with {needed} (docs/encoders.md).") from error
+        raise UserError(
+            f"onnx:{network}: needs a card beside it, with {needed} (docs/encoders.md); {error}."
+        ) from error
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in error.errors())
         raise UserError(f"{path}: not a card of an ONNX network ({said}). See docs/encoders.md.") from error

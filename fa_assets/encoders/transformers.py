@@ -35,6 +35,7 @@ from fa_assets.encoders.devices import device_name, full_float32, resolve_device
 from fa_assets.encoders.threads import limit_torch_threads
 from fa_assets.encoders.weights import HUB_CONFIGURATION, fetch_hub_folder
 from fa_assets.errors import UserError, one_line
+from fa_assets.store.source_files import SourceFileError, read_description
 
 EXTRA = "fa_assets[transformers]"
 REQUIRES = ("transformers",)
@@ -47,6 +48,8 @@ _FRAME_S = 0.01
 """AST counts its window in frames of the spectrogram, 10 ms apart."""
 _LEAST_S = 0.025
 """The shortest sound of which all of these models make a frame; what is shorter keeps zeros at its end."""
+_PAGE_BYTES = 1_000_000
+"""Beyond which a model's page is not read."""
 _UNUSED = "masked_spec_embed"
 """Weights that models have for their training alone, and that their files may lack."""
 
@@ -163,6 +166,7 @@ class TransformersModel(EncoderDefinition):
             raise CheckpointError(
                 f"{path}: rate, window and dimension are {found}, those of {self.card.name} {wanted}. {self.weights_hint}"
             )
+        _require_own_files(path)
         open_extractor(path)
         open_model(path)
         return True
@@ -209,7 +213,7 @@ def read_card(name: str, folder: Path, published: HubFolder | None) -> EncoderCa
     dimension: Any = config.get(pooling.dimension, config.get("d_model"))  # Whisper's word
     rate: Any = features.get("sampling_rate")
     window = _window_seconds(features)
-    if not all(isinstance(one, int | float) and one > 0 for one in (rate, window, dimension)):
+    if not all(isinstance(one, int | float) for one in (rate, window, dimension)):
         raise CheckpointError(
             f"{folder}: a model of type {model_type} without sampling_rate and window in preprocessor_config.json, or "
             f"{pooling.dimension} in config.json. Give an audio model of transformers' AutoModel, with its feature extractor."
@@ -233,6 +237,18 @@ def read_card(name: str, folder: Path, published: HubFolder | None) -> EncoderCa
     )
 
 
+def _require_own_files(folder: Path) -> None:
+    """Raise a CheckpointError where weights lie elsewhere than beside the configuration, which no digest would cover."""
+    named = [read_json(folder / "config.json").get("transformers_weights") or ""]
+    for index in folder.glob("*.index.json"):
+        parts = read_json(index).get("weight_map")
+        named += parts.values() if isinstance(parts, dict) else []
+    if elsewhere := sorted({str(name) for name in named if Path(str(name)).name != str(name)}):
+        raise CheckpointError(
+            f"{folder}: its weights are said to lie in {elsewhere[0]}; put every file into the folder itself."
+        )
+
+
 def pooling_of(config: Mapping[str, Any]) -> Pooling:
     """How embeddings are made of what a model of this configuration gives."""
     return _POOLING.get(str(config.get("model_type")), _MEAN)
@@ -252,11 +268,11 @@ def _window_seconds(features: Mapping[str, Any]) -> Any:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a model's folder; raises a CheckpointError where there is none."""
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        return dict(json.loads(read_description(path)))
+    except (SourceFileError, ValueError, TypeError, RecursionError) as error:
+        said = getattr(error, "reason", error)
         raise CheckpointError(
-            f"{path} cannot be read ({error}): a model's folder has config.json, preprocessor_config.json and "
-            "model.safetensors."
+            f"{path} cannot be read ({said}): a model's folder has config.json, preprocessor_config.json and model.safetensors."
         ) from error
 
 
@@ -266,14 +282,14 @@ def _front_matter(folder: Path) -> Mapping[str, Any]:
 
     page = folder / "README.md"
     try:
-        return (metadata_load(page) if page.is_file() else None) or {}
+        return (metadata_load(page) if page.is_file() and page.stat().st_size < _PAGE_BYTES else None) or {}
     except Exception:  # somebody's YAML; what it says is good to know, no more
         return {}
 
 
 def _titles(said: Any) -> tuple[str, ...]:
     """What the page names once, or as a list."""
-    return tuple(map(str, said if isinstance(said, list) else [said] if said else []))
+    return tuple(str(one) for one in (said if isinstance(said, list) else [said]) if isinstance(one, str | int))
 
 
 @contextmanager

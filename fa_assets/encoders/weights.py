@@ -4,17 +4,18 @@ import hashlib
 import shutil
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from fa_assets.encoders.base import Checkpoint, CheckpointError, EncoderDefinition, HubFolder, WeightsFile
 from fa_assets.errors import UserError, one_line
 from fa_assets.printable import printable
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.atomic import replacing
-from fa_assets.store.download import download, file_name_for, public_url
+from fa_assets.store.download import DEFAULT_RETRIES, download, file_name_for, public_url
 from fa_assets.store.roots import absolute_path
-from fa_assets.store.source_files import SourceFileError, find, reading
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, find, is_file, reading
 
 HUB_CONFIGURATION = ("*.json", "README.md")
 HUB_WEIGHTS = ("*.json", "*.safetensors")
@@ -24,17 +25,23 @@ _DOWNLOAD_WAY_OUT = "Check the connection, or download it by hand and pass --che
 
 
 def resolve_weights(
-    definition: EncoderDefinition, source: str, folder: Path, *, progress: ProgressCallback = no_progress
+    definition: EncoderDefinition,
+    source: str,
+    folder: Path,
+    *,
+    limits: Limits = USUAL_LIMITS,
+    progress: ProgressCallback = no_progress,
 ) -> Checkpoint:
     """Find, fetch or make the weights that a setting names, and verify them.
 
     Args:
         source: "published", "demo", an http(s) URL, or a path (used where it lies).
         folder: where fetched and made files are kept.
+        limits: how large they may be.
         progress: called with (bytes done, bytes in all) while downloading.
 
     Raises:
-        CheckpointError: no such file, or not this encoder's.
+        CheckpointError: no such file, too large, or not this encoder's.
         DownloadError: it could not be fetched, or is not the published file.
     """
     published = definition.card.weights
@@ -51,11 +58,13 @@ def resolve_weights(
 
         def verify(part: Path) -> None:
             try:
+                require_bounded(part, limits)
                 definition.check_weights(part)
             except CheckpointError as error:
                 raise CheckpointError(f"What {origin} serves cannot be used. {error}") from error
 
-        download(source, path, verify=verify, progress=progress, way_out=_DOWNLOAD_WAY_OUT)
+        retries = replace(DEFAULT_RETRIES, most_bytes=limits.weights_bytes, most_setting="FA_MAX_WEIGHTS_GB")
+        download(source, path, verify=verify, progress=progress, retries=retries, way_out=_DOWNLOAD_WAY_OUT)
     elif "://" in source:
         raise CheckpointError(
             f"Checkpoint {public_url(source)}: only http:// and https:// are fetched. {definition.weights_hint}"
@@ -63,8 +72,34 @@ def resolve_weights(
     else:
         path = _own_file(definition, source)
         origin = str(path)
+    require_bounded(path, limits)
     trained = definition.check_weights(path)
     return Checkpoint(path, weights_size(path), weights_sha1(path), origin, trained)
+
+
+def require_bounded(path: Path, limits: Limits) -> None:
+    """Refuse weights that are, or would unpack to, more than the limit, before anything of them is read.
+
+    Raises:
+        CheckpointError: so it is; or they cannot be read, or lie in an archive whose list of contents is damaged.
+    """
+    try:
+        size = sum(_unpacked_size(file) for file in weights_files(path))
+    except (OSError, SourceFileError, BadZipFile, ValueError, NotImplementedError) as error:
+        raise CheckpointError(f"{path}: not readable weights ({error}): fetch them again.") from error
+    if size > limits.weights_bytes:
+        raise CheckpointError(
+            f"{path}: {size / 1e9:.3g} GB unpacked, more than {limits.weights_bytes / 1e9:g}, the limit (FA_MAX_WEIGHTS_GB)."
+        )
+
+
+def _unpacked_size(file: Path) -> int:
+    is_file(file)
+    size = file.stat().st_size
+    if is_zipfile(file):
+        with ZipFile(file) as archive:
+            size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    return size
 
 
 def _own_file(definition: EncoderDefinition, source: str) -> Path:

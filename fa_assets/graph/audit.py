@@ -6,6 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 
@@ -17,9 +18,11 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.label_audit import MISSING, WRONG, find_label_issues
 from fa_assets.printable import spreadsheet_row
 from fa_assets.store.atomic import write_file
+from fa_assets.web.addresses import REVIEW
 
 SHOWN = 50
-_SHOWN_COLUMNS = ("rank", "fname", "class_name", "kind", "labels", "probability", "self_confidence", "margin")
+_SHOWN_COLUMNS = ("fname", "class_name", "kind", "labels", "margin")
+"""As many as the UI shows beside one another; the others are in the CSV."""
 
 
 def label_audit_asset(scheme: str, predictions: Asset) -> Asset:
@@ -69,6 +72,10 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
             "look_wrong": sum(doubt.kind == WRONG for doubt in doubts),
             "csv": str(file),
         },
-        display={**drawn, **({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {})},
+        display={
+            "review": dg.MetadataValue.url(REVIEW),
+            **drawn,
+            **({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {}),
+        },
         files=[work.stored(file, digest)],
     )

@@ -27,6 +27,7 @@ from fa_assets.graph.checks_evaluation import (
 )
 from fa_assets.graph.checks_model import model_checks
 from fa_assets.graph.comparison import comparison_asset
+from fa_assets.graph.corrections import label_corrections_asset
 from fa_assets.graph.embeddings import embeddings_asset, test_embeddings_asset
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import metrics_asset, predictions_asset
@@ -35,6 +36,7 @@ from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.final_classifier import final_classifier_asset
 from fa_assets.graph.learning_curve import learning_curve_assets
+from fa_assets.graph.observation import usable_check
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.pools import living_executor
@@ -60,11 +62,20 @@ class _Evaluated:
 
     @classmethod
     def by(
-        cls, engine: EngineOptions, weights: Asset, schemes: Sequence[str], fit: FitOptions, folds: Asset
+        cls,
+        engine: EngineOptions,
+        weights: Asset,
+        schemes: Sequence[str],
+        fit: FitOptions,
+        folds: Asset,
+        threshold_rule: str,
     ) -> "_Evaluated":
         embeddings = {name: embeddings_asset(name, engine, folds, weights) for name in schemes}
         predictions = {name: predictions_asset(name, engine, fit, folds, one) for name, one in embeddings.items()}
-        metrics = {name: metrics_asset(f"{engine.prefix}{name}", one) for name, one in predictions.items()}
+        metrics = {
+            name: metrics_asset(f"{engine.prefix}{name}", folds, one, threshold_rule)
+            for name, one in predictions.items()
+        }
         return cls(engine, weights, embeddings, predictions, metrics)
 
     def checks(self, folds: Asset, max_lwlrap_drop: float) -> list[Check]:
@@ -91,6 +102,7 @@ def pipeline(
     blend: bool,
     experiments: str | None,
     curve_sizes: str | None,
+    threshold_rule: str,
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
     duplicate_similarity: float | None,
@@ -101,18 +113,19 @@ def pipeline(
         encoders: each with the asset of its weights, the main one first.
         schemes: the crop scheme, and its baseline.
         blend: whether the final classifier is a blend of the encoders.
-        experiments, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
+        experiments, threshold_rule, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
         curve_sizes: FA_LEARNING_CURVE.
     """
-    every = [_Evaluated.by(engine, weights, schemes, fit, folds) for engine, weights in encoders]
+    every = [_Evaluated.by(engine, weights, schemes, fit, folds, threshold_rule) for engine, weights in encoders]
     main, *others = every
     scheme, encoder = schemes[0], main.engine.encoder
     embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
     of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
     comparison = comparison_asset(folds, metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
     engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
-    blended = [blend_asset(engines, folds, all_predictions, min_lwlrap)] if others else []
+    blended = [blend_asset(engines, folds, all_predictions, min_lwlrap, threshold_rule)] if others else []
     audit = label_audit_asset(scheme, predictions)
+    corrections = label_corrections_asset(scheme, main.engine, fit, folds, embeddings, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
     reads = {
@@ -122,9 +135,15 @@ def pipeline(
         "predictions": predictions,
         "metrics": metrics,
     }
-    judged = {"baseline": main.metrics[schemes[1]], "comparison": comparison, "audit": audit, "experiments": tried}
+    judged = {
+        "baseline": main.metrics[schemes[1]],
+        "comparison": comparison,
+        "audit": audit,
+        "corrections": corrections,
+        "experiments": tried,
+    }
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
-    assets += [comparison, *blended, audit, tried, *curve.values()]
+    assets += [comparison, *blended, audit, corrections, tried, *curve.values()]
     assets += _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),
@@ -149,7 +168,9 @@ def _test_stage(
     engines = [one.engine for one in used]
     clips = test_clips_asset(folds)
     embeddings = [test_embeddings_asset(scheme, one.engine, clips, one.weights) for one in used]
-    classifier = final_classifier_asset(scheme, engines, fit, folds, [one.embeddings[scheme] for one in used], blended)
+    classifier = final_classifier_asset(
+        scheme, engines, fit, folds, [one.embeddings[scheme] for one in used], [*blended, used[0].metrics[scheme]][0]
+    )
     predictions = [one.predictions[scheme] for one in used]
     submission = submission_asset(scheme, engines, classifier, embeddings, predictions, [*blended, comparison][0])
     return [clips, *embeddings, classifier, submission, test_metrics_asset(submission, clips)]
@@ -170,7 +191,7 @@ def definitions_of(
     made = [one.to_dagster(place, **_scheme_tag(one.name, schemes)) for one in graph.assets]
     return dg.Definitions(
         assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),
-        asset_checks=[one.to_dagster(place) for one in graph.checks],
+        asset_checks=[usable_check(place), *(one.to_dagster(place) for one in graph.checks)],
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,

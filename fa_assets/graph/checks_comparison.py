@@ -36,13 +36,16 @@ def gate_check(judged: Asset, baseline: str) -> Check:
 
 
 def reproduction_checks(metrics: Asset, folds: Asset, weights: Asset) -> list[Check]:
-    """Checks that the recorded figures are reproduced."""
+    """Checks that the recorded figures are reproduced; none where FA_CHECKPOINT is not those of CNN14 that are published."""
+    if (weights.name, weights.settings["checkpoint"]) != ("cnn14_checkpoint", "published"):
+        return []
     return [
         Check(
             metrics,
             fsdkaggle2019_reproduced,
             "On FSDKaggle2019's 4970 curated clips with the published weights: LWLRAP per fold and overall is within "
-            f"{TOLERANCE} of what was recorded. On anything else there is nothing to compare, and it passes.",
+            f"{TOLERANCE} of what was recorded. On other clips there is nothing to compare, and it passes; with other "
+            "weights there is no such check.",
             reads={"folds": folds, "weights": weights},
         )
     ]

@@ -1,6 +1,7 @@
 """The intake: the clips with their classes, and the folds. Everything that can be wrong with the input is found here, by
 name."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal
@@ -16,7 +17,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.clips import Intake, inspect_clips
+from fa_assets.intake.clips import Intake, inspect_clips, unnamed_clips
 from fa_assets.intake.corpora.layout import read_source
 from fa_assets.intake.kaggle import (
     KaggleDataset,
@@ -25,7 +26,6 @@ from fa_assets.intake.kaggle import (
     read_given_folds,
     read_labels,
     table_notes,
-    unnamed_clips,
 )
 from fa_assets.intake.names import listed
 from fa_assets.metrics.folds import (
@@ -40,8 +40,11 @@ from fa_assets.metrics.folds import (
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.reproduction import known_corpus
 from fa_assets.metrics.same_recording import SameRecording, first_of_recording, same_recordings
+from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import MissingValueError
 
+_CORRECTED = "corrected"
+"""The fact with the labels that verdicts changed: a JSON list of clip, class and verdict."""
 _SHOWN_PAIRS = 100
 
 
@@ -78,8 +81,9 @@ def curated_clips(
     seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
     sample_submission.csv after fname, in order; without that file the sorted set of labels. Their order is that of every label
-    and score matrix. Clips that sound like one recording, in whole or in part, are told by peaks of their spectrograms
-    (docs/evaluation.md). What corpus it is, is taken from SOURCE.txt, or told by the clips of FSDKaggle2019."""
+    and score matrix. Labels follow the verdicts in label_corrections.csv, where there are any. Clips that sound like one
+    recording are told by peaks of their spectrograms (docs/evaluation.md). What corpus it is, is taken from SOURCE.txt, or told
+    by the clips of FSDKaggle2019."""
     from fa_assets.report.clips import durations, label_counts
 
     labelled = read_labels(recordings)
@@ -129,6 +133,8 @@ def curated_clips(
             "label_counts": partial(label_counts, table["labels"].to_pylist()),
         }
     )
+    if labelled.changes:
+        drawn[_CORRECTED] = records(["fname", "class", "verdict"], labelled.changes)
     details = {"classes": classes, "left_out": left_out}
     return Made(
         table,
@@ -140,6 +146,7 @@ def curated_clips(
             "clips_left_out": len(left_out),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),
             "near_duplicates": sum(one is not None for one in recordings_of),
+            **_corrections(labelled),
             **_lengths(seconds, window_s),
         },
         display={
@@ -156,6 +163,14 @@ def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dict[str, d
     shown = zip(pairs.first[:_SHOWN_PAIRS], pairs.second[:_SHOWN_PAIRS], pairs.peaks[:_SHOWN_PAIRS], strict=True)
     rows = [(fnames[one], fnames[other], int(peaks)) for one, other, peaks in shown]
     return {"near_duplicate_pairs": records(["clip", "like", "peaks"], rows)} if rows else {}
+
+
+def _corrections(labelled: LabelledClips) -> dict[str, Scalar]:
+    """What the verdicts changed, as the ledger has it; nothing without verdicts."""
+    if not labelled.corrections:
+        return {}
+    changes = labelled.changes
+    return {"verdicts": len(labelled.corrections), "labels_corrected": len(changes), _CORRECTED: json.dumps(changes)}
 
 
 def _left_out(dataset: KaggleDataset, labelled: LabelledClips, intake: Intake) -> Iterator[str]:

@@ -124,7 +124,7 @@ def compare_schemes(
         },
         display={
             **drawn,
-            "against_baseline": records(["scope", "key", *schemes, "difference"], rows),
+            "against_baseline": records(["of", *schemes, "difference"], [(_named(*row[:2]), *row[2:]) for row in rows]),
             **(
                 {"encoders": records(_SHOWN, [[row[name] for name in _SHOWN] for row in of_encoders])} if others else {}
             ),
@@ -169,6 +169,10 @@ def _rows(result: Comparison) -> list[tuple[str, str, float | None, float | None
         *_rows_of("fold", result.per_fold),
         *sorted(_rows_of("class", result.per_class), key=lambda row: row[4] or 0.0),
     ]
+
+
+def _named(scope: str, key: str) -> str:
+    return key if scope == "class" else f"{scope} {key}".rstrip()
 
 
 def _rows_of(scope: str, found: Difference) -> list[tuple[str, str, float | None, float | None, float | None]]:

@@ -11,7 +11,8 @@ from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 @dataclass(frozen=True)
 class DatasetFolder:
-    """The folder of labelled clips this code location works on; `replaces_another`: also where the storage is another's."""
+    """The folder of labelled clips this code location works on; `replaces_another`: also where the storage is another's;
+    `skips_unreadable`: clips that cannot be read are left out, instead of failing the run."""
 
     folder: str
     is_demo: bool = False
@@ -19,6 +20,7 @@ class DatasetFolder:
     replaces_another: bool = False
     label_separator: str | None = None
     match_names: Literal["exact", "loose"] = "exact"
+    skips_unreadable: bool = False
 
     @property
     def layout(self) -> KaggleDataset:

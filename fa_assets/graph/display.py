@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,22 @@ _TYPES = {bool: "bool", int: "int", float: "float"}
 
 
 def shown(metadata: Mapping[str, object]) -> dict[str, Any]:
-    """Metadata as the UI gets it: without what is None, and printable where it is text of others."""
-    return {name: _shown(value) for name, value in metadata.items() if value is not None}
+    """Metadata as the UI gets it, for people: without what is None, printable where it is text of others, numbers to four
+    significant digits, shares in percent and sizes in megabytes, which their names say."""
+    return dict(_shown(name, value) for name, value in metadata.items() if value is not None)
 
 
-def _shown(value: object) -> object:
+def _shown(name: str, value: object) -> tuple[str, object]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if re.search(r"(^|_)share(_|$)", name):
+            name, value = name.replace("share", "percent"), 100 * value
+        elif re.search(r"(^|_)bytes$", name):
+            name, value = name.removeprefix("size_").replace("bytes", "size_mb"), value / 1e6
+        return name, _short(value)
+    return name, _text(value)
+
+
+def _text(value: object) -> object:
     if isinstance(value, dg.TableMetadataValue):
         rows = [dg.TableRecord(printable_inside(dict(one.data))) for one in value.records]
         return dg.MetadataValue.table(records=rows, schema=value.schema)
@@ -45,7 +57,7 @@ class EscapingFilter(logging.Filter):
 
 
 def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
-    """A table of at least one row, its numbers to four decimals; None is shown as null and NaN is not allowed."""
+    """A table of at least one row, its numbers to four significant digits; None is shown as null and NaN is not allowed."""
     listed = [dict(zip(columns, map(_short, row), strict=True)) for row in rows]
     return dg.MetadataValue.table(
         records=[dg.TableRecord(record) for record in listed],  # type: ignore[arg-type]
@@ -59,7 +71,10 @@ def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Tabl
 
 
 def _short(value: object) -> object:
-    return round(value, 4) if isinstance(value, float) else value
+    """A number to four significant digits; whole from a thousand on."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    return float(f"{value:.4g}") if abs(value) < 1000 else float(round(value))
 
 
 def pictures(

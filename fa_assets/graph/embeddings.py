@@ -152,10 +152,11 @@ def _embed(
         pa.table([clips["fname"], embedding_column(result.vectors)], schema=schema),
         facts={
             "clips": clips.num_rows,
+            "clips_computed": result.clips_computed,
             "crops_computed": result.crops_computed,
             "crops_reused": reused,
             "crops_reused_share": round(reused / crops, 4) if crops else None,
-            "clips_per_second": round(clips.num_rows / result.seconds, 2) if result.crops_computed else None,
+            "clips_per_second": round(result.clips_computed / result.seconds, 2) if result.crops_computed else None,
             "weights_trained": weights_trained,
             "encoder_fingerprint": store.fingerprint,
         },

@@ -1,6 +1,7 @@
 """Out-of-fold predictions and the metrics of one crop scheme."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,18 +15,30 @@ from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.confusion import most_confused
-from fa_assets.metrics.figures import CLASS, FOLD, METRICS, OVERALL, Figures, figures_table
+from fa_assets.metrics.figures import (
+    FOLD,
+    METRICS,
+    MICRO,
+    Figures,
+    figures_table,
+    lwlrap,
+    ranking,
+    threshold_figures,
+)
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
+from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
+from fa_assets.metrics.units import in_order_of_appearance
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
+from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
 from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.values import TableStream
 
 GROUP = "evaluation"
-_CLIPS_AT_ONCE = 4096
+CLIPS_AT_ONCE = 4096
 """Clips that are predicted and written at a time."""
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
 
@@ -47,24 +60,30 @@ def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds
     )
 
 
-def metrics_asset(scheme: str, predictions: Asset) -> Asset:
+def metrics_asset(scheme: str, folds: Asset, predictions: Asset, threshold_rule: str) -> Asset:
     """`<scheme>_metrics`.
 
     Args:
         scheme: with the prefix of the encoder, as ``birdnet/mc5``: so the ledger and the catalog call it.
+        folds: the clips' groups.
+        threshold_rule: FA_THRESHOLD_RULE.
+
+    Raises:
+        UserError: there is no such rule.
     """
     return Asset(
         f"{scheme}_metrics",
         GROUP,
-        partial(metrics, scheme=scheme),
+        partial(metrics, scheme=scheme, precision=parse_rule(threshold_rule)),
         tables.METRICS,
-        version="3",
-        reads={"predictions": predictions},
-        settings={"scheme": scheme},
-        description=f"LWLRAP (label-weighted label-ranking average precision) and mean average precision of "
-        f"{predictions.name}, "
-        "overall, per fold and per class, LWLRAP also per clip. 1 is perfect; LWLRAP's lowest possible value depends on the "
-        "labels and is `lwlrap_lowest`.",
+        version="4",
+        reads={"folds": folds, "predictions": predictions},
+        settings={"scheme": scheme, "threshold_rule": threshold_rule},
+        description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "
+        "and copies as one): LWLRAP (label-weighted label-ranking average precision; also per clip), average precision, ROC "
+        "AUC, d', precision at a recall of 0.8; F1, precision and recall of the labels that are given from a threshold on, "
+        "which is chosen on the other folds (FA_THRESHOLD_RULE); coverage error and one-error. LWLRAP's lowest possible value "
+        "depends on the labels and is `lwlrap_lowest`. What they mean: docs/evaluation.md.",
     )
 
 
@@ -106,22 +125,25 @@ def oof_predictions(
         )
 
 
-def metrics(work: Work, predictions: Stored, *, scheme: str) -> Made:
+def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, precision: float | None) -> Made:
     """The figures of every metric; see the description of the asset."""
     from fa_assets.report import metrics as plots
 
     found = read_predictions(predictions)
+    units = tables.units_by_name(folds.table)
     with work.phase("rank"):
-        rows = [row for metric in METRICS.values() for row in metric(found)]
+        judged = replace(
+            found,
+            units=in_order_of_appearance(np.array([units[one] for one in found.fnames])),
+            decided=nested_decisions(found.truth, found.probabilities, found.fold, precision),
+        )
+        rows = [row for metric in METRICS.values() for row in metric(judged)]
+        rows += threshold_figures(found, choose_thresholds(found.truth, found.probabilities, precision))
         figures = Figures(rows, found.classes)
         by_fold = (found.fold == fold for fold in range(N_FOLDS))
         sums = [lwlrap_sums(found.truth[own], found.logits[own]) for own in by_fold]
         pairs = most_confused(found.truth, found.logits, found.classes)
         trust = reliability(found.truth, found.probabilities)
-    per_class = sorted(
-        ((one.key, one.value, one.weight) for one in figures.of(CLASS).values()),
-        key=lambda row: 2.0 if row[1] is None else row[1],
-    )
     drawn = work.draw(
         {
             "lwlrap_per_class": partial(plots.per_class, figures),
@@ -135,14 +157,19 @@ def metrics(work: Work, predictions: Stored, *, scheme: str) -> Made:
             "lwlrap": figures.overall(),
             "lwlrap_lowest": or_none(lowest_lwlrap(found.truth)),
             **{f"lwlrap_fold_{fold}": one.value for fold, one in figures.of(FOLD).items()},
-            "map": figures.overall("map"),
+            **{one: figures.overall(one) for one in (*CLASSWISE, *CLIPWISE[1:])},
+            **{f"{one}_micro": figures.of(MICRO, one)[""].value for one in ("map", "auc", "f1")},
             "positives": int(found.truth.sum()),
             "tied_positives": sum(one.tied for one in sums),
             "classes_without_positives": int((~found.truth.any(axis=0)).sum()),
             "expected_calibration_error": trust.expected_calibration_error,
             "brier": trust.brier,
         },
-        display={**drawn, "per_class": records(["class", "lwlrap", "positives"], per_class)},
+        display={
+            **drawn,
+            "per_class": records(CLASS_COLUMNS, class_rows(figures)),
+            "averages": records(AVERAGE_COLUMNS, average_rows(figures)),
+        },
         details={"classes": found.classes},
         metrics=[
             MetricRow(scheme, fold, name, float(total), int(count))
@@ -158,15 +185,17 @@ def read_predictions(predictions: Stored) -> Predictions:
 
 
 def out_of_fold_figures(predictions: Predictions) -> dict[str, float | None]:
-    """Every metric over all clips."""
-    figures = (row for metric in METRICS.values() for row in metric(predictions))
-    return {one.metric: one.value for one in figures if one.scope == OVERALL}
+    """Those that a test set is scored by."""
+    return {
+        "lwlrap": Figures(lwlrap(predictions), ()).overall(),
+        "map": Figures(ranking(predictions), ()).overall("map"),
+    }
 
 
 def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips: TrainingClips) -> Iterator[pa.Table]:
     """The table of predictions, fold after fold."""
     for fold, model in enumerate(models):
-        for rows, embeddings in features.of_fold(fold, _CLIPS_AT_ONCE):
+        for rows, embeddings in features.of_fold(fold, CLIPS_AT_ONCE):
             with work.phase("predict"):
                 logits, probabilities = model.predict(embeddings)
             columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8)]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 
@@ -83,7 +84,9 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             "units": outcomes[0].against_baseline.units if outcomes else None,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
-        display={"variants_against_baseline": records([*shown, "chosen"], shown_rows)} if rows else {},
+        display={"variants_against_baseline": records([*shown, "chosen"], shown_rows)}
+        if rows
+        else {"nothing_to_do": dg.MetadataValue.text("No variants were asked for: see FA_EXPERIMENTS.")},
     )
 
 

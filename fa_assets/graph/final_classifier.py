@@ -13,6 +13,7 @@ from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.submission import GROUP
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.metrics.figures import CLASS, Figures
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FINAL, StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
@@ -25,13 +26,13 @@ def final_classifier_asset(
     fit: FitOptions,
     folds: Asset,
     embeddings: Sequence[Asset],
-    blend: Sequence[Asset],
+    judged: Asset,
 ) -> Asset:
     """`final_classifier`, of one encoder, or the blend of several.
 
     Args:
         engines, embeddings: of each encoder, the main one first.
-        blend: the asset that says how several are blended.
+        judged: what has the thresholds: the metrics, or of several encoders the asset that says how they are blended.
     """
     main, *others = embeddings
     return Asset(
@@ -39,8 +40,13 @@ def final_classifier_asset(
         GROUP,
         partial(fit_final_classifier, scheme=scheme, engines=engines, fit=fit),
         tables.CLASSIFIER,
-        version="3",
-        reads={"folds": folds, "embeddings": main, **{one.name: one for one in (*blend, *others)}},
+        version="4",
+        reads={
+            "folds": folds,
+            "embeddings": main,
+            "blend" if len(engines) > 1 else "metrics": judged,
+            **{one.name: one for one in others},
+        },
         settings={"scheme": scheme, **fit.settings},
         kinds=frozenset({fit.kind, "numpy"}),
     )
@@ -50,6 +56,7 @@ def fit_final_classifier(
     work: Work,
     folds: Stored,
     embeddings: Stored,
+    metrics: Stored | None = None,
     blend: Stored | None = None,
     *,
     scheme: str,
@@ -59,10 +66,12 @@ def fit_final_classifier(
 ) -> Made:
     """The classifier that is used: fitted on the embeddings of all curated clips, with the settings of the out-of-fold
     models. The value has a row per class; the model itself, with its scaler, is `<storage>/classifiers/final.npz`
-    (plain arrays), which `fa-assets predict` reads. With FA_BLEND=on there is one for each encoder, and the rows are of the
-    main one's."""
+    (plain arrays), which `fa-assets predict` reads. Each class has a threshold, chosen on all out-of-fold predictions:
+    `fa-assets predict --decide` gives the labels that reach it. With FA_BLEND=on there is a model for each encoder, and the
+    rows are of the main one's."""
     clips = TrainingClips.of(folds)
     blended = Blend.of(blend.header.details["blend"]) if blend else None
+    thresholds = _thresholds(metrics, blend, clips.classes)
     models: list[OneVsRest] = []
     files: list[StoredFile] = []
     for engine, own in zip(engines, (embeddings, *others.values()), strict=True):
@@ -71,7 +80,9 @@ def fit_final_classifier(
             models.append(features.fit(None, fit, work.track("classes", engine.encoder if others else "")))
         origin = classifier_origin(work, None, scheme, engine.encoder, fingerprint, None if engine.prefix else blended)
         file = work.root / "classifiers" / f"{engine.prefix}{FINAL}"
-        files.append(work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin))))
+        files.append(
+            work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin, thresholds)))
+        )
     model = models[0]
     table = pa.table(
         [
@@ -82,6 +93,7 @@ def fit_final_classifier(
             model.trained,
             model.intercept.astype(np.float64),
             np.linalg.norm(model.coef.astype(np.float64), axis=1),
+            pa.array(thresholds, from_pandas=True),
         ],
         schema=tables.CLASSIFIER,
     )
@@ -98,3 +110,11 @@ def fit_final_classifier(
         details={"classes": clips.classes},
         files=files,
     )
+
+
+def _thresholds(metrics: Stored | None, blend: Stored | None, classes: Sequence[str]) -> np.ndarray:
+    """Of each class, float64 (C,); nan where there is none."""
+    if blend is not None:
+        return np.array(blend.header.details["thresholds"], np.float64)
+    assert metrics is not None
+    return Figures.of_table(metrics.table, classes).values(CLASS, "threshold")

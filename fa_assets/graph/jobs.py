@@ -1,5 +1,6 @@
 """Jobs: what a person starts as a whole, or a stage at a time."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -10,6 +11,7 @@ from fa_assets.graph.display import failure
 from fa_assets.graph.liveness import FROM_TAG
 from fa_assets.graph.place import Place
 from fa_assets.graph.pools import living_executor
+from fa_assets.printable import printable
 
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
@@ -31,15 +33,22 @@ _STAGES = {
 }
 
 
-def asset_jobs(graph: Graph, place: Place) -> dict[str, Any]:
-    """The jobs over the graph, by the name that they have without a prefix."""
+def asset_jobs(graph: Graph, place: Place, settings: Mapping[str, str]) -> dict[str, Any]:
+    """The jobs over the graph, by the name that they have without a prefix; `settings` are shown with `everything`."""
 
-    def job(name: str, selection: dg.AssetSelection, description: str, **tags: str) -> Any:
+    def job(
+        name: str,
+        selection: dg.AssetSelection,
+        description: str,
+        metadata: Mapping[str, str] | None = None,
+        **tags: str,
+    ) -> Any:
         return dg.define_asset_job(
             place.named(name),
             selection=selection,
             description=description,
             tags=tags,
+            metadata=metadata,
             executor_def=living_executor,
         )
 
@@ -50,7 +59,13 @@ def asset_jobs(graph: Graph, place: Place) -> dict[str, Any]:
     stages = {f"{group}_stage": job(f"{group}_stage", assets(group), text) for group, text in _STAGES.items()}
     return {
         # Its tag holds unless the one who starts it says otherwise.
-        EVERYTHING: job(EVERYTHING, assets(), _EVERYTHING, **{FROM_TAG: "UI"}),
+        EVERYTHING: job(
+            EVERYTHING,
+            assets(),
+            _EVERYTHING,
+            {name: printable(value) for name, value in settings.items() if value},
+            **{FROM_TAG: "UI"},
+        ),
         **stages,
         "verify_checkpoint": job(
             "verify_checkpoint", dg.AssetSelection.checks(*intact_checks(graph, place).values()), _VERIFY_CHECKPOINT

@@ -19,6 +19,7 @@ class CodeLocation:
         graph, place: what it was built from.
         environment: the variables that make another process see the same settings.
         on_ray: whether Ray computes the embeddings.
+        deciding: the settings that decide what is computed, fit to be stored.
     """
 
     definitions: dg.Definitions
@@ -26,6 +27,7 @@ class CodeLocation:
     place: Place
     environment: Mapping[str, str]
     on_ray: bool
+    deciding: Mapping[str, str]
 
     @property
     def recorder(self) -> Recorder:

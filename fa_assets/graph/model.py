@@ -15,6 +15,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.recipe import Scalar
+from fa_assets.store.source_files import Limits
 
 
 def read_weights(stored: Stored) -> Checkpoint:
@@ -23,13 +24,14 @@ def read_weights(stored: Stored) -> Checkpoint:
     return Checkpoint(**{**row, "path": Path(row["path"])})
 
 
-def weights_asset(encoder: str, source: str, label: str, prefix: str = "") -> Asset:
+def weights_asset(encoder: str, source: str, label: str, limits: Limits, prefix: str = "") -> Asset:
     """`<encoder>_checkpoint`.
 
     Args:
         encoder: its name in the registry.
         source: a path, a URL, "published" or "demo".
         label: the same without credentials.
+        limits: how large they may be.
         prefix: see `EngineOptions`.
     """
     card = find_encoder(encoder).card
@@ -37,7 +39,7 @@ def weights_asset(encoder: str, source: str, label: str, prefix: str = "") -> As
     return Asset(
         prefix + checkpoint_asset(encoder),
         "model",
-        partial(find_weights, encoder=encoder, source=source),
+        partial(find_weights, encoder=encoder, source=source, limits=limits),
         tables.CHECKPOINT,
         version="2",
         settings={"checkpoint": label},
@@ -48,14 +50,13 @@ def weights_asset(encoder: str, source: str, label: str, prefix: str = "") -> As
     )
 
 
-def find_weights(work: Work, *, encoder: str, source: str) -> Made:
+def find_weights(work: Work, *, encoder: str, source: str, limits: Limits) -> Made:
     """Find, fetch or make the weights; see the description of the asset."""
     definition = find_encoder(encoder)
     card = definition.card
     with work.phase("resolve"):
-        found = resolve_weights(
-            definition, source, work.recorder.local_root / "checkpoints", progress=work.track("bytes")
-        )
+        kept = work.recorder.local_root / "checkpoints"
+        found = resolve_weights(definition, source, kept, limits=limits, progress=work.track("bytes"))
     row: dict[str, Scalar] = {**vars(found), "path": str(found.path)}
     if found.trained:
         work.log.info(card.terms)

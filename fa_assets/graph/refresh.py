@@ -5,16 +5,40 @@ question the command line asks). So nothing is missed while the daemon was off o
 count like changed data, and what `fa-assets run` made is taken as it is.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, UNFINISHED
+from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.place import Place
 from fa_assets.graph.staleness import Stale, range_tags
 from fa_assets.graph.work import KEEP_UNCHANGED_TAG, MAKE_AGAIN_TAG
+
+REFRESH_SENSOR = "refresh_what_is_stale"
+
+
+def refresh_from_a_page() -> Mapping[str, Any]:
+    """What a page needs to ask Dagster's GraphQL for a refresh, in one code location by itself: the parameters of ``launchRun``
+    for a run of everything that keeps what is current; and which sensor starts refreshes, where it is on."""
+    repository = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
+    tags = {
+        FROM_TAG: "review",
+        KEEP_UNCHANGED_TAG: "yes",
+        "dagster/asset_partition_range_start": FOLD_NAMES[0],
+        "dagster/asset_partition_range_end": FOLD_NAMES[-1],
+    }
+    return {
+        "launch": {
+            "selector": {**repository, "jobName": EVERYTHING},
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        },
+        "sensor": {**repository, "sensorName": REFRESH_SENSOR},
+    }
 
 
 def refresh_request(

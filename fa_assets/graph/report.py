@@ -3,15 +3,17 @@
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.encoders.registry import find_encoder
+from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.comparison import read_figures
@@ -22,18 +24,25 @@ from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.kaggle import KaggleDataset, locate_clip
 from fa_assets.metrics.bootstrap import PairedBootstrap
-from fa_assets.report.content import Evaluated, page_of
+from fa_assets.metrics.corrections import Effect
+from fa_assets.metrics.label_ranks import label_ranks
+from fa_assets.report.content import page_of
 from fa_assets.report.encoders import SideBySide
+from fa_assets.report.evaluated import Before, Evaluated
+from fa_assets.report.origin import behind
 from fa_assets.report.page import render
+from fa_assets.report.ranks import ranks_file, read_ranks
 from fa_assets.report.snippets import LocalClip
 from fa_assets.store.atomic import write_file
-from fa_assets.store.ledger import Ledger
+from fa_assets.store.check_records import CheckRecord, CheckRecords
+from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
+from fa_assets.store.roots import StoragePath
 from fa_assets.web.addresses import report_address
 
 REPORT = "report"
 MADE_OF = (
-    "metrics.value baseline.value predictions.logit comparison.difference audit.margin embeddings.embedding folds.seconds "
-    "experiments.lwlrap weights.origin"
+    "metrics.value baseline.value predictions.logit comparison.difference audit.margin corrections.verdict "
+    "embeddings.embedding folds.seconds experiments.lwlrap weights.origin"
 )
 FILES = tables.files(MADE_OF)
 
@@ -51,8 +60,9 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
         "export",
         partial(write_report, schemes=schemes, encoders=encoders),
         tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
-        version="4",
+        version="6",
         reads=reads,
+        priority=-100,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
         kinds=frozenset({"html"}),
     )
@@ -68,6 +78,7 @@ def write_report(
     baseline: Stored,
     comparison: Stored,
     audit: Stored,
+    corrections: Stored,
     experiments: Stored,
     learning_curve: Stored | None = None,
     blend: Stored | None = None,
@@ -75,19 +86,29 @@ def write_report(
     schemes: tuple[str, str],
     encoders: Sequence[str],
 ) -> Made:
-    """One HTML page per run in `<storage>/reports/`, named after the run: figures, tables, the clips whose labels are
-    doubted most with a player for each, settings, environment, and every materialization behind the numbers. It needs
-    no network and no other file, and prints well. `fa-assets report --open` opens the newest. The value lists the page
-    with its size and hash."""
+    """One HTML page per run in `<storage>/reports/`, named after the run: how good the model is, the checks that did not
+    pass, every class, doubted labels and confusions with a player for each, a map of all clips, encoders and experiments,
+    settings, and every materialization behind the numbers. It needs no network and no other file, and prints well.
+    `fa-assets report --open` opens the newest. Beside it, RUN.parquet has how each label was ranked, which later runs are
+    compared with. The value lists the page with its size and hash. Figures of the test set are those there are when it is
+    made, which is last in a run."""
     fingerprint_of(embeddings, encoders[0])
     card = find_encoder(encoders[0]).card
     clips, checkpoint, doubts, table = TrainingClips.of(folds), read_weights(weights), audit.table, folds.table
+    found, units = read_predictions(predictions), tables.units_by_name(table)
+    ledger = Ledger(work.root / "ledger")
+    with work.phase("rank"):
+        ranks = label_ranks(found, dict(zip(clips.fnames, table["sha256"].to_pylist(), strict=True)), units)
+    of_test = _test_figures(work, ledger, predictions)
+    entries = behind(ledger, [*work.inputs, *of_test.inputs])
     run = Evaluated(
         schemes=schemes,
         clips=table,
         left_out=folds.header.details["left_out"],
         embeddings=stack_by_clip(embeddings, clips.fnames, clips.fold_of),
-        predictions=read_predictions(predictions),
+        predictions=found,
+        ranks=ranks,
+        units=units,
         figures=read_figures(metrics),
         baseline=read_figures(baseline),
         gain=PairedBootstrap(**comparison.header.details["gain"]),
@@ -96,23 +117,24 @@ def write_report(
         weights_origin=checkpoint.origin,
         weights_licence=card.weights_licence,
         weights_trained=checkpoint.trained,
-        local_clips=_local_clips(work.dataset.layout, doubts, table),
+        local_clips=_local_clips(work.dataset.layout, table),
+        entries=entries,
+        checks=_checks_of(work.root, entries),
+        before=_before(work.root, ledger, metrics),
+        test=of_test.table,
         experiments=experiments.table,
+        corrections=corrections.table,
+        effects=[Effect(**one) for one in corrections.header.details["effects"]],
         learning_curve=learning_curve and learning_curve.table,
         encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,
     )
     with work.phase("draw"):
-        page = page_of(
-            run,
-            dataset=Path(work.dataset.folder).name,
-            run_id=work.run_id,
-            inputs=work.inputs,
-            ledger=Ledger(work.root / "ledger"),
-        )
+        html = render(page_of(run, dataset=Path(work.dataset.folder).name, run_id=work.run_id))
     path = work.root / "reports" / f"{work.run_id}.html"
-    html = render(page)
     file = work.stored(path, write_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8")))
+    beside = ranks_file(work.root, work.run_id)
+    of_labels = work.stored(beside, write_file(beside, lambda temporary: pq.write_table(ranks, temporary)))
     return Made(
         pa.Table.from_pylist([asdict(file)], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
@@ -120,18 +142,55 @@ def write_report(
             "page": dg.MetadataValue.url(report_address(work.run_id)),
             "page_file": dg.MetadataValue.path(str(path)),
         },
-        files=[file],
+        files=[file, of_labels],
     )
 
 
-def _local_clips(dataset: KaggleDataset, audit: pa.Table, clips: pa.Table) -> dict[str, LocalClip]:
-    """Those of the doubted clips that are still in the dataset folder."""
+@dataclass(frozen=True)
+class _TestFigures:
+    table: pa.Table | None = None
+    inputs: tuple[InputVersion, ...] = ()
+
+
+def _test_figures(work: Work, ledger: Ledger, predictions: Stored) -> _TestFigures:
+    """test_metrics, where it was made from these predictions. It is no input, since there is a report also where no
+    submission may be made."""
+    try:
+        value = work.values.read("test_metrics")
+    except UserError:
+        return _TestFigures()
+    header = value.header
+    own = InputVersion(header.asset, None, header.data_version, header.materialization_id)
+    made_from = {(one.asset, one.data_version) for one in behind(ledger, [own])}
+    belongs = (predictions.asset, predictions.header.data_version) in made_from
+    return _TestFigures(value.table, (own,)) if belongs else _TestFigures()
+
+
+def _checks_of(root: StoragePath, entries: Sequence[LedgerEntry]) -> list[CheckRecord]:
+    """The latest evaluation of each check of what is behind the report."""
+    asset_of = {one.id: one.asset for one in entries}
+    found: dict[tuple[str, str], CheckRecord] = {}
+    for one in CheckRecords(root / "checks").records(since=min(asset_of, default="")):
+        if one.materialization_ids and asset_of.keys() >= set(one.materialization_ids):
+            found[asset_of[one.materialization_ids[0]], one.name] = one
+    return list(found.values())
+
+
+def _before(root: StoragePath, ledger: Ledger, metrics: Stored) -> Before | None:
+    """The newest run whose report has other figures and is still here."""
+    for entry in ledger.newest_of(REPORT):
+        version = next((one.data_version for one in entry.inputs if one.asset == metrics.asset), None)
+        if version != metrics.header.data_version and (ranks := read_ranks(root, entry.run_id)) is not None:
+            return Before(entry.run_id, entry.finished_at, ranks)
+    return None
+
+
+def _local_clips(dataset: KaggleDataset, clips: pa.Table) -> dict[str, LocalClip]:
+    """The clips that are still in the dataset folder."""
     folder = Path(os.path.realpath(dataset.clips_folder))
-    contents = zip(clips["sha256"].to_pylist(), tables.decoders(clips), strict=True)
-    content_of = dict(zip(clips["fname"].to_pylist(), contents, strict=True))
+    contents = zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), tables.decoders(clips), strict=True)
     found = {}
-    for fname in audit["fname"].unique().to_pylist():
+    for fname, *content in contents:
         with suppress(BadClipError, OSError):
-            path = locate_clip(folder, fname, dataset.limits)
-            found[fname] = LocalClip(fname, path, *content_of[fname])
+            found[fname] = LocalClip(fname, locate_clip(folder, fname, dataset.limits), *content)
     return found

@@ -27,6 +27,7 @@ from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
+from fa_assets.graph.made_with import remember
 from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.pools import waiting_for_pools
@@ -74,9 +75,11 @@ def prepare_environment(location: CodeLocation) -> None:
             require_ray()
         require_writable(local_root)
         require_reachable(location.recorder.root)
+        home = dagster_home(local_root)
         for root in (location.recorder.root, local_root):
             remove_abandoned(root, deep=True)
-        home = dagster_home(local_root)
+        for folder in (home, location.place.dataset.layout.root):  # of what is below, much may belong to others
+            remove_abandoned(folder)
         os.environ.update(location.environment, DAGSTER_HOME=str(home))
         require_instance(home)
     except OSError as error:
@@ -110,6 +113,7 @@ def run(
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
+        remember(location.recorder.root, location.deciding)
         if not planned:
             return RunOutcome(None, (), (), ())
         tags = {
@@ -145,8 +149,19 @@ def run(
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
-def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
-    """What a run would make, upstream first; and which clips cannot be read, in words, '' where all can.
+@dataclass(frozen=True)
+class Status:
+    """What a run would make, upstream first; which clips cannot be read, in words, '' where all can; and the newest run with
+    what failed in it, where it did and something is stale."""
+
+    stale: Sequence[Stale]
+    unreadable: str
+    failed_run: str | None = None
+    failures: Sequence[str] = ()
+
+
+def find_status(location: CodeLocation) -> Status:
+    """Where a storage folder stands.
 
     Raises:
         UserError: there is no such storage folder (none is made), or the dataset folder cannot be used.
@@ -156,7 +171,17 @@ def find_what_is_stale(location: CodeLocation) -> tuple[list[Stale], str]:
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
         state = report_observations(instance, location.place)
-        return plan(location, instance, state=state), describe_unreadable(state) if state.unreadable else ""
+        stale = plan(location, instance, state=state)
+        unreadable = describe_unreadable(state) if state.unreadable else ""
+        newest = next(iter(instance.get_runs(limit=1)), None)
+        if not stale or newest is None or newest.status is not dg.DagsterRunStatus.FAILURE:
+            return Status(stale, unreadable)
+        told = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION}
+        records = instance.get_records_for_run(newest.run_id, of_type=told).records
+        events = [one.event_log_entry.dagster_event for one in records]
+        steps = {location.place.step(one.name): one.name for one in location.graph.assets}
+        failures, _ = _problems([one for one in events if one], steps)
+        return Status(stale, unreadable, newest.run_id, failures or ("its process ended without a message",))
 
 
 def plan(

@@ -10,7 +10,7 @@ from fa_assets.graph.asset import Graph
 from fa_assets.graph.failures import Advice, notify, write_failure
 from fa_assets.graph.observation import SCAN_LIMIT_S, observe_dataset
 from fa_assets.graph.place import Place
-from fa_assets.graph.refresh import being_made, refresh_request
+from fa_assets.graph.refresh import REFRESH_SENSOR, being_made, refresh_request
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import find_stale
 from fa_assets.intake.recordings import ScanUnfinishedError
@@ -28,7 +28,7 @@ def refresh_sensor(graph: Graph, place: Place, job: Any, observe_every_s: int, *
     """
 
     @dg.sensor(
-        name=place.named("refresh_what_is_stale"),
+        name=place.named(REFRESH_SENSOR),
         target=job,
         minimum_interval_seconds=observe_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,11 +26,11 @@ from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
 from fa_assets.intake.test_set import read_submission_clips
-from fa_assets.metrics.average_precision import mean_average_precision
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.lwlrap import lwlrap_sums
+from fa_assets.metrics.one_ranking import mean_average_precision
 from fa_assets.metrics.predictions import list_column, matrix, name_column
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
@@ -224,7 +225,13 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
             "lwlrap_out_of_fold": out_of_fold,
             "test_minus_out_of_fold": None if final is None or out_of_fold is None else final - out_of_fold,
         },
-        display={"figures": records(tables.TEST_METRICS.names, rows)} if rows else {},
+        display={"figures": records(tables.TEST_METRICS.names, rows)}
+        if rows
+        else {
+            "nothing_to_do": dg.MetadataValue.text(
+                "The labels of no test clip are known: see test.csv in docs/data.md."
+            )
+        },
     )
 
 

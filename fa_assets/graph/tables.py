@@ -125,17 +125,25 @@ PREDICTIONS = pa.schema(
     ]
 )
 
-_SCORED = "predictions.truth predictions.logit"
+_SCORED = "predictions.truth predictions.logit predictions.probability"
+_INTERVAL = f"{_SCORED} folds.group folds.sha256"
 
 METRICS = pa.schema(
     [
-        _column("metric", pa.string(), "lwlrap, map"),
-        _column("scope", pa.string(), "overall, fold, class or clip"),
-        _column("key", pa.string(), "the fold, class or clip; empty overall", "predictions.fname predictions.fold"),
+        _column(
+            "metric",
+            pa.string(),
+            "lwlrap, map (average precision), auc, dprime, precision_at_recall (0.8), f1, precision, recall, coverage_error, "
+            "one_error, threshold (of the probability, from which on the label is given)",
+        ),
+        _column("scope", pa.string(), "overall (over classes: the macro average), micro, fold, class or clip"),
+        _column("key", pa.string(), "the fold, class or clip; else empty", "predictions.fname predictions.fold"),
         _column("value", pa.float64(), "null where there is nothing to score", _SCORED),
         _column(
             "weight", pa.int64(), "positives; of lwlrap, a mean by it gives a wider scope's value", "predictions.truth"
         ),
+        _column("low", pa.float64(), "lower end of the 95% interval; null where there is none", _INTERVAL),
+        _column("high", pa.float64(), "upper end", _INTERVAL),
     ]
 )
 
@@ -189,6 +197,23 @@ LABEL_AUDIT = pa.schema(
     ]
 )
 
+LABEL_CORRECTIONS = pa.schema(
+    [
+        _column("fname", pa.string(), "the clip", "recordings.fname"),
+        _column("class_name", pa.string(), "the class in question", "recordings.labels"),
+        _column("verdict", pa.string(), "keep, add, remove, unsure or undo", "recordings.labels"),
+        _column(
+            "in_force", pa.bool_(), "whether it is the last on this clip and class that stands", "recordings.labels"
+        ),
+        _column(
+            "changed", pa.bool_(), "whether the label is another than in train_curated.csv by it", "recordings.labels"
+        ),
+        _column("who", pa.string(), "who gave it"),
+        _column("decided_at", pa.string(), "when (ISO 8601, UTC), as it was written"),
+        _column("why", pa.string(), "what was said of it"),
+    ]
+)
+
 TEST_CLIPS = pa.schema(
     [
         _column("fname", pa.string(), "file name in test/, in the order of sample_submission.csv", "recordings.fname"),
@@ -218,6 +243,9 @@ CLASSIFIER = pa.schema(
             pa.float64(),
             "Euclidean norm of the coefficients, per standard deviation of the features",
             "embeddings.embedding folds.labels",
+        ),
+        _column(
+            "threshold", pa.float64(), "of the probability, from which on the label is given; null where there is none"
         ),
     ]
 )

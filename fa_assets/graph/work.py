@@ -35,11 +35,11 @@ from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore, t
 if TYPE_CHECKING:
     from fa_assets.report.picture import Picture
 
-KEEP_UNCHANGED_TAG = "fa_assets/keep_unchanged"
-"""The tag of a refresh: a value whose inputs turn out to be what it was made from is not made again."""
-MAKE_AGAIN_TAG = "fa_assets/make_again"
-"""The tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
-
+KEEP_UNCHANGED_TAG = ".dagster/fa_assets.keep_unchanged"
+"""The hidden tag of a refresh: a value whose inputs turn out to be what it was made from is not made again."""
+MAKE_AGAIN_TAG = ".dagster/fa_assets.make_again"
+"""The hidden tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
+_FEW = 5
 
 _ESCAPING = EscapingFilter()
 
@@ -303,16 +303,23 @@ class Work:
         seconds = round((finished_at - self._started_at).total_seconds(), 3)
         self._show(
             {
-                "dagster/row_count": rows,
+                **{name: one for name, one in made.display.items() if not isinstance(one, dg.TableMetadataValue)},
+                "dagster/row_count" if made.fold is None else "dagster/partition_row_count": rows,
                 **made.facts,
                 **made.environment,
-                **made.display,
                 "seconds": seconds,
                 "file": dg.MetadataValue.path(str(self.values.path(self.asset, made.fold))),
+                **self._paths(made.files),
+                **made.display,
             },
             made.fold,
         )
         self._start_clock()
+
+    def _paths(self, files: Sequence[StoredFile]) -> dict[str, dg.MetadataValue]:
+        """Where the other files of a value lie, where they are few, by name."""
+        places = {one.path.rpartition("/")[2]: str(self.root / one.path) for one in files}
+        return {name: dg.MetadataValue.path(place) for name, place in places.items()} if len(places) <= _FEW else {}
 
     @property
     def _ledger(self) -> Ledger:

@@ -158,7 +158,15 @@ def clip_of(index: NameIndex, cell: str) -> str | None:
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
     notes: list[str] = []
-    labelled = [(table, fname, read) for table, fname in tables if (read := _row_labels(table, fname, columns))]
+    labelled, odd = [], []
+    for table, fname in tables:
+        try:
+            if read := _row_labels(table, fname, columns):
+                labelled.append((table, fname, read))
+        except BadInputError as error:
+            odd.append(error)
+    if odd and not labelled:
+        raise odd[0]
     if labelled:
         best = max(labelled, key=lambda one: len(one[0].rows))
         same = [one for one in labelled if one[0].header == best[0].header]
@@ -212,10 +220,16 @@ def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels
         return labels, ", ".join(several), notes
     name = columns.labels or named
     if name is None:
-        indicators = indicator_labels(table, {fname, *GROUP_NAMES, "start", "end", "seconds", "split", "usage"})
+        name = _numbers_of_classes(table, fname)
+        try:
+            indicators = indicator_labels(table, {fname, *GROUP_NAMES, "start", "end", "seconds", "split", "usage"})
+        except BadInputError:
+            if name is None:
+                raise
+            indicators = None
         if indicators is not None and len({label for own in indicators[0] for label in own}) > 1:
             return indicators[0], "one for each class", indicators[1]
-        name = _numbers_of_classes(table, fname) or _label_column(table, fname)
+        name = name or _label_column(table, fname)
     if name is None or name not in table.header:
         return None
     labels, notes = columns.split(table.column(name))

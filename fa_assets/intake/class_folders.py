@@ -8,13 +8,16 @@ from fa_assets.errors import UserError
 from fa_assets.intake.names import listed
 
 _NO_CLASS = re.compile(
-    r"(train|training|val|valid|validation|dev|eval|evaluation|test|testing|audio|wavs?|clips|sounds?|recordings|data|dataset"
-    r"|(fold|split|part)[ _-]?\d+)",
+    r"(train|training|val|valid|validation|dev|develop|development|eval|evaluation|test|testing)([ _-]?(set|data|audio|clips))?"
+    r"|audio|wavs?|clips|sounds?|recordings|data|dataset|(fold|split|part)[ _-]?\d+",
     re.IGNORECASE,
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
-_BY_TIME = re.compile(r"(.*/)?(\w+_)?\d{8}_\d{6}T?\.\w+")
-"""How an AudioMoth and other recorders name files."""
+_TRAIN, _TEST = (
+    re.compile(rf"{name}(ing)?([ _-]?(set|data|audio|clips))?", re.IGNORECASE) for name in ("train", "test")
+)
+_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?\.\w+")
+"""How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,20 @@ class ByFolder:
     rows: Sequence[tuple[str, tuple[str, ...]]]
     level: int
     notes: list[str]
+
+
+def test_folder_of(names: Sequence[str]) -> str:
+    """The folder of the test clips among these paths: `test`, or what is called so beside a folder of training clips."""
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    others = sorted(name for name in folders if _TEST.fullmatch(name))
+    named = [name for name in others if name.lower() == "test" or any(map(_TRAIN.fullmatch, folders))]
+    return "test" if "test" in folders or not named else named[0]
+
+
+def site_of(fname: str) -> str | None:
+    """Where a clip was recorded that is named by its time: what stands before the time, or else the folder."""
+    found = _BY_TIME.fullmatch(fname)
+    return found and (found[1] or fname.rpartition("/")[0].rpartition("/")[2] or None)
 
 
 def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder:

@@ -6,9 +6,31 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from fa_assets.intake.names import INVISIBLE
+from fa_assets.intake.names import INVISIBLE, listed
 
-_JOINED = re.compile(r"\s*[+/&\\|]\s*|\s+and\s+")
+_JOINED_BY = ("+", "/", "&", "\\", "|", ":", "#", " and ", " ")
+_PLACEHOLDERS = frozenset(
+    (
+        *(
+            "nan",
+            "none",
+            "null",
+            "nil",
+            "na",
+            "n/a",
+            "#n/a",
+            "#name?",
+            "?",
+            "??",
+            "-",
+            "--",
+            "_",
+            "unknown",
+            "undefined",
+        ),
+        *("missing", "unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "tbd", "todo", "xxx"),
+    )
+)
 _FEWEST = 2
 """Clips that two labels must share before they count as always together."""
 
@@ -23,6 +45,11 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     names = sorted(counts)
     found = [(ascii(name), "holds characters that cannot be seen") for name in names if _has_invisible(name)]
     found += [(repr(name), "looks like a part of a list, cut up") for name in names if _is_cut(name)]
+    found += [
+        (repr(name), "looks like what stands for a missing label: if it does, leave those rows out")
+        for name in names
+        if name.casefold() in _PLACEHOLDERS
+    ]
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
@@ -35,11 +62,31 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         if _FEWEST <= count == counts[second] and (count == counts[first] or is_tail):
             one = f"never stand alone: if they are one name, put {f'{first}, {second}'!r} into classes.txt"
             found.append((_shown([first, second]), one))
-    for name in names:
-        parts = _JOINED.split(name)
-        if len(parts) > 1 and all(part in counts for part in parts):
-            several = f"is made of {_shown(parts)}: separate labels by ',' or set FA_LABEL_SEPARATOR"
+    for separator in _JOINED_BY:
+        found += _joined(names, separator)
+    return found
+
+
+def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
+    """Names that look like several labels with a separator between: each part is a name, or a part of other names too."""
+    parts_of = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
+    places: dict[str, dict[str, int]] = {}
+    for name, parts in parts_of.items():
+        for place, part in enumerate(parts):
+            places.setdefault(part, {})[name] = place
+    found, held = [], []
+    for name, parts in parts_of.items():
+        are_names = all(part in names for part in parts)
+        recur = all(len(places[part]) > 1 for part in parts)
+        move = any(len(set(places[part].values())) > 1 for part in parts)  # as words of a name do not
+        if are_names or (recur and (separator != " " or (move and not set(parts) & set(names)))):
+            several = f"is made of {_shown(parts)}: separate labels by ',', or set FA_LABEL_SEPARATOR to {separator!r}"
             found.append((repr(name), several))
+        elif separator in ":#" and all(len(part) > 2 for part in parts):
+            held.append(name)
+    if held:
+        if_so = f"if that separates labels, set FA_LABEL_SEPARATOR to {separator!r}"
+        found.append((listed(held), f"hold {separator!r}: {if_so}"))
     return found
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
-from fa_assets.intake.kaggle import LabelledClips, locate_clip
-from fa_assets.intake.names import NameIndex, differences, hint, listed
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, locate_clip
+from fa_assets.intake.names import NameIndex, differences, hint, is_audio, listed
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, files_below
 
@@ -112,6 +112,18 @@ def inspect_clips(
     if not clips:
         raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), offenders)
     return Intake(tuple(clips), tuple(bad))
+
+
+def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
+    """The audio files in the folder of clips that have no row, by their names."""
+    own = dataset.clips_folder.resolve()
+    try:
+        found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
+    except BadInputError:  # of files that no row names
+        return []
+    if (test := dataset.test_folder.resolve()).is_relative_to(own):  # links that `fa-assets init` makes
+        found = [name for name in found if not name.startswith(f"{test.relative_to(own).as_posix()}/")]
+    return sorted({*found} - {*labelled.fnames})
 
 
 def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tuple[list[BadClip], str]:

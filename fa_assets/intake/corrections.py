@@ -14,13 +14,14 @@ import errno
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.names import bad_fnames, canonical
+from fa_assets.intake.labels import Labels
+from fa_assets.intake.names import bad_fnames, canonical, listed
 from fa_assets.intake.tables import read_table
 from fa_assets.printable import printable
 from fa_assets.store.atomic import replacing
@@ -124,6 +125,47 @@ def in_force(corrections: Iterable[Correction]) -> dict[tuple[str, str], Correct
         elif own:
             own.pop()
     return {key: own[-1] for key, own in standing.items() if own}
+
+
+def corrected(
+    fnames: Sequence[str], labels: Sequence[Labels], corrections: Iterable[Correction], classes: Collection[str]
+) -> tuple[list[Labels], list[str]]:
+    """The labels of clips with the verdicts in force, a label that is added being the last; and notes.
+
+    Args:
+        fnames, labels: as train_curated.csv has them.
+        classes: that a label may be of, besides those of `labels`.
+
+    Raises:
+        BadInputError: a class to be added that there is not, a clip that no label is left of; all are named.
+    """
+    known = {label for own in labels for label in own}.union(classes)
+    found = dict(zip(fnames, labels, strict=True))
+    counts = {"add": 0, "remove": 0}
+    lost, offenders = [], []
+    for (fname, class_name), one in in_force(corrections).items():
+        own = found.get(fname)
+        if own is None:
+            lost.append(fname)
+        elif one.verdict == "add" and class_name not in known:
+            offenders.append(f"{fname!r}: {class_name!r}, to be added, is no class")
+        elif one.verdict in counts and (class_name in own) != (one.verdict == "add"):
+            counts[one.verdict] += 1
+            added = (class_name,) if one.verdict == "add" else ()
+            found[fname] = (*(label for label in own if label != class_name), *added)
+    offenders += [f"{fname!r}: no label is left" for fname, own in found.items() if not own]
+    if offenders:
+        raise BadInputError(
+            f"{NAME} has verdicts that cannot be followed: append the same rows with the verdict undo, add another label to a "
+            "clip that has none left, or take it out of train_curated.csv.",
+            offenders,
+        )
+    notes = [f"labels added: {counts['add']}, removed: {counts['remove']}"] if any(counts.values()) else []
+    if gone := {label for own in labels for label in own}.difference(*found.values()):
+        notes.append(f"no clip is left of {listed(sorted(gone))}")
+    if lost:
+        notes.append(f"verdicts on clips that train_curated.csv does not name: {listed(dict.fromkeys(lost))}")
+    return list(found.values()), notes
 
 
 def _require_valid(path: Path, corrections: Sequence[Correction]) -> None:

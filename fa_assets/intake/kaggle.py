@@ -6,6 +6,7 @@
     sample_submission.csv      fname,<classes>       optional: the classes, in this order
     classes.txt                                      optional: class names that hold a separator, one a line
     train_curated_folds.csv    fname,labels,fold     optional: these folds are used as they are
+    label_corrections.csv                            optional: verdicts on labels (see `corrections`)
     test/                      optional: the clips of the test set
     test.csv                   fname,labels[,usage]  optional: their labels, and the share they belong to (Public, Private)
 
@@ -17,7 +18,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +26,10 @@ import numpy as np
 
 from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake import corrections
+from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical, is_audio
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical
 from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
@@ -74,6 +77,10 @@ class KaggleDataset:
         return self.root / "train_curated_folds.csv"
 
     @property
+    def corrections_csv(self) -> Path:
+        return self.root / corrections.NAME
+
+    @property
     def classes_txt(self) -> Path:
         return self.root / "classes.txt"
 
@@ -89,26 +96,48 @@ class KaggleDataset:
 @dataclass(frozen=True)
 class LabelledClips:
     """The rows of the label CSV, in file order: `fnames` and, for each, its labels and, where there is such a column, its
-    group ('' where the cell is empty: a clip by itself); `notes` on what was read in another way than as it stands."""
+    group ('' where the cell is empty: a clip by itself); `notes` on what was read in another way than as it stands.
+
+    Where there are verdicts on labels (`corrections`), `labels` follow them; `given` are those of the CSV.
+    """
 
     fnames: tuple[str, ...]
     labels: tuple[Labels, ...]
     groups: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    given: tuple[Labels, ...] | None = None
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """What the verdicts changed: clip, class, and add or remove; in the order of the clips."""
+        return [
+            (fname, label, "add" if label in own else "remove")
+            for fname, own, given in zip(self.fnames, self.labels, self.given or self.labels, strict=True)
+            for label in sorted({*own} ^ {*given})
+        ]
 
 
 def read_labels(dataset: KaggleDataset) -> LabelledClips:
-    """Read `train_curated.csv`.
+    """Read `train_curated.csv`, and follow the verdicts of `label_corrections.csv`.
 
     Raises:
         BadInputError: no such file, not a CSV, wrong columns, no rows; duplicate, empty or unsafe fnames (absolute, or
-            climbing out of the folder); rows without labels or with a label twice. All offenders are named.
+            climbing out of the folder); rows without labels or with a label twice; verdicts that cannot be read or followed.
+            All offenders are named.
     """
+    if dataset.root.is_file():
+        is_named = dataset.root.name == dataset.labels_csv.name
+        folder, csv = str(dataset.root.parent), str(dataset.root)
+        command = ["fa-assets", "run", "--dataset", folder] if is_named else ["fa-assets", "init", folder, "--csv", csv]
+        raise UserError(f"{csv} is a file. A dataset is a folder with {_LAYOUT}: `{shlex.join(command)}`.")
     if not is_folder(dataset.root):
         raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
     table = read_csv(dataset, dataset.labels_csv, "fname", way_out=_other_table(dataset))
     if not table.rows and "labels" in table.header:
-        raise BadInputError(f"{dataset.labels_csv} has no rows: it needs one for each clip.")
+        raise BadInputError(
+            f"{dataset.labels_csv} has no rows: it needs one for each clip, as `a.wav,Bird`. Without it, {_makes(dataset)}"
+        )
     if len(table.rows) > dataset.limits.files:
         raise BadInputError(
             f"{dataset.labels_csv} names {len(table.rows):,} clips, more than {dataset.limits.files:,}, the limit "
@@ -131,7 +160,20 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         )
     groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
     said = [f"{table.path.name}: {note}" for note in (*notes, *said)]
-    return LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
+    clips = LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
+    return follow(dataset, clips, read_corrections(dataset.root, dataset.limits))
+
+
+def follow(dataset: KaggleDataset, clips: LabelledClips, verdicts: Sequence[Correction]) -> LabelledClips:
+    """Clips, labelled as the CSV has them, with the labels that verdicts give them; raises as `corrections.corrected`."""
+    if not verdicts:
+        return clips
+    if dataset.match_names == "loose":
+        names = NameIndex(clips.fnames).matched([one.fname for one in verdicts])[0]
+        verdicts = [replace(one, fname=name) for one, name in zip(verdicts, names, strict=True)]
+    labels, notes = corrections.corrected(clips.fnames, clips.labels, verdicts, known_names(dataset))
+    said = (*clips.notes, *(f"{corrections.NAME}: {note}" for note in notes))
+    return replace(clips, labels=tuple(labels), notes=said, corrections=tuple(verdicts), given=clips.labels)
 
 
 def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any) -> Table:
@@ -141,9 +183,15 @@ def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any)
         BadInputError: it is not there, or as `read_table`.
     """
     if not is_file(path):
-        makes = f" `{shlex.join(['fa-assets', 'init', str(dataset.root)])}` makes it from folders, other tables or annotations."
-        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET.{makes}")
+        raise BadInputError(
+            f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET. {_makes(dataset)}"
+        )
     return read_table(path, required, limits=dataset.limits, **options)
+
+
+def _makes(dataset: KaggleDataset) -> str:
+    command = shlex.join(["fa-assets", "init", str(dataset.root)])
+    return f"`{command}` makes it from folders, other tables or annotations."
 
 
 def _other_table(dataset: KaggleDataset) -> str:
@@ -171,7 +219,7 @@ def fnames_of(dataset: KaggleDataset, table: Table, there: Path | Iterable[str])
     fnames = [canonical(name) for name in written]
     changed = [f"{a!r} is {b!r}" for a, b in zip(written, fnames, strict=True) if a != b]
     notes = [f"{len(changed)} names are read in their shortest form: {changed[0]}"] if changed else []
-    if dataset.match_names == "loose" and not bad_fnames(list(dict.fromkeys(fnames))):
+    if dataset.match_names == "loose":
         if isinstance(there, Path):
             there = files_below(there.resolve(), dataset.limits) if is_folder(there) else ()
         fnames, said = NameIndex(there).matched(fnames)
@@ -230,8 +278,10 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
     offenders += [f"{name!r}: a label of {n} clips, but no class" for name, n in counts.items() if name not in classes]
     offenders += [f"{name!r}: a class that no clip has" for name in classes if name not in counts]
     if offenders:
+        following = f", as {corrections.NAME} corrects them" if clips.changes else ""
         raise BadInputError(
-            f"{path} (the classes) and {dataset.labels_csv.name} (the labels) do not match; use the same names in both.",
+            f"{path} (the classes) and {dataset.labels_csv.name} (the labels{following}) do not match; use the same names in "
+            "both.",
             offenders,
         )
     return tuple(classes)
@@ -291,18 +341,6 @@ def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
     """What lies in the `test/` folder, by fname, sorted; hidden files are left out. Raises as `files_below`."""
     base = dataset.test_folder
     return files_below(base, dataset.limits) if is_folder(base) else {}
-
-
-def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
-    """The audio files in the folder of clips that have no row, by their names."""
-    own = dataset.clips_folder.resolve()
-    try:
-        found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
-    except BadInputError:  # of files that no row names
-        return []
-    if own == dataset.root.resolve():  # a link that `fa-assets init` makes
-        found = [name for name in found if not name.startswith(f"{dataset.test_folder.name}/")]
-    return sorted({*found} - {*labelled.fnames})
 
 
 def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMITS) -> list[Path]:

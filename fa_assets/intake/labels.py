@@ -5,15 +5,20 @@ Plain is what `,` and `;` separate. Whatever else is found is said in notes.
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from fa_assets.errors import BadInputError
 from fa_assets.intake.tables import Table
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _QUOTED_LIST = re.compile(rf"[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\]")
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
+_FURTHER = "|\uff0c\u3001\uff1b\uff5c\n\t"
+"""A bar, the commas, semicolon and bar of Chinese and Japanese, a new line and a tab inside a cell."""
+_BETWEEN_LABELS = ":#"
 _ONE = frozenset({"1", "1.0", "true", "yes", "x"})
 _ZERO = frozenset({"0", "0.0", "false", "no", ""})
+_NUMBER = re.compile(r"([-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)?")
 _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
@@ -27,8 +32,8 @@ def split_labels(
     """The labels in each cell, and notes on what was found in them.
 
     Args:
-        separator: what separates labels. Default: `,` and `;`, and `|` where it stands in no known name; cells may also be
-            lists in brackets.
+        separator: what separates labels. Default: `,` and `;`, and `_FURTHER` where they stand in no known name; cells may
+            also be lists in brackets.
         names: of classes, matched whole before anything is separated.
     """
     stripped = [cell.strip() for cell in cells]
@@ -41,20 +46,32 @@ def split_labels(
     left = [cell for index, cell in enumerate(stripped) if index not in lists]
     at = re.compile(re.escape(separator) if separator else "[,;]")
     split, said = _split(left, at, names)
-    if separator is None and any("|" in cell for cell in left):
-        split_further, said_further = _split(left, re.compile("[,;|]"), names)
+    separators = ",;"
+    for further in _further(left, split) if separator is None else ():
+        split_further, said_further = _split(left, re.compile(f"[{separators}{further}]"), names)
         if split_further != split:
             example = next(cell for cell, a, b in zip(left, split, split_further, strict=True) if a != b)
-            split, said = split_further, said_further
-            notes.append(f"labels are also separated by '|', as in {example!r}")
+            split, said, separators = split_further, said_further, separators + further
+            notes.append(f"labels are also separated by {further!r}, as in {example!r}")
     rest = iter(split)
     return [lists[index] if index in lists else next(rest) for index in range(len(cells))], notes + said
+
+
+def _further(cells: Sequence[str], split: Sequence[Labels]) -> list[str]:
+    """What else separates labels in these cells: `_FURTHER`, and `_BETWEEN_LABELS` where each part is a label elsewhere."""
+    found = [one for one in _FURTHER if any(one in cell for cell in cells)]
+    labels = {label for own in split for label in own}
+    for one in _BETWEEN_LABELS:
+        parts = {part.strip() for label in labels if one in label for part in label.split(one)}
+        if parts and parts <= labels:
+            found.append(one)
+    return found
 
 
 def join_labels(labels: Sequence[str]) -> str:
     """A cell that `split_labels` reads as these labels."""
     plain = ",".join(labels)
-    if split_labels([plain])[0] == [tuple(labels)]:
+    if not set(plain) & set(_BETWEEN_LABELS) and split_labels([plain])[0] == [tuple(labels)]:
         return plain
     return ",".join('"' + label.replace('"', '""') + '"' for label in labels)
 
@@ -66,10 +83,11 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         other: columns that are no classes.
 
     Raises:
-        BadInputError: two columns of one name.
+        BadInputError: two columns of one name; numbers that are neither 0 nor 1 where only those say what a clip is.
     """
     columns: dict[str, list[bool]] = {}
     left_out = []
+    numbers: dict[str, list[float]] = {}
     for position, name in enumerate(table.header):
         if not name or name in other:
             continue
@@ -79,8 +97,19 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
             columns[name] = [cell in _ONE for cell in cells]
         else:
             left_out.append(name)
+            if any(cells) and all(map(_NUMBER.fullmatch, cells)):
+                numbers[name] = [float(cell or 0) for cell in cells]
+    likely = [name for name, cells in numbers.items() if 2 * sum(cell in (0, 1) for cell in cells) >= len(cells)]
+    every = [one for cells in numbers.values() for one in cells]
+    if likely or (not columns and len(numbers) > 1 and _are_of_classes(every)):
+        raise _not_indicators(table, {name: numbers[name] for name in likely or numbers})
     if not any(map(any, columns.values())):
         return None
+    if len(columns) == 1 and not all(next(iter(columns.values()))):
+        raise BadInputError(
+            f"{table.path}: one column of 0 and 1, {_listed(columns)}, says of the other clips only what they are not. Add a "
+            "column for what they are, as in 'fname,Bird,no Bird', or a column 'labels'."
+        )
     labels = [tuple(name for name in columns if columns[name][row]) for row in range(len(table.rows))]
     notes = [f"a column for each class: {_listed(columns)}"]
     if left_out:
@@ -88,6 +117,33 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     if empty := [name for name, cells in columns.items() if not any(cells)]:
         notes.append(f"columns without any 1 are no classes: {_listed(empty)}")
     return labels, notes
+
+
+def _are_of_classes(numbers: Collection[float]) -> bool:
+    return all(-1 <= one <= 1 for one in numbers) or all(one.is_integer() and -1 <= one <= 100 for one in numbers)
+
+
+def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> BadInputError:
+    """The error for columns of numbers that do not say whether a clip is of a class."""
+    values = sorted({one for cells in columns.values() for one in cells})
+    if min(values) < 0:
+        what = "-1 beside"
+        way_out = (
+            "write 1 where a clip is of the class and 0 where it is not, and leave out clips of which nobody knows"
+        )
+    elif all(one.is_integer() for one in values):
+        what, way_out = (
+            "counts or numbers of classes beside",
+            "write 1 for whatever counts as being of the class, and 0",
+        )
+    else:
+        what = "shares or probabilities beside"
+        way_out = "choose from which value on a clip is of a class, and write 1 there and 0 elsewhere"
+    shown = ", ".join(f"{one:g}" for one in values[:5]) + (", ..." if len(values) > 5 else "")
+    return BadInputError(
+        f"{table.path}: a column for each class holds 1 or 0; {_listed(columns)} hold {shown}, which looks like {what} 0 and "
+        f"1: {way_out}. Or give the labels in a column 'labels'; columns that are no classes can be left out."
+    )
 
 
 def numbered_columns(header: Sequence[str]) -> list[str]:

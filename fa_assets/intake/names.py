@@ -1,14 +1,16 @@
 """Names of clips in tables, beside the names of the files that are there.
 
 A name is a path relative to the folder of clips, with `/`. Names that differ from a file's only by what other programs and
-systems change on the way (case, Unicode form, extension, folder, blanks, backslashes) are found by `NameIndex`.
+systems change on the way (`_STEPS`) are found by `NameIndex`.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import PurePosixPath, PureWindowsPath
+from urllib.parse import unquote
 
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -53,11 +55,22 @@ def bad_fnames(fnames: Sequence[str]) -> list[str]:
     for row, name in enumerate(fnames, start=1):
         if not name.strip():
             offenders.append(f"row {row}: an empty fname")
-        elif PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-            offenders.append(f"row {row}, {name!r}: an absolute path; name the clip relative to the folder")
-        elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
+        elif _is_absolute(name):
+            offenders.append(
+                f"row {row}, {name!r}: an absolute path; name the clip relative to the folder, or set FA_MATCH_NAMES=loose"
+            )
+        elif climbs_out(name):
             offenders.append(f"row {row}, {name!r}: leads out of the folder")
     return offenders
+
+
+def _is_absolute(name: str) -> bool:
+    return PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor)
+
+
+def climbs_out(name: str) -> bool:
+    """Whether a name leads above where it begins."""
+    return ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts
 
 
 def is_audio(fname: str) -> bool:
@@ -88,11 +101,14 @@ def _without_extension(name: str) -> str:
 _FOLDER = "the folder"
 _STEPS: Mapping[str, Callable[[str], str]] = {
     "the backslash": lambda name: name.replace("\\", "/"),
+    "percent signs, as in web addresses": unquote,
     "blanks": _without_blanks,
+    "an underscore for a blank": lambda name: name.replace("_", " "),
     "the Unicode form (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
     "upper and lower case": str.casefold,
     _FOLDER: lambda name: PurePosixPath(name).name,
     "the file extension": _without_extension,
+    "zeros of a number": lambda name: re.sub(r"(?<!\d)0+(?=\d)|(?<=\d)\.0$", "", name),
 }
 """What names may differ by, and what takes the difference away, in the order in which it is done."""
 
@@ -125,7 +141,8 @@ class NameIndex:
     def find(self, name: str) -> list[str]:
         """The name itself where it is there; otherwise those that differ least, and by nothing but what `_STEPS` names.
 
-        Of the folders one may lack those before it, and no folder stands for another.
+        Of the folders one may lack those before it, and no folder stands for another, but in absolute names: those are of
+        another machine.
         """
         if name in self.names:
             return [name]
@@ -133,13 +150,15 @@ class NameIndex:
         path = f"/{_without(name, within)}"
         alike = {one: f"/{_without(one, within)}" for one in self._alike.get(_without(name), ())}
         found = {
-            one: len(differences(name, one)) for one, its in alike.items() if path.endswith(its) or its.endswith(path)
+            one: len(differences(name, one))
+            for one, its in alike.items()
+            if path.endswith(its) or its.endswith(path) or _is_absolute(name)
         }
         return [one for one, count in found.items() if count == min(found.values())]
 
     def matched(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
         """Each name as that of the one file that it stands for, where there is one; and notes on those that were others."""
-        found = [only[0] if len(only := self.find(name)) == 1 else name for name in names]
+        found = [only[0] if not climbs_out(name) and len(only := self.find(name)) == 1 else name for name in names]
         changed = [(name, one) for name, one in zip(names, found, strict=True) if name != one]
         if not changed:
             return found, []

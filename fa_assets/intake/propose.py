@@ -6,6 +6,7 @@ already, that name becomes a link to the folder itself.
 
 import csv
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
 from fa_assets.intake.annotations import Columns, Found, labels_from_files
-from fa_assets.intake.class_folders import labels_by_folder
+from fa_assets.intake.class_folders import labels_by_folder, site_of, test_folder_of
 from fa_assets.intake.class_names import doubtful_names
-from fa_assets.intake.kaggle import KaggleDataset, known_names, submission_files
+from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
@@ -128,6 +129,14 @@ def propose(
     Raises:
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
     """
+    if folder.is_file():
+        command = [
+            "fa-assets",
+            "init",
+            str(folder.parent),
+            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
+        ]
+        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
     dataset = KaggleDataset(out or folder, limits=columns.limits)
@@ -135,24 +144,29 @@ def propose(
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
     base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
     every = list(files_below(base, columns.limits))
-    own = [name for name in every if base != folder or not name.startswith("test/")]
+    test_name = test_folder_of(every if base == folder else list(files_below(folder, columns.limits)))
+    own = [name for name in every if base != folder or not name.startswith(f"{test_name}/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
         raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
     tables = (
-        [table] if table else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name)]
+        [table]
+        if table
+        else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name, test_name)]
     )
     columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
-    left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name))
+    left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name, test_name))
     found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None, others=left_out)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
     classes = {label for _, labels in rows for label in labels}
     test, test_rows = _test_set(
-        submission_files(replace(dataset, root=folder)), taken and max(1, taken - (base == folder)), classes
+        files_below(folder / test_name, columns.limits) if is_folder(folder / test_name) else (),
+        taken and max(1, taken - (base == folder)),
+        classes,
     )
-    groups, said = _groups(found.groups, [name for name, _ in rows])
+    groups, said = _groups(found.groups, [name for name, _ in rows], taken)
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
     notes = [*dict.fromkeys(found.notes), *said]
     notes += [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
@@ -164,13 +178,15 @@ def propose(
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
     if test:
-        notes.append(f"test/ ({len(test)} clips) is the test set; {len(test_rows)} of them have a label for test.csv")
+        notes.append(
+            f"{test_name}/ ({len(test)} clips) is the test set; {len(test_rows)} of them have a label for test.csv"
+        )
     return Proposal(
         dataset,
         base,
         found.origin,
         rows,
-        folder / "test" if test else None,
+        folder / test_name if test else None,
         groups,
         test_rows,
         unlabelled=unlabelled,
@@ -187,8 +203,8 @@ def _test_set(files: Iterable[str], level: int | None, classes: Collection[str])
     return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
 
 
-def _may_be_table(name: str) -> bool:
-    is_of_test = name in ("sample_submission.csv", "test.csv") or name.startswith("test/")
+def _may_be_table(name: str, test_name: str = "test") -> bool:
+    is_of_test = name in ("sample_submission.csv", "test.csv") or name.startswith(f"{test_name}/")
     return PurePosixPath(name).suffix.lower() in _TABLE_SUFFIXES and not is_of_test
 
 
@@ -227,15 +243,16 @@ def _found(
     return found, by_folder.level
 
 
-def _groups(given: Mapping[str, str], fnames: Iterable[str]) -> tuple[Mapping[str, str], list[str]]:
-    """The groups of the clips: those given, or what their paths and names say; and notes."""
+def _groups(given: Mapping[str, str], fnames: Iterable[str], level: int | None) -> tuple[Mapping[str, str], list[str]]:
+    """The groups of the clips: those given, or what their paths and names say, where that is no class; and notes."""
     groups = dict(given)
     for fname in fnames if not given else ():
         path = PurePosixPath(fname)
         fold = next((part for part in path.parts[:-1] if _FOLD.fullmatch(part)), None)
         speaker = _SPEAKER.fullmatch(path.stem)
-        if fold or speaker:
-            groups[fname] = fold or (speaker[1] if speaker else "")
+        site = site_of(fname)
+        if group := fold or (speaker and speaker[1]) or (site if level is None or site not in path.parts else None):
+            groups[fname] = group
     names = sorted(set(groups.values()))
     if not names:
         return {}, []

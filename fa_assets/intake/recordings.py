@@ -60,11 +60,11 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class Change:
-    """How many clips were added, changed (bytes or labels) or removed between two scans."""
+    """The clips that were added, changed (bytes or labels) or removed between two scans, by name and sorted."""
 
-    added: int
-    changed: int
-    removed: int
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 class ScanUnfinishedError(Exception):
@@ -113,9 +113,9 @@ def scan_recordings(dataset: KaggleDataset, memory: Path, *, limit_s: float | No
 def change_between(before: Mapping[str, str], after: Mapping[str, str]) -> Change:
     """What differs between the `clips` of two states."""
     return Change(
-        added=len(after.keys() - before.keys()),
-        changed=sum(before[fname] != digest for fname, digest in after.items() if fname in before),
-        removed=len(before.keys() - after.keys()),
+        added=tuple(sorted(after.keys() - before.keys())),
+        changed=tuple(sorted(name for name, digest in after.items() if before.get(name, digest) != digest)),
+        removed=tuple(sorted(before.keys() - after.keys())),
     )
 
 
@@ -167,8 +167,8 @@ def _state(tables: str, watched: Mapping[str, _Watched], found: Mapping[str, _Fo
 
 
 def _curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> str:
-    """A sha256 over what the CSV files say of the curated clips: labels, folds, and the classes (the header of
-    sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
+    """A sha256 over what the CSV files say of the curated clips: labels, verdicts on them, folds, and the classes (the header
+    of sample_submission.csv, whose rows are the test set's); and over the labels that were read, where that is not plain."""
     classes = dataset.sample_submission_csv
     header = []
     if is_file(classes):
@@ -177,7 +177,7 @@ def _curated_tables_digest(dataset: KaggleDataset, labelled: LabelledClips) -> s
         table = read_csv(dataset, classes, header_only=True)
         header = [(classes.name, "\0".join(table.header).encode() if table.notes else line.strip())]
     labels = [("labels", json.dumps(labelled.labels).encode())] if labelled.notes else []
-    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv)
+    tables = _contents(dataset, dataset.labels_csv, dataset.folds_csv, dataset.corrections_csv)
     return _digest_of([*tables, *header, *labels, *_options(dataset)])
 
 

@@ -96,6 +96,11 @@ def read_table(
         said.append("lines ended by CR")
     lines = _lines(path, text, separator, header_only=header_only)
     header, rows = ([trimmed(name) for name in lines[0]], lines[1:]) if lines else ([], [])
+    if required and not any(header):
+        columns = ", ".join(required)
+        raise BadInputError(
+            f"{path} is empty: it needs a line that names its columns ({columns}, ...), and one for each clip."
+        )
     if missing := [name for name in required if name not in header]:
         raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
     header, even, uneven = _evened(header, rows)
@@ -109,8 +114,7 @@ def read_table(
 
 def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], way_out: str) -> BadInputError:
     """The error for columns that are not there."""
-    there = f"its columns are {', '.join(header)}" if header else "it is empty"
-    return BadInputError(f"{path}: no column {', '.join(missing)}; {there}. {way_out}")
+    return BadInputError(f"{path}: no column {', '.join(missing)}; its columns are {', '.join(header)}. {way_out}")
 
 
 def _separated_by(header: Sequence[str], required: Sequence[str]) -> str | None:

@@ -53,3 +53,10 @@ def most_confused(
         ConfusedPair(classes[c], classes[d], int(counts[c, d]), int(positives[c])) for c, d in np.argwhere(counts > 0)
     ]
     return sorted(pairs, key=lambda pair: (-pair.clips, -pair.share, pair.present, pair.taken_for))[:limit]
+
+
+def clearest_example(truth: np.ndarray, scores: np.ndarray, present: int, taken_for: int) -> int:
+    """The row that carries one class, lacks the other, and scores that one higher by the most; arguments as above, classes by
+    their columns."""
+    excess = np.where(truth[:, present] & ~truth[:, taken_for], scores[:, taken_for] - scores[:, present], -np.inf)
+    return int(excess.argmax())

@@ -7,16 +7,18 @@ clips, and a bootstrap over clips needs no ranking (see `bootstrap`).
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.metrics.average_precision import average_precisions
+from fa_assets.metrics.bootstrap import resampled
+from fa_assets.metrics.intervals import NO_INTERVAL, Curve, Interval, interval, ratio
 from fa_assets.metrics.lwlrap import positive_precisions
+from fa_assets.metrics.one_ranking import average_precision, precision_at_recall, roc_auc
 from fa_assets.metrics.predictions import Predictions
 
-OVERALL, FOLD, CLASS, CLIP = "overall", "fold", "class", "clip"
+OVERALL, MICRO, FOLD, CLASS, CLIP = "overall", "micro", "fold", "class", "clip"
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,12 @@ class Figure:
     """One figure.
 
     Attributes:
-        metric: its name in `METRICS`.
-        scope: overall, fold, class or clip.
-        key: which of them; empty overall.
+        metric: its name.
+        scope: overall (the macro average, of what is computed class by class), micro, fold, class or clip.
+        key: which of them; empty overall and of micro.
         value: None where there is nothing to score.
         weight: the positives it rests on.
+        low, high: the ends of its 95% interval; None where there is none (see `intervals`).
     """
 
     metric: str
@@ -36,6 +39,8 @@ class Figure:
     key: str
     value: float | None
     weight: int
+    low: float | None = None
+    high: float | None = None
 
 
 class Figures:
@@ -78,51 +83,190 @@ def figures_table(figures: Iterable[Figure], schema: pa.Schema) -> pa.Table:
 def lwlrap(predictions: Predictions) -> Iterator[Figure]:
     """LWLRAP (see `fa_assets.metrics.lwlrap`) overall, of each fold, class, and clip that has a label."""
     row, column, precision = positive_precisions(predictions.truth, predictions.logits)
-
-    def means(of: np.ndarray, size: int) -> Iterator[tuple[float | None, int]]:
-        count = np.bincount(of, minlength=size)
-        total = np.bincount(of, weights=precision, minlength=size)
-        return ((float(t / c) if c else None, int(c)) for t, c in zip(total, count, strict=True))
-
-    def figures(scope: str, keys: Iterable[str], of: np.ndarray, size: int) -> Iterator[Figure]:
-        for key, (value, weight) in zip(keys, means(of, size), strict=True):
-            yield Figure("lwlrap", scope, key, value, weight)
-
     n, n_classes = predictions.truth.shape
     n_folds = int(predictions.fold.max(initial=0)) + 1
-    yield from figures(OVERALL, [""], np.zeros_like(row), 1)
+
+    def sums(of: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.bincount(of, weights=precision, minlength=size), np.bincount(of, minlength=size)
+
+    def figures(scope: str, keys: Iterable[str], of: np.ndarray, size: int) -> Iterator[Figure]:
+        for key, total, count in zip(keys, *sums(of, size), strict=True):
+            yield Figure("lwlrap", scope, key, float(total / count) if count else None, int(count))
+
+    overall = next(figures(OVERALL, [""], np.zeros_like(row), 1))
+    if predictions.units is not None and overall.weight:
+        found = resampled(*sums(row, n), units=predictions.units)
+        overall = replace(overall, low=found.low, high=found.high)
+    yield overall
     yield from figures(FOLD, map(str, range(n_folds)), predictions.fold[row], n_folds)
-    yield from figures(CLASS, predictions.classes, column, n_classes)
+    drawn = _weighted_mean_by_column(predictions, row, column, precision)
+    for place, one in enumerate(figures(CLASS, predictions.classes, column, n_classes)):
+        low, high = _interval(one.value, drawn[place], predictions, predictions.truth[:, place])
+        yield replace(one, low=low, high=high)
     yield from (one for one in figures(CLIP, map(str, predictions.fnames), row, n) if one.weight)
 
 
-def mean_average_precision(predictions: Predictions) -> Iterator[Figure]:
-    """Average precision of each class, and its mean over classes: in each fold, and the mean over folds. Folds are not
-    pooled: the
-    models of two folds do not share a scale."""
-    folds = np.unique(predictions.fold)
-    by_fold = np.array(
-        [
-            average_precisions(
-                predictions.truth[predictions.fold == fold], predictions.logits[predictions.fold == fold]
-            )
-            for fold in folds
+def ranking(predictions: Predictions) -> Iterator[Figure]:
+    """How well a class ranks the clips: average precision (`map`), ROC AUC (`auc`), d' (`dprime`), and the precision at a
+    recall of `RECALL` (`precision_at_recall`).
+
+    Each is computed in every fold, and is the mean over folds: the models of two folds do not share a scale. Overall is the
+    mean over classes (macro); micro takes all labels of a fold as one ranking. d' is that of the ROC AUC (S. Hershey and
+    others, "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017).
+    """
+    truth, folds = predictions.truth, np.unique(predictions.fold)
+    shape = len(RANKINGS), len(folds), truth.shape[1] + 1  # the last one is micro
+    values = np.full(shape, np.nan)
+    drawn = np.full((*shape, predictions.weights.shape[1]), np.nan, np.float32)
+    for place, fold in enumerate(folds):
+        own = np.flatnonzero(predictions.fold == fold)
+        present, scores, weights = truth[own], predictions.logits[own], predictions.weights[own]
+        rankings = [*zip(present.T, scores.T, strict=True), (present.reshape(-1), scores.reshape(-1))]
+        for column, (labels, ranked) in enumerate(rankings):
+            if labels.any():
+                values[:, place, column] = [known(labels, ranked) for known, _ in RANKINGS.values()]
+                curve = Curve.of(labels, ranked, weights, np.arange(len(labels)) * len(own) // len(labels))
+                drawn[:, place, column] = [resampled(curve) for _, resampled in RANKINGS.values()]
+    for metric, by_fold, drawn_by_fold in zip(RANKINGS, values, drawn, strict=True):
+        macro = _mean(by_fold[:, :-1], 1)
+        found = [
+            (OVERALL, "", _mean(macro), _mean(_mean(drawn_by_fold[:, :-1], 1)), truth),
+            (MICRO, "", _mean(by_fold[:, -1]), _mean(drawn_by_fold[:, -1]), truth),
+            *(
+                (CLASS, name, _mean(by_fold[:, column]), _mean(drawn_by_fold[:, column]), truth[:, column])
+                for column, name in enumerate(predictions.classes)
+            ),
         ]
-    )
-    positives = predictions.truth.sum(axis=0)
-    of_folds = [_mean(row) for row in by_fold]
-    yield Figure("map", OVERALL, "", _mean(np.array([v for v in of_folds if v is not None])), int(positives.sum()))
-    for fold, value in zip(folds, of_folds, strict=True):
-        yield Figure("map", FOLD, str(fold), value, int(predictions.truth[predictions.fold == fold].sum()))
-    for name, column, count in zip(predictions.classes, by_fold.T, positives, strict=True):
-        yield Figure("map", CLASS, name, _mean(column), int(count))
+        for scope, key, value, resamples, labels in found:
+            one = _figure(metric, scope, key, value, resamples, predictions, labels)
+            yield one
+            if metric == AUC:
+                yield replace(
+                    one, metric="dprime", value=_dprime(one.value), low=_dprime(one.low), high=_dprime(one.high)
+                )
+        for fold, value in zip(folds, macro, strict=True):
+            yield Figure(metric, FOLD, str(fold), _or_none(value), int(truth[predictions.fold == fold].sum()))
 
 
-METRICS: Mapping[str, Callable[[Predictions], Iterator[Figure]]] = {"lwlrap": lwlrap, "map": mean_average_precision}
+def decisions(predictions: Predictions) -> Iterator[Figure]:
+    """F1, precision and recall of the labels that are given, of each class, macro (overall) and micro; none where nothing was
+    decided. A class without positives has none and no part in the mean, nor has precision where no clip is given the label."""
+    if predictions.decided is None:
+        return
+    truth, decided = predictions.truth, predictions.decided
+    weights = np.column_stack(
+        [np.ones(len(truth), np.float32), predictions.weights]
+    )  # the first one is the clips as they are
+    with_micro = [(one.T.astype(np.float32) @ weights).astype(np.float64) for one in (truth & decided, decided, truth)]
+    hits, given, positives = (np.vstack([one, one.sum(axis=0)]) for one in with_micro)
+    every = {
+        "f1": ratio(2 * hits, given + positives),
+        "precision": ratio(hits, given),
+        "recall": ratio(hits, positives),
+    }
+    for metric, values in every.items():
+        values[positives == 0] = np.nan
+        found = [
+            (OVERALL, "", _mean(values[:-1]), truth),
+            (MICRO, "", values[-1], truth),
+            *((CLASS, name, values[one], truth[:, one]) for one, name in enumerate(predictions.classes)),
+        ]
+        for scope, key, own, labels in found:
+            yield _figure(metric, scope, key, own[0], own[1:], predictions, labels)
+
+
+def label_ranking(predictions: Predictions) -> Iterator[Figure]:
+    """How well a clip ranks the classes, besides LWLRAP: coverage error (how far down its ranking one has to go for all its
+    labels, 1 at best) and one-error (the share of clips whose first class is not a label), of the clips that have a label;
+    among equal scores the worst rank counts."""
+    labelled = predictions.truth.any(axis=1)
+    truth, scores, weights = (one[labelled] for one in (predictions.truth, predictions.logits, predictions.weights))
+    lowest = np.where(truth, scores, np.inf).min(axis=1, initial=np.inf)
+    depth = (scores >= lowest[:, None]).sum(axis=1)
+    is_wrong = np.where(truth, scores, -np.inf).max(axis=1) <= np.where(truth, -np.inf, scores).max(axis=1)
+    for metric, of_clip, ends in (
+        ("coverage_error", depth, (1.0, truth.shape[1])),
+        ("one_error", is_wrong, (0.0, 1.0)),
+    ):
+        value = float(of_clip.mean()) if len(truth) else np.nan
+        drawn = ratio(of_clip @ weights, weights.sum(axis=0))
+        yield _figure(metric, OVERALL, "", value, drawn, predictions, predictions.truth, ends)
+
+
+def threshold_figures(predictions: Predictions, thresholds: np.ndarray) -> Iterator[Figure]:
+    """The threshold of each class, float64 (C,), nan where there is none."""
+    positives = predictions.truth.sum(axis=0).tolist()
+    for name, value, weight in zip(predictions.classes, thresholds.tolist(), positives, strict=True):
+        yield Figure("threshold", CLASS, name, _or_none(value), weight)
+
+
+METRICS: Mapping[str, Callable[[Predictions], Iterator[Figure]]] = {
+    "lwlrap": lwlrap,
+    "ranking": ranking,
+    "decisions": decisions,
+    "label_ranking": label_ranking,
+}
 """What is computed of every set of predictions; a new metric is a function here."""
 
+MAP, AUC = "map", "auc"
+RANKINGS: Mapping[str, tuple[Callable[[np.ndarray, np.ndarray], float], Callable[[Curve], np.ndarray]]] = {
+    MAP: (average_precision, Curve.average_precision),
+    AUC: (roc_auc, Curve.roc_auc),
+    "precision_at_recall": (precision_at_recall, Curve.precision_at_recall),
+}
+"""Of one ranking, truth bool (n,) with a positive and scores (n,): the figure, and that of all resamples."""
 
-def _mean(values: np.ndarray) -> float | None:
-    """Of those that are not nan."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
+
+def _figure(
+    metric: str,
+    scope: str,
+    key: str,
+    value: float | np.ndarray,
+    drawn: np.ndarray,
+    predictions: Predictions,
+    labels: np.ndarray,
+    ends: tuple[float, float] = (0.0, 1.0),
+) -> Figure:
+    """A figure with its interval; labels, bool (n,) or (n, C), are those it rests on."""
+    known = _or_none(value)
+    return Figure(metric, scope, key, known, int(labels.sum()), *_interval(known, drawn, predictions, labels, ends))
+
+
+def _interval(
+    value: float | None,
+    drawn: np.ndarray,
+    predictions: Predictions,
+    labels: np.ndarray,
+    ends: tuple[float, float] = (0.0, 1.0),
+) -> Interval:
+    return NO_INTERVAL if value is None or not drawn.size else interval(value, drawn, predictions.support(labels), ends)
+
+
+def _weighted_mean_by_column(
+    predictions: Predictions, row: np.ndarray, column: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """The mean of values in rows and columns, in each column and resample, (C, resamples)."""
+    from scipy.sparse import csr_array
+
+    shape = predictions.truth.T.shape
+    total, count = (
+        csr_array((one.astype(np.float32), (column, row)), shape=shape) @ predictions.weights
+        for one in (values, np.ones_like(values))
+    )
+    return ratio(total, count)
+
+
+def _dprime(auc: float | None) -> float | None:
+    """d' of a ROC AUC; None where that is 0 or 1, for which it is infinite."""
+    from scipy.special import ndtri
+
+    return None if auc is None or not 0 < auc < 1 else float(np.sqrt(2) * ndtri(auc))
+
+
+def _mean(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Of those that are not nan; nan where all are."""
+    return ratio(np.nansum(values, axis=axis), (~np.isnan(values)).sum(axis=axis))
+
+
+def _or_none(value: float | np.ndarray) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+
+from fa_assets.metrics.intervals import drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +20,8 @@ class Predictions:
         classes: the C class names, in the order of the columns.
         truth: bool (n, C).
         logits, probabilities: float64 (n, C).
+        units: int64 (n,), the independent unit of each clip, from 0; figures have intervals where they are known.
+        decided: bool (n, C), which labels are given (see `thresholds`); there are figures of decisions where they are known.
     """
 
     fnames: np.ndarray
@@ -25,6 +30,17 @@ class Predictions:
     truth: np.ndarray
     logits: np.ndarray
     probabilities: np.ndarray
+    units: np.ndarray | None = None
+    decided: np.ndarray | None = None
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """How often each clip is in a resample, float32 (n, resamples); no resamples where the units are not known."""
+        return np.empty((len(self.fold), 0), np.float32) if self.units is None else drawn(self.units)
+
+    def support(self, labels: np.ndarray) -> int:
+        """How many units have any of these labels, bool (n,) or (n, C)."""
+        return 0 if self.units is None else len(np.unique(self.units[labels.reshape(len(labels), -1).any(axis=1)]))
 
 
 def predictions_of(table: pa.Table, classes: list[str]) -> Predictions:

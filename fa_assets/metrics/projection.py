@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_NEIGHBOURS = 15
+
 
 def project(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first two principal components.
@@ -29,3 +31,23 @@ def project(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points = vectors * np.sqrt(variance) if n <= d else centred @ vectors
     signs = np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
     return points * np.where(signs == 0, 1, signs), variance / total if total > 0 else np.zeros(2)
+
+
+def umap(embeddings: np.ndarray) -> np.ndarray | None:
+    """The same by UMAP (L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and Projection", 2018) with
+    cosine distances, 15 neighbours and seed 0; None where the package umap-learn is not installed, or of 15 clips or fewer.
+
+    Args:
+        embeddings: float (n, d), finite, n at least 3.
+
+    Returns:
+        float64 (n, 2).
+    """
+    try:
+        from umap import UMAP
+    except ImportError:
+        return None
+    if len(embeddings) <= _NEIGHBOURS:
+        return None
+    reducer = UMAP(n_neighbors=_NEIGHBOURS, metric="cosine", random_state=0, n_jobs=1)
+    return np.asarray(reducer.fit_transform(embeddings), np.float64)

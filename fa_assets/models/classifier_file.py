@@ -56,11 +56,13 @@ class ClassifierOrigin:
 
 @dataclass(frozen=True, eq=False)
 class StoredClassifier:
-    """A model, its classes in column order, and what it belongs to."""
+    """A model, its classes in column order, and what it belongs to; of the final one the threshold of each class, float64
+    (C,), nan where there is none (see `fa_assets.metrics.thresholds`)."""
 
     model: OneVsRest
     classes: tuple[str, ...]
     origin: ClassifierOrigin
+    thresholds: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,18 @@ class FinalClassifier:
 
     members: tuple[StoredClassifier, ...]
     blend: Blend | None
+
+    @property
+    def thresholds(self) -> list[float | None]:
+        """From which probability on each class's label is given; None for a class that never is."""
+        main = self.members[0]
+        found = np.full(len(main.classes), np.nan) if main.thresholds is None else main.thresholds
+        return [None if np.isnan(one) else one for one in found.tolist()]
+
+    def require_thresholds(self) -> None:
+        """Raise UserError where there are none, since an older version of fa_assets made it."""
+        if self.members[0].thresholds is None:
+            raise UserError("The final classifier has no thresholds: materialize it again (`fa-assets run`).")
 
     def probabilities(self, embeddings: Sequence[np.ndarray]) -> np.ndarray:
         """float64 (n, C), of each encoder's embeddings (n, d) of the same clips."""
@@ -102,6 +116,8 @@ def save_classifier(path: StoragePath, stored: StoredClassifier) -> FileDigest:
         del about["blend"]
     text = np.array(json.dumps(about, sort_keys=True))
     arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}
+    if stored.thresholds is not None:
+        arrays["thresholds"] = stored.thresholds
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -132,6 +148,7 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
             model = OneVsRest(**{name: arrays[name] for name in names})
             blend = about.pop("blend", None)
             origin = ClassifierOrigin(**about, blend=blend and Blend.of(blend))
+            thresholds = arrays.get("thresholds")
             if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
                 raise ValueError("its arrays do not fit each other")
     except UserError:
@@ -140,4 +157,4 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
         raise UserError(
             f"{path} is damaged ({type(error).__name__}: {error}): materialize it again (`fa-assets run`)."
         ) from error
-    return StoredClassifier(model, classes, origin)
+    return StoredClassifier(model, classes, origin, thresholds)

@@ -79,12 +79,12 @@ def fold_balance_picture(classes: Sequence[str], balance: np.ndarray) -> Picture
         reach = max(1.5, float(np.abs(balance - expected).max()) * 1.15)
         axis.set(
             xlabel="positives more or fewer than an even share",
-            title="Positives per class and fold",
+            title="Positives per class and fold, against an even share",
             xlim=(-reach, reach),
         )
         axis.legend(ncols=len(balance), loc="upper center", bbox_to_anchor=(0.5, -0.55 / rows_height(len(rows))))
         totals_axis.barh(rows, totals[order], color=BLUE, height=0.7)
-        totals_axis.set(xlabel="positives in all")
+        totals_axis.set(xlabel="in all")
         name_rows(totals_axis, [""] * len(rows))
 
     worst = float(np.abs(balance - expected).max())

@@ -38,13 +38,13 @@ def gain(found: PairedBootstrap, schemes: tuple[str, str]) -> Picture:
         axis.set(xlabel=f"LWLRAP, {ours} minus {baseline}", ylabel="resamples")
         axis.set_title(f"Gain of {ours}: {found.share_won:.1%} of {found.resamples} resamples won")
         axis.margins(y=0.25)
-        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
 
     return draw(
         "Gain over the resamples",
         f"Histogram of the resampled difference: {found.difference:+z.4f}, interval {found.low:+z.4f} to {found.high:+z.4f}.",
         paint,
-        height=2.8,
+        height=3.4,
     )
 
 

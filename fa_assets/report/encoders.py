@@ -80,5 +80,7 @@ def _interval(low: float, high: float, sign: str = "") -> str:
 
 def _clips_per_second(made: Sequence[LedgerEntry]) -> float | None:
     computed: list[Mapping[str, Any]] = [one.metadata for one in made if one.metadata["clips_per_second"]]
-    seconds = sum(one["clips"] / one["clips_per_second"] for one in computed)
-    return sum(one["clips"] for one in computed) / seconds if computed else None
+    # Earlier versions counted all clips of a fold in which any was computed.
+    clips = [one.get("clips_computed", one["clips"]) for one in computed]
+    seconds = sum(count / one["clips_per_second"] for count, one in zip(clips, computed, strict=True))
+    return sum(clips) / seconds if computed else None

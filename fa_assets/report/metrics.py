@@ -54,7 +54,7 @@ def confused_pairs(pairs: list[ConfusedPair]) -> Picture | None:
             axis.annotate(text, (pair.clips, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
         name_rows(axis, [f"{shorten(pair.present, 24)} → {shorten(pair.taken_for, 24)}" for pair in pairs])
         axis.set(
-            xlabel="clips of the first class (out of all its positives) that score the second, absent one higher",
+            xlabel="clips of the first class, of all its positives",
             title="Most confused classes",
         )
         axis.margins(x=0.1)
@@ -74,8 +74,9 @@ def reliability_diagram(found: Reliability) -> Picture:
         axis.set(xlabel="mean probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.set_title(f"Reliability: expected calibration error {found.expected_calibration_error:.3f}")
         axis.legend(loc="upper left")
-        counts_axis.barh(found.predicted, found.count, height=0.06, color=PALE)
-        counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="mean probability", ylim=(-0.02, 1.02))
+        bins = np.minimum(np.floor(found.predicted * 10), 9) / 10  # a mean lies in its bin; no bar hides another
+        counts_axis.barh(bins, found.count, height=0.09, align="edge", color=PALE)
+        counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="probability", ylim=(-0.02, 1.02))
 
     return draw(
         "Reliability of the probabilities",

@@ -42,15 +42,18 @@ def lineage_table(entries: Sequence[LedgerEntry]) -> Table:
         )
         for entry in entries
     ]
-    return Table(
-        "Materializations", ("asset", "fold", "data version", "code and settings", "made from", "at (UTC)", "run"), rows
-    )
+    columns = ("asset", "fold", "data version", "code and settings", "made from", "at (UTC)", "run")
+    return Table("Materializations", columns, rows, printed=False)
 
 
 def settings_table(entries: Sequence[LedgerEntry]) -> Table:
-    """The settings that entered each asset."""
-    rows = sorted({(entry.asset, name, str(value)) for entry in entries for name, value in entry.settings.items()})
-    return Table("Settings", ("asset", "setting", "value"), rows)
+    """The settings, and the assets that each value entered."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for entry in entries:
+        for name, value in entry.settings.items():
+            found.setdefault((name, str(value)), set()).add(entry.asset)
+    rows = [(name, value, ", ".join(sorted(assets))) for (name, value), assets in sorted(found.items())]
+    return Table("Settings", ("setting", "value", "of"), rows)
 
 
 def environment_table(entries: Sequence[LedgerEntry]) -> Table:
@@ -65,7 +68,7 @@ def environment_table(entries: Sequence[LedgerEntry]) -> Table:
         for name, values in found.items()
         for value, assets in sorted(values.items())
     ]
-    return Table("Environment", ("what", "value", "only in"), rows)
+    return Table("Environment", ("what", "value", "only in"), rows, printed=False)
 
 
 def _describe_inputs(inputs: Sequence[InputVersion]) -> str:

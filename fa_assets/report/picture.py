@@ -6,7 +6,9 @@ the same (4:1), and the series' colours stay apart for colour-blind readers (Oka
 """
 
 import base64
+import html
 import io
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+log = logging.getLogger(__name__)
+
 TEXT = "#7c7f86"
 FAINT = "#7c7f8640"
 PALE = "#7c7f8680"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#2f86c1", "#d98a00", "#109b76", "#d3602a", "#b5679b", "#4fa8d8"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, "#a08b3c", "#7a76c2")
-WIDTH = 7.6
-"""Inches at 100 pixels each: what fits the UI's dialog without scrolling."""
+WIDTH = 5.4
+"""Inches at 100 pixels each: legible as wide as a phone, and two beside each other on a page."""
 
 MAX_BYTES = 100_000
 """The instance's database stores each picture several times."""
@@ -79,6 +83,15 @@ class Picture:
     def data_uri(self) -> str:
         """The picture inside an address, so that a page needs no second file."""
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
+
+    def inline(self, prefix: str) -> str:
+        """The picture as an element of a page: its text follows the page's colour `--soft`, its ids have a prefix of their
+        own, and its width is that of the place where it stands."""
+        svg = re.sub(r"<style.*?</style>", "", self.svg, flags=re.DOTALL)
+        svg = re.sub(r' id="[\w.]+_\d+"', "", svg).replace(TEXT, "var(--soft)")
+        svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
+        svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
+        return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(self.alt)}"', 1)
 
 
 def draw(
@@ -133,6 +146,20 @@ def shorten(name: str, limit: int = 28) -> str:
     """A name that fits beside an axis; "$" would begin a formula."""
     name = printable(name).replace("$", r"\$")
     return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def drawn(wanted: bool, *painters: Callable[[], Picture | None]) -> list[Picture]:
+    """The pictures that are wanted and can be drawn; one that cannot is a warning, not the end of the page."""
+    found = []
+    for paint in painters if wanted else ():
+        try:
+            picture = paint()
+        except Exception as error:
+            log.warning("a picture of the report could not be drawn: %s: %s", type(error).__name__, error)
+            continue
+        if picture is not None:
+            found.append(picture)
+    return found
 
 
 @contextmanager

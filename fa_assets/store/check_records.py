@@ -58,10 +58,12 @@ class CheckRecords:
         with replacing(self.folder / f"{record.id}_{record.asset}_{record.name}.json") as temporary:
             temporary.write_text(json.dumps(fields, indent=1), encoding="utf-8")
 
-    def records(self, skip: Collection[str] = ()) -> Iterator[CheckRecord]:
-        """The records in the order of their ids, without those in `skip`."""
+    def records(self, skip: Collection[str] = (), since: str = "") -> Iterator[CheckRecord]:
+        """The records in the order of their ids, without those in `skip` and those before the id `since`."""
         names = [
-            name for name in file_names(self.folder) if name.endswith(".json") and name.partition("_")[0] not in skip
+            name
+            for name in file_names(self.folder)
+            if name.endswith(".json") and name >= since and name.partition("_")[0] not in skip
         ]
         for one in read_each(self.folder, _read, [self.folder / name for name in names]):
             if isinstance(one, CheckRecord):

@@ -47,7 +47,8 @@ class Retries:
     """How long to try: `attempts` in a row without a new byte, `stall_s` seconds of silence ending an attempt.
 
     Waits double from `wait_s` seconds, unless the server says how long (Retry-After); none exceeds `longest_wait_s`. It is
-    given up where `slow_s` seconds, waits included, bring fewer than `slow_bytes`, and beyond `most_bytes` in all.
+    given up where `slow_s` seconds, waits included, bring fewer than `slow_bytes`, and beyond `most_bytes` in all, which
+    the setting `most_setting` says, if one does.
     """
 
     attempts: int = 5
@@ -57,6 +58,7 @@ class Retries:
     slow_s: float = 600.0
     slow_bytes: int = 1_000_000
     most_bytes: int = 50_000_000_000
+    most_setting: str = ""
 
 
 DEFAULT_RETRIES = Retries()
@@ -222,11 +224,11 @@ def _attempt(
     try:
         with requests.get(url, headers=headers, stream=True, timeout=retries.stall_s) as response:
             total = _start(response, part, known, size_bytes)
-            _require_at_most(retries.most_bytes, total, url, part)
+            _require_at_most(retries, total, url, part)
             progress(part.size, total)
             with part.path.open("ab") as file:
                 while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
-                    _require_at_most(retries.most_bytes, file.tell() + len(chunk), url, part)
+                    _require_at_most(retries, file.tell() + len(chunk), url, part)
                     file.write(chunk)
                     progress(file.tell(), total)
                     pace.came(url, len(chunk))
@@ -239,10 +241,11 @@ def _attempt(
         raise _TryAgainError(f"the connection ended after {part.size:,} of {total:,} bytes")
 
 
-def _require_at_most(limit: int, n_bytes: int, url: str, part: _Part) -> None:
-    if n_bytes > limit:
+def _require_at_most(retries: Retries, n_bytes: int, url: str, part: _Part) -> None:
+    if n_bytes > retries.most_bytes:
         part.forget()
-        raise DownloadError(f"{public_url(url)}: larger than {limit:,} bytes, the limit.")
+        setting = f" ({retries.most_setting})" * bool(retries.most_setting)
+        raise DownloadError(f"{public_url(url)}: larger than {retries.most_bytes:,} bytes, the limit{setting}.")
 
 
 def _start(response: requests.Response, part: _Part, known: tuple[str, int] | None, size_bytes: int | None) -> int:

@@ -20,18 +20,20 @@ from fa_assets.errors import BadInputError, UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is read: bytes of a clip and of a table, files of a dataset, folders one inside the other; and whether clips may
-    be links out of the folder of clips, as those of DVC, git-annex and Hugging Face's cache are."""
+    """How much is read: bytes of a clip and of a table, files of a dataset, folders one inside the other, bytes of weights,
+    unpacked; and whether clips may be links out of the folder of clips, as those of DVC, git-annex and Hugging Face are."""
 
     clip_bytes: int = 8_000_000_000
     table_bytes: int = 256_000_000
     files: int = 500_000
     depth: int = 64
+    weights_bytes: int = 2_000_000_000
     follow_links: bool = True
 
 
 USUAL_LIMITS = Limits()
 
+_DESCRIPTION_BYTES = 10_000_000
 _FETCHED_BY = {
     "annex/objects": "`git annex get` or `datalad get`",
     "dvc/cache": "`dvc pull`",
@@ -109,9 +111,18 @@ def digest_source(path: Path) -> str:
 
 def read_bytes(path: Path, limits: Limits = USUAL_LIMITS) -> bytes:
     """The bytes of a CSV file; raises as `reading`, and where it is too large."""
+    return _read_up_to(path, limits.table_bytes, " (FA_MAX_TABLE_MB)")
+
+
+def read_description(path: Path) -> bytes:
+    """The bytes of a file that says what a network is; raises as `read_bytes`."""
+    return _read_up_to(path, _DESCRIPTION_BYTES)
+
+
+def _read_up_to(path: Path, most_bytes: int, setting: str = "") -> bytes:
     with reading(path) as file:
-        if os.fstat(file.fileno()).st_size > limits.table_bytes:
-            raise SourceFileError(path, f"larger than {limits.table_bytes / 1e6:g} MB, the limit (FA_MAX_TABLE_MB)")
+        if os.fstat(file.fileno()).st_size > most_bytes:
+            raise SourceFileError(path, f"larger than {most_bytes / 1e6:g} MB, the limit{setting}")
         return file.read()
 
 
@@ -124,10 +135,14 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
     Raises:
         BadInputError: names that are not UTF-8, folders that cannot be read or lie too deep; all are named; or too many files.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Path] = {}
     offenders: list[str] = []
-    waiting = [(folder, "", 1)]
+    base = os.path.realpath(folder)
+    waiting = [(base, "", 1)]
+    followed: set[str] = set()  # links in linked folders can make endless ways through few of these
+    folders = 0
     while waiting:
+        folders += 1
         here, prefix, depth = waiting.pop()
         try:
             with os.scandir(here) as entries:
@@ -140,28 +155,31 @@ def files_below(folder: Path, limits: Limits = USUAL_LIMITS) -> dict[str, Path]:
                     elif not (is_link := entry.is_symlink() and Path(entry.path).is_dir()) and not entry.is_dir(
                         follow_symlinks=False
                     ):
-                        found[name] = entry.path
-                    elif is_link and not (limits.follow_links and _leads_elsewhere(Path(entry.path), folder)):
+                        found[name] = folder / name
+                    elif is_link and not (limits.follow_links and _leads_elsewhere(entry.path, here, base)):
                         continue
+                    elif entry.path in followed:
+                        offenders.append(f"{name}: a link inside linked folders, which is reached in two ways")
                     elif depth < limits.depth:
-                        waiting.append((Path(entry.path), f"{name}/", depth + 1))
+                        followed.update([entry.path] if is_link else [])
+                        waiting.append((os.path.realpath(entry.path), f"{name}/", depth + 1))
                     else:
                         offenders.append(f"{name}: more than {limits.depth} folders deep, the limit (FA_MAX_DEPTH)")
-                    if len(found) > limits.files:
+                    if len(found) + folders + len(waiting) > limits.files + 1:
                         raise BadInputError(
-                            f"{folder} holds more than {limits.files:,} files, the limit (FA_MAX_FILES)."
+                            f"{folder} holds more than {limits.files:,} files and folders, the limit (FA_MAX_FILES)."
                         )
         except OSError as error:
             offenders.append(f"{prefix or folder}: {_reason(error)}")
     if offenders:
         raise BadInputError(f"{folder} cannot be read as a whole; correct what is named.", offenders)
-    return {name: Path(found[name]) for name in sorted(found)}
+    return dict(sorted(found.items()))
 
 
-def _leads_elsewhere(link: Path, folder: Path) -> bool:
-    """Whether a link leads neither into a folder, nor to one that holds the link."""
-    target, own, base = (Path(os.path.realpath(path)) for path in (link, link.parent, folder))
-    return not (target.is_relative_to(base) or own.is_relative_to(target) or base.is_relative_to(target))
+def _leads_elsewhere(link: str, own: str, base: str) -> bool:
+    """Whether a link leads neither into a folder, nor to one that holds it or the link's own."""
+    target = Path(os.path.realpath(link))
+    return not (target.is_relative_to(base) or any(Path(one).is_relative_to(target) for one in (own, base)))
 
 
 def _how_to_fetch(link: Path) -> str:

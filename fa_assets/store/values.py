@@ -151,7 +151,7 @@ class ValueStore:
         """
         with self._opened(asset, partition, recorded) as (file, header), self._explained(asset, partition):
             # Through an open file: given a path, pyarrow would add the hive folder's `fold` as a column.
-            return Value(pq.read_table(file, page_checksum_verification=True), header)
+            return Value(pq.ParquetFile(file, page_checksum_verification=True).read(), header)
 
     @contextmanager
     def scan(

@@ -2,7 +2,8 @@
 
 from starlette.routing import BaseRoute
 
-from fa_assets.web import reports
+from fa_assets.web import reports, review, sound
+from fa_assets.web.addresses import REVIEW
 from fa_assets.web.site import Site, page, static
 
 
@@ -12,4 +13,11 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, "/pages/{name}", static),
         page(site, "/reports", reports.index),
         page(site, "/reports/{run}.html", reports.report),
+        page(site, REVIEW, review.review),
+        page(site, f"{REVIEW}/doubts", review.doubts),
+        page(site, f"{REVIEW}/state", review.state),
+        page(site, f"{REVIEW}/clip", review.clip),
+        page(site, f"{REVIEW}/sound", sound.sound),
+        page(site, f"{REVIEW}/spectrogram", sound.spectrogram),
+        page(site, f"{REVIEW}/verdicts", review.verdict, "POST"),
     ]

@@ -3,7 +3,7 @@
 A page runs no script and no style but files of `static/`, asks nobody but this server, and is framed by nobody.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from inspect import iscoroutinefunction
@@ -34,10 +34,19 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Site:
-    """What the pages show: one storage, and the dataset that it was made from."""
+    """What the pages show: one storage, and the dataset that it was made from.
+
+    Attributes:
+        scratch: a folder of this machine for what is decoded.
+        duplicate_similarity: the setting; None for the encoder's.
+        refresh: how the page asks Dagster for a refresh, and which sensor starts one by itself.
+    """
 
     root: StoragePath
     dataset: KaggleDataset
+    scratch: Path
+    duplicate_similarity: float | None
+    refresh: Mapping[str, Any]
 
 
 Endpoint = Callable[[Site, Request], Response] | Callable[[Site, Request], Awaitable[Response]]

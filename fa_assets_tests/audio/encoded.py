@@ -33,13 +33,17 @@ def encode(container: str, codec: str, samples: np.ndarray, rate: int, **options
 
 def true_seconds(content: bytes) -> float:
     """The length of a file as FFmpeg decodes it, whatever does not decode left out."""
-    frames = 0
+    frames = rate = 0
     with av.open(io.BytesIO(content), metadata_errors="ignore") as container:
-        for packet in container.demux(container.streams.audio[0]):
+        packets = container.demux(container.streams.audio[0])
+        while True:
+            packet = None
             try:
+                if (packet := next(packets, None)) is None:
+                    return frames / rate
                 for frame in packet.decode():
                     frames += frame.samples
                     rate = frame.sample_rate
             except av.FFmpegError:
-                continue
-    return frames / rate
+                if packet is None:  # tags behind the sound
+                    return frames / rate

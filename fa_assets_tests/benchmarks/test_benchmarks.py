@@ -24,6 +24,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return benchmark.main()
 
 
+@pytest.mark.slow
 def test_writes_the_keys_that_others_read(
     tmp_path: Path, demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def test_nothing_is_measured_while_others_are_busy(monkeypatch: pytest.MonkeyPat
         timing.require_quiet(lambda: None, 4.0)
 
 
+@pytest.mark.slow
 def test_what_the_gpu_would_be_measured_with_computes_the_same(
     demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +103,7 @@ def test_the_own_seconds_are_those_of_the_processes_of_this_session() -> None:
     assert machine + 0.1 > own > 0.1, "ticks are of 0.01 s"
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_its_own_process(tmp_path: Path, demo_checkpoint: Path) -> None:
     from benchmarks.processes import peak_mb
 
@@ -113,6 +116,7 @@ def test_the_loop_over_rows_is_the_metric() -> None:
     assert evaluation.lwlrap_by_rows(truth, scores) == pytest.approx((1 + 2 / 3 + 1) / 3)
 
 
+@pytest.mark.slow
 def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: Path) -> None:
     from benchmarks.embed import lwlraps
     from fa_assets.encoders.cnn14.encoder import Cnn14Encoder

@@ -2,13 +2,28 @@
 
 import pytest
 
-from benchmarks.statistics import GROUPED, above_chance, coverage, late_groups, passed_gate, random_passed_gate
+from benchmarks.statistics import (
+    GROUPED,
+    above_chance,
+    class_coverage,
+    coverage,
+    late_groups,
+    passed_gate,
+    random_passed_gate,
+)
 
 
 @pytest.mark.parametrize("setting", GROUPED)
 def test_intervals_cover_the_truth_where_clips_come_in_groups(setting: str) -> None:
     assert 0.92 <= coverage(setting, by_unit=True, trials=500, resamples=400, seed=0) <= 0.97
     assert coverage(setting, by_unit=False, trials=100, resamples=100) < 0.88  # as it was
+
+
+@pytest.mark.parametrize("setting", ["10 of 400 clips", "16 of 80 groups of 5"])
+def test_intervals_of_a_classs_figures_cover_the_truth(setting: str) -> None:
+    """Nominal 95%, and three standard errors of 80 trials; those of few positives are on the safe side."""
+    for share in class_coverage(setting, trials=80).values():
+        assert 0.87 <= share <= 1
 
 
 def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> None:

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from filelock import FileLock
 
@@ -91,7 +92,9 @@ def test_sync_adds_what_is_new_and_only_that(storage: MadeUpStorage) -> None:
 
 
 @pytest.mark.promise(
-    "A catalog rebuilt from the ledger equals the one that was updated entry by entry, row for row.", "kept"
+    "A catalog rebuilt from the ledger equals the one that was updated entry by entry, row for row.",
+    "kept",
+    "16 materializations, every table and view",
 )
 def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -> None:
     storage.write_everything("run-1")
@@ -99,10 +102,11 @@ def test_rebuild_equals_the_synced_catalog_row_for_row(storage: MadeUpStorage) -
     storage.write_everything("run-2", seed=7)
     storage.catalog.sync()
     storage.write_experiments({"2": 0.5, "chosen in each fold": 0.5})
+    storage.write("label_corrections", pa.table({"fname": ["rain.wav"], "verdict": ["keep"]}))
     storage.write_clips(seconds=3.0)
     storage.catalog.sync()
     before = dump(storage.catalog)
-    assert storage.catalog.rebuild() == len(before["materializations"]) == 16
+    assert storage.catalog.rebuild() == len(before["materializations"]) == 17
     assert dump(storage.catalog) == before
     shown = [one.name for one in (*schema.TABLES, *VIEWS, *current.SHOWN) if not getattr(one, "parameters", ())]
     assert set(before) >= {*shown, "embeddings", "schema_version"}
@@ -127,7 +131,11 @@ def test_a_rebuild_waits_for_writers_and_not_for_readers(storage: MadeUpStorage)
     assert rows(storage, "select count(*) from materializations") == [(2,)]
 
 
-@pytest.mark.promise("A deleted or damaged catalog is rebuilt from the ledger.", "kept")
+@pytest.mark.promise(
+    "A deleted or damaged catalog is rebuilt from the ledger.",
+    "kept",
+    "every table and view as before",
+)
 def test_a_deleted_or_damaged_catalog_is_rebuilt(storage: MadeUpStorage) -> None:
     storage.write_everything()
     storage.catalog.sync()
@@ -142,7 +150,11 @@ def test_a_deleted_or_damaged_catalog_is_rebuilt(storage: MadeUpStorage) -> None
     assert dump(storage.catalog) == before
 
 
-@pytest.mark.promise("The catalog drops what the ledger no longer has.", "kept")
+@pytest.mark.promise(
+    "The catalog drops what the ledger no longer has.",
+    "kept",
+    "6 tables row for row",
+)
 def test_what_the_ledger_no_longer_has_is_dropped(storage: MadeUpStorage) -> None:
     storage.write_everything()
     storage.catalog.sync()
@@ -241,13 +253,20 @@ def set_version(storage: MadeUpStorage, version: int) -> bytes:
     return storage.catalog.path.read_bytes()
 
 
-@pytest.mark.promise("A catalog that a newer version wrote is refused and not touched.", "kept")
+@pytest.mark.promise(
+    "What a newer version wrote, in ledger or catalog, is refused by name and not touched.",
+    "kept",
+    "sync, rebuild and the end of a run",
+)
 def test_a_newer_layout_is_refused_and_not_touched(storage: MadeUpStorage) -> None:
     storage.catalog.sync()
     content = set_version(storage, schema.SCHEMA_VERSION + 1)
     storage.write_clips()
     for act in (storage.catalog.sync, storage.catalog.rebuild):
-        with pytest.raises(UserError, match="has layout 7, this fa_assets knows up to 6: install a newer"):
+        with pytest.raises(
+            UserError,
+            match=f"has layout {schema.SCHEMA_VERSION + 1}, this fa_assets knows up to {schema.SCHEMA_VERSION}: ",
+        ):
             act()
     assert storage.catalog.try_sync("run-1", "folds") is False
     assert storage.catalog.path.read_bytes() == content
@@ -259,7 +278,7 @@ def test_a_snapshot_of_a_newer_layout_is_refused_and_not_touched(storage: MadeUp
     target = tmp_path / "copy.duckdb"
     storage.catalog.path.rename(target)
     content = target.read_bytes()
-    with pytest.raises(UserError, match="copy.duckdb has layout 7, this fa_assets knows up to 6"):
+    with pytest.raises(UserError, match=f"copy.duckdb has layout {schema.SCHEMA_VERSION + 1}, this"):
         storage.catalog.snapshot(target)
     assert target.read_bytes() == content
 

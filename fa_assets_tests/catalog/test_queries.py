@@ -1,6 +1,7 @@
 """The documented queries, on a small made-up storage."""
 
 import inspect
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -83,6 +84,20 @@ def test_a_run_that_made_little_is_compared_with_all_it_stands_on(tmp_path: Path
         ("data", "mc5_metrics"): ("seed-42", "new"),
         ("asset", "center_oof_predictions"): ("made", None),
     }
+
+
+def test_labels_that_verdicts_changed_are_differences(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    rain, bell = ["rain.wav", 'a "small" bell', "add"], ["bell.wav", "bell", "remove"]
+    storage.write_clips(run_id="run-1", metadata={"corrected": json.dumps([rain])})
+    storage.write_clips(run_id="run-2", data_version="v2", metadata={"corrected": json.dumps([rain, bell])})
+    storage.write_clips(run_id="run-3", data_version="v3", metadata={"rows": 4})
+    storage.catalog.sync()
+    assert differences(storage.catalog, "run-1", "run-2") == {
+        ("correction", "bell.wav: bell"): (None, "remove"),
+        ("data", "curated_clips"): ("v1", "v2"),
+    }
+    assert ("correction", 'rain.wav: a "small" bell') in differences(storage.catalog, "run-2", "run-3")
 
 
 @pytest.mark.parametrize(

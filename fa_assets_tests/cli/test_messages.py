@@ -69,5 +69,10 @@ def test_weights_that_were_moved_are_found_with_the_option_that_the_message_name
     found = fa_assets(*command, "--checkpoint", str(moved))
     assert found.exit_code == 0, found.stderr
     assert "Tone" in found.stdout
+    for no_file in ("published", "https://example.org/w.pth"):
+        refused = fa_assets(*command, "--checkpoint", no_file)
+        assert (
+            refused.exit_code == 1 and f"{no_file!r} is none: leave it out for the weights {weights}" in refused.stderr
+        )
     other = fa_assets(*command, "--checkpoint", str(tmp_path / "a.wav"))
     assert other.exit_code == 1 and str(tmp_path / "a.wav") in other.stderr

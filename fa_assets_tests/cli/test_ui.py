@@ -10,6 +10,8 @@ import pytest
 
 from fa_assets.cli import ui
 from fa_assets.errors import UserError
+from fa_assets.graph.made_with import made_with, remember
+from fa_assets.settings import Settings
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.processes import living_in_group
 
@@ -72,3 +74,19 @@ with ui._ended_together() as all_:
         assert len(living_in_group(group)) == 3
         killed.kill()
     wait_for("nobody is left", lambda: not living_in_group(group))
+
+
+def test_other_settings_than_the_storage_was_made_with_are_refused_with_both_values(tmp_path: Path) -> None:
+    settings = Settings(storage=tmp_path, regularization_c=4.0, pictures="on")
+    ui._require_same_settings(settings)  # nothing is known yet
+    remember(settings.storage_root, settings.deciding)
+    assert made_with(tmp_path)["regularization_c"] == "4.0"
+    ui._require_same_settings(settings.model_copy(update={"pictures": "off", "device": "cpu"}))
+    with pytest.raises(
+        UserError, match=r"regularization_c 4\.0, now 2\.0.*\(--regularization-c 4\.0\), or with --remake"
+    ):
+        ui._require_same_settings(Settings(storage=tmp_path))
+    with pytest.raises(UserError, match=r"experiments none, now all\..*\(no --experiments\)"):
+        ui._require_same_settings(settings.model_copy(update={"experiments": "all"}))
+    (tmp_path / "settings.json").write_text("{")
+    ui._require_same_settings(Settings(storage=tmp_path))

@@ -17,7 +17,7 @@ import pytest
 from fa_assets_tests.deploy.files import DEPLOY, load, need_module
 from fa_assets_tests.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("entry_point")]
+pytestmark = pytest.mark.slow
 
 ENTRY_POINT = DEPLOY / "entry_point.sh"
 LOOK = (

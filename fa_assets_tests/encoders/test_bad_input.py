@@ -1,6 +1,8 @@
 """What is wrong with an encoder is one clear line, for any of them, and nothing is stored."""
 
+import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.encoders.weights import resolve_weights
 from fa_assets.settings import Settings, load_settings, variable_of
+from fa_assets.store.source_files import Limits
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.encoders.extras import needs
 from fa_assets_tests.encoders.networks import make_network
@@ -56,6 +59,45 @@ def test_weights_of_another_encoder_are_refused(
     assert "checkpoint" in str(caught.value) or "safetensors" in str(caught.value) or "onnx" in str(caught.value)
 
 
+def zip_bomb(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("0", "1"):
+            archive.writestr(f"weights/data/{name}", bytes(600_000))
+    return path
+
+
+def sparse(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.truncate(path, 20_000_000_000)
+    return path
+
+
+@pytest.mark.promise(
+    "Weights that are, or would unpack to, more than FA_MAX_WEIGHTS_GB are refused before they are read.",
+    "download",
+    "4 encoders, a file of 20 GB; a zip bomb",
+)
+def test_weights_beyond_the_limit_are_not_read(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    shutil.copytree(place / "ast", tmp_path / "large")
+    sparse(tmp_path / "large" / "more.safetensors")
+    for given, encoder, limit in (
+        (zip_bomb(tmp_path / "bomb.pth"), "cnn14", 1_000_000),
+        (sparse(tmp_path / "x.pth"), "cnn14", 2_000_000_000),
+        (sparse(tmp_path / "x.tflite"), "birdnet", 2_000_000_000),
+        (sparse(tmp_path / "x.onnx"), "onnx:small.onnx", 2_000_000_000),
+        (tmp_path / "large", "transformers:ast", 2_000_000_000),
+    ):
+        definition = find_encoder(encoder)
+        monkeypatch.setattr(definition, "check_weights", None)
+        size = "20" if limit > 1_000_000 else r"0\.0012"
+        with pytest.raises(
+            CheckpointError, match=rf"{size} GB unpacked, more than [\d.]+, the limit \(FA_MAX_WEIGHTS_GB"
+        ):
+            resolve_weights(definition, str(given), place, limits=Limits(weights_bytes=limit))
+
+
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fa_assets.encoders.base.find_spec", lambda name: None)
 
@@ -80,7 +122,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"encoder": "transformers:ast"}, nothing_installed, "pip install 'fa_assets[transformers]'"),
         ({"encoder": "birdnet", "checkpoint": "small.onnx"}, nothing_installed, "pip install 'fa_assets[birdnet]'"),
         ({"encoder": "transformers:owner/name"}, None, "has to be pinned to a commit"),
-        ({"encoder": f"onnx:owner/name@{COMMIT}"}, None, "no card beside it"),
+        ({"encoder": f"onnx:owner/name@{COMMIT}"}, None, "needs a card beside it"),
         ({"encoder": "onnx:small.onnx", "checkpoint": "gone.onnx"}, None, "gone.onnx: no such file"),
         ({"encoder": "birdnet", "checkpoint": "text.pth"}, None, "not a network that LiteRT reads"),
         ({"encoder": "cnn14", "checkpoint": "small.onnx"}, None, "small.onnx: not a readable checkpoint"),

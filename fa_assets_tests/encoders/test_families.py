@@ -20,7 +20,7 @@ from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.runs import plan, recorder_of, run
 from fa_assets_tests.small_dataset import make_small_dataset
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("transformers")]
+pytestmark = pytest.mark.slow
 
 
 def network(folder: Path) -> str:

@@ -56,7 +56,9 @@ def test_both_nodes_work_each_actor_loads_once_and_the_values_are_the_local_ones
 
 
 @pytest.mark.promise(
-    "A killed actor costs its batches: another one is started, and the run finishes with the same values.", "ray"
+    "A killed actor costs its batches: another one is started, and the run finishes with the same values.",
+    "ray",
+    "SIGKILL of the only actor",
 )
 def test_an_actor_killed_half_way_costs_its_batches(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
@@ -75,7 +77,11 @@ def test_an_actor_killed_half_way_costs_its_batches(
     assert len((tmp_path / "loads").read_text().split()) == 2, "another actor was started"
 
 
-@pytest.mark.promise("A killed node costs what it had under way; the rest of the cluster finishes.", "ray")
+@pytest.mark.promise(
+    "A killed node costs what it had under way; the rest of the cluster finishes.",
+    "ray",
+    "1 of 2 nodes",
+)
 def test_a_node_killed_half_way_costs_what_it_had_under_way(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
 ) -> None:
@@ -119,7 +125,11 @@ def test_a_decoder_that_dies_costs_its_batch_and_clips_that_cannot_be_embedded_a
     np.testing.assert_array_equal(rest.vectors, expected[good])
 
 
-@pytest.mark.promise("A batch whose workers die again and again ends the run and is named.", "ray")
+@pytest.mark.promise(
+    "A batch whose workers die again and again ends the run and is named.",
+    "ray",
+    "3 deaths",
+)
 def test_workers_that_keep_dying_end_the_run(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, tmp_path: Path
 ) -> None:

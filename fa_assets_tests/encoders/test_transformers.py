@@ -5,6 +5,7 @@ The models are tiny ones with random weights, made from their configurations.
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from fa_assets.encoders.weights import resolve_weights
 from fa_assets.errors import UserError
 from fa_assets_tests.encoders.extras import needs
 
-pytestmark = [needs("transformers"), pytest.mark.xdist_group("transformers")]
+pytestmark = needs("transformers")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _SPEECH = {
@@ -252,6 +253,23 @@ def pickled(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
+def a_pipe(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return change
+
+
+def weights_elsewhere(folder: Path) -> None:
+    """As in several files, which an index names, outside the folder."""
+    from safetensors.torch import load_file
+
+    names = dict.fromkeys(load_file(folder / "model.safetensors"), "../elsewhere.safetensors")
+    (folder / "model.safetensors").rename(folder.parent / "elsewhere.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+
+
 def cut(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
@@ -273,6 +291,13 @@ def with_code(folder: Path) -> None:
         (configured("preprocessor_config.json", max_length_s="long"), "without sampling_rate and window"),
         (configured("preprocessor_config.json", feature_extractor_type="Own"), "Unrecognized feature extractor"),
         (lambda folder: (folder / "config.json").write_text("[1]"), "config.json cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[" * 200_000), "config.json cannot be read"),
+        (a_pipe("config.json"), r"config.json cannot be read \(not a file\)"),
+        (a_pipe("model.safetensors"), "model.safetensors: not a file"),
+        (configured("preprocessor_config.json", sampling_rate=True), "True Hz and 16 numbers are no encoder's"),
+        (configured("preprocessor_config.json", chunk_length=10**9), r"crops of 1e\+09 s at .* are no encoder's"),
+        (configured("config.json", transformers_weights="sub/x.safetensors"), "said to lie in sub/x.safetensors"),
+        (weights_elsewhere, r"said to lie in \.\./elsewhere\.safetensors; put every file into the folder itself"),
         (configured("config.json", model_type=None), "transformers cannot load it"),
         (configured("config.json", hidden_size=None), "hidden_size in config.json"),
         (drop("model.safetensors"), "transformers cannot load it"),
@@ -287,7 +312,7 @@ def test_a_folder_that_cannot_be_used_is_refused(
     folder: Path, change: Callable[[Path], None], message: str, tmp_path: Path
 ) -> None:
     change(folder)
-    with pytest.raises(CheckpointError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         resolve_weights(find_encoder(f"transformers:{folder}"), str(folder), tmp_path)
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
     assert not (folder / "was_run").exists()

@@ -135,7 +135,7 @@ def browsing(base: str, screenshots: Path | None, *, dark: bool = False) -> Iter
             page = browser.new_page(viewport=_WINDOW, color_scheme="dark" if dark else "light")
             theme = "dark" if dark else "light"
             page.add_init_script(
-                f"if (location.href !== 'about:blank') localStorage.setItem('theme', JSON.stringify('{theme}'))"
+                f"if (window.origin !== 'null') localStorage.setItem('theme', JSON.stringify('{theme}'))"
             )
             yield Pages(page, base, screenshots)
         finally:

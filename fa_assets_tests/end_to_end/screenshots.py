@@ -6,6 +6,7 @@ Each is a PNG of fewer than 300 kB, with a palette of its own.
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fa_assets.definitions import defs
 from fa_assets.settings import load_settings
@@ -13,7 +14,11 @@ from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, NODES, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import serving
 
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
 MAX_BYTES = 300_000
+_REVIEW: "ViewportSize" = {"width": 1280, "height": 900}
 _STATUS_MS = 5000
 """Until every asset on the graph has the colour of its state."""
 
@@ -35,13 +40,24 @@ def take(pages: Pages) -> None:
     pages.show("expected_calibration_error")
     pages.keep("plots")
     pages.go("/assets/mc5_embeddings?view=partitions&partition=2", "Materialized (5)")
-    pages.text("crops_reused_share").wait_for()
+    pages.text("crops_reused_percent").wait_for()
     pages.keep("partitions")
     pages.go("/assets/mc5_metrics?view=checks", "Passed")
     pages.keep("checks")
     pages.go("/automation", "nightly_refresh")
     pages.page.get_by_role("checkbox", checked=True).first.wait_for(state="attached")
     pages.keep("automation")
+
+
+def take_review(pages: Pages) -> None:
+    """The review page, at a clip that is longer than a crop."""
+    pages.go("/review", "Nearest by embedding")
+    pages.page.set_viewport_size(_REVIEW)
+    pages.page.locator("#neighbours li").first.wait_for()
+    pages.page.keyboard.press(" ")
+    pages.page.wait_for_timeout(_STATUS_MS)
+    pages.page.keyboard.press(" ")
+    pages.keep("review")
 
 
 def shrink(path: Path) -> None:
@@ -64,6 +80,7 @@ def main(folder: Path) -> None:
     ):
         with browsing(server.url, folder) as pages:
             take(pages)
+            take_review(pages)
         with browsing(server.url, folder, dark=True) as pages:
             pages.asset("mc5_metrics")
             pages.picture("lwlrap_per_class")

@@ -25,7 +25,11 @@ MADE_FROM = {
 CHEAP = "curated_clips,folds,mc5_metrics,center_metrics,comparison"
 
 
-@pytest.mark.promise("A process that holds the catalog open neither fails nor delays a run.", "others")
+@pytest.mark.promise(
+    "A process that holds the catalog open neither fails nor delays a run.",
+    "others",
+    "waited for once; 5 entries caught up",
+)
 def test_a_shell_that_has_the_catalog_open_neither_fails_nor_delays_a_run(
     finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -93,7 +93,11 @@ def test_the_script_exits_with_0_or_1_and_a_failed_asset_names_the_offenders(
     assert (helped.returncode, helped.stderr) == (0, "")
 
 
-@pytest.mark.promise("Processes may make several folds at once.", "others")
+@pytest.mark.promise(
+    "Processes may make several folds at once.",
+    "others",
+    "3 processes",
+)
 def test_several_folds_at_once_in_processes_of_their_own(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path)
     catalog = Recorder(storage=str(settings.storage_root)).catalog

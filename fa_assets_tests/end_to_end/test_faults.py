@@ -152,7 +152,7 @@ def read_only(folder: Path) -> Iterator[str]:
         folder.chmod(0o755)
 
 
-@pytest.mark.promise("A read-only storage folder is named before any work.", "disk")
+@pytest.mark.promise("A storage folder that is read-only, or another user's, is named before any work.", "disk")
 def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path)
     with read_only(settings.storage_root) as reason:
@@ -167,6 +167,7 @@ def test_a_read_only_storage_folder_is_named_before_any_work(finished: FinishedR
 @pytest.mark.promise(
     "Two runs of the same asset and fold both end well: the value is whole and one of the two, the ledger has both.",
     "others",
+    "2 processes",
 )
 def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings, tmp_path: Path) -> None:
     before, ids = digests(settings.storage_root), ledger_ids(settings)
@@ -193,8 +194,10 @@ def test_two_runs_of_the_same_asset_and_fold_at_once(settings: Settings, tmp_pat
 
 
 @pytest.mark.promise(
-    "Runs with different settings at once do not mix: each value is made from those of one run's settings, or the run says so.",
+    "Runs with different settings at once do not mix: each value is made from those of one run's settings, or the "
+    "run says so.",
     "others",
+    "3 values of C: 0 mixed",
 )
 @pytest.mark.heavy
 def test_runs_with_different_settings_at_once_do_not_mix(settings: Settings, tmp_path: Path) -> None:
@@ -221,9 +224,10 @@ def test_runs_with_different_settings_at_once_do_not_mix(settings: Settings, tmp
 
 
 @pytest.mark.promise(
-    "After the wall clock stepped back, the newest materialization is still the newest, and nothing ends before "
-    "it began.",
+    "After the wall clock stepped back, the newest materialization is still the newest, and nothing ends before it "
+    "began.",
     "others",
+    "by a day",
 )
 def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -249,7 +253,11 @@ def test_after_the_clock_stepped_back_the_newest_is_still_the_newest(
     assert run(settings) == RunOutcome(None, (), (), ())
 
 
-@pytest.mark.promise("A run whose process was killed is marked as failed by the next command.", "kept")
+@pytest.mark.promise(
+    "A run whose process is gone is found in a container and after a restart too, by a lock that the kernel lets go "
+    "of; those that wait or were about to start are buried as well, and the pools are free.",
+    "kept",
+)
 def test_a_run_that_was_killed_is_not_called_running_for_ever(settings: Settings, tmp_path: Path) -> None:
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     shutil.rmtree(settings.storage_root / "embedding_store")

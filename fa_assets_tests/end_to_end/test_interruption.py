@@ -154,7 +154,11 @@ def crops_reused(settings: Settings) -> int:
     return total
 
 
-@pytest.mark.promise("In a run, weights over a line that refuses, stalls and breaks come whole.", "download")
+@pytest.mark.promise(
+    "In a run, weights over a line that refuses, stalls and breaks come whole.",
+    "download",
+    "429, a stall, 500, a cut, then the rest",
+)
 def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

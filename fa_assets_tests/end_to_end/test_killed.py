@@ -79,6 +79,7 @@ def settings_in(folder: Path, checkpoint: str | None) -> Settings:
 @pytest.mark.promise(
     "SIGKILL at any moment while embedding loses at most one batch; the next run goes on, with the same numbers.",
     "kept",
+    "3 kills in `make test`, 100 in `make torture`: 0 rows lost",
 )
 def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends_with_the_same_numbers(
     finished: FinishedRun, tmp_path: Path
@@ -168,7 +169,7 @@ def die_before_writes(notes: Path, chosen: Collection[str]) -> None:
 @pytest.mark.promise(
     "SIGKILL before any one file takes its name, one after the other: the next run goes on.",
     "kept",
-    "3 writes in `make test`, every one with FA_WHOLE_SWEEP=1",
+    "3 writes in `make test`; all of a first run, over 70, with FA_WHOLE_SWEEP=1",
 )
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("chosen", [SOME_WRITES, pytest.param((), marks=EVERY_WRITE, id="every")])

@@ -90,7 +90,11 @@ def test_the_sensor_asks_the_object_store(settings: Settings) -> None:
     assert not {("mc5_embeddings", "1"), ("center_embeddings", "2")} & parts_of(request)
 
 
-@pytest.mark.promise("No key to the object store is in what a run leaves there or on the machine.", "input")
+@pytest.mark.promise(
+    "No token, password or key is recorded or shown: not in storage, the Dagster instance, the output, or a message.",
+    "input",
+    "over 50 objects in a bucket",
+)
 def test_the_keys_are_in_nothing_that_is_left(settings: Settings, s3: ObjectStore) -> None:
     keys = [s3.environment["AWS_ACCESS_KEY_ID"], s3.environment["AWS_SECRET_ACCESS_KEY"]]
     assert assert_no_secrets(contents(settings.storage_root), keys) > 50
@@ -120,7 +124,11 @@ def test_another_machine_fetches_the_weights_alone_and_a_lost_shard_costs_itself
     assert sum(int(str(entry.metadata["crops_computed"])) for entry in newest) == len(keys[lost])
 
 
-@pytest.mark.promise("An object store that cannot be used is named before any work.", "disk")
+@pytest.mark.promise(
+    "An object store that cannot be used, or does not answer, is named before any work.",
+    "disk",
+    "4 reasons",
+)
 @pytest.mark.parametrize(
     ("location", "message"),
     [
@@ -138,7 +146,7 @@ def test_an_object_store_that_cannot_be_used_is_said_before_any_work(
     assert "secret@" not in str(caught.value)
 
 
-@pytest.mark.promise("An object store that does not answer is named.", "disk")
+@pytest.mark.promise("An object store that cannot be used, or does not answer, is named before any work.", "disk")
 def test_an_object_store_that_does_not_answer_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

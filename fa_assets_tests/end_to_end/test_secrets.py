@@ -35,7 +35,11 @@ def assert_no_secrets(texts: Iterator[tuple[str, bytes]], secrets: list[str]) ->
     return count
 
 
-@pytest.mark.promise("No token or password reaches storage, the Dagster instance or the output.", "input")
+@pytest.mark.promise(
+    "No token, password or key is recorded or shown: not in storage, the Dagster instance, the output, or a message.",
+    "input",
+    "3 secrets, 3 failures",
+)
 def test_no_secret_is_left_in_storage_instance_or_output(
     finished: FinishedRun,
     serve: Callable[..., Server],

@@ -14,9 +14,10 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.mark.promise(
-    "`fa-assets ui` ends within 10 s of SIGTERM with all that it started, also where a script started it in the background; "
-    "runs that were under way count as failed.",
+    "`fa-assets ui` ends within 10 s of SIGTERM with all that it started, also where a script started it in the "
+    "background; runs that were under way count as failed.",
     "stopped",
+    "10 s, 1 run under way",
 )
 def test_the_ui_of_an_installed_wheel_works_in_an_empty_folder(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="the wheel is built by hatchling: make install")

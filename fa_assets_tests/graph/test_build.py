@@ -28,7 +28,7 @@ def test_the_launchpad_cannot_configure_what_the_settings_say(resources: dict[st
 def test_the_graph_has_few_arrows_and_embeddings_alone_are_by_fold() -> None:
     graph = build_definitions(Settings()).resolve_asset_graph()
     keys = graph.get_all_asset_keys()
-    assert sum(len(graph.get(key).parent_keys) for key in keys) <= 45
+    assert sum(len(graph.get(key).parent_keys) for key in keys) <= 52
     by_fold = {key.to_user_string() for key in keys if graph.get(key).is_partitioned}
     assert by_fold == {"mc5_embeddings", "center_embeddings"}
     assert {"cnn14_checkpoint", "folds", "mc5_oof_predictions", "mc5_metrics"} <= {k.to_user_string() for k in keys}
@@ -42,7 +42,8 @@ def test_what_is_declared_is_what_dagster_sees() -> None:
         assert node.code_version == str(asset.recipe)
         assert node.parent_keys == {location.place.key(one.name) for one in asset.reads.values()}
         assert node.key.path[:-1] == ["birds", "north"]
-    assert set(graph.asset_check_keys) == {one.key(location.place) for one in location.graph.checks}
+    usable = dg.AssetCheckKey(location.place.key("curated_recordings"), "dataset_usable")
+    assert set(graph.asset_check_keys) == {usable, *(one.key(location.place) for one in location.graph.checks)}
 
 
 def names(definitions: dg.Definitions) -> Iterator[str]:

@@ -100,9 +100,9 @@ def test_whichever_scheme_computes_the_crops_shows_how_fast(metadata: dict[str, 
 
 
 NUMBERS = {
-    "mc5_embeddings": {"crops_reused_share", "crops_computed", "crops_reused"},
+    "mc5_embeddings": {"crops_reused_percent", "crops_computed", "crops_reused"},
     "mc5_metrics": {"lwlrap", "lwlrap_fold_4", "expected_calibration_error"},
-    "comparison": {"difference", "difference_low", "difference_high", "share_of_resamples_won"},
+    "comparison": {"difference", "difference_low", "difference_high", "percent_of_resamples_won"},
     "label_audit": {"doubted_labels", "doubted_clips"},
 }
 

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from fa_assets.graph.display import pictures
+from fa_assets.graph.display import pictures, shown
 from fa_assets.report.picture import Picture
 
 
@@ -15,3 +15,25 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(caplog: 
     assert set(shown) == {"good"}
     assert shown["good"].value.startswith("![a (good) one](data:image/svg+xml;base64,")
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text
+
+
+def test_numbers_are_shown_for_people() -> None:
+    raw = {
+        "lwlrap": 0.6718419312,
+        "iterations_max": 123_456,
+        "samples": 12_345.6,
+        "crops_reused_share": 0.8,
+        "share_of_resamples_won": 0.54251,
+        "size_bytes": 327_438_439,
+        "trained": False,
+        "corpus": None,
+    }
+    assert shown(raw) == {
+        "lwlrap": 0.6718,
+        "iterations_max": 123_456,
+        "samples": 12_346.0,
+        "crops_reused_percent": 80.0,
+        "percent_of_resamples_won": 54.25,
+        "size_mb": 327.4,
+        "trained": False,
+    }

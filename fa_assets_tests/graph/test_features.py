@@ -24,7 +24,7 @@ from fa_assets_tests.runs import run
 from fa_assets_tests.small_dataset import CLASSES
 from fa_assets_tests.store.test_row_file import open_files
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("features")]
+pytestmark = pytest.mark.slow
 
 TORCH_FROM_FILE = {"classifier": "torch", "fit_in_memory_gb": 0.0}
 SELECTION = "mc5_oof_predictions,mc5_metrics,final_classifier"

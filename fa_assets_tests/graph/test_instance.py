@@ -15,6 +15,7 @@ from fa_assets.errors import UserError
 from fa_assets.graph import instance
 from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.store.storage_errors import as_memory_error, as_storage_error
+from fa_assets_tests.finished_run import FinishedRun, environment_of
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +134,20 @@ def test_a_home_that_cannot_be_written_is_not_blamed_on_the_storage(tmp_path: Pa
 def test_too_little_memory_is_said(error: Exception) -> None:
     assert "There is not enough memory" in str(as_memory_error(error))
     assert as_memory_error(ValueError("memory")) is None
+
+
+@pytest.mark.promise(
+    "What a killed process was writing goes at the next start, from every folder that is written to; what a living one is "
+    "writing stays.",
+    "kept",
+    "storage, Dagster's home, the dataset folder",
+)
+def test_what_the_dead_left_goes_at_the_next_start(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path)
+    folders = (settings.dataset, tmp_path / "home", settings.local_root, settings.local_root / "values" / "mc5_metrics")
+    drafts = [folder / f".half.{'0f' * 16}.tmp" for folder in folders]
+    for draft in drafts:
+        draft.mkdir(parents=True)
+        (draft / "file").write_bytes(b"half")
+    with environment_of(settings, str(tmp_path / "home")):
+        assert [draft for draft in drafts if draft.exists()] == []

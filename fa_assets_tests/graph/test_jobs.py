@@ -17,6 +17,17 @@ def test_the_catalog_is_copied_by_one_job_at_a_time(settings: Settings, instance
             assert connection.execute("select count(*) from materializations").fetchone() == (entries,)
 
 
+def test_the_settings_are_shown_with_the_job_everything(settings: Settings) -> None:
+    changed = settings.model_copy(update={"regularization_c": 4.0, "checkpoint": "https://me:secret@example.org/w.pth"})
+    shown = build_definitions(changed).resolve_job_def("everything").metadata
+    for name, value in {
+        "regularization_c": "4.0",
+        "dataset": str(settings.dataset),
+        "checkpoint": "https://example.org/w.pth",
+    }.items():
+        assert shown[name].value == value
+
+
 def test_another_file_in_the_copys_place_is_left_alone(settings: Settings, instance: dg.DagsterInstance) -> None:
     theirs = settings.local_root / "catalog-snapshot.duckdb"
     theirs.write_text("my notes")

@@ -6,6 +6,7 @@ import pytest
 
 from fa_assets.graph import checks_clips
 from fa_assets.settings import Settings
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.runs import run
 
 
@@ -29,3 +30,18 @@ def test_a_blocking_check_is_said_without_a_stack_trace(settings: Settings, monk
     monkeypatch.setattr(checks_clips, "fold_problems", lambda *given: ["made up"])
     (failure,) = run(settings, select="folds", force=True).failures
     assert failure == "folds, check folds_complete: made up. Materialize curated_clips and folds again."
+
+
+def test_status_names_the_failed_run_the_file_and_the_way_out_in_five_lines(settings: Settings) -> None:
+    (settings.dataset / "train_curated" / "05.wav").write_bytes(b"RIFF")
+    failed = run(settings)
+    said = fa_assets("status", settings=settings).stdout.splitlines()
+    assert len(said) <= 5
+    assert said[0].startswith(f"The last run, {str(failed.run_id)[:8]}, failed: curated_clips: 1 of 24 clips")
+    assert "05.wav" in said[1]
+    assert said[-1].startswith("Once that is mended: fa-assets run --dataset")
+    every = fa_assets("status", "--all", settings=settings).stdout.splitlines()
+    assert len(every) > 20 and any(line.startswith("mc5_embeddings, fold 4: ") for line in every)
+    settings = settings.model_copy(update={"on_bad_clip": "skip"})
+    assert run(settings, select="curated_clips").failures == ()
+    assert "failed" not in fa_assets("status", settings=settings).stdout, "a run after it succeeded"

@@ -16,6 +16,8 @@ from fa_assets_tests.graph.driver import Daemon
 from fa_assets_tests.runs import recorder_of
 from fa_assets_tests.small_dataset import make_clip
 
+USABLE = dg.AssetCheckKey(dg.AssetKey("curated_recordings"), "dataset_usable")
+
 
 def test_a_change_is_observed_once_with_its_counts(
     daemon: Daemon, settings: Settings, instance: dg.DagsterInstance
@@ -35,19 +37,37 @@ def test_a_change_is_observed_once_with_its_counts(
     assert newest is not None
     counts = [newest.metadata[f"clips_{what}"].value for what in ("added", "changed", "removed")]
     assert counts == [1, 1, 1]
+    assert [newest.metadata[what].value for what in ("added", "changed", "removed")] == ["new.wav", "03.wav", "02.wav"]
     daemon.tick()
     assert len(observed()) == before + 1
 
 
 def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon, settings: Settings) -> None:
+    labels = (settings.dataset / "train_curated.csv").read_text()
+
+    def verdict() -> tuple[int, bool, str]:
+        record = daemon.instance.get_latest_asset_check_evaluation_record(USABLE)
+        assert record and record.evaluation
+        return record.id, record.evaluation.passed, str(record.evaluation.description)
+
+    assert daemon.tick() is None
+    assert verdict()[1:] == (True, "24 clips and 3 test clips can be read.")
     (settings.dataset / "train_curated.csv").write_text("fname,label\n")
     assert daemon.tick() is None
     assert "no column labels" in daemon.said
+    first = verdict()
+    assert not first[1] and "no column labels" in first[2]
+    assert daemon.tick() is None
+    assert verdict() == first, "it is said once"
+    (settings.dataset / "train_curated.csv").write_text(labels)
+    assert daemon.tick() is None
+    assert verdict()[1]
 
 
 @pytest.mark.promise(
     "A storage folder that holds the results of another dataset is refused, unless FA_OTHER_DATASET says otherwise.",
     "input",
+    "24 other clips",
 )
 def test_the_storage_of_another_dataset_is_refused_unless_told(
     settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
@@ -70,8 +90,11 @@ def test_clips_that_cannot_be_read_are_named_by_sensor_and_status(daemon: Daemon
     clip.unlink()
     clip.symlink_to("nothing.wav")
     assert daemon.tick() is not None  # the run refuses it by name, or leaves it out
+    record = daemon.instance.get_latest_asset_check_evaluation_record(USABLE)
+    assert record and record.evaluation and not record.evaluation.passed
+    assert "03.wav: a link to what is not there" in str(record.evaluation.description)
     said = fa_assets("status", settings=settings)
-    assert said.exit_code == 0
+    assert said.exit_code == 0 and said.stdout.startswith("curated_clips: curated_recordings changed\nMade from")
     assert "clips that cannot be read: 1 (03.wav: a link to what is not there)" in said.stderr
 
 

@@ -211,8 +211,10 @@ PROCESSES = 5
 
 
 @pytest.mark.promise(
-    "Processes with different settings that materialize at once lose no row; none reads what another one's settings made.",
+    "Processes with different settings that materialize at once lose no row; none reads what another one's settings "
+    "made.",
     "others",
+    "5 processes",
 )
 @pytest.mark.slow
 def test_processes_that_materialize_at_once_lose_no_row(tmp_path: Path) -> None:

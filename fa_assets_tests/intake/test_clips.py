@@ -55,7 +55,11 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
     assert intake.bad == ()
 
 
-@pytest.mark.promise("Bad clips are all named at once.", "input")
+@pytest.mark.promise(
+    "Bad clips are all named at once.",
+    "input",
+    "9 of 10 clips",
+)
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="9 of 10 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
@@ -137,7 +141,12 @@ def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | No
     assert clip_paths(dataset.clips_folder, ["elsewhere.wav"]) == [dataset.clips_folder.resolve() / "elsewhere.wav"]
 
 
-@pytest.mark.promise("With FA_LINKS=refuse no link leads out of the folder of clips when it is inspected.", "input")
+@pytest.mark.promise(
+    "With FA_LINKS=refuse no link leads out of the folder of clips when clips are inspected, hashed or embedded, "
+    "not even one that came after the intake.",
+    "input",
+    "6 ways out",
+)
 def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> None:
     plant_links(dataset)
     intake = inspect_clips(
@@ -151,7 +160,9 @@ def test_no_link_leads_out_of_the_folder_of_clips(dataset: KaggleDataset) -> Non
 
 
 @pytest.mark.promise(
-    "With FA_LINKS=refuse no link leads out when a clip is embedded, not even one that came after the intake.", "input"
+    "With FA_LINKS=refuse no link leads out of the folder of clips when clips are inspected, hashed or embedded, "
+    "not even one that came after the intake.",
+    "input",
 )
 def test_a_link_that_came_after_the_intake_is_not_followed_either(dataset: KaggleDataset) -> None:
     plant_links(dataset)
@@ -174,7 +185,11 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
         inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"), limits=NO_LINKS)
 
 
-@pytest.mark.promise("A run that is stopped while it inspects clips does not wait for those that are left.", "stopped")
+@pytest.mark.promise(
+    "A run that is stopped while it inspects clips does not wait for those that are left.",
+    "stopped",
+    "of 2,000 clips fewer than 1,000",
+)
 def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
     dataset: KaggleDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

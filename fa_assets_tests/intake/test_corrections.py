@@ -11,6 +11,7 @@ import pytest
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, read_corrections
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.store.source_files import SourceFileError
 
 ADD = Correction("a.wav", "Rain", "add", "Ada", "2026-11-29T22:50:00+00:00", "drops on a roof")
@@ -172,3 +173,73 @@ def test_the_last_that_stands_counts(verdicts: str, counts: str | None) -> None:
     found = in_force([*given, REMOVE])
     assert found.pop((REMOVE.fname, REMOVE.class_name)) == REMOVE
     assert {key: one.verdict for key, one in found.items()} == ({("a.wav", "Rain"): counts} if counts else {})
+
+
+LABELS = (("Bell",), ("Rain", "Bell"))
+
+
+def _dataset(folder: Path, *verdicts: str, **options: str) -> KaggleDataset:
+    (folder / "train_curated.csv").write_text("fname,labels\na.wav,Bell\nb.wav,Rain;Bell\n")
+    append_corrections(folder, [Correction(*one.split(), "", "", "") for one in verdicts])
+    return KaggleDataset(folder, **options)  # type: ignore[arg-type]
+
+
+def test_the_labels_that_are_read_follow_the_verdicts(tmp_path: Path) -> None:
+    clips = read_labels(_dataset(tmp_path, "a.wav Rain add", "b.wav Rain remove", "b.wav Bell keep"))
+    assert clips.labels == (("Bell", "Rain"), ("Bell",))
+    assert clips.given == LABELS
+    assert clips.changes == [("a.wav", "Rain", "add"), ("b.wav", "Rain", "remove")]
+    assert clips.notes == ("label_corrections.csv: labels added: 1, removed: 1",)
+    assert [one.verdict for one in clips.corrections] == ["add", "remove", "keep"]
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        (),
+        ("a.wav Rain unsure", "b.wav Bell keep", "a.wav Bell add", "a.wav Rain remove"),
+        ("a.wav Rain add", "a.wav Rain undo"),
+    ],
+)
+def test_verdicts_that_change_nothing_leave_the_labels(tmp_path: Path, verdicts: tuple[str, ...]) -> None:
+    clips = read_labels(_dataset(tmp_path, *verdicts))
+    assert (clips.labels, clips.changes, clips.notes) == (LABELS, [], ())
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("a.wav Bell remove", "'a.wav': no label is left"),
+        ("a.wav Ran add", "'a.wav': 'Ran', to be added, is no class"),
+    ],
+)
+def test_verdicts_that_cannot_be_followed_are_named(tmp_path: Path, verdict: str, said: str) -> None:
+    with pytest.raises(BadInputError, match=said) as raised:
+        read_labels(_dataset(tmp_path, verdict))
+    assert "undo" in raised.value.summary
+
+
+def test_a_verdict_on_a_clip_that_is_gone_and_the_last_of_a_class_are_said(tmp_path: Path) -> None:
+    clips = read_labels(_dataset(tmp_path, "gone.wav Rain add", "b.wav Rain remove"))
+    assert clips.notes[1:] == (
+        "label_corrections.csv: no clip is left of 'Rain'",
+        "label_corrections.csv: verdicts on clips that train_curated.csv does not name: 'gone.wav'",
+    )
+    (tmp_path / "sample_submission.csv").write_text("fname,Bell,Rain\n")
+    with pytest.raises(BadInputError, match="as label_corrections.csv corrects them"):
+        read_classes(KaggleDataset(tmp_path), read_labels(KaggleDataset(tmp_path)))
+
+
+def test_a_class_that_only_the_submission_names_may_be_added(tmp_path: Path) -> None:
+    dataset = _dataset(tmp_path, "a.wav Gong add")
+    (tmp_path / "sample_submission.csv").write_text("fname,Bell,Gong,Rain\n")
+    assert read_labels(dataset).labels[0] == ("Bell", "Gong")
+    assert read_classes(dataset, read_labels(dataset)) == ("Bell", "Gong", "Rain")
+
+
+def test_names_of_verdicts_may_be_matched_loosely_too(tmp_path: Path) -> None:
+    (tmp_path / "train_curated").mkdir()
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / "train_curated" / name).touch()
+    clips = read_labels(_dataset(tmp_path, "A.WAV Rain add", "a.wav Rain undo", match_names="loose"))
+    assert (clips.labels, clips.notes) == (LABELS, ())

@@ -5,6 +5,7 @@ import codecs
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,17 @@ def too_deep(root: Path) -> None:
         here.mkdir()
 
 
+def endless_ways(root: Path) -> None:
+    """Two links in each of 60 folders to the next one: 2^60 ways."""
+    places = [root.parent / "elsewhere" / str(number) for number in range(61)]
+    for here, after in pairwise(places):
+        here.mkdir(parents=True, exist_ok=True)
+        for name in "ab":
+            (here / name).symlink_to(after)
+    places[-1].mkdir()
+    (root / "test" / "all").symlink_to(places[0])
+
+
 def sparse(name: str, size: int) -> Callable[[Path], None]:
     return lambda root: os.truncate(root / name, size)
 
@@ -169,7 +181,7 @@ def sparse(name: str, size: int) -> Callable[[Path], None]:
 @pytest.mark.promise(
     "Clips, CSV files, folders and numbers of files beyond the limits (settings FA_MAX_*) are refused before they are read.",
     "input",
-    "a 20 GB table, among 5 excesses",
+    "a 20 GB table, among 7 excesses",
 )
 @pytest.mark.parametrize(
     ("spoil", "limits", "named"),
@@ -183,8 +195,14 @@ def sparse(name: str, size: int) -> Callable[[Path], None]:
         (too_deep, Limits(depth=5), "d/d/d/d/d: more than 5 folders deep.*FA_MAX_DEPTH"),
         (lambda root: None, Limits(files=1), "names 2 clips, more than 1.*FA_MAX_FILES"),
         (lambda root: [(root / "test" / f"{n}").touch() for n in range(3)], Limits(files=4), "more than 4 files"),
+        (
+            lambda root: [(root / "test" / f"{n}").mkdir() for n in range(5)],
+            Limits(files=4),
+            "more than 4 files and folders",
+        ),
+        (endless_ways, Limits(), "a link inside linked folders, which is reached in two ways"),
     ],
-    ids=["a table", "another table", "folders", "rows", "files"],
+    ids=["a table", "another table", "deep", "rows", "files", "folders", "links"],
 )
 def test_more_than_the_limit_is_refused(
     dataset: KaggleDataset, tmp_path: Path, spoil: Callable[[Path], object], limits: Limits, named: str

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fa_assets.errors import BadInputError
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.labels import join_labels, split_labels
@@ -28,6 +29,11 @@ SPEECH = "Male speech, man speaking"
         pytest.param(["[noise]", "A"], [("[noise]",), ("A",)], "", id="brackets-of-a-name"),
         pytest.param([f"['{SPEECH}', 'A']", "B"], [(SPEECH, "A"), ("B",)], "lists", id="a-list-and-plain"),
         pytest.param(["Bird|Rain", "A|B,C"], [("Bird", "Rain"), ("A", "B", "C")], "separated by '|'", id="bars"),
+        pytest.param(["Bird\uff0cRain", "A\u3001B\uff1bC"], [("Bird", "Rain"), ("A", "B", "C")], "'\uff0c'", id="wide"),
+        pytest.param(["Bird\nRain", "A"], [("Bird", "Rain"), ("A",)], "separated by '\\n'", id="lines"),
+        pytest.param(["Bird:Rain", "Bird", "Rain"], [("Bird", "Rain"), ("Bird",), ("Rain",)], "':'", id="colons"),
+        pytest.param(["Bird#Rain", "Rain,Bird"], [("Bird", "Rain"), ("Rain", "Bird")], "'#'", id="hashes"),
+        pytest.param(["C#", "C", "bird:song", "song"], [("C#",), ("C",), ("bird:song",), ("song",)], "", id="no-list"),
         pytest.param([f'"{SPEECH}",A', 'B,"say ""hi"""'], [(SPEECH, "A"), ("B", 'say "hi"')], "quotes", id="protected"),
         pytest.param(['7" single', '5", x'], [('7" single',), ('5"', "x")], "", id="inches"),
         pytest.param(['"A|B"', "C"], [("A|B",), ("C",)], "quotes", id="a-protected-bar"),
@@ -64,7 +70,8 @@ def test_known_names_are_matched_whole_first(cell: str, labels: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    "labels", [("A",), ("A", "B"), (SPEECH, "B"), ('say "hi"', "a;b"), ("A|B",), ("['A']",), ("[A]",)]
+    "labels",
+    [("A",), ("A", "B"), (SPEECH, "B"), ('say "hi"', "a;b"), ("A|B",), ("['A']",), ("[A]",), ("a:b", "a", "b")],
 )
 def test_a_cell_that_was_written_is_read_as_the_same_labels(labels: tuple[str, ...]) -> None:
     assert split_labels([join_labels(labels)])[0] == [labels]
@@ -95,6 +102,33 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("a.wav,0.9,0.1\nb.wav,0.2,0.75\n", "'Dog', 'Cat' hold 0.1, 0.2, 0.75, 0.9, .* shares or probabilities"),
+        ("a.wav,1,0\nb.wav,0,0.5\n", "'Cat' hold 0, 0.5, .* shares or probabilities"),
+        ("a.wav,1,-1\nb.wav,-1,1\n", "'Dog', 'Cat' hold -1, 1, .* -1 beside .* leave out clips of which nobody knows"),
+        ("a.wav,1,0\nb.wav,-1,1\n", "'Dog' hold -1, 1, .* -1 beside"),
+        ("a.wav,3,0\nb.wav,0,12\n", "'Dog', 'Cat' hold 0, 3, 12, .* counts"),
+        ("a.wav,1,0\nb.wav,0,2\n", "'Cat' hold 0, 2, .* counts"),
+    ],
+)
+def test_numbers_that_are_no_yes_or_no_are_named_with_the_way_out(tmp_path: Path, rows: str, said: str) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text(f"fname,Dog,Cat\n{rows}")
+    with pytest.raises(BadInputError, match=said) as error:
+        read_labels(dataset)
+    assert "a column 'labels'" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["Bird", "label"])
+def test_one_column_of_yes_and_no_does_not_say_what_the_others_are(tmp_path: Path, name: str) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text(f"fname,{name}\na.wav,1\nb.wav,0\n")
+    with pytest.raises(BadInputError, match=f"one column of 0 and 1, '{name}', .* 'fname,Bird,no Bird'"):
+        read_labels(dataset)
+
+
+@pytest.mark.parametrize(
     ("header", "labels", "said"),
     [
         ("fname,label1,label2", ("Dog", "Cat"), "'label1', 'label2' together"),
@@ -121,6 +155,18 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
         ([["Animal", "dog"]] * 2 + [["Animal"]], None, ""),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
+        *(
+            ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to {by!r}")
+            for by in "+/&\\:# "
+        ),
+        ([["Bird/Rain"], ["Rain/Dog"], ["Dog/Bird"]], "'Bird/Rain'", "FA_LABEL_SEPARATOR to '/'"),
+        ([["Bird Rain"], ["Rain Dog"], ["Dog Bird"]], "'Bird Rain'", "FA_LABEL_SEPARATOR to ' '"),
+        ([["Bird:Rain"], ["Dog"]], "'Bird:Rain'", "FA_LABEL_SEPARATOR to ':'"),
+        ([["Acoustic guitar"], ["Electric guitar"], ["Acoustic piano"], ["Electric piano"], ["C#"], ["Db"]], None, ""),
+        *(
+            ([[name], ["Dog"]], repr(name), "missing label")
+            for name in ("nan", "None", "?", "unknown", "N/A", "NULL", "-")
+        ),
         ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "cut up"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),
         ([["Dog"], ["Hot dog"], ["Dog_and_cat"], ["x/y"], ["Straße"], ["Strasse 2"], ['7" (x)'], ["it's"]], None, ""),

@@ -25,6 +25,10 @@ CASES = {
     "zero-width": ("\ufeffc{n}.wav", "c{n}.wav", "blanks"),
     "nfd": ("Mu\u0308cke{n}.wav", "M\u00fccke{n}.wav", "the Unicode form"),
     "nfc": ("M\u00fccke{n}.wav", "Mu\u0308cke{n}.wav", "the Unicode form"),
+    "percent": ("my%20clip{n}.wav", "my clip{n}.wav", "percent signs"),
+    "underscore": ("my_clip{n}.wav", "my clip{n}.wav", "an underscore for a blank"),
+    "zeros": ("{n}", "000{n}.wav", "the file extension and zeros of a number"),
+    "a-float": ("1{n}.0", "1{n}.wav", "the file extension and zeros of a number"),
     "dots": ("rec.2023.{n}", "rec.2023.{n}.wav", "the file extension"),
 }
 
@@ -92,8 +96,22 @@ def test_a_folder_of_other_clips_is_one_line(tmp_path: Path, there: list[str] | 
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.promise("No loosely matched name leads out of the folder of clips.", "input", "5 names")
-@pytest.mark.parametrize("name", ["../c0.wav", "/c0.wav", "..\\c0.wav", "C:\\c0.wav", "a/../../c0.wav"])
+@pytest.mark.parametrize(
+    "name", ["/home/me/clips/c{n}.wav", "C:\\clips\\c{n}.wav", "D:/c{n}.WAV", "\\\\host\\c{n}.wav"]
+)
+def test_absolute_names_are_matched_loosely_by_their_last_part(tmp_path: Path, name: str) -> None:
+    make(tmp_path, name, "sub/c{n}.wav")
+    with pytest.raises(BadInputError, match="an absolute path; .* or set FA_MATCH_NAMES=loose"):
+        read_labels(KaggleDataset(tmp_path))
+    labelled = read_labels(KaggleDataset(tmp_path, match_names="loose"))
+    assert labelled.fnames == tuple(f"sub/c{n}.wav" for n in range(6))
+    assert "6 names are matched loosely" in labelled.notes[0]
+
+
+@pytest.mark.promise("No loosely matched name leads out of the folder of clips.", "input", "6 names")
+@pytest.mark.parametrize(
+    "name", ["../c0.wav", "/other.wav", "..\\c0.wav", "C:\\other.wav", "a/../../c0.wav", "C:\\a\\..\\c0.wav"]
+)
 def test_names_that_climb_out_stay_refused(tmp_path: Path, name: str) -> None:
     make(tmp_path, name, "c{n}.wav", count=1)
     with pytest.raises(BadInputError, match="leads out|absolute"):

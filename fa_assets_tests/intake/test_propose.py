@@ -7,8 +7,8 @@ import pytest
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.annotations import Columns
-from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels, unnamed_clips
+from fa_assets.intake.clips import inspect_clips, unnamed_clips
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
 from fa_assets_tests.command_line import fa_assets
@@ -77,6 +77,37 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
             ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
             id="shares-above-classes",
+        ),
+        *(
+            pytest.param(
+                dict.fromkeys(
+                    (f"{train}/dog/1.wav", f"{val}/cat/2.wav", f"{train}/cat/3.wav", f"{test}/cat/4.wav"), ""
+                ),
+                {f"{train}/dog/1.wav": "dog", f"{val}/cat/2.wav": "cat", f"{train}/cat/3.wav": "cat"},
+                ["folders of level 2", f"{test}/ (1 clips) is the test set; 1 of them"],
+                id=f"{train}-{val}-{test}",
+            )
+            for train, val, test in (
+                ("Train", "Val", "Test"),
+                ("trainset", "valset", "testset"),
+                ("training", "validation", "testing"),
+                ("train_set", "dev", "Test Data"),
+            )
+        ),
+        pytest.param(
+            {
+                **{f"site{n}/20230512_06{n}000.WAV": "" for n in range(5)},
+                "labels.csv": "file,species\n" + "".join(f"site{n}/20230512_06{n}000.WAV,Wren\n" for n in range(5)),
+            },
+            {f"site{n}/20230512_06{n}000.WAV": "Wren" for n in range(5)},
+            ["5 groups, each of which stays in one fold: 'site0'"],
+            id="audiomoth-sites",
+        ),
+        pytest.param(
+            {f"wren/SMA0{n}_20230512_063000.WAV": "" for n in range(5)},
+            {f"wren/SMA0{n}_20230512_063000.WAV": "wren" for n in range(5)},
+            ["5 groups, each of which stays in one fold: 'SMA00'"],
+            id="recorders-in-class-folders",
         ),
         pytest.param(
             {"audio/Bird/1.wav": "", "audio/Dog/2.m4a": "", "audio/Dog/notes.pdf": "x"},
@@ -334,6 +365,23 @@ def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
         propose(tmp_path).write()
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("labels.csv", "init {0} --csv {0}/labels.csv"),
+        ("a.wav", "init {0}"),
+        ("train_curated.csv", "run --dataset {0}"),
+    ],
+)
+def test_a_file_in_place_of_the_folder_says_what_to_type(tmp_path, name: str, command: str) -> None:
+    make_audio(tmp_path, "a.wav")
+    (tmp_path / name).touch()
+    given = ("run", "--dataset") if command.startswith("run") else ("init",)
+    shown = fa_assets(*given, str(tmp_path / name))
+    assert shown.exit_code == 1
+    assert f"{name} is a file" in shown.output and f"`fa-assets {command.format(tmp_path)}`" in shown.output
+
+
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")
@@ -348,7 +396,7 @@ def test_columns_can_be_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        ("--max-files=2", "more than 2 files, the limit (--max-files)"),
+        ("--max-files=2", "more than 2 files and folders, the limit (--max-files)"),
         ("--max-depth=1", "Bird: more than 1 folders deep, the limit (--max-depth)"),
         ("--max-table-mb=0.001", "labels.csv: larger than 0.001 MB, the limit (--max-table-mb)"),
     ],

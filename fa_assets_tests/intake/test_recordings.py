@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.intake.recordings import scan_recordings
+from fa_assets.intake.recordings import Change, change_between, scan_recordings
 from fa_assets.store import digests
 from fa_assets.store.source_files import Limits
 
@@ -52,7 +52,7 @@ def test_touching_a_file_or_adding_an_unnamed_one_changes_nothing(dataset: Kaggl
     assert scan_recordings(dataset, memory).curated.data_version == first.data_version
 
 
-@pytest.mark.parametrize("change", ["bytes", "removed", "label", "folds"])
+@pytest.mark.parametrize("change", ["bytes", "removed", "label", "folds", "verdict"])
 def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, change: str) -> None:
     first = scan_recordings(dataset, memory).curated
     if change == "bytes":
@@ -61,9 +61,20 @@ def test_what_matters_changes_the_version(dataset: KaggleDataset, memory: Path, 
         (dataset.clips_folder / "a.wav").unlink()
     elif change == "label":
         dataset.labels_csv.write_text("fname,labels\na.wav,Bell\nb.wav,Bell\n")
+    elif change == "verdict":
+        dataset.corrections_csv.write_text("fname,class,verdict\na.wav,Rain,keep\n")
     else:
         dataset.folds_csv.write_text("fname,fold\na.wav,0\nb.wav,1\n")
     assert scan_recordings(dataset, memory).curated.data_version != first.data_version
+
+
+def test_a_label_that_a_verdict_changes_is_a_changed_clip(dataset: KaggleDataset, memory: Path) -> None:
+    first = scan_recordings(dataset, memory).curated
+    dataset.corrections_csv.write_text("fname,class,verdict\na.wav,Bell,add\n")
+    corrected = scan_recordings(dataset, memory)
+    assert change_between(first.clips, corrected.curated.clips) == Change((), ("a.wav",), ())
+    dataset.corrections_csv.unlink()
+    assert scan_recordings(dataset, memory).curated == first
 
 
 @pytest.mark.promise(
@@ -105,7 +116,10 @@ def test_what_did_not_change_is_not_read_again(
 
 
 @pytest.mark.promise(
-    "A link is known by the content that it leads to; with FA_LINKS=refuse none that leads out is hashed.", "input"
+    "With FA_LINKS=refuse no link leads out of the folder of clips when clips are inspected, hashed or embedded, "
+    "not even one that came after the intake.",
+    "input",
+    "followed and refused",
 )
 @pytest.mark.parametrize("follow_links", [True, False])
 def test_a_link_that_leads_out(dataset: KaggleDataset, memory: Path, follow_links: bool) -> None:

@@ -88,7 +88,7 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
             id="other-names",
         ),
         pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
-        pytest.param(b"", "it is empty", id="empty"),
+        pytest.param(b"", "is empty: it needs a line that names its columns", id="empty"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_reason(dataset: KaggleDataset, content: bytes, reason: str) -> None:

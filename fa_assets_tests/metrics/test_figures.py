@@ -1,12 +1,21 @@
 """Every metric's figures are scikit-learn's, and survive the stored table."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+from sklearn.metrics import (
+    average_precision_score,
+    coverage_error,
+    label_ranking_average_precision_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from fa_assets.graph.tables import METRICS as COLUMNS
+from fa_assets.metrics.comparison import interval
 from fa_assets.metrics.figures import METRICS, Figure, Figures, figures_table, lwlrap
 from fa_assets.metrics.predictions import Predictions
 
@@ -49,7 +58,7 @@ def test_lwlrap_overall_is_the_weighted_mean_of_a_scope(scope: str, found: Predi
 
 
 def test_mean_average_precision_is_the_mean_over_folds(found: Predictions) -> None:
-    figures = Figures(METRICS["map"](found), found.classes)
+    figures = Figures(METRICS["ranking"](found), found.classes)
     in_folds = [
         [
             average_precision_score(found.truth[found.fold == fold, one], found.logits[found.fold == fold, one])
@@ -71,3 +80,59 @@ def test_a_table_holds_them_all(found: Predictions) -> None:
     table = figures_table(every(), COLUMNS)
     assert [Figure(**row) for row in table.to_pylist()] == list(every())
     assert Figures.of_table(table, found.classes).overall("map") == Figures(every(), found.classes).overall("map")
+
+
+def test_classes_are_ranked_within_folds(found: Predictions) -> None:
+    figures = Figures(METRICS["ranking"](found), found.classes)
+    of_two = [found.fold == 0, found.fold == 1]  # fold 2 has no negatives of a, and no positives of b
+    expected = np.mean([roc_auc_score(found.truth[one, 1], found.logits[one, 1]) for one in of_two])
+    assert figures.of("class", "auc")["b"].value == pytest.approx(expected, abs=1e-12)
+    assert figures.of("class", "dprime")["b"].value == pytest.approx(2**0.5 * NormalDist().inv_cdf(expected), abs=1e-9)
+    micro = [
+        average_precision_score(found.truth[found.fold == fold].ravel(), found.logits[found.fold == fold].ravel())
+        for fold in range(3)
+    ]
+    assert figures.of("micro", "map")[""].value == pytest.approx(np.mean(micro), abs=1e-12)
+    assert figures.of("class", "auc")["d"].value is None
+
+
+def test_decisions_are_scikit_learns(found: Predictions) -> None:
+    decided = found.logits > 0.5
+    figures = Figures(METRICS["decisions"](replace(found, decided=decided)), found.classes)
+    known = found.truth[:, :3], decided[:, :3]  # d has no positives: it has no figures and no part in the mean
+    for scope, average in (("class", None), ("overall", "macro")):
+        expected = precision_recall_fscore_support(*known, average=average)
+        for metric, own in zip(("precision", "recall", "f1"), expected, strict=False):
+            np.testing.assert_allclose(figures.values(scope, metric)[:3], own, atol=1e-12)
+    expected = precision_recall_fscore_support(found.truth, decided, average="micro")[2]
+    assert figures.of("micro", "f1")[""].value == pytest.approx(expected, abs=1e-12)
+    assert not list(METRICS["decisions"](found))
+
+
+def test_labels_are_ranked_within_clips(found: Predictions) -> None:
+    figures = Figures(METRICS["label_ranking"](found), found.classes)
+    labelled = found.truth.any(axis=1)
+    expected = coverage_error(found.truth[labelled], found.logits[labelled])
+    assert figures.overall("coverage_error") == pytest.approx(expected, abs=1e-12)
+    first = found.logits[labelled].argmax(axis=1)
+    wrong = ~found.truth[labelled][np.arange(labelled.sum()), first]
+    assert figures.overall("one_error") == pytest.approx(wrong.mean(), abs=1e-12)
+    tied = replace(found, logits=np.zeros_like(found.logits))
+    worst = Figures(METRICS["label_ranking"](tied), found.classes)
+    assert (worst.overall("coverage_error"), worst.overall("one_error")) == (4, 1)
+
+
+def test_figures_have_intervals_where_units_are_known(found: Predictions) -> None:
+    """Without them only the intervals are missing; lwlrap overall has that of the comparison."""
+    with_units = replace(found, units=np.arange(40), decided=found.logits > 0.5)
+    with_intervals = [one for metric in METRICS.values() for one in metric(with_units)]
+    without = [one for metric in METRICS.values() for one in metric(replace(with_units, units=None))]
+    assert [replace(one, low=None, high=None) for one in with_intervals] == without
+    scored = {(one.metric, one.scope) for one in with_intervals if one.low is not None}
+    assert scored >= {(metric, "overall") for metric in ("lwlrap", "map", "auc", "dprime", "f1", "coverage_error")}
+    assert scored >= {(metric, "class") for metric in ("lwlrap", "map", "auc", "precision_at_recall", "recall")}
+    for one in with_intervals:
+        assert one.low is None or (one.value is not None and one.high is not None and one.low <= one.value <= one.high)
+    figures = Figures(with_intervals, found.classes)
+    own = interval(figures, {f"{index}.wav": index for index in range(40)})
+    assert (figures.of("overall")[""].low, figures.of("overall")[""].high) == (own.low, own.high)

@@ -40,6 +40,11 @@ def test_it_comes_back_as_it_was_and_the_same_one_gives_the_same_bytes(
     assert (again.classes, again.origin) == (stored.classes, ORIGIN)
     X = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
     np.testing.assert_array_equal(again.model.logits(X), stored.model.logits(X))
+    assert again.thresholds is None
+    thresholds = np.array([0.1, np.nan, 0.3])
+    save_classifier(tmp_path / "final.npz", replace(stored, thresholds=thresholds))
+    final = load_final(tmp_path)
+    assert final.thresholds == [0.1, None, 0.3]
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         assert {"mean", "scale", "coef", "intercept", "classes", "about"} <= set(arrays)
 

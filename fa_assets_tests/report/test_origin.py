@@ -55,7 +55,7 @@ def test_everything_behind_a_value_and_nothing_else_upstream_first(tmp_path: Pat
 
 def test_settings_and_environment_say_where_they_hold(tmp_path: Path) -> None:
     found = behind(made_up(tmp_path), [InputVersion("metrics", None, "version-of-c", source_id="c")])
-    assert settings_table(found).rows == [(asset, "seed", "42") for asset in ("clips", "embeddings", "metrics")]
+    assert settings_table(found).rows == [("seed", "42", "clips, embeddings, metrics")]
     assert ("python", "3.11", "") in environment_table(found).rows
     assert ("device", "cuda:0", "") in environment_table(found).rows
     mixed = [*found, entry("d", "comparison", python="3.12")]

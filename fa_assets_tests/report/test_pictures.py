@@ -12,19 +12,20 @@ import pytest
 
 from fa_assets.metrics.comparison import compare
 from fa_assets.metrics.confusion import most_confused
-from fa_assets.metrics.figures import Figures, lwlrap
+from fa_assets.metrics.figures import Figure, Figures, lwlrap
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.label_audit import find_label_issues
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison, metrics
+from fa_assets.report.classes import precision_recall
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.embeddings import projection, throughput
 from fa_assets.report.label_audit import doubts_per_class
 from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.picture import MAX_BYTES, TEXT, Picture, draw, ends
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pictures")]
+pytestmark = pytest.mark.slow
 
 
 def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
@@ -39,6 +40,8 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
     found, other = (Predictions(fnames, fold, classes, truth, one, probabilities) for one in logits)
     ours, baseline = (Figures(lwlrap(one), classes) for one in (found, other))
     result, schemes = compare(ours, baseline, resamples=200, seed=0), ("mc5", "center")
+    of_classes = [Figure(metric, "class", name, 0.5, 3) for metric in ("map", "threshold") for name in classes]
+    with_thresholds = Figures(of_classes, classes)
     curve = [
         {"clips_per_class": size, "clips": 3.0, "lwlrap": 0.5, "draws": list(random.random(5))} for size in (4, 8, None)
     ]
@@ -49,6 +52,7 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
         "projection": projection(random.normal(size=(n, 16)), labels),
         "throughput": throughput([(0.0, 0), (0.5, n // 2), (1.5, n)]),
         "per_class": metrics.per_class(ours),
+        "precision_recall": precision_recall(with_thresholds, found),
         "confused": metrics.confused_pairs(most_confused(truth, logits[0], classes)),
         "reliability": metrics.reliability_diagram(reliability(truth, probabilities)),
         "gain": comparison.gain(result.gain, schemes),

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
-from fa_assets.report.snippets import SECONDS, LocalClip, snippet, snippets
+from fa_assets.report.snippets import SECONDS, LocalClip, Snippet, snippet, snippets
 from fa_assets.store.atomic import digest_file
 
 
@@ -19,15 +20,28 @@ def clip(folder: Path, name: str, seconds: float = 6.0) -> LocalClip:
 
 
 def test_a_snippet_is_the_clips_beginning_as_it_was_heard(tmp_path: Path) -> None:
-    sound = snippet(clip(tmp_path, "a.wav"))
-    assert sound is not None
-    kind, _, content = sound.partition(";base64,")
-    assert kind == "data:audio/flac"
+    found = snippet(clip(tmp_path, "a.wav"))
+    assert found is not None
+    kind, _, content = found.sound.partition(";base64,")
+    assert kind == "data:audio/mpeg"
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(content)))
     assert (rate, samples.shape) == (32_000, (round(SECONDS * 32_000),))
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(len(samples)) / 32_000)
-    np.testing.assert_allclose(samples[100:-100], expected[100:-100], atol=1e-3)
-    assert snippet(clip(tmp_path, "a.wav")) == sound
+    np.testing.assert_allclose(samples[2000:-2000], expected[2000:-2000], atol=0.02)
+    again = snippet(clip(tmp_path, "a.wav"))
+    assert again is not None and (again.sound, again.spectrogram) == (found.sound, found.spectrogram)
+
+
+@pytest.mark.parametrize(("hz", "row"), [(440, 57), (8000, 11)])
+def test_a_spectrogram_is_brightest_where_the_tone_is(hz: float, row: int) -> None:
+    tone = np.sin(2 * np.pi * hz * np.arange(64_000) / 32_000).astype(np.float32)
+    kind, _, content = Snippet(tone).spectrogram.partition(";base64,")
+    assert kind == "data:image/png"
+    with Image.open(io.BytesIO(base64.b64decode(content))) as image:
+        shades = np.asarray(image)
+    assert shades.shape == (64, 158)
+    assert abs(int(shades.mean(axis=1).argmax()) - row) <= 1
+    assert Snippet(tone[:100]).spectrogram.startswith(kind), "a clip shorter than a window"
 
 
 def test_a_clip_that_is_gone_changed_or_broken_has_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -76,7 +76,9 @@ def test_cut_off_then_the_rest(serve, tmp_path, rest, resumes):
 
 
 @pytest.mark.promise(
-    "A download over a server that cuts every connection is finished, as long as each brings something.", "download"
+    "A download over a server that cuts every connection is finished, as long as each brings something.",
+    "download",
+    "2.6 MB over 9 connections",
 )
 def test_a_server_that_cuts_every_connection(serve, tmp_path):
     server = serve(Answer(body=BODY, headers=ETAG, cut=300_000))
@@ -136,7 +138,11 @@ def test_credentials_are_not_sent_on_to_another_host(serve, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "retries", "message"),
     [
-        (Answer(body=BODY), replace(HASTY, most_bytes=1_000_000), "larger than 1,000,000 bytes, the limit"),
+        (
+            Answer(body=BODY),
+            replace(HASTY, most_bytes=1_000_000, most_setting="FA_X"),
+            r"larger than 1,000,000 bytes, the limit \(FA_X",
+        ),
         (Answer(body=BODY), replace(HASTY, slow_s=0.0, slow_bytes=10**9), "too slow, .* bytes in 0 s"),
         (Answer(body=gzip.compress(BODY), headers={"Content-Encoding": "gzip"}), HASTY, r"encoded \(gzip\)"),
         (Answer(body=BODY, length="many"), HASTY, "states a length that is none"),
@@ -150,7 +156,11 @@ def test_what_is_refused_in_a_sentence(serve, tmp_path, answer, retries, message
     assert "weights.pth" not in leftovers(tmp_path)
 
 
-@pytest.mark.promise("A stalled download is given up after a silence (30 s) and resumed.", "download")
+@pytest.mark.promise(
+    "A stalled download is given up after a silence (30 s) and resumed.",
+    "download",
+    "a stall after 1.5 of 2.6 MB",
+)
 def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
     server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
     assert fetch(server.url, tmp_path, retries=SOON_STALLED).read_bytes() == BODY
@@ -163,7 +173,11 @@ def test_without_a_validator_nothing_is_resumed(serve, tmp_path):
     assert "Range" not in server.requests[1]
 
 
-@pytest.mark.promise("Another process resumes the download that a dead one left.", "download")
+@pytest.mark.promise(
+    "Another process resumes the download that a dead one left.",
+    "download",
+    "a cut after 1.5 of 2.6 MB",
+)
 def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
     with pytest.raises(DownloadError, match="3 times in a row"):
         fetch(serve(Answer(body=BODY, headers=ETAG, cut=1_500_000), Answer(status=503)).url, tmp_path)

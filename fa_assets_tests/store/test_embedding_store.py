@@ -201,7 +201,11 @@ def test_looking_up_keys_reads_no_embeddings(root: StoragePath) -> None:
         assert damaged_store.load(keys) == {}
 
 
-@pytest.mark.promise("Embeddings that an older version stored are used again.", "kept")
+@pytest.mark.promise(
+    "What an older version stored, embeddings and ledger, is read and used, and stays as it is.",
+    "kept",
+    "2 layouts of embeddings",
+)
 def test_rows_of_the_older_layout_are_used_again(root: StoragePath) -> None:
     keys, embeddings = rows(5)
     store = EmbeddingStore(root, "f1")
@@ -212,7 +216,9 @@ def test_rows_of_the_older_layout_are_used_again(root: StoragePath) -> None:
     np.testing.assert_array_equal([found[key] for key in keys], embeddings)
 
 
-@pytest.mark.promise("Embeddings that an older version stored are used again.", "kept")
+@pytest.mark.promise(
+    "What an older version stored, embeddings and ledger, is read and used, and stays as it is.", "kept"
+)
 def test_rows_without_a_rate_are_those_of_32_khz(tmp_path: Path) -> None:
     """By a shard that the version before wrote; merged, its rows say their rate."""
     store = EmbeddingStore(tmp_path, "0123456789abcdef")

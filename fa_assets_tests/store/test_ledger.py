@@ -81,7 +81,12 @@ def test_ids_sort_by_time_and_never_repeat() -> None:
     )
 
 
-@pytest.mark.promise("A new id sorts behind all that the ledger has, also after the wall clock stepped back.", "others")
+@pytest.mark.promise(
+    "After the wall clock stepped back, the newest materialization is still the newest, and nothing ends before it "
+    "began.",
+    "others",
+    "by 73 years",
+)
 def test_the_next_id_sorts_last_also_when_the_clock_stepped_back(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for id in ("20990101T000000000000Z-0123456789abcdef", "20260101T000000000000Z-0123456789abcdef"):
@@ -100,7 +105,7 @@ def test_an_entry_is_never_overwritten(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
-@pytest.mark.promise("A ledger file is whole or not there.", "kept")
+@pytest.mark.promise("A file is whole or not there: written under a temporary name, flushed, moved into place.", "kept")
 def test_a_failed_append_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         Ledger(tmp_path).append(an_entry(metadata={"not JSON": object()}))
@@ -149,7 +154,11 @@ def test_every_flipped_bit_is_damage(tmp_path: Path) -> None:
             ledger.read(entry.id)
 
 
-@pytest.mark.promise("A ledger file that a newer version wrote is refused by name.", "kept")
+@pytest.mark.promise(
+    "What a newer version wrote, in ledger or catalog, is refused by name and not touched.",
+    "kept",
+    "one entry, all entries",
+)
 def test_a_newer_version_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     with monkeypatch.context() as patch:
@@ -160,7 +169,11 @@ def test_a_newer_version_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.
             read()
 
 
-@pytest.mark.promise("A ledger file that an older version wrote is read, and stays as it is.", "kept")
+@pytest.mark.promise(
+    "What an older version stored, embeddings and ledger, is read and used, and stays as it is.",
+    "kept",
+    "2 of the ledger",
+)
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_an_entry_of_an_older_version_is_read_and_stays_as_it_is(version: int, tmp_path: Path) -> None:
     """The samples are entries that fa_assets wrote when that version was current."""
@@ -189,7 +202,11 @@ def append_many(folder: Path, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.promise("Processes that append to the ledger at once lose no entry.", "others")
+@pytest.mark.promise(
+    "Processes that append to the ledger at once lose no entry.",
+    "others",
+    "4 processes, 100 entries",
+)
 def test_processes_append_at_once_without_losing_an_entry(tmp_path: Path) -> None:
     run_at_once(*[(append_many, tmp_path, 25)] * 4)
     assert len(list(Ledger(tmp_path).entries())) == 100

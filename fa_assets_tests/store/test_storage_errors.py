@@ -109,7 +109,11 @@ def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.promise("A catalog that finds no room is behind, never damaged, and catches up.", "disk")
+@pytest.mark.promise(
+    "A catalog that finds no room is behind, never damaged, and catches up.",
+    "disk",
+    "no room after 1 and 10,000 bytes",
+)
 def test_a_catalog_that_finds_no_room_is_behind_and_catches_up(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     ledger.append(an_entry())
@@ -168,7 +172,11 @@ def test_an_object_store_is_tried_without_a_trace_and_a_missing_bucket_is_named(
 
 
 @pytest.mark.slow
-@pytest.mark.promise("A storage folder that belongs to another user is named.", "disk")
+@pytest.mark.promise(
+    "A storage folder that is read-only, or another user's, is named before any work.",
+    "disk",
+    "2 reasons",
+)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 def test_a_folder_of_another_user_is_named(tmp_path: Path) -> None:
     """A child without root's rights, since permissions do not bind root."""

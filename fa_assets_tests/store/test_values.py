@@ -61,7 +61,6 @@ def test_a_missing_value_says_what_to_do(root: StoragePath) -> None:
     assert ValueStore(root).header("folds") is None
 
 
-@pytest.mark.promise("A damaged value is named.", "kept")
 def test_a_damaged_value_is_reported_by_name(root: StoragePath) -> None:
     store = ValueStore(root)
     path = put(root, TABLE, header())

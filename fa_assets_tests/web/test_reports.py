@@ -26,7 +26,7 @@ def test_a_report_is_served_as_it_was_written_and_may_do_nothing_here(empty: Tes
 
 
 def test_reports_are_listed_wherever_they_lie(root: StoragePath, tmp_path: Path) -> None:
-    client = served(Settings(dataset=tmp_path, storage=str(root), local=tmp_path))
+    client = served(Settings(dataset=tmp_path, storage=str(root), local=tmp_path), tmp_path)
     assert "There is none yet" in client.get("/reports").text
     assert client.get("/reports/one-1.html").status_code == 404
     with_report(root)

@@ -1,16 +1,13 @@
 """The CNN14 weights file: verified, and read without running anything in it.
 
 What it keeps true: what is read is a whole file that holds CNN14's tensors, all of them, in the published configuration, dense,
-of a float type, and finite as float32. Files are read with ``weights_only=True``, so nothing pickled in them is called, and
-only where what they hold is not much larger than CNN14. The file that this platform generates says so inside itself, so it is
-known to be untrained wherever it lies.
+of a float type, and finite as float32. Files are read with ``weights_only=True``, so nothing pickled in them is called. The
+file that this platform generates says so inside itself, so it is known to be untrained wherever it lies.
 
 torch is imported where a file is read.
 """
 
-import os
 import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +18,6 @@ from fa_assets.encoders.base import CheckpointError
 from fa_assets.encoders.cnn14 import architecture
 from fa_assets.encoders.cnn14.architecture import FrontEnd
 from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
-from fa_assets.store.source_files import SourceFileError, reading
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +26,6 @@ MARKER = "fa_assets"
 """Key beside "model" under which a generated file says what it is."""
 NARROW = 8
 """How many times narrower than CNN14 a generated network for tests is; its file says so under `MARKER`."""
-_MOST_BYTES = 2_000_000_000
-"""Of what a file unpacks to: weights with a training's state beside them are three times the published file."""
 _COUNTER = "num_batches_tracked"
 """The end of the names of tensors that hold a whole number."""
 _SHOWN = 4
@@ -58,7 +52,6 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
     import torch
 
     way_out = network.weights_hint
-    _require_bounded(path, way_out)
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -84,24 +77,6 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
     if problems:
         raise CheckpointError(f"{path}: not a checkpoint of {network.card.title}: {'; '.join(problems)}. {way_out}")
     return dict(state), marker
-
-
-def _require_bounded(path: Path, way_out: str) -> None:
-    """Refuse a file that would unpack to more than `_MOST_BYTES`, before anything of it is read."""
-    try:
-        with reading(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if zipfile.is_zipfile(file):
-                with zipfile.ZipFile(file) as archive:
-                    size = max(size, sum(entry.file_size for entry in archive.infolist()))
-    except SourceFileError as error:
-        raise CheckpointError(f"{error}. {way_out}") from error
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({error}). {way_out}") from error
-    if size > _MOST_BYTES:
-        raise CheckpointError(
-            f"{path}: it unpacks to {size / 1e9:.3g} GB, up to {_MOST_BYTES / 1e9:g} are read. {way_out}"
-        )
 
 
 def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int, front: FrontEnd) -> list[str]:

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from fa_assets.errors import BadInputError
 from fa_assets.intake.corpora.split_archive import Joined, end_as_one_file, file_of
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.atomic import temporary_folder
 
 _CHUNK_BYTES = 1 << 20
 _LOCAL_HEADER_BYTES = 30
@@ -75,11 +76,12 @@ def unpack(
             total = sum(entry.file_size for entry in targets)
             done = 0
             progress(done, total)
-            for entry, target in targets.items():
-                if not _is_there(entry, target):
-                    _write(archive, entry, target)
-                done += entry.file_size
-                progress(done, total)
+            with temporary_folder(folder, ".unpacked") as own:
+                for entry, target in targets.items():
+                    if not _is_there(entry, target):
+                        _write(archive, entry, own / "file", target)
+                    done += entry.file_size
+                    progress(done, total)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as error:
         way_out = "join it with `zip -s 0` and put the result in its place, or " if len(files) > 1 else ""
         raise ArchiveError(f"{name} is damaged or not a zip archive ({error}): {way_out}fetch it again.") from error
@@ -187,22 +189,17 @@ def _is_there(entry: zipfile.ZipInfo, target: Path) -> bool:
     return checksum == entry.CRC
 
 
-def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, draft: Path, target: Path) -> None:
     """One file, whole or not at all. It is not flushed to disk one by one: what a power cut loses is unpacked again."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(".unpacked.tmp")  # no longer than any name; only one is written at a time
-    temporary.unlink(missing_ok=True)
     written = 0
-    try:
-        with archive.open(entry) as source, temporary.open("xb") as file:
-            while chunk := source.read(_CHUNK_BYTES):
-                written += len(chunk)
-                file.write(chunk)
-        if written != entry.file_size:
-            raise zipfile.BadZipFile(f"{entry.filename}: {written:,} of {entry.file_size:,} bytes")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with archive.open(entry) as source, draft.open("wb") as file:
+        while chunk := source.read(_CHUNK_BYTES):
+            written += len(chunk)
+            file.write(chunk)
+    if written != entry.file_size:
+        raise zipfile.BadZipFile(f"{entry.filename}: {written:,} of {entry.file_size:,} bytes")
+    draft.replace(target)
 
 
 @contextmanager

@@ -25,8 +25,6 @@ from fa_assets.encoders.cnn14.ways import WAYS, chosen
 from fa_assets.errors import UserError
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
 
-pytestmark = pytest.mark.xdist_group("encoder")
-
 CROP = 320_000
 PARITY = 1e-5
 """Largest difference allowed in fp32, of the largest reference value."""

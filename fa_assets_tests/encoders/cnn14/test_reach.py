@@ -61,6 +61,7 @@ def lengths() -> list[int]:
     return sorted({*between, *(length for own in ends for length in (own[0], own[-1]))})
 
 
+@pytest.mark.slow
 def test_every_length_gives_what_a_whole_run_gives(small: Cnn14Network) -> None:
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal(CROP).astype(np.float32))
     for length in lengths():

@@ -1,0 +1,35 @@
+"""What the verdicts on labels changed, and what that did to LWLRAP."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from fa_assets.metrics.corrections import Effect
+from fa_assets.report.page import Section, Table
+
+_COLUMNS = ("fname", "class_name", "verdict", "changed", "who", "decided_at", "why")
+
+
+def corrections_section(corrections: pa.Table, effects: Sequence[Effect]) -> list[Section]:
+    """A section where there are verdicts: the table label_corrections, and the effects that go with it."""
+    rows = [row for row in corrections.to_pylist() if row["in_force"]]
+    if not rows:
+        return []
+    changed = sum(row["changed"] for row in rows)
+    text = (
+        f"{len(rows)} verdicts of label_corrections.csv are in force; by {changed} of them a label is another than in "
+        "train_curated.csv."
+    )
+    tables = []
+    if effects:
+        text += (
+            " Before and after are models of the same folds and embeddings, fitted on the labels as given and as corrected. "
+            "Whoever corrects what a model doubts raises the first two rows by that alone; the clips without a correction show "
+            "what the model learnt. The intervals (95%) are of the difference."
+        )
+        figures = [
+            (one.on, one.clips, one.before, one.after, one.after - one.before, one.low, one.high) for one in effects
+        ]
+        tables = [Table("LWLRAP", ("on", "clips", "before", "after", "difference", "low", "high"), figures)]
+    verdicts = [[row[name] for name in _COLUMNS] for row in sorted(rows, key=lambda row: not row["changed"])]
+    return [Section("Corrected labels", text, tables=[*tables, Table("Verdicts in force", _COLUMNS, verdicts)])]

@@ -1,0 +1,42 @@
+"""What `metrics`, `thresholds` and `predict --decide` say of a finished run."""
+
+import json
+
+import pytest
+
+from fa_assets.metrics.predictions import predictions_of
+from fa_assets.metrics.thresholds import choose_thresholds
+from fa_assets.store.values import ValueStore
+from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.finished_run import FinishedRun
+
+
+def test_metrics_are_those_that_are_stored(finished: FinishedRun) -> None:
+    stored = ValueStore(finished.settings.storage_root).read("mc5_metrics").table.to_pylist()
+    shown = json.loads(fa_assets("metrics", "--json", settings=finished.settings).stdout)
+    assert shown == [row for row in stored if row["scope"] != "clip"]
+    overall = next(row for row in stored if (row["metric"], row["scope"]) == ("map", "overall"))
+    lines = [" ".join(one.split()) for one in fa_assets("metrics", settings=finished.settings).stdout.splitlines()]
+    figures = f"{overall['value']:.4f} {overall['low']:.4f} {overall['high']:.4f}"
+    assert f"average precision, macro {figures}" in lines
+
+
+def test_thresholds_are_chosen_on_all_out_of_fold_predictions(finished: FinishedRun) -> None:
+    value = ValueStore(finished.settings.storage_root).read("mc5_oof_predictions")
+    found = predictions_of(value.table, value.header.details["classes"])
+    expected = choose_thresholds(found.truth, found.probabilities, None)
+    shown = json.loads(fa_assets("thresholds", "--json", settings=finished.settings).stdout)
+    assert [one["class"] for one in shown] == list(found.classes)
+    assert [one["threshold"] for one in shown] == pytest.approx(expected.tolist(), abs=0)
+    assert all(0 <= one["f1"] <= 1 for one in shown)
+
+
+@pytest.mark.slow
+def test_predict_decides_by_the_thresholds(finished: FinishedRun) -> None:
+    thresholds = json.loads(fa_assets("thresholds", "--json", settings=finished.settings).stdout)
+    threshold = {one["class"]: one["threshold"] for one in thresholds}
+    clips = [str(one) for one in sorted((finished.settings.dataset / "train_curated").iterdir())[:3]]
+    lines = fa_assets("predict", *clips, "--decide", "--json", settings=finished.settings).stdout.splitlines()
+    for line in map(json.loads, lines):
+        assert set(line["labels"]) == {name for name, p in line["classes"].items() if p >= threshold[name]}
+    assert any(json.loads(line)["labels"] for line in lines)

@@ -1,0 +1,88 @@
+"""The review page as a person uses it, in a real browser, beside Dagster's pages."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fa_assets.intake.corrections import NAME, in_force, read_corrections
+from fa_assets.store.values import ValueStore
+from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing
+from fa_assets_tests.end_to_end.ui_server import Site, wait_for
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
+
+KEYS = {"missing label": "a", "wrong label": "n"}
+VERDICTS = {"a": "add", "n": "remove", "y": "keep", "u": "unsure"}
+SCREENSHOTS = Path(os.environ["FA_SCREENSHOTS"]) if os.environ.get("FA_SCREENSHOTS") else None
+PHONE = 390
+
+
+@pytest.fixture
+def pages(site: Site) -> Iterator[Pages]:
+    """A tab; afterwards there is no verdict, and its console had no error."""
+    with browsing(site.server.url, SCREENSHOTS) as tab:
+        try:
+            yield tab
+            tab.leave()
+            assert tab.errors == []
+        finally:
+            (site.settings.dataset / NAME).unlink(missing_ok=True)
+
+
+def test_five_doubts_are_reviewed_by_keyboard_and_undone(pages: Pages, site: Site) -> None:
+    audit = ValueStore(site.settings.storage_root).read("label_audit").table.slice(0, 5).to_pylist()
+    assert len(audit) == 5
+    pages.go("/assets/label_audit", "/review")
+    with pages.page.expect_popup() as opened:
+        pages.page.get_by_role("link", name="/review").first.click()
+    opened.value.get_by_text(f"“{audit[0]['class_name']}” looks").first.wait_for()
+    opened.value.close()
+
+    pages.go("/review", f"“{audit[0]['class_name']}” looks")
+    tab = pages.page
+    tab.locator("#neighbours li").first.wait_for()
+    assert tab.locator("#neighbours li, #duplicates li").count() >= 6
+
+    tab.keyboard.press(" ")
+    wait_for("it plays", lambda: tab.evaluate("document.getElementById('player').currentTime > 0.05"))
+    assert tab.evaluate("document.getElementById('player').seekable.end(0)") > 0.2
+    wait_for("its picture is there", lambda: tab.evaluate("document.getElementById('spectrogram').naturalWidth > 10"))
+    pages.keep("review")
+
+    keys = [KEYS[audit[0]["kind"]], "y", "u", KEYS[audit[3]["kind"]], "y"]
+    for number, (row, key) in enumerate(zip(audit, keys, strict=True), 1):
+        tab.locator("#said", has_text=row["fname"]).wait_for()
+        assert row["class_name"] in str(tab.locator("#heading").text_content())
+        tab.keyboard.press(key)
+        pages.text(f"{number} of").wait_for()
+    given = in_force(read_corrections(site.settings.dataset))
+    assert {key: one.verdict for key, one in given.items()} == {
+        (row["fname"], row["class_name"]): VERDICTS[key] for row, key in zip(audit, keys, strict=True)
+    }
+    pages.text("2 corrections are not in the results yet").wait_for()
+
+    tab.keyboard.press("z")
+    pages.text("4 of").wait_for()
+    assert str(tab.locator("#said").text_content()).startswith(audit[4]["fname"])
+    assert len(in_force(read_corrections(site.settings.dataset))) == 4
+
+    tab.locator("#kind").select_option("wrong label")
+    tab.locator("#list button").first.wait_for()
+    assert tab.locator("#list i.missing").count() == 0
+
+
+def test_it_fits_a_phone(pages: Pages) -> None:
+    pages.go("/review", "Nearest by embedding")
+    pages.page.locator("#neighbours li").first.wait_for()
+    pages.page.set_viewport_size({"width": PHONE, "height": 844})
+    for unfolded in (False, True):
+        if unfolded:
+            pages.page.locator("details.note summary").click()
+        assert pages.page.evaluate("document.documentElement.scrollWidth") == PHONE
+    pages.go("/reports", "the newest")
+    pages.page.set_viewport_size({"width": PHONE, "height": 844})
+    assert pages.page.evaluate("document.documentElement.scrollWidth") == PHONE
+    pages.page.get_by_role("link", name="UTC").first.click()
+    pages.text("Audio tagging report").first.wait_for()
