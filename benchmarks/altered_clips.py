@@ -19,7 +19,7 @@ from fa_assets.audio.landmarks import Landmarks
 from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.embed_clips import embed_clips
 from fa_assets.encoders.threads import usable_cpus
-from fa_assets.metrics.near_duplicates import Directions
+from fa_assets.metrics.near_duplicates import directions
 from fa_assets.metrics.same_recording import FEWEST_PEAKS, same_recordings
 from fa_assets.report.picture import CYCLE, TEXT, VERMILION, Picture, draw
 from fa_assets.store.embedding_store import EmbeddingStore
@@ -96,12 +96,11 @@ def measure(
         originals = vectors(paths)
         for name in alterations:
             copies = [write_altered(path, folder, name) for path in paths]
-            both = np.concatenate([originals, vectors(copies)])
-            unit = Directions.of([both])(both)
+            unit = directions(np.concatenate([originals, vectors(copies)]))
             altered[name] = (unit[: len(paths)] * unit[len(paths) :]).sum(axis=1)
             found = same_recordings([*plain, *map(_landmarks, copies)])
             heard[name] = np.isin(np.arange(len(paths)), found.first[found.second - found.first == len(paths)])
-    unit = Directions.of([originals])(originals)
+    unit = directions(originals)
     first, second = np.triu_indices(len(paths), k=1)
     sources = recordings_of(paths)
     shared = np.array([bool(sources[a] & sources[b]) for a, b in zip(first, second, strict=True)])

@@ -7,7 +7,7 @@ the value in the parameter's place: `'mc5'` for `$scheme`.
 LWLRAP_ORIGIN = """
 with newest as (select max(id) as id from materializations where asset = $scheme || '_metrics'),
 upstream as (
-    select l.asset, m.data_version, m.code_version, m.metadata
+    select l.asset, l.depth, m.data_version, m.code_version, m.metadata
     from upstream_of((select id from newest)) l join materializations m on m.id = l.materialization_id
 )
 select lwlrap.lwlrap, metrics.finished_at, metrics.run_id,
@@ -17,12 +17,15 @@ select lwlrap.lwlrap, metrics.finished_at, metrics.run_id,
 from newest
 join materializations metrics using (id)
 join lwlrap on lwlrap.materialization_id = newest.id and lwlrap.scope = 'overall'
-left join (select distinct * from upstream where ends_with(asset, '_checkpoint')) checkpoint on true
-left join (select distinct * from upstream where asset = 'folds') folds on true
+left join (select distinct * exclude depth from upstream where ends_with(asset, '_checkpoint')) checkpoint on true
+left join (
+    select distinct * exclude depth from upstream where asset = 'folds' qualify depth = min(depth) over ()
+) folds on true
 """
 """Which checkpoint and folds produced this LWLRAP: the newest one of a crop scheme ($scheme: mc5, center).
 
-One row where everything behind it was made with one checkpoint and one set of folds, as it should be; more where not.
+One row where everything behind it was made with one checkpoint, as it should be; more where not. Folds that others go on from
+are those that were read, not the earlier ones.
 """
 
 WORST_CLASSES = """

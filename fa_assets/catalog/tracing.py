@@ -2,7 +2,7 @@
 
 A *target* is named as people do: an asset (`mc5_metrics`: its newest materialization, of every fold), one fold of it
 (`mc5_embeddings[3]`), a materialization or a run by its id or the beginning of it, `latest` or `previous` for the last run
-and the one before.
+that made metrics and the one before.
 """
 
 from __future__ import annotations
@@ -206,17 +206,21 @@ def resolve(connection: duckdb.DuckDBPyConnection, target: str) -> list[str]:
 
 
 def resolve_run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """The id of a run: `latest`, `previous`, or an id or the beginning of one.
+    """The id of a run: `latest` or `previous` of those that made metrics, or an id or the beginning of one.
 
     Raises:
         UserError: there is none, or several ids begin with it.
     """
-    ids = [id for (id,) in connection.execute("select run_id from runs order by finished_at desc, run_id").fetchall()]
     places = {"latest": 0, "previous": 1}
     if name in places:
-        if places[name] < len(ids):
-            return ids[places[name]]
-        raise UserError(f"There is no {name} run: {len(ids)} run in all.")
+        made = connection.execute(
+            "select run_id from materializations where id in (select materialization_id from metrics) "
+            "group by run_id order by max(id) desc"
+        ).fetchall()
+        if places[name] < len(made):
+            return str(made[places[name]][0])
+        raise UserError(f"There is no {name} run: {len(made)} made metrics. `fa-assets runs` lists all runs.")
+    ids = [id for (id,) in connection.execute("select run_id from runs").fetchall()]
     begun = [id for id in ids if id.startswith(name)]
     if name in begun:
         return name

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
+from fa_assets.errors import UserError
 from fa_assets.store.storage_errors import require_there
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _storage_options = setting_options("dataset", "storage", "local")
 
 
-@click.group("catalog")
+@click.group("catalog", cls=Commands)
 def catalog_group() -> None:
     """The DuckDB catalog: a projection of the ledger that can be deleted and rebuilt."""
 
@@ -99,7 +100,7 @@ def lineage_command(target: str, downstream: bool, as_json: bool, **options: Any
 def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
     """Say how two runs differ, each with all that it was made from: settings, code, inputs, libraries, data, LWLRAP.
 
-    RUN is a run's id or the beginning of it, 'latest' or 'previous'; without them, the previous run and the latest.
+    RUN is a run's id or the beginning of it, 'latest' or 'previous' of those that made metrics; without them, those two.
     """
     with friendly_errors():
         from fa_assets.catalog import tracing
@@ -112,11 +113,21 @@ def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
 
 @click.command("sql")
 @click.argument("query")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@_as_json
 @_storage_options
-def sql_command(query: str, **options: Any) -> None:
+def sql_command(query: str, as_csv: bool, as_json: bool, **options: Any) -> None:
     """Run QUERY on the catalog, read-only, and print the rows."""
     with friendly_errors():
-        say(_catalog(options).query(query).to_string(index=False))
+        if as_csv and as_json:
+            raise UserError("--csv and --json are both given: take one.")
+        rows = _catalog(options).query(query)
+        if as_csv:
+            say(rows.to_csv(index=False).rstrip("\n"))
+        elif as_json:
+            say(rows.to_json(orient="records", date_format="iso", indent=1, double_precision=15))
+        else:
+            say(rows.to_string(index=False))
 
 
 CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)

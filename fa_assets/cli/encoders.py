@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.settings import variable_of
 
 
-@click.group("encoders", invoke_without_command=True)
+@click.group("encoders", invoke_without_command=True, cls=Commands)
 @click.pass_context
 def encoders_group(context: click.Context) -> None:
     """List the encoders: installed or what to install, rate, window, dimension, size, licences, training data."""

@@ -18,7 +18,7 @@ from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.figures import metrics_command, thresholds_command
 from fa_assets.cli.files import fetch_command, init_command, predict_command
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
 from fa_assets.setting_fields import DEMO_DATASET
@@ -27,7 +27,7 @@ from fa_assets.settings import Settings, variable_of
 _ALL_SETTINGS = tuple(Settings.model_fields)
 
 
-class _Main(click.Group):
+class _Main(Commands):
     """Refuses what is given empty, such as ``--dataset "$UNSET"``, which would be taken for the default."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:

@@ -23,7 +23,57 @@ _METAVARS = {
     "encoder": "NAME",
     "encoders": "NAMES",
     "device": "DEVICE",
+    **dict.fromkeys(("scheme", "baseline", "classifier", "timezone", "threshold_rule"), "NAME"),
+    "label_separator": "TEXT",
+    "nightly_cron": "CRON",
+    "ui_hosts": "HOSTS",
+    "on_failure": "COMMAND",
+    "ray_address": "ADDRESS",
+    "experiments": "VARIANTS",
+    "learning_curve": "COUNTS",
 }
+_EXAMPLES = {
+    "run": "run --dataset data/birds --storage results/birds",
+    "demo": "demo --storage data/demo",
+    "status": "status --dataset data/birds --storage results/birds",
+    "summary": "summary --storage results/birds",
+    "report": "report --storage results/birds --open",
+    "ui": "ui --dataset data/birds --storage results/birds --port 3001",
+    "init": "init data/birds --yes",
+    "fetch": "fetch esc50 --to data/esc50",
+    "metrics": "metrics --storage results/birds",
+    "thresholds": "thresholds --storage results/birds",
+    "predict": "predict dog.wav --storage results/birds",
+    "runs": "runs --last 5 --storage results/birds",
+    "lineage": "lineage mc5_metrics --storage results/birds",
+    "diff": "diff previous latest --storage results/birds",
+    "sql": "sql --csv \"select class_name, lwlrap from lwlrap where scope = 'class'\"",
+    "sync": "catalog sync --storage results/birds",
+    "rebuild": "catalog rebuild --storage results/birds",
+    "snapshot": "catalog snapshot copy.duckdb --storage results/birds",
+    "schema": "catalog schema",
+    "verify": "store verify --storage results/birds",
+    "compact": "store compact --storage results/birds",
+    "check": "encoders check cnn14",
+}
+"""How each command is called, for its --help."""
+
+
+class Commands(click.Group):
+    """A group whose list of commands says the whole of their first sentences, and whose commands show an example each."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """See click."""
+        if example := _EXAMPLES.get(name or cmd.name or ""):
+            cmd.epilog = f"Example: fa-assets {example}"
+        super().add_command(cmd, name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See click, which cuts what does not fit in a line."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(1000)) for name in self.list_commands(ctx)]
+            )
 
 
 def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.store.storage_errors import require_there
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _storage_options = setting_options("dataset", "storage", "local")
 
 
-@click.group("store")
+@click.group("store", cls=Commands)
 def store_group() -> None:
     """The embedding store: one row per distinct crop that was ever embedded."""
 

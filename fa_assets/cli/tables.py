@@ -17,20 +17,20 @@ from fa_assets.encoders.registry import is_checkpoint
 
 _PLAIN_WIDTH = 1000
 _SHORT = 8
+_NAMED = 2
 
 
 def runs(found: Sequence[Run]) -> str:
-    """One line for each run."""
-    table = _table("run", "finished (UTC)", "minutes", "made", "commit", "LWLRAP", "assets")
+    """One line for each run; a terminal of 80 columns is wide enough."""
+    table = _table("run", "finished (UTC)", "min", "made", "commit", "LWLRAP")
     for run in found:
         table.add_row(
             run.run_id[:_SHORT],
-            _utc(run.finished_at),
+            f"{run.finished_at.astimezone(UTC):%Y-%m-%d %H:%M}",
             f"{(run.finished_at - run.started_at).total_seconds() / 60:.1f}",
-            str(run.materializations),
-            _commit(run),
+            ", ".join(run.assets) if len(run.assets) <= _NAMED else f"{len(run.assets)} assets",
+            _commit(run).replace(" + changes", "+"),
             _lwlrap(run),
-            ", ".join(run.assets),
         )
     return _text(table)
 

@@ -100,8 +100,8 @@ def append_corrections(dataset: Path, corrections: Sequence[Correction]) -> None
     try:
         with locked(dataset / f".{NAME}.lock", f"writing {path}", _LOCK_S):
             earlier = read_corrections(dataset)
-            content = read_bytes(path) if earlier else b""
-            if earlier and not content.replace(b"\r\n", b"\n").startswith(_HEADER):
+            content = read_bytes(path) if is_file(path) else b""
+            if content and not content.replace(b"\r\n", b"\n").startswith(_HEADER):
                 _require_no_other_columns(path)
                 content = _HEADER + _lines(earlier)
                 with replacing(path) as temporary:

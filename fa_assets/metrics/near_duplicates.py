@@ -66,6 +66,11 @@ class Directions:
         return unit
 
 
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Rows (n, d) standardised by themselves and of length 1, float32."""
+    return Directions.of([vectors])(vectors)
+
+
 def pairs_across_folds(vectors: Sequence[np.ndarray], threshold: float, most: int = 100) -> NearDuplicates:
     """The pairs of rows in different folds that are at least `threshold` alike.
 

@@ -94,7 +94,7 @@ def _append(site: Site, body: bytes) -> Response:
         given = {name: said.get(name, "") for name in ("fname", "class", "verdict", "who", "why")}
         if not all(isinstance(one, str) for one in given.values()):
             raise ValueError
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return _refused("A verdict is a JSON object of texts: fname, class, verdict, who, why.")
     fname, class_name = given["fname"], given["class"]
     try:

@@ -174,7 +174,14 @@ class MadeUpStorage:
         ]  # fmt: skip
         return self.write("experiments", pa.Table.from_pylist(rows), **fields)  # type: ignore[arg-type]
 
-    def write_everything(self, run_id: str = "run-1", seed: int = 42, torch: str = "2.13.0", bell: float = 1.0) -> str:
+    def write_everything(
+        self,
+        run_id: str = "run-1",
+        seed: int = 42,
+        torch: str = "2.13.0",
+        bell: float = 1.0,
+        folds_from: str | None = None,
+    ) -> str:
         """One run of the whole graph for scheme mc5 with two folds; return the id of mc5_metrics.
 
         Args:
@@ -182,15 +189,17 @@ class MadeUpStorage:
             seed: of the folds; another one gives everything downstream another data version.
             torch: library version recorded for the embeddings.
             bell: sum of precisions of class bell in fold 0.
+            folds_from: the data version of the folds that these go on from.
         """
         version = f"seed-{seed}"
         clips, folds = InputVersion("curated_clips", None, "v1"), InputVersion("folds", None, version)
         weights = InputVersion("cnn14_checkpoint", None, "abc123")
+        before = [InputVersion("folds", None, folds_from)] if folds_from else []
         self.write_clips(run_id=run_id)
         self.write_check(run_id=run_id)
         table = pa.table({"fname": list(CLIPS), "fold": pa.array([fold for _, fold in CLIPS.values()], pa.int8())})
         self.write(
-            "folds", table, run_id=run_id, data_version=version, inputs=[clips], settings={"seed": seed},
+            "folds", table, run_id=run_id, data_version=version, inputs=[clips, *before], settings={"seed": seed},
             metadata={"origin": "multilabel-stratified"},
         )  # fmt: skip
         self.write(

@@ -11,6 +11,7 @@ from fa_assets.catalog import queries
 from fa_assets.catalog.database import Catalog
 from fa_assets.store.ledger import InputVersion
 from fa_assets_tests.catalog.made_up import MadeUpStorage
+from fa_assets_tests.test_readme import QUERIES as README_QUERIES
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,19 @@ def test_the_origin_of_an_lwlrap(catalog: Catalog) -> None:
     assert found["run_id"] == "run-2"
     assert (found["checkpoint_origin"], found["checkpoint_sha1"]) == ("demo", "abc123")
     assert (found["folds_origin"], found["folds_data_version"]) == ("multilabel-stratified", "seed-7")
+
+
+def test_folds_that_go_on_from_earlier_ones_are_one_row(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    storage.write_everything("run-1")
+    storage.write_everything("run-2", seed=7, folds_from="seed-42")
+    storage.catalog.sync()
+    (found,) = storage.catalog.query(queries.LWLRAP_ORIGIN, {"scheme": "mc5"}).to_dict("records")
+    assert found["folds_data_version"] == "seed-7"
+    (question,) = [one for one in README_QUERIES if "cnn14_checkpoint" in one]
+    rows = storage.catalog.query(question).to_dict("records")
+    assert {one["asset"]: one["data_version"] for one in rows} == {"cnn14_checkpoint": "abc123", "folds": "seed-7"}
+    assert len(rows) == 2
 
 
 def test_the_worst_classes(catalog: Catalog) -> None:

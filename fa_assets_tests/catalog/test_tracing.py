@@ -47,8 +47,8 @@ def resolve(storage: MadeUpStorage, target: str) -> list[str]:
         ("20990101", "run_id = 'b-3'"),
         ("aa-1", "run_id = 'aa-1'"),
         ("ab", "run_id = 'ab-2'"),
-        ("latest", "run_id = 'b-3'"),
-        ("previous", "run_id = 'ab-2'"),
+        ("latest", "run_id = 'ab-2'"),
+        ("previous", "run_id = 'aa-1'"),
     ],
 )
 def test_what_a_target_names(target: str, where: str, storage: MadeUpStorage) -> None:
@@ -83,9 +83,10 @@ def test_an_id_that_begins_as_another_is_still_itself(tmp_path: Path) -> None:
 
 def test_there_is_no_previous_run_of_one(tmp_path: Path) -> None:
     storage = MadeUpStorage(tmp_path)
-    storage.write_clips()
+    storage.write_everything()
+    storage.write_clips(run_id="run-2")
     storage.catalog.sync()
-    with storage.catalog.connect() as connection, pytest.raises(UserError, match="There is no previous run: 1 run"):
+    with storage.catalog.connect() as connection, pytest.raises(UserError, match="no previous run: 1 made metrics"):
         tracing.differences(connection, "previous", "latest")
 
 
@@ -143,7 +144,7 @@ def test_answers_are_current_also_while_the_catalog_is_open_elsewhere(
         with tracing.up_to_date(storage.catalog) as connection:
             assert [run.run_id for run in tracing.runs(connection)] == ["run-2", "run-1"]
     with tracing.up_to_date(storage.catalog) as connection:
-        assert tracing.resolve_run(connection, "latest") == "run-2"
+        assert tracing.resolve_run(connection, "latest") == "run-1", "the last that made metrics"
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("delete from materializations")
 

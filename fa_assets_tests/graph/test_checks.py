@@ -122,7 +122,7 @@ def damage_gate(settings: Settings) -> None:
 
 
 def damage_metrics(settings: Settings) -> None:
-    rewrite(settings, "mc5_metrics", with_column("value", lambda values: [0.1 * value for value in values]))
+    rewrite(settings, "mc5_metrics", with_column("value", lambda values: [value and 0.1 * value for value in values]))
 
 
 def damage_predictions(settings: Settings) -> None:

@@ -101,6 +101,17 @@ def test_a_file_saved_by_a_spreadsheet_is_read_and_appended_to(tmp_path: Path, c
     assert read_corrections(tmp_path) == (ADD, REMOVE)
 
 
+@pytest.mark.parametrize(
+    "header", [b"fname,class,verdict,who,when,why%s" % end for end in (b"\n", b"", b"\r\n", b"\r")]
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_file_of_which_all_verdicts_were_deleted_is_appended_to(tmp_path: Path, header: bytes, mark: bytes) -> None:
+    (tmp_path / NAME).write_bytes(mark + header)
+    append_corrections(tmp_path, [ADD])
+    append_corrections(tmp_path, [REMOVE])
+    assert read_corrections(tmp_path) == (ADD, REMOVE)
+
+
 def test_a_file_by_hand_needs_three_columns(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("verdict,fname,class\nadd,a.wav,Rain\n")
     by_hand = Correction("a.wav", "Rain", "add", "", "", "")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fa_assets.metrics import near_duplicates
-from fa_assets.metrics.near_duplicates import Directions, pairs_across_folds
+from fa_assets.metrics.near_duplicates import directions, pairs_across_folds
 
 
 @pytest.mark.parametrize(("tile", "components", "sample"), [(7, 4, 20), (1024, 256, 20), (1024, 4, 4096)])
@@ -21,7 +21,7 @@ def test_the_pairs_are_those_of_the_whole_matrix(
     vectors[50] = vectors[5]  # both in fold 0
     vectors[:, 3] = 1.0  # a dead feature
     folds = [vectors[fold::5] for fold in range(5)]
-    unit = Directions.of([vectors])(vectors)
+    unit = directions(vectors)
     similarity = unit @ unit.T
     wanted = {
         (a, b): similarity[a, b]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from fa_assets.errors import UserError
+from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.corpora.interface import Archive, Corpus
 from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
@@ -109,7 +109,10 @@ def fetch(
             for part in corpus.parts
             if all(_stamp(archives, archive).is_file() for archive in corpus.archives if archive.part == part)
         )
-        layout = corpus.layout(folder, have, kaggle_order=kaggle_order)
+        try:
+            layout = corpus.layout(folder, have, kaggle_order=kaggle_order)
+        except ValueError as error:  # words where numbers should be
+            raise BadInputError(f"{folder / 'meta'}: its tables are not as published ({error}).") from error
         write_layout(folder, layout)
         write_source(folder, corpus)
     return Fetched(folder, have, len(layout.clips), len(layout.classes), len(layout.test))

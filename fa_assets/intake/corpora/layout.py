@@ -9,6 +9,7 @@ from fa_assets.intake.corpora.interface import Corpus, LabelledClip, Layout
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.intake.labels import join_labels
 from fa_assets.store.atomic import replacing
+from fa_assets.store.source_files import is_file, read_description
 
 _SOURCE = "SOURCE.txt"
 
@@ -45,10 +46,10 @@ def write_source(folder: Path, corpus: Corpus) -> None:
 
 def read_source(folder: Path) -> str | None:
     """The corpus that SOURCE.txt names: its first line, up to the first comma; None without such a file."""
-    try:
-        first, *_ = (folder / _SOURCE).read_text(encoding="utf-8", errors="replace").partition("\n")
-    except OSError:
+    path = folder / _SOURCE
+    if not is_file(path):
         return None
+    first, *_ = read_description(path).decode(errors="replace").partition("\n")
     return first.partition(",")[0].strip() or None
 
 

@@ -1,8 +1,8 @@
 """The generated demo set: a folder in the Kaggle layout, made of synthetic sounds.
 
 The same arguments give the same bytes with the same library versions. The folder appears whole or not at all: it is
-written under a temporary name beside its place and renamed. `demo.json` in it says what made it; a folder without the
-right one is never touched.
+written under a temporary name beside its place and renamed. `demo.json` in it says what made it; from then on it is a dataset
+like any other, which may be changed. A folder without the right `demo.json` is refused.
 """
 
 import csv
@@ -36,7 +36,7 @@ train_curated/          {n_clips} labelled clips
 train_curated.csv       fname,labels
 test/                   {n_test} clips without labels
 sample_submission.csv   fname and one column for each class
-demo.json               what generated this folder, and the size in bytes of every file
+demo.json               what generated this folder
 """
 
 
@@ -64,7 +64,7 @@ def generate_demo_dataset(folder: Path, *, n_clips: int = 80, n_test: int = 10, 
         seed: another seed gives another set.
 
     Raises:
-        UserError: something else is there, or the set has lost files; nothing is touched.
+        UserError: something else is there; nothing is touched.
         ValueError: fewer clips than classes.
     """
     if n_clips < len(SOUNDS):
@@ -84,8 +84,7 @@ def generate_demo_dataset(folder: Path, *, n_clips: int = 80, n_test: int = 10, 
     with temporary_folder(folder.parent, f".{folder.name}") as own:
         made = own / "set"
         _write_set(made, n_clips, n_test, seed)
-        files = {path.relative_to(made).as_posix(): path.stat().st_size for path in _files(made)}
-        (made / _MARKER).write_text(json.dumps({**origin, "files": files}, indent=1) + "\n")
+        (made / _MARKER).write_text(json.dumps(origin, indent=1) + "\n")
         try:
             made.rename(folder)
         except OSError:
@@ -94,13 +93,13 @@ def generate_demo_dataset(folder: Path, *, n_clips: int = 80, n_test: int = 10, 
 
 
 def _is_there(folder: Path, origin: dict[str, str | int]) -> bool:
-    """Whether the set is in `folder`, whole; False when nothing is there."""
+    """Whether the set is in `folder`, changed or not; False when nothing is there."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:
         marker = json.loads((folder / _MARKER).read_text())
-        files = marker.pop("files")
-    except (OSError, ValueError, KeyError, AttributeError):
+        marker.pop("files", None)  # of earlier versions
+    except (OSError, ValueError, AttributeError):
         raise UserError(
             f"{folder} exists and is not a generated demo set. Move it away, or choose another folder."
         ) from None
@@ -108,20 +107,7 @@ def _is_there(folder: Path, origin: dict[str, str | int]) -> bool:
         raise UserError(
             f"{folder} is a demo set made otherwise ({marker}, not {origin}). Delete it to have it made again."
         )
-    lost = [name for name, size in files.items() if not _has_size(folder / name, size)]
-    if lost:
-        raise UserError(
-            f"{folder} is a demo set with files missing or changed: {', '.join(lost)}. Delete it to have it made again."
-        )
     return True
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _write_set(folder: Path, n_clips: int, n_test: int, seed: int) -> None:

@@ -1,8 +1,10 @@
 """Corpora from a real server to a dataset folder that the pipeline takes, whole, resumed, damaged or refused."""
 
 import csv
+import io
 import logging
 import shutil
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from fa_assets.cli.main import main
-from fa_assets.errors import UserError
+from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corpora
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.corpora import ALL
@@ -199,6 +201,17 @@ def test_esc50_keeps_its_own_folds(serve, tmp_path) -> None:
     assert folds.tolist() == [int(fname[0]) - 1 for fname in labelled.fnames]
     assert len(inspect_clips(dataset.clips_folder, labelled).clips) == 10
     assert (tmp_path / "meta" / "LICENSE").is_file() and not (tmp_path / "meta" / "README.md").exists()
+
+
+def test_a_table_that_is_not_as_published_is_refused(serve, tmp_path) -> None:
+    (name, body), *_ = small.esc50().items()
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        members = {one: archive.read(one) for one in archive.namelist()}
+    table = "ESC-50-master/meta/esc50.csv"
+    members[table] = members[table].replace(b"-A-1.wav,1,", b"-A-1.wav,first,")
+    mirror = serve(site={f"/{name}": [Answer(body=small.zipped(members))]})
+    with pytest.raises(BadInputError, match="tables are not as published .*'first'"):
+        fetch(ALL["esc50"], tmp_path, mirror=mirror.root)
 
 
 def test_fsd50k_from_split_archives(serve, tmp_path) -> None:
