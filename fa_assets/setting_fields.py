@@ -114,7 +114,7 @@ class SettingFields(BaseSettings):
     match_names: Literal["exact", "loose"] = Field(
         default="exact",
         description="Whether names in a table stand for files of just that name; or also where case, Unicode form, extension, "
-        "folder, blanks or backslashes differ and one file fits.",
+        "folder, blanks and the like (docs/data.md) differ and one file fits.",
     )
     max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")
@@ -151,6 +151,11 @@ class SettingFields(BaseSettings):
     folds: Literal["sticky", "fresh"] = Field(
         default="sticky",
         description="What a refresh does to the folds: clips that have one keep it, or all are stratified again.",
+    )
+    near_duplicates: Literal["warn", "group"] = Field(
+        default="warn",
+        description="What clips that sound like one recording do: warn where they lie in different folds, or count as a group, "
+        "which stays in one fold.",
     )
     max_lwlrap_drop: float = Field(
         default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."
