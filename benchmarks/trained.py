@@ -247,9 +247,10 @@ class Trained:
     def calibration(self) -> None:
         found = self.tiles.predict(CLASSIFIERS["scikit-learn"].fit)
         trust = probabilities.calibration(found)
-        bins = zip(trust.predicted, trust.observed, trust.count, strict=True)
+        bins = zip(trust.bins.predicted, trust.bins.observed, trust.bins.count, strict=True)
         print(table("mean probability | share present | labels", [[f"{p:.3f}", f"{o:.3f}", c] for p, o, c in bins]))
-        print(f"Expected calibration error {trust.expected_calibration_error:.4f}, Brier score {trust.brier:.4f}\n")
+        errors = f"{trust.bins.error:.4f} ({trust.above.error:.4f} above 0.1)"
+        print(f"Expected calibration error {errors}, Brier score {trust.brier:.4f}\n")
         self._keep("reliability", reliability_diagram(trust))
         rows = [[name, used, f"{score:.4f}"] for name, (used, score) in probabilities.thresholds(found).items()]
         print(table("threshold | its values | F1", rows))

@@ -114,7 +114,7 @@ class SettingFields(BaseSettings):
     match_names: Literal["exact", "loose"] = Field(
         default="exact",
         description="Whether names in a table stand for files of just that name; or also where case, Unicode form, extension, "
-        "folder, blanks or backslashes differ and one file fits.",
+        "folder, blanks and the like (docs/data.md) differ and one file fits.",
     )
     max_clip_gb: float = Field(default=8.0, gt=0, description="Gigabytes of the largest clip that is read.")
     max_table_mb: float = Field(default=256.0, gt=0, description="Megabytes of the largest CSV file that is read.")

@@ -22,7 +22,7 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from fa_assets.audio.matroska import matroska_breaks_at
-from fa_assets.audio.truncation import second_mp4
+from fa_assets.audio.truncation import second_file, second_mp4, several_files
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
@@ -127,6 +127,8 @@ class FFmpegSound:
 
     def _check_rest(self) -> None:
         """Refuse a file that another one of its kind was joined to, which FFmpeg leaves out."""
+        if self._end and (at := second_file(self._file, self._end)) is not None:
+            raise BadClipError(several_files(at))
         if not self._formats & _STOP_AT_THEIR_END:
             return
         self._file.seek(0)
@@ -135,7 +137,7 @@ class FFmpegSound:
         for block in iter(lambda: self._file.read(1 << 20), b""):
             if (found := (kept + block).find(head)) >= 0:
                 at += found - len(kept)
-                raise BadClipError(f"several files in one: `head -c {at} FILE` is the first of them")
+                raise BadClipError(several_files(at))
             at += len(block)
             kept = (kept + block)[1 - _HEAD :]
 
@@ -204,17 +206,18 @@ def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
 
 @dataclass(frozen=True)
 class Packets:
-    """How many packets of sound a file has, how many frames they hold (infinitely many where that cannot be counted), and
-    whether there are others."""
+    """How many packets of sound a file has, how many frames they hold (infinitely many where that cannot be counted), whether
+    there are others, and the byte at which the last one begins, to which FFmpeg may add what follows a FLAC file."""
 
     count: int
     frames: float
     has_others: bool
+    last: int = 0
 
 
 def count_packets(file: FileIO) -> Packets:
     """Count the packets of a file without decoding them."""
-    packets = duration = 0
+    packets = duration = last = 0
     has_others = False
     with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
@@ -225,8 +228,9 @@ def count_packets(file: FileIO) -> Packets:
                 has_others |= not bytes(packet).startswith((b"ID3", b"TAG", b"APETAGEX"))  # libmpg123 skips those
             elif packet.size:
                 packets += 1
+                last = packet.pos or 0
                 duration += packet.duration or 0
-        return Packets(packets, round(duration * (stream.time_base or 0) * (stream.rate or 0)), has_others)
+        return Packets(packets, round(duration * (stream.time_base or 0) * (stream.rate or 0)), has_others, last)
 
 
 @contextmanager

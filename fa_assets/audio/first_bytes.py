@@ -5,10 +5,15 @@ LENGTH = 512
 
 _AGAIN = "the download failed; fetch the clip again"
 _UNPACK = "unpack it, and name the clips inside"
+_ANNEX = "a git-annex pointer, not the sound itself: run `git annex get .` (or `datalad get .`) there"
+_NOT_HERE = "take it out, or put the clip in its place"
 
 _BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the sound itself: run `git lfs pull` in the dataset folder"),
-    (b"/annex/objects/", "a git-annex pointer, not the sound itself: run `git annex get .` (or `datalad get .`) there"),
+    (b"../.git/annex/", _ANNEX),
+    (b"../../.git/annex/", _ANNEX),
+    (b".git/annex/", _ANNEX),
+    (b"/annex/objects/", _ANNEX),
     (b"outs:\n", "a DVC file, not the sound itself: run `dvc pull` in the dataset folder"),
     (
         b"\x00\x05\x16\x07",
@@ -16,7 +21,24 @@ _BEGINNINGS = (
     ),
     (b"\x00\x05\x16\x00", "a macOS side file: take it out"),
     (b"<!doctype html", f"a web page: {_AGAIN}"),
-    (b"<html", f"a web page: {_AGAIN}"),
+    *((begins, f"a web page: {_AGAIN}") for begins in (b"<html", b"<head", b"<body", b"<br", b"<!--", b"<svg")),
+    *(
+        (begins, f"JSON, such as a server sends for an error: {_AGAIN}")
+        for begins in (b'{"', b"{'", b"[{", b"{\n", b"{ ")
+    ),
+    (b"[internetshortcut]", f"a shortcut to a web page: {_NOT_HERE}"),
+    (b"[desktop entry]", f"a shortcut of the desktop: {_NOT_HERE}"),
+    (b"l\0\0\0\1\x14\2\0", f"a shortcut of Windows: {_NOT_HERE}"),
+    (b"!<symlink>", f"a link of Cygwin: {_NOT_HERE}"),
+    (b"bplist00", f"a property list of macOS: {_NOT_HERE}"),
+    (b"sqlite format 3", "a database, such as an Audacity project (.aup3): export its sound as WAV"),
+    (b"\x89hdf", "an HDF5 file: write its samples with `soundfile.write(NAME, samples, rate)`"),
+    (b"mz", f"a program of Windows: {_NOT_HERE}"),
+    (b"\x7felf", f"a program: {_NOT_HERE}"),
+    (b"bzh", f"a bzip2 archive: {_UNPACK}"),
+    (b"\xfd7zxz", f"an xz archive: {_UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"a Zstandard archive: {_UNPACK}"),
+    (b"pk\5\6", f"an empty ZIP archive: {_AGAIN}"),
     (b"<?xml", f"an XML document, such as a server sends for an error: {_AGAIN}"),
     (b"PK\x03\x04", f"a ZIP archive: {_UNPACK}"),
     (b"\x1f\x8b", f"a gzip archive: {_UNPACK}"),
@@ -48,13 +70,15 @@ _CONTAINERS = (
 def not_a_sound(head: bytes) -> str | None:
     """What a file is that begins so; None where it may be a sound."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
+    if head[257:262] == b"ustar":
+        return f"a tar archive: {_UNPACK}"
     return next((what for begins, what in _BEGINNINGS if start.startswith(begins.lower())), None)
 
 
 def unknown(head: bytes) -> str:
     """How a file begins that nothing could read, in words."""
-    if not head.strip(b"\0"):
-        return "it begins with zeros: the copy or the download failed; fetch the clip again"
+    if not head.strip(b"\0 \t\r\n"):
+        return "it begins with zeros or blanks: the copy or the download failed; fetch the clip again"
     name = (
         "MP4 (M4A)" if head[4:8] == b"ftyp" else next((name for at, name in _CONTAINERS if head.startswith(at)), None)
     )

@@ -14,7 +14,7 @@ import soundfile
 
 from fa_assets.audio import first_bytes
 from fa_assets.audio.quiet import quiet
-from fa_assets.audio.truncation import Extent, OggPages, find_extent, ogg_pages, xing_header
+from fa_assets.audio.truncation import Extent, OggPages, find_extent, ogg_pages, second_file, several_files, xing_header
 from fa_assets.errors import BadClipError
 
 if TYPE_CHECKING:
@@ -123,7 +123,14 @@ def _whole_pages(file: FileIO) -> OggPages:
         raise BadClipError("truncated: the Ogg stream stops before its last page")
     if pages.damaged_at is not None:
         raise BadClipError(f"truncated or damaged: a page is missing or broken at byte {pages.damaged_at}")
+    _check_alone(file, pages.end)
     return pages
+
+
+def _check_alone(file: FileIO, end: int) -> None:
+    """Refuse a file where another one follows the end of its sound, which both readers leave out."""
+    if end and (at := second_file(file, end)) is not None:
+        raise BadClipError(several_files(at))
 
 
 def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: OggPages | None) -> Sound | None:
@@ -161,7 +168,9 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) 
     if sound.frames == _UNKNOWN_FRAMES:
         return False
     if sound.format == "FLAC":
-        return _packets(file).frames <= sound.frames
+        packets = _packets(file)
+        _check_alone(file, packets.last)
+        return packets.frames <= sound.frames
     if pages:
         return pages.placed and not pages.chained
     return not sound.subtype.startswith("MPEG")
@@ -192,6 +201,7 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
         BadClipError: it was cut short.
     """
     packets = _packets(file)
+    _check_alone(file, packets.last)
     header = xing_header(file)
     if header is None or not packets.count:
         return frames >= packets.frames and not packets.has_others
@@ -213,10 +223,6 @@ def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = Non
         raise BadClipError(
             f"its header says {promised} {unit} of sound, after which {extent.beyond} bytes follow that are no part of it: the "
             "recorder lost power, or files were joined. "
-            + (
-                "`ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too, "
-                if extent.is_wav
-                else "Export it again whole; "
-            )
-            + "`ffmpeg -i FILE NEW.wav` takes what the header says"
+            + ("`ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too" if extent.is_wav else "Export it again whole")
+            + ("; `ffmpeg -i FILE NEW.wav` takes what the header says" if promised else "")
         )

@@ -18,8 +18,7 @@ from typing import BinaryIO
 _OPEN_SIZE_MARGIN = 4096
 """Streaming writers put 2^32 - 1 (ffmpeg), 0x7FFFF000 (SoX) or 2^31 (arecord), some of them less their headers."""
 _OPEN_SIZE = 1 << 60
-_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
-_SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b"data", b"SSND")
+_SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b"data", b"SSND", b"fLaC", b"OggS", b"wvpk", b"TTA1")
 """Names of chunks that are sound, or begin another file."""
 _IFF, _IFF_LITTLE, _CAF, _W64 = ">4sI", "<4sI", ">4sq", "<4s12xQ"
 """How chunks begin: name and size."""
@@ -66,12 +65,13 @@ def find_extent(file: BinaryIO) -> Extent | None:
 class OggPages:
     """What the pages of an Ogg file say (RFC 3533, section 6): whether it stops inside a page or before one that is marked as
     the last; whether streams follow one another (chained); whether its last page says where in time it ends; where the first
-    page lies whose checksum is wrong or before which pages are missing, in bytes."""
+    page lies whose checksum is wrong or before which pages are missing, and where the last one ends, in bytes."""
 
     lacks_end: bool
     chained: bool
     placed: bool
     damaged_at: int | None = None
+    end: int = 0
 
 
 def ogg_pages(file: BinaryIO) -> OggPages:
@@ -97,7 +97,7 @@ def ogg_pages(file: BinaryIO) -> OggPages:
         chained |= sound_began and bool(flags & _FIRST)
         sound_began |= not flags & _FIRST
         following = at + 27 + len(segments) + len(body)
-    return OggPages(not flags & _LAST, chained, granule != _UNPLACED, damaged)
+    return OggPages(not flags & _LAST, chained, granule != _UNPLACED, damaged, following)
 
 
 def _next_page(file: BinaryIO, at: int) -> int | None:
@@ -154,8 +154,7 @@ def xing_header(file: BinaryIO) -> XingHeader | None:
     file.seek(0)
     head = file.read(10)
     if head.startswith(b"ID3") and len(head) == 10:
-        sizes = head[6:10]  # ID3v2: four bytes of seven bits
-        file.seek((sizes[0] << 21) + (sizes[1] << 14) + (sizes[2] << 7) + sizes[3], 1)
+        file.seek(_seven_bits(head[6:10]), 1)
         head = b""
     held = os.fstat(file.fileno()).st_size - file.tell() + len(head)
     head += file.read(64)
@@ -219,8 +218,58 @@ def _beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
         if not 0 <= size <= end - start:  # it was cut
             return 0
         at = start + size
+    begin = _after_tags(file, at)
+    file.seek(begin)
+    is_something = any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b""))
+    return end - begin if is_something and end - begin > 1 else 0
+
+
+def _after_tags(file: BinaryIO, at: int) -> int:
+    """Where tags end that begin here: ID3v1 and v2, APE, Lyrics3."""
+    while True:
+        file.seek(at)
+        head = file.read(32)
+        if head.startswith(b"ID3") and len(head) > 9:
+            at += 10 + _seven_bits(head[6:10])
+        elif head.startswith(b"APETAGEX") and len(head) == 32:
+            size, flags = struct.unpack("<I4xI", head[12:24])
+            at += 32 + (
+                size if flags & 1 << 29 else 0
+            )  # of the header, or of the footer that a tag without one ends with
+        elif head.startswith(b"TAG"):
+            at += 128
+        elif head.startswith(b"LYRICSBEGIN"):
+            found = re.search(rb"LYRICS(200|END)", head + file.read(1 << 16))
+            at += found.end() if found else len(head)
+        else:
+            return at
+
+
+_OTHER_SOUND = re.compile(
+    rb"RI(?:FF|FX)....WAVE|RF64....WAVE|FORM....AIF[FC]|fLaC\0\0\0\x22|OggS\0\x02\0{8}|caff\0\x01\0\0|TTA1[\x01-\x03]\0"
+    rb"|wvpk....[\x02-\x10]\x04|(?:Xing|Info)\0\0\0[\x01-\x0f]|\0\0\0.ftyp(?:M4A|mp4|isom|qt)",
+    re.DOTALL,
+)
+"""How files of sound begin, in as many bytes as do not come about by chance."""
+
+
+def several_files(at: int) -> str:
+    """What is said of a file in which another one begins."""
+    return f"several files in one: `head -c {at} FILE` is the first of them"
+
+
+def second_file(file: BinaryIO, at: int) -> int | None:
+    """Where another file of sound begins behind the end of one, `at`; None where none does."""
+    kept = b""
     file.seek(at)
-    for block in iter(lambda: file.read(1 << 20), b""):
-        if rest := block.lstrip(b"\0"):
-            return 0 if rest.startswith(_TAGS) else end - at
-    return 0
+    while block := file.read(1 << 20):
+        if found := _OTHER_SOUND.search(kept + block):
+            return at - len(kept) + found.start()
+        at += len(block)
+        kept = (kept + block)[-16:]
+    return None
+
+
+def _seven_bits(size: bytes) -> int:
+    """A number of ID3v2: four bytes of seven bits."""
+    return (size[0] << 21) + (size[1] << 14) + (size[2] << 7) + size[3]

@@ -162,8 +162,11 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prec
             "positives": int(found.truth.sum()),
             "tied_positives": sum(one.tied for one in sums),
             "classes_without_positives": int((~found.truth.any(axis=0)).sum()),
-            "expected_calibration_error": trust.expected_calibration_error,
+            "expected_calibration_error": trust.bins.error,
+            "calibration_error_above_0.1": or_none(trust.above.error),
+            "calibration_error_classwise": trust.classwise_error,
             "brier": trust.brier,
+            "brier_skill": or_none(trust.brier_skill),
         },
         display={
             **drawn,

@@ -274,6 +274,10 @@ def _judged(made_of: str, contender: str) -> list[pa.Field]:
         _column("difference", pa.float64(), "to the baseline's LWLRAP", made_of),
         _column("low", pa.float64(), "lower end of its 95% interval (paired bootstrap over units)", made_of),
         _column("high", pa.float64(), "upper end", made_of),
+        _column(
+            "low_of_all", pa.float64(), f"lower end of the interval that holds for every {contender} at once", made_of
+        ),
+        _column("high_of_all", pa.float64(), "upper end; null for the baseline and the nested choice", made_of),
         _column("units", pa.int32(), "independent clips or groups that it rests on", "folds.group folds.sha256"),
         _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", made_of),
         _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", made_of),

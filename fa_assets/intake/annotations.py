@@ -4,6 +4,7 @@ Annotations of parts of a clip (Raven selection tables, Audacity labels, a row f
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,8 @@ LABEL_NAMES = (
         "event_label",
     ),
     *("common name", "annotation", "annotations", "species code", "primary_label", "sound", "target"),
+    *("scene_label", "scene", "ebird_code", "manual id", "common_name", "scientific name", "scientific_name"),
+    *("emotion", "genre", "instrument"),
 )
 GROUP_NAMES = (
     "group",
@@ -48,6 +51,7 @@ _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 """What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
 """Columns of text in selection tables that are no labels."""
+_PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
@@ -102,7 +106,8 @@ def labels_from_files(
         explicit: whether the one file was named by a person.
 
     Raises:
-        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used.
+        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used;
+            none gives labels, and some cannot be read.
     """
     index = NameIndex(audio)
     tables: list[tuple[Table, str]] = []
@@ -119,23 +124,31 @@ def labels_from_files(
             if explicit:
                 raise
             if path.suffix.lower() != ".txt":
-                notes.append(f"not read: {error}")
+                notes.append(str(error))
             continue
         if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
             continue  # a list of files, or prose
         table = _with_header(table, index)
+        if not table.rows and path.suffix.lower() != ".txt" and clip is None:
+            notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
+            continue
         fname = columns.fname or _fname_column(table, index)
         for wanted in (columns.fname, columns.labels, columns.group):
             if explicit and wanted is not None and wanted not in table.header:
                 raise UserError(f"{path} has no column {wanted!r}; it has {', '.join(table.header)}.")
         if fname is not None and fname in table.header:
             tables.append((table, fname))
-        elif clip is not None and (name := _label_column(table, "")) is not None:
+            continue
+        if clip is not None and table.header and _is_numeric(table.header[:1]):  # a time
+            table = _headed(table)
+        if clip is not None and (name := _label_column(table, "")) is not None:
             for one in columns.split(table.column(name))[0]:
                 own.add(clip, one)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
-        found.notes += notes
+        found.notes += [f"not read: {note}" for note in notes]
+    elif notes:
+        raise UserError("\n".join(notes))
     return found
 
 
@@ -143,6 +156,10 @@ def _with_header(table: Table, index: NameIndex) -> Table:
     """A table whose first row names a clip, and is no header then, with one."""
     if not any(is_audio(name) and clip_of(index, name) for name in table.header):
         return table
+    return _headed(table)
+
+
+def _headed(table: Table) -> Table:
     header = [f"column {number}" for number in range(1, len(table.header) + 1)]
     note = f"{table.path.name} has no header: its first row is {', '.join(table.header)}"
     return replace(table, header=header, rows=[table.header, *table.rows], notes=(*table.notes, note))
@@ -202,6 +219,13 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             if its.strip():
                 found.groups[clip] = its.strip()
         found.notes += table.notes
+        rows_of = Counter(clip_of(index, cell) for cell in table.column(fname))
+        if several := [name for name, count in rows_of.items() if name and count > 1]:
+            found.notes.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
+        for name in (one for one in table.header if one.lower() in _PARTS):
+            if tests := sum(cell.strip().lower().startswith("test") for cell in table.column(name)):
+                its = f"{tests} rows of test clips are taken as training clips"
+                found.notes.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
         if table.uneven:
             found.notes.append(
                 f"{table.path.name}: left out, since they have not as many cells as the header: " + listed(table.uneven)

@@ -63,6 +63,8 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
     if aside := sorted({own[0] for _, own in rows if own[0].startswith("_")}):
         notes.append(f"no class, since the name begins with '_': {listed(aside)}")
         rows = [(name, own) for name, own in rows if own[0] not in aside]
+    if level and not rows:
+        raise UserError(f"No clip lies in a folder of level {level}; the deepest is {max(map(len, folders.values()))}.")
     by_time = all(_BY_TIME.fullmatch(name) for name in audio)
     if not rows or (level is None and all(_NO_CLASS.fullmatch(own[0]) for _, own in rows)):
         raise UserError(

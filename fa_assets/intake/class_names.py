@@ -44,12 +44,13 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     counts = Counter(label for own in labels for label in own)
     names = sorted(counts)
     found = [(ascii(name), "holds characters that cannot be seen") for name in names if _has_invisible(name)]
-    found += [(repr(name), "looks like a part of a list, cut up") for name in names if _is_cut(name)]
+    found += [(repr(name), "looks like a part of a list or of a program") for name in names if _is_cut(name)]
     found += [
         (repr(name), "looks like what stands for a missing label: if it does, leave those rows out")
         for name in names
-        if name.casefold() in _PLACEHOLDERS
+        if name.casefold() in _PLACEHOLDERS or re.fullmatch(r"#[A-Z0-9/]+[!?]", name)
     ]
+    found += [(repr(name), "looks like UTF-8 that was read as another encoding") for name in names if _is_garbled(name)]
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
@@ -82,7 +83,7 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
         if are_names or (recur and (separator != " " or (move and not set(parts) & set(names)))):
             several = f"is made of {_shown(parts)}: separate labels by ',', or set FA_LABEL_SEPARATOR to {separator!r}"
             found.append((repr(name), several))
-        elif separator in ":#" and all(len(part) > 2 for part in parts):
+        elif separator in ":#" and all(re.fullmatch(r"\w[\w ]{2,}", part) for part in parts):
             held.append(name)
     if held:
         if_so = f"if that separates labels, set FA_LABEL_SEPARATOR to {separator!r}"
@@ -94,8 +95,18 @@ def _has_invisible(name: str) -> bool:
     return any(one in INVISIBLE or (one != " " and unicodedata.category(one) in ("Zs", "Cc", "Cf")) for one in name)
 
 
+def _is_garbled(name: str) -> bool:
+    if "\ufffd" in name:
+        return True
+    try:
+        return not name.isascii() and bool(name.encode("cp1252").decode())
+    except UnicodeError:
+        return False
+
+
 def _is_cut(name: str) -> bool:
-    return name[0] in "\"'" or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
+    is_code = re.match(r"[bru]?[\"']|[\[{].*[\"']", name) is not None
+    return is_code or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
 
 
 def _as_seen(name: str) -> str:

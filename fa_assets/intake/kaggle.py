@@ -156,7 +156,7 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
     if offenders:
         joined = f" Rows of one clip are joined by: {_init(dataset)}" if len(set(fnames)) < len(fnames) else ""
         raise BadInputError(
-            f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes]
+            f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes, *said]
         )
     groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
     said = [f"{table.path.name}: {note}" for note in (*notes, *said)]

@@ -11,14 +11,16 @@ from fa_assets.errors import BadInputError
 from fa_assets.intake.tables import Table
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-_QUOTED_LIST = re.compile(rf"[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\]")
+_QUOTED_LIST = re.compile(
+    rf"(?:[\w.]+\()?(?:[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\])(?:,\s*dtype=[\w'<>.]+)?\)?"
+)
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
 _FURTHER = "|\uff0c\u3001\uff1b\uff5c\n\t"
 """A bar, the commas, semicolon and bar of Chinese and Japanese, a new line and a tab inside a cell."""
 _BETWEEN_LABELS = ":#"
-_ONE = frozenset({"1", "1.0", "true", "yes", "x"})
-_ZERO = frozenset({"0", "0.0", "false", "no", ""})
-_NUMBER = re.compile(r"([-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)?")
+_ONE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x", "+"})
+_ZERO = frozenset({"0", "0.0", "false", "f", "no", "n", "-", ""})
+_NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?)?")
 _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
@@ -98,10 +100,11 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         else:
             left_out.append(name)
             if any(cells) and all(map(_NUMBER.fullmatch, cells)):
-                numbers[name] = [float(cell or 0) for cell in cells]
+                numbers[name] = [float(cell.replace(",", ".") or 0) for cell in cells]
     likely = [name for name, cells in numbers.items() if 2 * sum(cell in (0, 1) for cell in cells) >= len(cells)]
     every = [one for cells in numbers.values() for one in cells]
-    if likely or (not columns and len(numbers) > 1 and _are_of_classes(every)):
+    only_numbers = len(numbers) == len(left_out) > 1
+    if (likely and (columns or only_numbers)) or (not columns and only_numbers and _are_of_classes(every)):
         raise _not_indicators(table, {name: numbers[name] for name in likely or numbers})
     if not any(map(any, columns.values())):
         return None
@@ -112,6 +115,10 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         )
     labels = [tuple(name for name in columns if columns[name][row]) for row in range(len(table.rows))]
     notes = [f"a column for each class: {_listed(columns)}"]
+    if without := [row[0] for row, own in zip(table.rows, labels, strict=True) if not own]:
+        notes.append(
+            f"rows without any 1, for which a column of their own, as 'nothing', can be added: {_listed(without)}"
+        )
     if left_out:
         notes.append(f"columns that are no classes, since they hold more than 0 and 1: {_listed(left_out)}")
     if empty := [name for name, cells in columns.items() if not any(cells)]:
@@ -181,6 +188,7 @@ def _listed_names(cell: str) -> Labels:
     try:
         names = json.loads(cell)
     except ValueError:
+        cell = re.sub(r",\s*dtype=[\w'<>.]+\)?$", "", cell)
         names = [re.sub(r"\\(.)", r"\1", name[1:-1]) for name in re.findall(_QUOTED, cell)]
     return tuple(str(name).strip() for name in names)
 

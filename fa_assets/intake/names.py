@@ -103,6 +103,7 @@ _STEPS: Mapping[str, Callable[[str], str]] = {
     "the backslash": lambda name: name.replace("\\", "/"),
     "percent signs, as in web addresses": unquote,
     "blanks": _without_blanks,
+    "quotes": lambda name: name.strip("'\"`"),
     "an underscore for a blank": lambda name: name.replace("_", " "),
     "the Unicode form (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
     "upper and lower case": str.casefold,

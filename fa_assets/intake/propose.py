@@ -20,7 +20,7 @@ from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
 from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.source_files import files_below, find, is_folder
+from fa_assets.store.source_files import files_below, find, is_file, is_folder
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _FEWEST_GROUPS = 5
@@ -139,6 +139,8 @@ def propose(
         raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
+    if table is not None and not is_file(table):
+        raise UserError(f"{table}: no such file; --csv takes a table.")
     dataset = KaggleDataset(out or folder, limits=columns.limits)
     if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
@@ -148,7 +150,8 @@ def propose(
     own = [name for name in every if base != folder or not name.startswith(f"{test_name}/")]
     audio = [name for name in own if is_audio(name)]
     if not audio:
-        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).")
+        holds = f" It holds {listed(own)}: unpack archives, and give raw samples a header." if own else ""
+        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}")
     tables = (
         [table]
         if table
@@ -174,7 +177,16 @@ def propose(
         notes.append(f"not used, as no source of labels: {listed(path.name for path in tables)}")
     if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
+    if inside := [
+        name for name, _ in rows if test_folder_of([f"train/{name}", *name.split("/")[:-1]]) in name.split("/")[:-1]
+    ]:
+        notes.append(
+            f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
+        )
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
+    behind = () if columns.limits.follow_links else files_below(base, replace(columns.limits, follow_links=True))
+    if more := {*behind} - {*every}:
+        notes.append(f"files behind links to folders, left out since FA_LINKS is refuse: {listed(sorted(more))}")
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
     if test:

@@ -31,6 +31,7 @@ _OTHER_FILES = {
     b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull`",
     b"<": "a web page or XML: the download failed, fetch the file again",
     b"{": "JSON: export it as CSV",
+    b"[{": "JSON: export it as CSV",
 }
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _AS_UTF8 = "save it as UTF-8 ('CSV UTF-8' in Excel)"
@@ -94,6 +95,11 @@ def read_table(
         said.append(f"separated by {_SEPARATORS.get(separator, repr(separator))}{first_line}")
     if "\r" in text and "\n" not in text:
         said.append("lines ended by CR")
+    comments = re.match(r"(?:[ \t]*#(?![^\r\n]*\bfname\b)[^\r\n]*(?:\r\n?|\n))+", text)
+    if comments:
+        text = text[comments.end() :]
+        separator = declared[1] if declared else _separator(text, required)
+        said.append(f"beginning after {len(comments[0].splitlines())} lines with #")
     lines = _lines(path, text, separator, header_only=header_only)
     header, rows = ([trimmed(name) for name in lines[0]], lines[1:]) if lines else ([], [])
     if required and not any(header):
@@ -120,6 +126,8 @@ def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], w
 def _separated_by(header: Sequence[str], required: Sequence[str]) -> str | None:
     """What to do where the columns are there, but separated by another character than those of `_SEPARATORS`."""
     found = re.search(rf"{re.escape(required[0])}(\W)", header[0]) if len(header) == 1 and required else None
+    if found and found[1] == " " and "  " in header[0]:
+        return "They are separated by blanks: write one comma instead of them in every row."
     return found and f"They are separated by {found[1]!r}: write sep={found[1]} into a line above them."
 
 
@@ -170,7 +178,8 @@ def _separator(text: str, required: Sequence[str]) -> str:
 
 
 def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    blanks = f'{separator} "' in text  # before quotes, as in the tables of AudioSet
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=blanks)
     lines: list[list[str]] = []
     begun = 1
     try:

@@ -260,6 +260,30 @@ def test_joined_files_that_nothing_reads_whole_are_refused(
         assert f"`head -c {len(first)} FILE`" in str(error.value)
 
 
+ALONE = {
+    "wav": lambda: written("WAV"),
+    "mp3": mp3,
+    "flac": lambda: written("FLAC"),
+    "ogg": lambda: written("OGG", "VORBIS"),
+    **{kind: FFMPEG_ALONE[kind] for kind in ("m4a", "tta", "wavpack", "aac", "webm", "flv")},
+}
+
+
+@pytest.mark.promise("Of files of several kinds that were joined, no part is left out unsaid.", "input", "30 pairs")
+@pytest.mark.parametrize("second", ["wav", "mp3", "flac"])
+@pytest.mark.parametrize("first", ALONE)
+def test_files_of_two_kinds_joined_are_refused(tmp_path: Path, first: str, second: str) -> None:
+    content = ALONE[first]()
+    (tmp_path / "a").write_bytes(content + ALONE[second]())
+    if first == second == "mp3":
+        assert inspect_clip(tmp_path / "a").seconds > 2
+        return
+    with pytest.raises(
+        BadClipError, match="^several (FLAC )?files in one|^its header says|^truncated or damaged|^damaged"
+    ):
+        inspect_clip(tmp_path / "a")
+
+
 def wav(promised: int, held: int, after: bytes = b"") -> bytes:
     content = written("WAV", "PCM_16", held)
     return changed(content, content.index(b"data") + 4, (2 * promised).to_bytes(4, "little")) + after
@@ -326,9 +350,21 @@ NO_SOUND = {
     "macOS": (b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(100), "^no sound but a macOS side file"),
     "an archive": (b"PK\3\4" + bytes(100), "^no sound but a ZIP archive: unpack it"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "^no sound but a picture"),
+    "JSON": (b'{"error": "not found"}', "^no sound but JSON, such as a server sends"),
+    "a part of a page": (b"<br />\n<b>Warning</b>: fopen", "^no sound but a web page"),
+    "a link of git-annex as text": (b"../../.git/annex/objects/aa/bb/x.wav", "run `git annex get"),
+    "an Audacity project": (b"SQLite format 3\0" + bytes(200), "an Audacity project .*: export its sound as WAV"),
+    "a shortcut": (b"[InternetShortcut]\r\nURL=http://x/a.wav", "^no sound but a shortcut"),
+    "a program": (b"MZ\x90\0" + bytes(200), "^no sound but a program"),
+    "a tar archive": (
+        b"a.wav".ljust(257, b"\0") + b"ustar\0" + b"00" + bytes(300),
+        "^no sound but a tar archive: unpack",
+    ),
+    "an xz archive": (b"\xfd7zXZ\0" + bytes(50), "^no sound but an xz archive: unpack"),
+    "blanks": (b" \r\n" * 99, "^not audio .*: it begins with zeros or blanks"),
     "a playlist": (b"#EXTM3U\n#EXTINF:10,\nfile:///a.mp3\n", "^no sound but a playlist"),
     "text": (b"not a sound at all" * 50, "^not audio .*: it is text that begins with 'not a sound at all"),
-    "zeros": (bytes(1_000), "^not audio .*: it begins with zeros: the copy or the download failed"),
+    "zeros": (bytes(1_000), "^not audio .*: it begins with zeros or blanks: the copy or the download failed"),
     "noise": (bytes(range(160, 250)) * 9, "^not audio .*: it begins with the bytes a0 a1 a2"),
     "a header alone": (b"RIFF\x24\0\0\0WAVEfmt ", "^not audio .*: it begins as WAV, .* broke off; fetch or copy"),
     "an M4A without its index": (FFMPEG_ALONE["m4a"]()[:2_000], r"^not audio .*: it begins as MP4 \(M4A\)"),

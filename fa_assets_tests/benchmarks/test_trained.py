@@ -68,7 +68,7 @@ def test_fewer_clips_per_class_cost_lwlrap(tiles: Measured) -> None:
 def test_probabilities_mean_something_and_do_not_hang_on_threads_or_the_last_digits(tiles: Measured) -> None:
     found = tiles.clips.predict(FIT)
     trust = probabilities.calibration(found)
-    assert trust.expected_calibration_error < 0.08 and trust.brier < 0.1
+    assert trust.bins.error < 0.08 and trust.brier < 0.1
     chosen = probabilities.thresholds(found)
     assert all(0.65 < score < 0.85 for _, score in chosen.values())
     for _, between, _, lwlrap, probability in probabilities.moved(tiles.clips, seeds=1):

@@ -10,6 +10,8 @@ from fa_assets.intake.corrections import NAME, in_force, read_corrections
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import Site, wait_for
+from fa_assets_tests.finished_run import environment_of
+from fa_assets_tests.runs import run
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
 
@@ -86,3 +88,30 @@ def test_it_fits_a_phone(pages: Pages) -> None:
     assert pages.page.evaluate("document.documentElement.scrollWidth") == PHONE
     pages.page.get_by_role("link", name="UTC").first.click()
     pages.text("Audio tagging report").first.wait_for()
+
+
+def test_a_refresh_follows_with_a_new_score(pages: Pages, site: Site) -> None:
+    """From a doubted label to the corrected one and the new report, without leaving the browser."""
+    values = ValueStore(site.settings.storage_root)
+    doubt = values.read("label_audit").table.to_pylist()[0]
+    tab = pages.page
+    try:
+        pages.go("/review", "Nearest by embedding")
+        tab.locator("#said", has_text=doubt["fname"]).wait_for()
+        tab.keyboard.press(KEYS[doubt["kind"]])
+        pages.text("1 correction is not in the results yet").wait_for()
+        pages.button("Refresh now").click()
+        tab.get_by_role("link", name="look at it in Dagster").wait_for()
+        wait_for("the run ends", lambda: not site.server.runs_going())
+        pages.text("The results were made again").wait_for()
+        assert tab.locator("#waiting").is_hidden()
+        folds = {row["fname"]: row["labels"] for row in values.read("folds").table.to_pylist()}
+        assert (doubt["class_name"] in folds[doubt["fname"]]) == (doubt["kind"] == "missing label")
+        tab.get_by_role("link", name="Report", exact=True).click()
+        pages.text("Audio tagging report").first.wait_for()
+        pages.text("Corrected labels").first.wait_for(state="attached")
+        pages.go("/review", "in the run before")
+    finally:
+        (site.settings.dataset / NAME).unlink(missing_ok=True)
+        with environment_of(site.settings):
+            assert run(site.settings).failures == ()

@@ -25,6 +25,12 @@ SPEECH = "Male speech, man speaking"
         pytest.param(['["Bird", "R\\u00fc"]', '["it\'s"]'], [("Bird", "Rü"), ("it's",)], "lists", id="json"),
         pytest.param(["['Bird' 'Rain']", "['A'\n 'B']"], [("Bird", "Rain"), ("A", "B")], "lists", id="numpy"),
         pytest.param(["('Bird', 'Rain')", "{'A'}"], [("Bird", "Rain"), ("A",)], "lists", id="tuples-and-sets"),
+        pytest.param(
+            ["array(['Bird', 'Rain'], dtype=object)", "frozenset({'A'})", "np.array(['A'], dtype='<U4')"],
+            [("Bird", "Rain"), ("A",), ("A",)],
+            "lists",
+            id="as-python-shows-them",
+        ),
         pytest.param(["[Bird, Rain]", "[A]"], [("Bird", "Rain"), ("A",)], "lists", id="brackets-around-all"),
         pytest.param(["[noise]", "A"], [("[noise]",), ("A",)], "", id="brackets-of-a-name"),
         pytest.param([f"['{SPEECH}', 'A']", "B"], [(SPEECH, "A"), ("B",)], "lists", id="a-list-and-plain"),
@@ -88,10 +94,10 @@ def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -
     assert SPEECH in " ".join(labelled.notes)
 
 
-@pytest.mark.parametrize("one", ["1", "1.0", "True", "yes", "x"])
+@pytest.mark.parametrize("one", ["1", "1.0", "True", "yes", "x", "Y", "+"])
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)
-    zero = {"1": "0", "1.0": "", "True": "False", "yes": "no", "x": ""}[one]
+    zero = {"1": "0", "1.0": "", "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}[one]
     dataset.labels_csv.write_text(
         f"fname,group,Dog,Cat,Cow,seconds\na.wav,g,{one},{one},{zero},0.5\nb.wav,g,{zero},{one},{zero},2\n"
     )
@@ -105,6 +111,7 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     ("rows", "said"),
     [
         ("a.wav,0.9,0.1\nb.wav,0.2,0.75\n", "'Dog', 'Cat' hold 0.1, 0.2, 0.75, 0.9, .* shares or probabilities"),
+        ('a.wav,"0,9","0,1"\nb.wav,"0,2","0,8"\n', "'Dog', 'Cat' hold 0.1, 0.2, .* shares or probabilities"),
         ("a.wav,1,0\nb.wav,0,0.5\n", "'Cat' hold 0, 0.5, .* shares or probabilities"),
         ("a.wav,1,-1\nb.wav,-1,1\n", "'Dog', 'Cat' hold -1, 1, .* -1 beside .* leave out clips of which nobody knows"),
         ("a.wav,1,0\nb.wav,-1,1\n", "'Dog' hold -1, 1, .* -1 beside"),
@@ -165,9 +172,14 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Acoustic guitar"], ["Electric guitar"], ["Acoustic piano"], ["Electric piano"], ["C#"], ["Db"]], None, ""),
         *(
             ([[name], ["Dog"]], repr(name), "missing label")
-            for name in ("nan", "None", "?", "unknown", "N/A", "NULL", "-")
+            for name in ("nan", "None", "?", "unknown", "N/A", "NULL", "#REF!")
         ),
-        ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "cut up"),
+        ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "of a program"),
+        ([["b'Dog'"], ["Cat"]], "\"b'Dog'\"", "of a program"),
+        ([["{'label': 'Dog'}"], ["Cat"]], "\"{'label': 'Dog'}\"", "of a program"),
+        ([["MÃ¼ll"], ["Cat"]], "'MÃ¼ll'", "UTF-8 that was read as another"),
+        ([["Caf\ufffd"], ["Cat"]], "'Caf\ufffd'", "UTF-8 that was read as another"),
+        ([["Café"], ["Müll"], ["鳥"]], None, ""),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),
         ([["Dog"], ["Hot dog"], ["Dog_and_cat"], ["x/y"], ["Straße"], ["Strasse 2"], ['7" (x)'], ["it's"]], None, ""),
     ],

@@ -11,6 +11,7 @@ from fa_assets.intake.clips import inspect_clips, unnamed_clips
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
+from fa_assets.store.source_files import Limits
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.small_dataset import make_clip
 
@@ -263,6 +264,43 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             id="a-csv-for-each-class-without-a-header",
         ),
         pytest.param(
+            {"a.wav": "", "b.wav": "", "a.csv": "0.1,Wren\n0.5,Robin\n", "b.csv": "0.2,Wren\n"},
+            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+            ["annotations of each clip"],
+            id="sonic-visualiser",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "list.csv": "f,split,species\na.wav,train,Wren\na.wav,train,Tit\nb.wav,test,Tit\n",
+            },
+            {"a.wav": "Wren,Tit", "b.wav": "Tit"},
+            ["labels of several rows are joined, of 'a.wav'", "'split' is not used, and 1 rows of test clips"],
+            id="several-rows-and-a-split",
+        ),
+        pytest.param(
+            {
+                "d/train/a.wav": "",
+                "d/test/b.wav": "",
+                "d/train/metadata.csv": "file_name,label\na.wav,Tit\n",
+                "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n",
+            },
+            {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
+            ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
+            id="hugging-face-with-a-test-folder-inside",
+        ),
+        pytest.param(
+            {
+                "s/1.wav": "",
+                "s/2.wav": "",
+                "id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n",
+            },
+            {"s/1.wav": "Wren", "s/2.wav": "Tit"},
+            ["columns IN FILE and MANUAL ID"],
+            id="kaleidoscope",
+        ),
+        pytest.param(
             {"a.wav": "", "b.wav": "", "list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
             {"a.wav": "Dog,Cat", "b.wav": "Cat"},
             ["labels are those of 'label_1', 'label_2' together"],
@@ -333,6 +371,10 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
     dataset = KaggleDataset(source)
     assert len(inspect_clips(dataset.clips_folder, labelled := read_labels(dataset)).clips) == 4
     assert unnamed_clips(dataset, labelled) == []
+    refusing = propose(source, out=tmp_path / "out", columns=Columns(limits=Limits(follow_links=False)))
+    assert refusing.counts == {"cat": 1}
+    left_out = "'cow/3.wav', 'dog/1.wav', 'dog/deep/2.wav'"
+    assert f"files behind links to folders, left out since FA_LINKS is refuse: {left_out}" in refusing.notes
 
 
 @pytest.mark.parametrize(
@@ -341,6 +383,10 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
         ("labels.xlsx", "PK", "Not used: 'labels.xlsx'; tables are read as CSV"),
         ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
+        ("list.csv", "file,label\na.wav,Do\0g\n", "^.*list.csv is not a CSV file that can be read: NUL"),
+        ("list.csv", "file,label\n", "^.*list.csv has no rows"),
+        ("list.csv", "file,label\na.wav,Dog,Cat\n", "^.*list.csv has no rows as long as its header"),
+        ("list.csv", "file,Dog,Cat\na.wav,0.2,0.8\n", "'Dog', 'Cat' hold 0.2, 0.8, .* shares or probabilities"),
     ],
 )
 def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, said: str) -> None:
@@ -380,6 +426,20 @@ def test_a_file_in_place_of_the_folder_says_what_to_type(tmp_path, name: str, co
     shown = fa_assets(*given, str(tmp_path / name))
     assert shown.exit_code == 1
     assert f"{name} is a file" in shown.output and f"`fa-assets {command.format(tmp_path)}`" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--csv", "{}/no.csv"), "no.csv: no such file"),
+        (("--csv", "{}"), "not a file"),
+        (("--level", "9"), "No clip lies in a folder of level 9; the deepest is 1"),
+    ],
+)
+def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str, ...], said: str) -> None:
+    make_audio(tmp_path, "dog/a.wav")
+    shown = fa_assets("init", str(tmp_path), *(one.format(tmp_path) for one in options))
+    assert shown.exit_code == 1 and said in shown.output and len(shown.output.splitlines()) == 1
 
 
 def test_columns_can_be_named(tmp_path) -> None:

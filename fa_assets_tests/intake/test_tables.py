@@ -50,6 +50,8 @@ def dataset(tmp_path: Path) -> KaggleDataset:
             PLAIN.replace("v,Müll", "v,Müll,,").replace("v,Rain", "v,Rain,").encode(), "", id="commas-at-row-ends"
         ),
         pytest.param(PLAIN.encode() + b",\n,,\n \n", "", id="rows-of-nothing"),
+        pytest.param(b"# made by me\n# in May\n" + PLAIN.encode(), "beginning after 2 lines with #", id="comments"),
+        pytest.param('fname, labels\na.wav, "Müll"\nb.wav, "Rain"\n'.encode(), "", id="blanks-before-quotes"),
         pytest.param(codecs.BOM_UTF8 * 2 + PLAIN.encode(), "", id="two-marks"),
         pytest.param(PLAIN.replace(",", " , ").replace("wav ", "wav").encode(), "", id="blanks-in-the-header"),
     ],
@@ -88,6 +90,8 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
             id="other-names",
         ),
         pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
+        pytest.param(b"fname   labels\na.wav   A\n", "separated by blanks: write one comma", id="columns-of-blanks"),
+        pytest.param(b'[{"fname": "a.wav"}]', "it is JSON", id="json-list"),
         pytest.param(b"", "is empty: it needs a line that names its columns", id="empty"),
     ],
 )
