@@ -28,8 +28,8 @@ class Bins:
         """Of cells (m,) and the bin of each."""
         count = np.bincount(bin_of)
         filled = count > 0
-        sums = (np.bincount(bin_of, weights=values)[filled] for values in (probability, present))
-        return cls(*(one / count[filled] for one in sums), count[filled])
+        predicted, observed = (np.bincount(bin_of, weights=values)[filled] for values in (probability, present))
+        return cls(predicted / count[filled], observed / count[filled], count[filled])
 
     @classmethod
     def of_equal_width(cls, present: np.ndarray, probability: np.ndarray) -> "Bins":
