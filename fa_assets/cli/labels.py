@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
 from fa_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _who = click.option(
 _FORMATS = ("label-studio", "audacity")
 
 
-@click.group("labels")
+@click.group("labels", cls=Commands)
 def labels_group() -> None:
     """Correct labels: verdicts in label_corrections.csv of the dataset folder, which every run follows."""
 
