@@ -203,7 +203,10 @@ LABEL_CORRECTIONS = pa.schema(
         _column("class_name", pa.string(), "the class in question", "recordings.labels"),
         _column("verdict", pa.string(), "keep, add, remove, unsure or undo", "recordings.labels"),
         _column(
-            "in_force", pa.bool_(), "whether it is the last on this clip and class that stands", "recordings.labels"
+            "in_force",
+            pa.bool_(),
+            "whether it counts: the last on the label that stands, or that it follows",
+            "recordings.labels",
         ),
         _column(
             "changed", pa.bool_(), "whether the label is another than in train_curated.csv by it", "recordings.labels"
