@@ -24,8 +24,8 @@ from fa_assets.store.atomic import FileDigest, write_file
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import StoragePath
 
-FORMAT = 3
-"""1 did not name the encoder; 2 knows no blends, and is still what is written where there is none."""
+FORMAT = 4
+"""1 did not name the encoder, 2 knows no blends, 3 no calibration; what is written is the oldest that knows all."""
 
 FINAL = "final.npz"
 
@@ -125,9 +125,9 @@ def load_final(folder: StoragePath) -> FinalClassifier:
 
 def save_classifier(path: StoragePath, stored: StoredClassifier) -> FileDigest:
     """Write a classifier, whole or not at all; the same one gives the same bytes, whose digest is returned."""
-    about = {"format": FORMAT, **asdict(stored.origin)}
+    knows = FORMAT if stored.calibration else 3 if stored.origin.blend else 2
+    about = {"format": knows, **asdict(stored.origin)}
     if about["blend"] is None:
-        about |= {"format": FORMAT - 1}
         del about["blend"]
     text = np.array(json.dumps(about, sort_keys=True))
     arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}

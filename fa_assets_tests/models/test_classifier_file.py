@@ -48,6 +48,8 @@ def test_it_comes_back_as_it_was_and_the_same_one_gives_the_same_bytes(
     assert final.thresholds == [0.1, None, 0.3]
     calibration = Calibration(np.array([1.0, 2.0, 0.0]), np.array([0.5, 0.0, -1.0]))
     save_classifier(tmp_path / "final.npz", replace(stored, calibration=calibration))
+    with np.load(tmp_path / "final.npz") as arrays:
+        assert json.loads(str(arrays["about"]))["format"] == 4  # versions that know no calibration refuse it
     calibrated = load_final(tmp_path)
     X = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
     np.testing.assert_array_equal(calibrated.probabilities([X]), final.probabilities([X]))
