@@ -152,7 +152,9 @@ def oof_predictions(
                 "classes_untrained": sum(not row[5] for row in fitted),
                 "fit": features.way,
             },
-            display={"classifiers": records(_CLASSIFIER_COLUMNS, fitted)},
+            display={
+                "classifiers": records((*_CLASSIFIER_COLUMNS[:4], "fit"), [(*row[:4], _state(row)) for row in fitted])
+            },
             details={
                 "classes": clips.classes,
                 "classifiers": [dict(zip(_CLASSIFIER_COLUMNS, row, strict=True)) for row in fitted],
@@ -257,6 +259,10 @@ def _per_class(fold: int, classes: Sequence[str], model: OneVsRest) -> list[tupl
     """What the fit of a fold says of each class, in `_CLASSIFIER_COLUMNS`."""
     columns = (model.positives, model.iterations, model.converged, model.trained)
     return [(fold, name, *own) for name, *own in zip(classes, *(one.tolist() for one in columns), strict=True)]
+
+
+def _state(row: tuple[int, str, int, int, bool, bool]) -> str:
+    return "untrained" if not row[5] else "converged" if row[4] else "stopped"
 
 
 def _warn(work: Work, fitted: Sequence[tuple[int, str, int, int, bool, bool]]) -> None:
