@@ -22,7 +22,8 @@ from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.kaggle import KaggleDataset, locate_clip
+from fa_assets.intake.clip_files import locate_clip
+from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.metrics.corrections import Effect
 from fa_assets.metrics.label_ranks import label_ranks
