@@ -229,7 +229,8 @@ def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[
     if "labels" in table.header:
         cells = table.column("labels")
         labels, notes = split_labels(cells, separator=dataset.label_separator, names=known_names(dataset))
-        if others := numbered_columns(table.header):
+        same = [name for name in table.header if name != "labels" and name.lower() in ("label", "labels")]
+        if others := [*same, *numbered_columns(table.header)]:
             notes.append(f"labels are those of the column 'labels' alone, not of {', '.join(map(repr, others))}")
         return labels, notes
     if len(several := numbered_columns(table.header)) > 1:
