@@ -98,7 +98,7 @@ class FFmpegSound:
             if waiting >= _BLOCK_FRAMES:
                 yield np.concatenate(held)
                 held, waiting = [], 0
-        if held:
+        if waiting:  # a decoder may give frames without samples
             yield np.concatenate(held)
         stated = self._stated_s()
         if stated is not None and seen / self.rate < stated - _SHORT_BY_S:
