@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from fa_assets.metrics.bootstrap import RESAMPLES, paired_bootstrap, resampled
+from fa_assets.metrics.bootstrap import RESAMPLES, paired_bootstrap, resampled, simultaneous
 from fa_assets.metrics.chance import PERMUTATIONS, frequency_lwlrap, lwlrap_without_knowledge, permutation_threshold
 from fa_assets.metrics.figures import CLASS, Figure, decisions, ranking
 from fa_assets.metrics.folds import continued_folds, fold_quality, grouped_folds, stratified_folds
@@ -74,6 +74,25 @@ def class_coverage(setting: str, *, trials: int, seed: int = 0) -> dict[str, flo
         expected = np.mean([one.value for one in figures if one.value is not None])
         held[name] = float(np.mean([one.low <= expected <= one.high for one in figures if one.low is not None]))
     return held
+
+
+def false_winners(
+    variants: int, clips: int, *, trials: int, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """How often some variant seems to differ from the baseline though none does: by intervals of each, and of all at once.
+
+    A clip's differences spread by 0.2 and are correlated by a half, as they share the baseline.
+    """
+    random = np.random.default_rng(seed)
+    positives = np.ones(clips, np.int64)
+    alone = together = 0
+    for trial in range(trials):
+        gains = 0.2 * np.sqrt(0.5) * (random.normal(size=(variants, clips)) + random.normal(size=clips))
+        own = [resampled(gain, positives, resamples, trial) for gain in gains]
+        alone += any(one.low > 0 or one.high < 0 for one in own)
+        ends = simultaneous(gains, positives, resamples, trial)
+        together += bool(((ends[:, 0] > 0) | (ends[:, 1] < 0)).any())
+    return alone / trials, together / trials
 
 
 def passed_gate(clips: int, loss: float, *, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
@@ -154,6 +173,11 @@ def main() -> int:
         held = class_coverage(name, trials=trials)
         write(
             f"coverage of a class's figures, {name}: {', '.join(f'{one} {share:.1%}' for one, share in held.items())}\n"
+        )
+    for variants, clips in ((5, 400), (11, 400), (11, 80)):
+        alone, together = false_winners(variants, clips, trials=trials)
+        write(
+            f"{variants} equal variants, {clips} clips: {alone:.1%} some differs alone, {together:.1%} with all at once\n"
         )
     for clips in (80, 400, 2000):
         for loss in (0.064, 0.01, 0.0):

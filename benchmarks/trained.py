@@ -233,7 +233,9 @@ class Trained:
             f"{len(found.different)} pairs of different recordings, the most alike {found.different.max():.4f}; ",
             end="",
         )
-        print(f"{found.same_recording} pairs that share a recording are left out.")
+        print(
+            f"{found.same_recording} pairs that share a recording are left out; peaks agree in {found.heard_same} of them."
+        )
         shares, pairs = altered_clips.found_at(found), altered_clips.false_pairs(found)
         self._keep("duplicates", altered_clips.picture(shares, pairs, CARD.duplicate_similarity))
 
@@ -247,9 +249,10 @@ class Trained:
     def calibration(self) -> None:
         found = self.tiles.predict(CLASSIFIERS["scikit-learn"].fit)
         trust = probabilities.calibration(found)
-        bins = zip(trust.predicted, trust.observed, trust.count, strict=True)
+        bins = zip(trust.bins.predicted, trust.bins.observed, trust.bins.count, strict=True)
         print(table("mean probability | share present | labels", [[f"{p:.3f}", f"{o:.3f}", c] for p, o, c in bins]))
-        print(f"Expected calibration error {trust.expected_calibration_error:.4f}, Brier score {trust.brier:.4f}\n")
+        errors = f"{trust.bins.error:.4f} ({trust.above.error:.4f} above 0.1)"
+        print(f"Expected calibration error {errors}, Brier score {trust.brier:.4f}\n")
         self._keep("reliability", reliability_diagram(trust))
         rows = [[name, used, f"{score:.4f}"] for name, (used, score) in probabilities.thresholds(found).items()]
         print(table("threshold | its values | F1", rows))

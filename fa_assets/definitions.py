@@ -50,7 +50,7 @@ def code_location(
     )
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
-    folds = folds_asset(clips, settings.folds)
+    folds = folds_asset(clips, settings.folds, settings.near_duplicates)
     graph = pipeline(
         clips,
         folds,

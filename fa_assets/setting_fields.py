@@ -152,6 +152,11 @@ class SettingFields(BaseSettings):
         default="sticky",
         description="What a refresh does to the folds: clips that have one keep it, or all are stratified again.",
     )
+    near_duplicates: Literal["warn", "group"] = Field(
+        default="warn",
+        description="What clips that sound like one recording do: warn where they lie in different folds, or count as a group, "
+        "which stays in one fold.",
+    )
     max_lwlrap_drop: float = Field(
         default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."
     )

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError, field_validator, model_validator
@@ -22,6 +22,9 @@ from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, SettingFields
 from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 from fa_assets.store.source_files import Limits
+
+if TYPE_CHECKING:
+    from fa_assets.intake.kaggle import KaggleDataset
 
 _DECIDING = (
     *("encoders", "checkpoint", "precision", "scheme", "baseline", "on_bad_clip", "label_separator", "match_names"),
@@ -123,6 +126,13 @@ class Settings(SettingFields):
     @property
     def _default_storage(self) -> Path:
         return DATA_FOLDER / ("demo" if self.is_demo else self.dataset.name)
+
+    @property
+    def layout(self) -> "KaggleDataset":
+        """The dataset folder, as it is read."""
+        from fa_assets.intake.kaggle import KaggleDataset
+
+        return KaggleDataset(self.dataset, self.limits, self.label_separator, self.match_names)
 
     @property
     def limits(self) -> Limits:

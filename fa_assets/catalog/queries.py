@@ -56,6 +56,7 @@ limit 10
 """The ten clips most similar to a given one ($fname), by the cosine of their embeddings in a crop scheme ($scheme)."""
 
 EXPERIMENTS = """
-select variant, lwlrap, difference, low, high, share_won, selected from experiments order by lwlrap desc, variant
+select variant, lwlrap, difference, low, high, low_of_all, high_of_all, share_won, selected
+from experiments order by lwlrap desc, variant
 """
 """The variants of the classifier, best first, against the baseline; `chosen in each fold` is the unbiased one."""

@@ -10,7 +10,10 @@ from fa_assets.errors import UserError
 from fa_assets.store.storage_errors import require_there
 
 if TYPE_CHECKING:
+    import duckdb
+
     from fa_assets.catalog.database import Catalog
+    from fa_assets.settings import Settings
 
 _storage_options = setting_options("dataset", "storage", "local")
 
@@ -96,8 +99,11 @@ def lineage_command(target: str, downstream: bool, as_json: bool, **options: Any
 @click.argument("run_a", metavar="RUN", default="previous")
 @click.argument("run_b", metavar="RUN", default="latest")
 @_as_json
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="As a page, to listen to."
+)
 @_storage_options
-def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
+def diff_command(run_a: str, run_b: str, as_json: bool, page: Path | None, **options: Any) -> None:
     """Say how two runs differ, each with all that it was made from: settings, code, inputs, libraries, data, LWLRAP.
 
     RUN is a run's id or the beginning of it, 'latest' or 'previous' of those that made metrics; without them, those two.
@@ -107,6 +113,9 @@ def diff_command(run_a: str, run_b: str, as_json: bool, **options: Any) -> None:
         from fa_assets.cli import tables
 
         with tracing.up_to_date(_catalog(options)) as connection:
+            if page is not None:
+                _write_page(page, connection, apply_options(options), run_a, run_b)
+                return
             found = tracing.differences(connection, run_a, run_b)
         say(tracing.to_json(found) if as_json else tables.differences(found), styled=True)
 
@@ -131,6 +140,18 @@ def sql_command(query: str, as_csv: bool, as_json: bool, **options: Any) -> None
 
 
 CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)
+
+
+def _write_page(
+    page: Path, connection: "duckdb.DuckDBPyConnection", settings: "Settings", run_a: str, run_b: str
+) -> None:
+    from fa_assets.report.compare import comparison_of
+    from fa_assets.report.page import render
+    from fa_assets.store.atomic import write_file
+
+    html = render(comparison_of(settings.storage_root, settings.layout, connection, run_a, run_b))
+    write_file(page, lambda temporary: temporary.write_text(html, encoding="utf-8"))
+    say(str(page))
 
 
 def _catalog(options: dict[str, Any]) -> "Catalog":

@@ -19,8 +19,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fa_assets.catalog.database import Catalog
 from fa_assets.graph.refresh import refresh_from_a_page
-from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.settings import Settings, load_settings
 from fa_assets.store.atomic import temporary_folder
 from fa_assets.web.routes import routes
@@ -76,8 +76,10 @@ class Guard:
 
 def with_pages(app: Starlette, settings: Settings, scratch: Path) -> Starlette:
     """Dagster's app with the pages of `fa_assets.web`, all of it behind the guard; `scratch` is for what they decode."""
-    dataset = KaggleDataset(settings.dataset, settings.limits, settings.label_separator, settings.match_names)
-    site = Site(settings.storage_root, dataset, scratch, settings.duplicate_similarity, refresh_from_a_page())
+    catalog = Catalog.of(settings.local_root, settings.storage_root)
+    site = Site(
+        settings.storage_root, settings.layout, catalog, scratch, settings.duplicate_similarity, refresh_from_a_page()
+    )
     app.router.routes[:0] = routes(site)
     app.add_middleware(Guard, hosts=(settings.ui_hosts or "").split(","))
     return app

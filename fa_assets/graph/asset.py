@@ -35,7 +35,7 @@ class Asset:
     """A declaration.
 
     Attributes:
-        name, group: as Dagster shows them.
+        name, group: as Dagster shows them, the group with its number in the pipeline before it.
         make: called as ``make(work, **inputs)``, with a `Stored` value (or the dataset, of a source) for each of `reads`; gives
             what it made, an asset by fold one `Made` for each fold of the run.
         columns: of the table that is stored.
@@ -77,7 +77,7 @@ class Asset:
 
         @dg.asset(
             key=place.key(self.name),
-            group_name=place.named(self.group),
+            group_name=place.group(self.group),
             deps=[place.key(one.name) for one in self.reads.values()],
             partitions_def=FOLDS if self.by_fold else None,
             backfill_policy=ALL_IN_ONE_RUN if self.by_fold else None,

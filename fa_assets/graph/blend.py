@@ -45,7 +45,7 @@ def blend_asset(
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, precision=parse_rule(threshold_rule)),
         tables.BLEND,
-        version="3",
+        version="4",
         reads={"folds": folds, "predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),
@@ -95,7 +95,7 @@ def judge_encoders(
         for one, blend in zip(tried, fitted, strict=True)
     ]
     rows.append({"blend": CHOSEN, **row_of(nested)})
-    shown = ["blend", "lwlrap", "difference", "low", "high", "units", "share_won"]
+    shown = ["blend", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.BLEND),
         facts={

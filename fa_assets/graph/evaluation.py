@@ -116,7 +116,9 @@ def oof_predictions(
                 "classes_untrained": sum(not row[5] for row in fitted),
                 "fit": features.way,
             },
-            display={"classifiers": records(_CLASSIFIER_COLUMNS, fitted)},
+            display={
+                "classifiers": records((*_CLASSIFIER_COLUMNS[:4], "fit"), [(*row[:4], _state(row)) for row in fitted])
+            },
             details={
                 "classes": clips.classes,
                 "classifiers": [dict(zip(_CLASSIFIER_COLUMNS, row, strict=True)) for row in fitted],
@@ -162,8 +164,11 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prec
             "positives": int(found.truth.sum()),
             "tied_positives": sum(one.tied for one in sums),
             "classes_without_positives": int((~found.truth.any(axis=0)).sum()),
-            "expected_calibration_error": trust.expected_calibration_error,
+            "expected_calibration_error": trust.bins.error,
+            "calibration_error_above_0.1": or_none(trust.above.error),
+            "calibration_error_classwise": trust.classwise_error,
             "brier": trust.brier,
+            "brier_skill": or_none(trust.brier_skill),
         },
         display={
             **drawn,
@@ -208,6 +213,10 @@ def _per_class(fold: int, classes: Sequence[str], model: OneVsRest) -> list[tupl
     """What the fit of a fold says of each class, in `_CLASSIFIER_COLUMNS`."""
     columns = (model.positives, model.iterations, model.converged, model.trained)
     return [(fold, name, *own) for name, *own in zip(classes, *(one.tolist() for one in columns), strict=True)]
+
+
+def _state(row: tuple[int, str, int, int, bool, bool]) -> str:
+    return "untrained" if not row[5] else "converged" if row[4] else "stopped"
 
 
 def _warn(work: Work, fitted: Sequence[tuple[int, str, int, int, bool, bool]]) -> None:

@@ -45,7 +45,7 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
         GROUP,
         partial(try_variants, variants=parsed, encoder=encoder),
         tables.EXPERIMENTS,
-        version="4",
+        version="5",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"variants": " ".join(one.name for one in parsed), "resamples": RESAMPLES, "seed": SEED},
     )
@@ -53,9 +53,9 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
 
 def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Sequence[Variant], encoder: str) -> Made:
     """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
-    bootstrap of the difference; and of the nested choice among them, in which no fold has a say in the variant it is
-    judged by. The best row is the maximum of a search and so too high; the nested row is not. No rows without variants.
-    All of them are fitted by torch, the baseline with the notebook's settings too."""
+    bootstrap of the difference and the interval that holds for all variants at once; and of the nested choice among them, in
+    which no fold has a say in the variant it is judged by. The best row is the maximum of a search and so too high; the nested
+    row is not. No rows without variants. All of them are fitted by torch, the baseline with the notebook's settings too."""
     outcomes: Sequence[Outcome] = ()
     if variants:
         table = folds.table
@@ -75,7 +75,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             work.log.warning(warning)
     settings = [*(vars(one) for one in (Variant(), *variants)), {}] if variants else []
     rows = [{"variant": one.name, **own, **row_of(one)} for own, one in zip(settings, outcomes, strict=True)]
-    shown = ["variant", "lwlrap", "difference", "low", "high", "units", "share_won"]
+    shown = ["variant", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
     shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.EXPERIMENTS),
@@ -99,6 +99,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
             name: getattr(outcome.against_baseline, name)
             for name in ("difference", "low", "high", "units", "share_won")
         },
+        **dict(zip(("low_of_all", "high_of_all"), outcome.simultaneous or (None, None), strict=True)),
         "lwlrap_per_fold": list(outcome.per_fold),
         "selected": None if is_choice else bool(outcome.selected_in),
         "selected_in": list(outcome.selected_in),

@@ -9,6 +9,9 @@ from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
 
+STAGES = ("source", "clips", "model", "embeddings", "evaluation", "submission", "export")
+"""In the order of the pipeline."""
+
 
 @dataclass(frozen=True, eq=False)
 class Place:
@@ -36,6 +39,10 @@ class Place:
     def named(self, name: str) -> str:
         """The name of a job, a sensor, a schedule, a group."""
         return "_".join([*self.prefix, name])
+
+    def group(self, stage: str) -> str:
+        """The name of a stage's group, which begins with its number: the UI sorts groups by name."""
+        return self.named(f"{STAGES.index(stage) + 1}_{stage}")
 
     def asset(self, key: dg.AssetKey) -> str | None:
         """The asset of a key; None of a key that has not this prefix."""

@@ -1,8 +1,6 @@
 """One page about the run, to read, to print and to send."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +9,6 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fa_assets.audio.decode import BadClipError
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
@@ -22,8 +19,6 @@ from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.clip_files import locate_clip
-from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.metrics.corrections import Effect
 from fa_assets.metrics.label_ranks import label_ranks
@@ -33,7 +28,7 @@ from fa_assets.report.evaluated import Before, Evaluated
 from fa_assets.report.origin import behind
 from fa_assets.report.page import render
 from fa_assets.report.ranks import ranks_file, read_ranks
-from fa_assets.report.snippets import LocalClip
+from fa_assets.report.snippets import local_clips
 from fa_assets.store.atomic import write_file
 from fa_assets.store.check_records import CheckRecord, CheckRecords
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
@@ -118,7 +113,7 @@ def write_report(
         weights_origin=checkpoint.origin,
         weights_licence=card.weights_licence,
         weights_trained=checkpoint.trained,
-        local_clips=_local_clips(work.dataset.layout, table),
+        local_clips=local_clips(work.dataset.layout, table),
         entries=entries,
         checks=_checks_of(work.root, entries),
         before=_before(work.root, ledger, metrics),
@@ -184,14 +179,3 @@ def _before(root: StoragePath, ledger: Ledger, metrics: Stored) -> Before | None
         if version != metrics.header.data_version and (ranks := read_ranks(root, entry.run_id)) is not None:
             return Before(entry.run_id, entry.finished_at, ranks)
     return None
-
-
-def _local_clips(dataset: KaggleDataset, clips: pa.Table) -> dict[str, LocalClip]:
-    """The clips that are still in the dataset folder."""
-    folder = Path(os.path.realpath(dataset.clips_folder))
-    contents = zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), tables.decoders(clips), strict=True)
-    found = {}
-    for fname, *content in contents:
-        with suppress(BadClipError, OSError):
-            found[fname] = LocalClip(fname, locate_clip(folder, fname, dataset.limits), *content)
-    return found

@@ -29,7 +29,7 @@ class Source:
         """The source as Dagster knows it."""
         spec = dg.AssetSpec(
             place.key(self.name),
-            group_name=place.named("source"),
+            group_name=place.group("source"),
             kinds={"file"},
             owners=OWNERS,
             tags={"stage": "source", "domain": "audio-tagging"},

@@ -8,14 +8,14 @@ A model fitted without folds a and b judges b when a is the outer fold, and a wh
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 
 import numpy as np
 
-from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap
-from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums
+from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap, simultaneous
+from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums, positive_precisions
 from fa_assets.progress import ProgressCallback, no_progress
 
 CHOSEN = "chosen in each fold"
@@ -34,6 +34,8 @@ class Outcome:
         lwlrap: of these.
         per_fold: LWLRAP of each fold.
         against_baseline: the paired bootstrap of the difference to the first contender.
+        simultaneous: the ends of the interval of that difference that holds for all contenders at once; None for the first one
+            and for the nested choice, which is a single one.
         selected_in: the folds in which the nested choice took the contender; none for the nested choice itself.
         chosen: the contender of each fold, for the nested choice.
     """
@@ -43,6 +45,7 @@ class Outcome:
     lwlrap: float
     per_fold: tuple[float, ...]
     against_baseline: PairedBootstrap
+    simultaneous: tuple[float, float] | None = None
     selected_in: tuple[int, ...] = ()
     chosen: tuple[str, ...] = ()
 
@@ -91,7 +94,25 @@ def judge_nested(
         outcome(name, scores, selected_in=tuple(fold for fold in folds if best[fold] == number))
         for number, (name, scores) in enumerate(zip(names, out_of_fold, strict=True))
     ]
+    baseline, *others = found
+    ends = _simultaneous(truth, fold_of, units, [one.scores for one in found])
+    found = [baseline, *(replace(one, simultaneous=own) for one, own in zip(others, ends, strict=True))]
     return [*found, outcome(CHOSEN, nested, chosen=tuple(names[best[fold]] for fold in folds))]
+
+
+def _simultaneous(
+    truth: np.ndarray, fold_of: np.ndarray, units: np.ndarray | None, scores: Sequence[np.ndarray]
+) -> list[tuple[float, float]]:
+    """The ends of the interval of each but the first one, in its difference to that."""
+    order = np.argsort(fold_of, kind="stable")
+    ranked = [positive_precisions(truth[order], one[order]) for one in scores]
+    clip = ranked[0][0]
+    baseline, *gains = (np.bincount(clip, weights=precision, minlength=len(truth)) for _, _, precision in ranked)
+    if not gains:
+        return []
+    drawn = None if units is None else units[order]
+    positives = np.bincount(clip, minlength=len(truth))
+    return [(low, high) for low, high in simultaneous(np.stack(gains) - baseline, positives, units=drawn).tolist()]
 
 
 def _outcome(
@@ -108,4 +129,5 @@ def _outcome(
     order = np.argsort(fold_of, kind="stable")  # that of predictions, so that the draws are those of the comparison
     drawn = None if units is None else units[order]
     difference = paired_bootstrap(truth[order], scores[order], baseline[order], units=drawn)
-    return Outcome(name, scores, lwlrap_sums(truth, scores).overall, tuple(by_fold), difference, selected_in, chosen)
+    lwlrap = lwlrap_sums(truth, scores).overall
+    return Outcome(name, scores, lwlrap, tuple(by_fold), difference, selected_in=selected_in, chosen=chosen)

@@ -14,7 +14,7 @@ from fa_assets.report import metrics as metric_plots
 from fa_assets.report.classes import class_tables, precision_recall
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.corrections import corrections_section
-from fa_assets.report.encoders import encoders_section
+from fa_assets.report.encoders import against_baseline, encoders_section
 from fa_assets.report.evaluated import Evaluated
 from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.listening import listening
@@ -107,15 +107,11 @@ def _test_section(run: Evaluated) -> list[Section]:
 
 def _experiments_section(run: Evaluated) -> list[Section]:
     rows = [] if run.experiments is None else run.experiments.to_pylist()
-    columns = ("variant", "lwlrap", "difference", "low", "high", "share_won")
-    table = Table(
-        "Against the baseline, with a 95% interval of the difference",
-        (*columns, "chosen in folds 0 to 4"),
-        [(*(row[name] for name in columns), "; ".join(row["chosen"])) for row in rows],
-    )
+    table = against_baseline("variant", rows)
     text = (
-        "Variants of the classifier on the same folds; the default is the baseline. The best row is the maximum of a search "
-        "and so too high; in the nested choice no fold has a say in the variant it is judged by."
+        "Variants of the classifier on the same folds; the default is the baseline. Intervals hold for all variants at once. "
+        "The best row is the maximum of a search and so too high; in the nested choice no fold has a say in the variant it is "
+        "judged by."
     )
     return [Section("Other classifiers", text, tables=[table])] if rows else []
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from fa_assets.metrics.confusion import ConfusedPair
 from fa_assets.metrics.figures import CLASS, OVERALL, Figures
-from fa_assets.metrics.reliability import Reliability
+from fa_assets.metrics.reliability import ABOVE, Reliability
 from fa_assets.report.picture import BLUE, ORANGE, PALE, TEXT, Picture, draw, ends, name_rows, rows_height, shorten
 
 
@@ -70,17 +70,22 @@ def reliability_diagram(found: Reliability) -> Picture:
 
     def paint(axis, counts_axis) -> None:  # type: ignore[no-untyped-def]
         axis.plot([0, 1], [0, 1], "--", color=TEXT, linewidth=1, label="probabilities that mean what they say")
-        axis.plot(found.predicted, found.observed, "o-", color=BLUE, markersize=5, label="these")
+        axis.plot(
+            found.bins.predicted, found.bins.observed, "o-", color=BLUE, markersize=5, label="bins of equal width"
+        )
+        label = f"above {ABOVE:g}, bins of equally many"
+        axis.plot(found.above.predicted, found.above.observed, "s", color=ORANGE, markersize=4, label=label)
         axis.set(xlabel="mean probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axis.set_title(f"Reliability: expected calibration error {found.expected_calibration_error:.3f}")
+        axis.set_title(f"Reliability: calibration error {found.above.error:.3f} above {ABOVE:g}")
         axis.legend(loc="upper left")
-        bins = np.minimum(np.floor(found.predicted * 10), 9) / 10  # a mean lies in its bin; no bar hides another
-        counts_axis.barh(bins, found.count, height=0.09, align="edge", color=PALE)
+        bins = np.minimum(np.floor(found.bins.predicted * 10), 9) / 10  # a mean lies in its bin; no bar hides another
+        counts_axis.barh(bins, found.bins.count, height=0.09, align="edge", color=PALE)
         counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="probability", ylim=(-0.02, 1.02))
 
     return draw(
         "Reliability of the probabilities",
-        f"Predicted probability against observed share; expected calibration error {found.expected_calibration_error:.3f}.",
+        f"Predicted probability against observed share; expected calibration error {found.above.error:.3f} of probabilities "
+        f"above {ABOVE:g}, {found.bins.error:.3f} of all.",
         paint,
         height=3.4,
         columns=(2.4, 1),

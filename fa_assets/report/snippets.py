@@ -3,14 +3,19 @@
 import base64
 import io
 import logging
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from fa_assets.audio.crops import cut_crops
 from fa_assets.audio.decode import BadClipError, stream_mono
+from fa_assets.intake.clip_files import locate_clip
+from fa_assets.intake.kaggle import KaggleDataset
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +68,17 @@ class Snippet:
         png = io.BytesIO()
         image.save(png, format="PNG", optimize=True)
         return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
+def local_clips(dataset: KaggleDataset, clips: pa.Table) -> dict[str, LocalClip]:
+    """The clips of a table (fname, sha256, decoder) that are still in the dataset folder, by name."""
+    folder = Path(os.path.realpath(dataset.clips_folder))
+    decoders = clips["decoder"].to_pylist() if "decoder" in clips.column_names else [None] * clips.num_rows
+    found = {}
+    for fname, sha256, decoder in zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), decoders, strict=True):
+        with suppress(BadClipError, OSError):
+            found[fname] = LocalClip(fname, locate_clip(folder, fname, dataset.limits), sha256, decoder)
+    return found
 
 
 def snippet(clip: LocalClip) -> Snippet | None:

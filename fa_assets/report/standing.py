@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from fa_assets.metrics.bootstrap import CONFIDENCE, PairedBootstrap
 from fa_assets.metrics.chance import frequency_lwlrap, random_lwlrap
 from fa_assets.metrics.comparison import interval
+from fa_assets.metrics.figures import OVERALL
 from fa_assets.metrics.label_ranks import rank_changes
 from fa_assets.report.evaluated import Before, Evaluated
 from fa_assets.report.page import Figure, Finding
@@ -20,7 +21,7 @@ _TEST = {"lwlrap": "LWLRAP", "map": "mAP"}
 
 def standing(run: Evaluated) -> tuple[str, list[Figure]]:
     """The answer and the figures."""
-    own = interval(run.figures, run.units)
+    own, average = interval(run.figures, run.units), run.figures.of(OVERALL, "map")[""]
     by_chance = {
         "random scores": random_lwlrap(run.predictions.truth),
         "class frequencies alone": frequency_lwlrap(run.predictions.truth),
@@ -48,8 +49,10 @@ def standing(run: Evaluated) -> tuple[str, list[Figure]]:
         *_since(run),
         Figure(
             "mAP",
-            _shown(run.figures.overall("map")),
-            "",
+            "–" if average.value is None else f"{average.value:.4f}",
+            ""
+            if average.low is None or average.high is None
+            else f"{CONFIDENCE:.0%} interval {average.low:.4f} to {average.high:.4f}",
             "Average precision of each class among the clips of a fold; the mean over classes, then over folds.",
         ),
         *_on_test(run),
@@ -109,7 +112,3 @@ def _on_test(run: Evaluated) -> Iterator[Figure]:
                     else "; average precision among all of them, the mean over classes."
                 ),
             )
-
-
-def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from fa_assets.store.roots import listing
-from fa_assets.web.addresses import report_address
+from fa_assets.web.addresses import compare_address, report_address
 from fa_assets.web.site import Site, missing, render
 
 _RUN = re.compile(r"[\w-]+")
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:; media-src data:; frame-ancestors 'none'"
 }
@@ -26,7 +26,15 @@ def index(site: Site, request: Request) -> Response:
         for one in found
         if one.name.endswith(".html")
     ]
-    return render("reports.html.j2", title="Reports", rows=[(report_address(run), run, when) for run, when in rows])
+    kept = {one.name.removesuffix(".parquet") for one in found if one.name.endswith(".parquet")}
+    return render(
+        "reports.html.j2",
+        title="Reports",
+        rows=[
+            (report_address(run), run, when, compare_address(before, run) if before in kept and run in kept else None)
+            for (run, when), before in zip(rows, [*(run for run, _ in rows[1:]), None], strict=False)
+        ],
+    )
 
 
 def report(site: Site, request: Request) -> Response:
@@ -38,4 +46,4 @@ def report(site: Site, request: Request) -> Response:
         content = (site.root / "reports" / f"{run}.html").read_bytes()
     except FileNotFoundError:
         return missing("This run has no report in the storage folder; /reports lists those that are there.")
-    return HTMLResponse(content, headers=_HEADERS)
+    return HTMLResponse(content, headers=HEADERS)

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from fa_assets.catalog.database import Catalog
 from fa_assets.errors import UserError
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.printable import printable_inside
@@ -44,6 +45,7 @@ class Site:
 
     root: StoragePath
     dataset: KaggleDataset
+    catalog: Catalog
     scratch: Path
     duplicate_similarity: float | None
     refresh: Mapping[str, Any]

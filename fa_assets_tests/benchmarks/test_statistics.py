@@ -7,6 +7,7 @@ from benchmarks.statistics import (
     above_chance,
     class_coverage,
     coverage,
+    false_winners,
     late_groups,
     passed_gate,
     random_passed_gate,
@@ -19,11 +20,16 @@ def test_intervals_cover_the_truth_where_clips_come_in_groups(setting: str) -> N
     assert coverage(setting, by_unit=False, trials=100, resamples=100) < 0.88  # as it was
 
 
-@pytest.mark.parametrize("setting", ["10 of 400 clips", "16 of 80 groups of 5"])
-def test_intervals_of_a_classs_figures_cover_the_truth(setting: str) -> None:
-    """Nominal 95%, and three standard errors of 80 trials; those of few positives are on the safe side."""
-    for share in class_coverage(setting, trials=80).values():
-        assert 0.87 <= share <= 1
+def test_intervals_of_a_classs_figures_cover_the_truth() -> None:
+    """Nominal 95%, and three standard errors of 50 trials; those of few positives are on the safe side."""
+    for share in class_coverage("16 of 80 groups of 5", trials=50).values():
+        assert 0.85 <= share <= 1
+
+
+def test_of_equal_variants_some_seems_to_differ_in_one_of_twenty_cases() -> None:
+    alone, together = false_winners(8, 200, trials=150, resamples=200)
+    assert together <= 0.05 + 0.055  # three standard errors
+    assert alone > 0.15 > together
 
 
 def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> None:

@@ -166,6 +166,7 @@ class MadeUpStorage:
             {
                 "variant": name, "C": None if nested else float(name), "lwlrap": value, "lwlrap_per_fold": [value] * 2,
                 "difference": value - 0.5, "low": value - 0.75, "high": value - 0.25, "share_won": value,
+                "low_of_all": value - 0.8, "high_of_all": value - 0.2,
                 "selected": None if nested else name == list(lwlrap)[-2], "selected_in": [0, 1],
                 "tol": 1e-4, "weights": "none", "norm": "l2", "pool": "max", "crops": 5, "chosen": [],
             }

@@ -275,10 +275,10 @@ def test_embeddings_that_are_not_sound_stop_the_run(settings: Settings, monkeypa
     [
         ("mc5_metrics", {"mc5_metrics"}),
         ("comparison, folds", {"comparison", "folds"}),
-        ("group:submission", {"final_classifier", "submission", "test_clips", "test_embeddings", "test_metrics"}),
+        ("tag:stage=submission", {"final_classifier", "submission", "test_clips", "test_embeddings", "test_metrics"}),
         ("center_metrics+", {"center_metrics", "comparison", "report", "submission", "test_metrics"}),
         ("+mc5_embeddings", {"curated_clips", "folds", "cnn14_checkpoint", "mc5_embeddings"}),
-        ("group:export", {"notebook_artifacts", "report"}),
+        ("tag:stage=export", {"notebook_artifacts", "report"}),
     ],
 )
 def test_selections(unchanged: Settings, selection: str, selected: set[str]) -> None:

@@ -35,7 +35,7 @@ def test_every_asset_says_what_it_is_whose_and_where_its_code_is(asset: str) -> 
     assert node.owners
     assert node.kinds
     assert {"stage", "domain"} <= set(node.tags)
-    assert node.tags["stage"] == node.group_name
+    assert node.tags["stage"] == node.group_name.partition("_")[2]
     assert ("crop_scheme" in node.tags) == any(scheme in asset.split("_") for scheme in ("mc5", "center"))
     (reference,) = node.metadata["dagster/code_references"].code_references
     if isinstance(reference, dg.UrlCodeReference):

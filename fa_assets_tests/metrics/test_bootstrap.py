@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import label_ranking_average_precision_score
 
-from fa_assets.metrics.bootstrap import paired_bootstrap, verdict
+from fa_assets.metrics.bootstrap import paired_bootstrap, resampled, simultaneous, verdict
 from fa_assets.metrics.lwlrap import lwlrap_sums
 
 
@@ -88,3 +88,16 @@ def test_equal_scores_and_small_differences_are_said_to_be_so(scored: tuple[np.n
 def test_without_labels_there_is_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="no clip has a label"):
         paired_bootstrap(np.zeros((3, 2), bool), np.zeros((3, 2)), np.zeros((3, 2)), 10, 0)
+
+
+def test_intervals_that_hold_at_once_are_wider_and_around_the_difference() -> None:
+    random = np.random.default_rng(0)
+    gains, positives = random.normal(0.1, 0.5, (6, 60)), random.integers(0, 3, 60)
+    gains[:, positives == 0] = 0
+    gains[5] = 0
+    ends = simultaneous(gains, positives, 500)
+    for gain, (low, high) in zip(gains[:5], ends, strict=False):
+        alone = resampled(gain, positives, 500)
+        assert (low + high) / 2 == pytest.approx(alone.difference, abs=1e-12)
+        assert high - low > alone.high - alone.low
+    assert ends[5].tolist() == [0, 0]

@@ -1,0 +1,67 @@
+"""Probabilities that mean what they say: Platt scaling of each class, fitted on out-of-fold predictions.
+
+A class's log-odds z become scale * z + offset, fitted by maximum likelihood to targets that are a little less sure than the
+labels (J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999). A class whose scale is not above 0 has nothing to
+scale: its probability is its frequency. Within a class the order of clips stays; within a clip the order of classes may change,
+and with it LWLRAP.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_CERTAIN = 30.0
+"""Log-odds beyond this are taken for this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Of each class, float64 (C,): the scale and the offset of its log-odds."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        """The calibrated probabilities, float64 (..., C)."""
+        from scipy.special import expit
+
+        return np.asarray(expit(self.scale * _log_odds(probabilities) + self.offset))
+
+
+def fit_calibration(truth: np.ndarray, probabilities: np.ndarray) -> Calibration:
+    """Fit it to probabilities that were predicted out of fold.
+
+    Args:
+        truth: bool (n, C).
+        probabilities: float (n, C).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    n, positives = len(truth), truth.sum(axis=0)
+    frequency = (positives + 1) / (n + 2)
+    scale, offset = np.zeros(truth.shape[1]), np.log(frequency / (1 - frequency))
+    log_odds = _log_odds(probabilities)
+    labels = np.repeat([True, False], n)
+    for column in np.flatnonzero((positives > 0) & (positives < n)):
+        own = truth[:, column]
+        target = np.where(own, 1 - 1 / (positives[column] + 2), 1 / (n - positives[column] + 2))
+        model = LogisticRegression(C=np.inf, tol=1e-6)
+        model.fit(np.tile(log_odds[:, column], 2)[:, None], labels, np.concatenate([target, 1 - target]))
+        if model.coef_[0, 0] > 0:
+            scale[column], offset[column] = model.coef_[0, 0], model.intercept_[0]
+    return Calibration(scale, offset)
+
+
+def nested_calibration(truth: np.ndarray, probabilities: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
+    """The probabilities of each fold, calibrated on the other folds, float64 (n, C); fold_of is int (n,)."""
+    calibrated = np.empty(probabilities.shape)
+    for fold in np.unique(fold_of):
+        own = fold_of == fold
+        calibrated[own] = fit_calibration(truth[~own], probabilities[~own]).apply(probabilities[own])
+    return calibrated
+
+
+def _log_odds(probabilities: np.ndarray) -> np.ndarray:
+    from scipy.special import logit
+
+    return np.asarray(np.clip(logit(probabilities.astype(np.float64)), -_CERTAIN, _CERTAIN))

@@ -1,0 +1,81 @@
+"""Platt scaling finds what the log-odds were distorted by, and no clip has a say in its own probability."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+
+from fa_assets.metrics.calibration import fit_calibration, nested_calibration
+from fa_assets.metrics.reliability import reliability
+
+
+def distorted(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, the probabilities it is drawn from, and such as are too sure and too high, (n, 3)."""
+    random = np.random.default_rng(seed)
+    real = random.normal(-1, 1.5, (n, 3))
+    return random.random((n, 3)) < expit(real), expit(real), expit((real + 0.5) * 2)
+
+
+def test_it_undoes_a_distortion() -> None:
+    """Seed 0, 20,000 clips: scale 1/2 and offset -1/2 to within 0.05."""
+    truth, real, given = distorted(20_000)
+    found = fit_calibration(truth, given)
+    np.testing.assert_allclose(found.scale, 0.5, atol=0.05)
+    np.testing.assert_allclose(found.offset, -0.5, atol=0.05)
+    np.testing.assert_allclose(found.apply(given), real, atol=0.03)
+
+
+def test_it_is_scikit_learns() -> None:
+    truth, _, given = distorted(200)
+
+    class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        def fit(self, X: np.ndarray, y: np.ndarray) -> "Given":
+            self.classes_ = np.array([False, True])
+            return self
+
+        def decision_function(self, X: np.ndarray) -> np.ndarray:
+            return np.asarray(X[:, 0])
+
+        def predict(self, X: np.ndarray) -> np.ndarray:
+            return np.asarray(X[:, 0] > 0)
+
+    X = logit(given[:, [0]])
+    reference = CalibratedClassifierCV(FrozenEstimator(Given().fit(X, truth[:, 0])), method="sigmoid", ensemble=False)
+    expected = reference.fit(X, truth[:, 0]).predict_proba(X)[:, 1]
+    np.testing.assert_allclose(fit_calibration(truth, given).apply(given)[:, 0], expected, atol=1e-4)
+
+
+def test_nested_it_is_better_on_clips_it_was_not_fitted_on() -> None:
+    """Seed 1, 1,000 clips in five folds."""
+    truth, _, given = distorted(1000, seed=1)
+    before, after = (reliability(truth, one) for one in (given, nested_calibration(truth, given, np.arange(1000) % 5)))
+    assert before.above.error > 0.08 > 0.04 > after.above.error
+    assert after.brier < before.brier
+
+
+def test_a_clip_has_no_say_in_its_own_probability() -> None:
+    truth, _, given = distorted(100)
+    fold = np.arange(100) % 5
+    other = truth.copy()
+    other[fold == 2] = ~other[fold == 2]
+    own, changed = (nested_calibration(one, given, fold) for one in (truth, other))
+    np.testing.assert_array_equal(own[fold == 2], changed[fold == 2])
+    assert (own[fold == 1] != changed[fold == 1]).all()
+
+
+def test_what_says_nothing_or_the_opposite_becomes_the_frequency() -> None:
+    truth = np.zeros((50, 2), bool)
+    truth[:10, 0] = True
+    found = fit_calibration(truth, np.where(truth, 0.1, 0.9))
+    np.testing.assert_allclose(found.apply(np.full((1, 2), 0.3)), [[11 / 52, 1 / 52]])
+    assert found.scale.tolist() == [0, 0]
+
+
+def test_certainty_stays_finite() -> None:
+    truth = np.array([[True], [False], [True], [False]])
+    found = fit_calibration(truth, truth.astype(np.float64))
+    calibrated = found.apply(truth.astype(np.float64))
+    assert np.isfinite([found.scale, found.offset]).all()
+    assert calibrated[0, 0] == pytest.approx(0.75, abs=0.01)  # Platt's target of two positives
