@@ -14,10 +14,13 @@ import soxr
 
 from benchmarks.embed import clips_of
 from fa_assets.audio.crops import SCHEMES
+from fa_assets.audio.decode import inspect_clip
+from fa_assets.audio.landmarks import Landmarks
 from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.embed_clips import embed_clips
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.metrics.near_duplicates import directions
+from fa_assets.metrics.same_recording import FEWEST_PEAKS, same_recordings
 from fa_assets.report.picture import CYCLE, TEXT, VERMILION, Picture, draw
 from fa_assets.store.embedding_store import EmbeddingStore
 
@@ -39,6 +42,10 @@ def _middle(samples: np.ndarray, rate: int) -> np.ndarray:
     return samples[start : start + 3 * rate]
 
 
+def _part(samples: np.ndarray, rate: int) -> np.ndarray:
+    return samples[int(0.777 * rate) : int(3.777 * rate)]
+
+
 ALTERATIONS: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "12 dB quieter": lambda samples, rate: samples / 4,
     "noise, 30 dB below": _noise(30),
@@ -47,6 +54,8 @@ ALTERATIONS: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "first 0.5 s cut off": lambda samples, rate: samples[rate // 2 :],
     "resampled to 22.05 kHz": lambda samples, rate: soxr.resample(soxr.resample(samples, rate, 22_050), 22_050, rate),
     "the middle 3 s": _middle,
+    "3 s from 0.777 s on, noise 20 dB below": lambda samples, rate: _noise(20)(_part(samples, rate), rate),
+    "0.31 s of silence before": lambda samples, rate: np.concatenate([np.zeros(int(0.31 * rate)), samples]),
 }
 
 
@@ -58,11 +67,16 @@ class Similarities:
         altered: float (n,) for each alteration, each clip to its altered copy.
         different: float (pairs,), clips of different recordings, unaltered.
         same_recording: how many pairs were left out of these, as they share a recording.
+        heard: bool (n,) for each alteration, whether `same_recordings` finds the pair among all clips and altered copies.
+        heard_different, heard_same: the unaltered pairs that it finds, of different recordings and of those left out.
     """
 
     altered: Mapping[str, np.ndarray]
     different: np.ndarray
     same_recording: int
+    heard: Mapping[str, np.ndarray]
+    heard_different: int
+    heard_same: int
 
 
 def measure(
@@ -74,7 +88,8 @@ def measure(
         clips, embed = clips_of(files), partial(embed_clips, threads=usable_cpus())
         return embed(clips, SCHEMES[scheme], store, lambda: encoder, encoder.card).vectors
 
-    altered = {}
+    altered, heard = {}, {}
+    plain = [_landmarks(path) for path in paths]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         store = EmbeddingStore(folder / "store", "altered")
@@ -83,11 +98,22 @@ def measure(
             copies = [write_altered(path, folder, name) for path in paths]
             unit = directions(np.concatenate([originals, vectors(copies)]))
             altered[name] = (unit[: len(paths)] * unit[len(paths) :]).sum(axis=1)
+            found = same_recordings([*plain, *map(_landmarks, copies)])
+            heard[name] = np.isin(np.arange(len(paths)), found.first[found.second - found.first == len(paths)])
     unit = directions(originals)
     first, second = np.triu_indices(len(paths), k=1)
     sources = recordings_of(paths)
     shared = np.array([bool(sources[a] & sources[b]) for a, b in zip(first, second, strict=True)])
-    return Similarities(altered, (unit @ unit.T)[first, second][~shared], int(shared.sum()))
+    pairs = same_recordings(plain)
+    same = sum(bool(sources[a] & sources[b]) for a, b in zip(pairs.first, pairs.second, strict=True))
+    different = (unit @ unit.T)[first, second][~shared]
+    return Similarities(altered, different, int(shared.sum()), heard, len(pairs.first) - same, same)
+
+
+def _landmarks(path: Path) -> Landmarks:
+    found = inspect_clip(path, with_landmarks=True).landmarks
+    assert found is not None
+    return found
 
 
 def write_altered(path: Path, folder: Path, name: str) -> Path:
@@ -128,13 +154,30 @@ def rows_of(found: Similarities) -> list[list[object]]:
     """For a table: an alteration each, and last the pairs of different recordings."""
     shares = found_at(found)
     rows: list[list[object]] = [
-        [name, f"{np.median(own):.3f}", f"{np.quantile(own, 0.05):.3f}", *(f"{one:.0%}" for one in shares[name])]
+        [
+            name,
+            f"{np.median(own):.3f}",
+            f"{np.quantile(own, 0.05):.3f}",
+            *(f"{one:.0%}" for one in shares[name]),
+            f"{found.heard[name].mean():.1%}",
+        ]
         for name, own in found.altered.items()
     ]
-    return [*rows, ["pairs of different recordings", f"{np.median(found.different):.3f}", "", *false_pairs(found)]]
+    return [
+        *rows,
+        [
+            "pairs of different recordings",
+            f"{np.median(found.different):.3f}",
+            "",
+            *false_pairs(found),
+            found.heard_different,
+        ],
+    ]
 
 
-COLUMNS = "alteration | similarity, median | 5% are below | " + " | ".join(f"found at {one:g}" for one in THRESHOLDS)
+COLUMNS = "alteration | similarity, median | 5% are below | " + " | ".join(
+    [*(f"found at {one:g}" for one in THRESHOLDS), f"by {FEWEST_PEAKS} peaks"]
+)
 
 
 def picture(shares: Mapping[str, Sequence[float]], pairs: Sequence[int], threshold: float) -> Picture:

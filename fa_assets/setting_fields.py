@@ -152,6 +152,11 @@ class SettingFields(BaseSettings):
         default="sticky",
         description="What a refresh does to the folds: clips that have one keep it, or all are stratified again.",
     )
+    near_duplicates: Literal["warn", "group"] = Field(
+        default="warn",
+        description="What clips that sound like one recording do: warn where they lie in different folds, or count as a group, "
+        "which stays in one fold.",
+    )
     max_lwlrap_drop: float = Field(
         default=0.01, ge=0, description="How far LWLRAP may fall below the last materialization's without a warning."
     )
@@ -195,6 +200,11 @@ class SettingFields(BaseSettings):
         default=None,
         description="Clips per class, e.g. 4,8,16: adds the asset `learning_curve`, LWLRAP of classifiers that were fitted on "
         "so few. Default: none.",
+    )
+    calibration: Literal["off", "platt"] = Field(
+        default="off",
+        description="Whether `predict` gives calibrated probabilities (Platt scaling of each class, fitted on the out-of-fold "
+        "predictions), and a submission_calibrated.csv is made; rankings and submission.csv stay as they are.",
     )
     threshold_rule: str = Field(
         default="f1",

@@ -12,13 +12,14 @@ import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
 import numpy as np
 import soxr
 
+from fa_assets.audio.landmarks import LandmarkFinder, Landmarks
 from fa_assets.audio.sound import LONGEST_S, Sound, open_sound
 from fa_assets.errors import BadClipError
 from fa_assets.store.source_files import SourceFileError, reading
@@ -43,7 +44,7 @@ class ClipInfo:
 
     Levels, 1 being full scale: `peak` is the largest absolute sample of the mean of all channels, which is what an encoder is
     given, `rms` the root of its mean square; `clipped_share` is the part of the samples of all channels at `CLIPPED_LEVEL` or
-    beyond, 0 to 1. `decoder` names what read it, with its version; None for libsndfile.
+    beyond, 0 to 1. `decoder` names what read it, with its version; None for libsndfile. `landmarks` where they were asked for.
     """
 
     sample_rate: int
@@ -55,13 +56,15 @@ class ClipInfo:
     rms: float
     clipped_share: float
     decoder: str | None = None
+    landmarks: Landmarks | None = field(default=None, compare=False, repr=False)
 
 
-def inspect_clip(path: Path, *, may_be_silent: bool = False) -> ClipInfo:
+def inspect_clip(path: Path, *, may_be_silent: bool = False, with_landmarks: bool = False) -> ClipInfo:
     """Decode a whole file, in blocks, and hash its bytes.
 
     Args:
         may_be_silent: whether silence passes, as in clips that nothing is learnt from.
+        with_landmarks: whether its landmarks are found; that takes about as long as decoding.
 
     Raises:
         BadClipError: no such file, not a file, unreadable, empty, not audio, of a rate outside `RATES`, longer than
@@ -69,10 +72,14 @@ def inspect_clip(path: Path, *, may_be_silent: bool = False) -> ClipInfo:
             ones, or silent.
     """
     with _open(path) as (sound, sha256):
+        finder = LandmarkFinder(sound.rate) if with_landmarks else None
         frames, peak, squares, clipped, loudest = 0, 0.0, 0.0, 0, 0.0
         for block in _checked(sound):
             level = np.abs(block)
-            mono = np.abs(_mixed(block)) if sound.channels > 1 else level[:, 0]
+            mixed = _mixed(block)
+            if finder:
+                finder.add(mixed)
+            mono = np.abs(mixed) if sound.channels > 1 else level[:, 0]
             frames += len(block)
             peak = max(peak, float(mono.max()))
             loudest = max(loudest, float(level.max()))
@@ -96,6 +103,7 @@ def inspect_clip(path: Path, *, may_be_silent: bool = False) -> ClipInfo:
             math.sqrt(squares / frames),
             clipped / (frames * sound.channels),
             sound.decoder,
+            finder.finish() if finder else None,
         )
 
 

@@ -18,6 +18,7 @@ from fa_assets.cli.catalog import CATALOG_COMMANDS
 from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.figures import metrics_command, thresholds_command
 from fa_assets.cli.files import fetch_command, init_command, predict_command
+from fa_assets.cli.labels import labels_group
 from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
@@ -129,6 +130,7 @@ COMMANDS = (
     thresholds_command,
     store_group,
     encoders_group,
+    labels_group,
     init_command,
     fetch_command,
     predict_command,

@@ -3,9 +3,9 @@
 import os
 import shlex
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from fa_assets.encoders.registry import asset_prefix, find_encoder, with_absolute_path
+from fa_assets.store.download import public_url
 
 
 def parse_encoders(encoders: str) -> dict[str, str | None]:
@@ -41,6 +41,4 @@ def weights_source(encoder: str, given: str | None, demo_set: bool) -> str:
 
 def without_secrets(source: str) -> str:
     """A URL without user, password, query and fragment; anything else unchanged."""
-    parts = urlsplit(source)
-    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return bare if "://" in source else source
+    return public_url(source) if "://" in source else source

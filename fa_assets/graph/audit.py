@@ -21,7 +21,7 @@ from fa_assets.store.atomic import write_file
 from fa_assets.web.addresses import REVIEW
 
 SHOWN = 50
-_SHOWN_COLUMNS = ("fname", "class_name", "kind", "labels", "margin")
+_SHOWN_COLUMNS = ("fname", "class_name", "kind", "labels")
 """As many as the UI shows beside one another; the others are in the CSV."""
 
 

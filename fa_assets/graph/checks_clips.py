@@ -78,11 +78,17 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
         ),
         Check(
             folds,
-            folds_balanced,
+            partial(folds_balanced, near_duplicates=folds.settings["near_duplicates"] == "group"),
             f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; folds are as "
             f"even in size, and none has more than {LARGEST_FOLD:g} times an even share of the clips.",
         ),
         Check(folds, groups_whole, "No group of the label CSV lies in several folds."),
+        Check(
+            folds,
+            recordings_whole,
+            "No clips that sound like one recording, in whole or in part, lie in different folds. Peaks of their spectrograms "
+            "are compared, which other levels, encodings, shifts, excerpts and noise leave in place.",
+        ),
     ]
 
 
@@ -149,10 +155,10 @@ def folds_complete(folds: Value, clips: Value) -> dg.AssetCheckResult:
     )
 
 
-def folds_balanced(folds: Value) -> dg.AssetCheckResult:
+def folds_balanced(folds: Value, *, near_duplicates: bool) -> dg.AssetCheckResult:
     """Warns where the folds are less balanced than fresh ones would be, or one is far too large."""
     _, truth, fold_of = _truth_and_folds(folds)
-    units = tables.units(folds.table)
+    units = tables.units(folds.table, near_duplicates)
     ours = fold_quality(truth, fold_of, N_FOLDS)
     fresh = fold_quality(truth, grouped_folds(truth, units, n_folds=N_FOLDS, seed=FOLD_SEED), N_FOLDS)
     worse = max(ours.label_imbalance - fresh.label_imbalance, ours.size_imbalance - fresh.size_imbalance)
@@ -201,6 +207,19 @@ def groups_whole(folds: Value) -> dg.AssetCheckResult:
         bad=f"{len(divided)} groups lie in several folds, so the scores are too high: train_curated_folds.csv divides them. "
         "Fix it, or move it away to have folds made that keep groups whole.",
         good="no group is divided" if any(groups) else "there are no groups",
+    )
+
+
+def recordings_whole(folds: Value) -> dg.AssetCheckResult:
+    """Warns of recordings that lie in several folds."""
+    divided = divided_groups(folds.table["same_recording"].to_pylist(), folds.table["fold"].to_pylist())
+    return _warning(
+        "recordings",
+        ["first_clip", "folds"],
+        divided,
+        bad=f"{len(divided)} sets of clips sound like one recording each and lie in several folds, so the scores are too high. "
+        "Listen to some (the column same_recording of folds); FA_NEAR_DUPLICATES=group keeps them in one fold.",
+        good="no clips in different folds sound like one recording. Another speed or pitch is not seen.",
     )
 
 

@@ -2,10 +2,11 @@
 name."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 
@@ -38,11 +39,13 @@ from fa_assets.metrics.folds import (
 )
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.reproduction import known_corpus
+from fa_assets.metrics.same_recording import SameRecording, first_of_recording, same_recordings
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import MissingValueError
 
 _CORRECTED = "corrected"
 """The fact with the labels that verdicts changed: a JSON list of clip, class and verdict."""
+_SHOWN_PAIRS = 100
 
 
 def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
@@ -52,22 +55,22 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
-        version="4",
+        version="5",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )
 
 
-def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"]) -> Asset:
+def folds_asset(clips: Asset, folds: Literal["sticky", "fresh"], near_duplicates: Literal["warn", "group"]) -> Asset:
     """`folds`; `clips` is curated_clips."""
     return Asset(
         "folds",
         "clips",
-        partial(assign_folds, sticky=folds == "sticky"),
+        partial(assign_folds, sticky=folds == "sticky", near_duplicates=near_duplicates == "group"),
         tables.FOLDS,
-        version="5",
+        version="6",
         reads={"clips": clips},
-        settings={"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": folds},
+        settings={"n_folds": N_FOLDS, "seed": FOLD_SEED, "folds": folds, "near_duplicates": near_duplicates},
     )
 
 
@@ -78,8 +81,9 @@ def curated_clips(
     seconds) and sha256. Every clip is decoded once and its bytes are hashed, so that a bad one is found before anything
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
     sample_submission.csv after fname, in order; without that file the sorted set of labels. Their order is that of every label
-    and score matrix. Labels follow the verdicts in label_corrections.csv, where there are any. What corpus it is, is taken from
-    SOURCE.txt, or told by the clips of FSDKaggle2019."""
+    and score matrix. Labels follow the verdicts in label_corrections.csv, where there are any. Clips that sound like one
+    recording are told by peaks of their spectrograms (docs/evaluation.md). What corpus it is, is taken from SOURCE.txt, or told
+    by the clips of FSDKaggle2019."""
     from fa_assets.report.clips import durations, label_counts
 
     labelled = read_labels(recordings)
@@ -100,14 +104,19 @@ def curated_clips(
             threads=usable_cpus(),
             limits=recordings.limits,
             progress=work.track("clips"),
+            with_landmarks=True,
         )
     fnames = [clip.fname for clip in intake.clips]
     infos = [clip.info for clip in intake.clips]
+    with work.phase("near_duplicates"):
+        pairs = same_recordings([info.landmarks for info in infos if info.landmarks])
+        recordings_of = first_of_recording(pairs, fnames)
     given = read_given_folds(recordings, fnames, N_FOLDS)
     columns = {
         "fname": fnames,
         "labels": [list(clip.labels) for clip in intake.clips],
         "group": [clip.group for clip in intake.clips],
+        "same_recording": recordings_of,
         "given_fold": [None] * len(fnames) if given is None else given.tolist(),
     }
     table = pa.table(
@@ -136,12 +145,24 @@ def curated_clips(
             "classes": len(classes),
             "clips_left_out": len(left_out),
             "multi_label_clips": sum(len(clip.labels) > 1 for clip in intake.clips),
+            "near_duplicates": sum(one is not None for one in recordings_of),
             **_corrections(labelled),
             **_lengths(seconds, window_s),
         },
-        display={**({"left_out": records(["fname", "reason"], left_out)} if left_out else {}), **drawn},
+        display={
+            **({"left_out": records(["fname", "reason"], left_out)} if left_out else {}),
+            **_near_duplicates(pairs, fnames),
+            **drawn,
+        },
         details=details,
     )
+
+
+def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dict[str, dg.MetadataValue]:
+    """The pairs that agree most."""
+    shown = zip(pairs.first[:_SHOWN_PAIRS], pairs.second[:_SHOWN_PAIRS], pairs.peaks[:_SHOWN_PAIRS], strict=True)
+    rows = [(fnames[one], fnames[other], int(peaks)) for one, other, peaks in shown]
+    return {"near_duplicate_pairs": records(["clip", "like", "peaks"], rows)} if rows else {}
 
 
 def _corrections(labelled: LabelledClips) -> dict[str, Scalar]:
@@ -175,12 +196,13 @@ def _lengths(seconds: np.ndarray, window_s: float) -> dict[str, float]:
     }
 
 
-def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
+def assign_folds(work: Work, clips: Stored, *, sticky: bool, near_duplicates: bool) -> Made:
     """The fold each clip is held out in, one row per clip, 0 to 4: 5 multilabel-stratified folds with seed 42, over the
     clips in file order and the classes in their order; or those of train_curated_folds.csv, as they are. At a
     refresh clips keep their folds, by name or by content, and new ones go where their classes are most lacking
     (FA_FOLDS=sticky); or all are stratified again (fresh). Clips of one group (a column of the label CSV) share a fold, and
-    so do clips with the same bytes. Where that would move more than a fifth of the clips, all are stratified again."""
+    so do clips with the same bytes, and with FA_NEAR_DUPLICATES=group those that sound like one recording. Where that would
+    move more than a fifth of the clips, all are stratified again."""
     from fa_assets.report.clips import fold_balance_picture
 
     table = clips.table
@@ -189,7 +211,8 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool) -> Made:
     is_given = table["given_fold"].null_count == 0
     previous = _previous_folds(work, table) if sticky and not is_given else None
     with work.phase("stratify"):
-        assigned = np.asarray(table["given_fold"]) if is_given else _assign(truth, tables.units(table), previous)
+        units = tables.units(table, near_duplicates)
+        assigned = np.asarray(table["given_fold"]) if is_given else _assign(truth, units, previous)
     balance = fold_balance(truth, assigned)
     drawn = work.draw({"label_balance": partial(fold_balance_picture, classes, balance)})
     kept = {} if previous is None else _kept(previous, assigned)

@@ -16,7 +16,7 @@ from fa_assets.graph.evaluation import CLIPS_AT_ONCE, GROUP, read_predictions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.corrections import in_force
+from fa_assets.intake.corrections import correcting, in_force
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_labels
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED
 from fa_assets.metrics.corrections import OWN_LABELS, UNTOUCHED, Effect, effects_of_corrections
@@ -59,7 +59,8 @@ def judge_corrections(
     to fit without the file."""
     labelled = read_labels(recordings)
     effects = _effects(work, labelled, folds, embeddings, predictions, engine, fit) if labelled.changes else []
-    standing = {id(one) for one in in_force(labelled.corrections).values()}
+    deciding = {id(one) for one in correcting(labelled.corrections).values()}
+    standing = deciding | {id(one) for one in in_force(labelled.corrections).values()}
     changes = set(labelled.changes)
     rows = [
         {
@@ -67,7 +68,7 @@ def judge_corrections(
             "class_name": one.class_name,
             "verdict": one.verdict,
             "in_force": id(one) in standing,
-            "changed": id(one) in standing and (one.fname, one.class_name, one.verdict) in changes,
+            "changed": id(one) in deciding and (one.fname, one.class_name, one.verdict) in changes,
             "who": one.who,
             "decided_at": one.when,
             "why": one.why,

@@ -57,8 +57,8 @@ class EscapingFilter(logging.Filter):
 
 
 def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
-    """A table of at least one row, its numbers to four significant digits; None is shown as null and NaN is not allowed."""
-    listed = [dict(zip(columns, map(_short, row), strict=True)) for row in rows]
+    """A table of at least one row, its numbers to four decimals; None is shown as null and NaN is not allowed."""
+    listed = [dict(zip(columns, map(_in_a_table, row), strict=True)) for row in rows]
     return dg.MetadataValue.table(
         records=[dg.TableRecord(record) for record in listed],  # type: ignore[arg-type]
         schema=dg.TableSchema(
@@ -68,6 +68,10 @@ def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Tabl
             ]
         ),
     )
+
+
+def _in_a_table(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _short(value: object) -> object:

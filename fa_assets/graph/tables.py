@@ -15,9 +15,15 @@ def decoders(clips: pa.Table) -> list[str | None]:
     return clips["decoder"].to_pylist() if "decoder" in clips.column_names else [None] * clips.num_rows
 
 
-def units(clips: pa.Table) -> np.ndarray:
-    """The independent unit of each clip, int64 (clips,): its group and its copies."""
-    return independent_units(clips["group"].to_pylist(), clips["sha256"].to_pylist())
+def units(clips: pa.Table, near_duplicates: bool = True) -> np.ndarray:
+    """The independent unit of each clip, int64 (clips,): its group, its copies and its near-duplicates.
+
+    Args:
+        near_duplicates: whether these count; folds of before they were looked for have none.
+    """
+    known = near_duplicates and "same_recording" in clips.column_names
+    columns = ("group", "sha256", "same_recording") if known else ("group", "sha256")
+    return independent_units(*(clips[name].to_pylist() for name in columns))
 
 
 def units_by_name(clips: pa.Table) -> dict[str, int]:
@@ -50,6 +56,12 @@ CLIPS = pa.schema(
         _column("labels", pa.list_(pa.string()), "the clip's classes", "recordings.labels"),
         *_AUDIO,
         _column("group", pa.string(), "recording, uploader or site: stays in one fold", "recordings.labels"),
+        _column(
+            "same_recording",
+            pa.string(),
+            "the first of the clips that sound like one recording with this one, itself among them; null where none does",
+            "recordings.audio",
+        ),
         _column("given_fold", pa.int8(), "from train_curated_folds.csv, null without it", "recordings.fname"),
         _column(
             "peak",
@@ -66,7 +78,8 @@ FOLDS = pa.schema(
     [
         _column("fold", pa.int8(), "the fold the clip is held out in", "clips.labels clips.group clips.given_fold"),
         *_taken_from(
-            "clips", [CLIPS.field(name) for name in ("fname", "labels", *(one.name for one in _AUDIO), "group")]
+            "clips",
+            [CLIPS.field(one) for one in ("fname", "labels", *(own.name for own in _AUDIO), "group", "same_recording")],
         ),
     ]
 )
@@ -121,7 +134,7 @@ METRICS = pa.schema(
             "metric",
             pa.string(),
             "lwlrap, map (average precision), auc, dprime, precision_at_recall (0.8), f1, precision, recall, coverage_error, "
-            "one_error, threshold (of the probability, from which on the label is given)",
+            "one_error, threshold (of the probability, from which on the label is given), platt_scale, platt_offset",
         ),
         _column("scope", pa.string(), "overall (over classes: the macro average), micro, fold, class or clip"),
         _column("key", pa.string(), "the fold, class or clip; else empty", "predictions.fname predictions.fold"),
@@ -190,7 +203,10 @@ LABEL_CORRECTIONS = pa.schema(
         _column("class_name", pa.string(), "the class in question", "recordings.labels"),
         _column("verdict", pa.string(), "keep, add, remove, unsure or undo", "recordings.labels"),
         _column(
-            "in_force", pa.bool_(), "whether it is the last on this clip and class that stands", "recordings.labels"
+            "in_force",
+            pa.bool_(),
+            "whether it counts: the last on the label that stands, or that it follows",
+            "recordings.labels",
         ),
         _column(
             "changed", pa.bool_(), "whether the label is another than in train_curated.csv by it", "recordings.labels"
@@ -239,7 +255,11 @@ CLASSIFIER = pa.schema(
 
 SUBMISSION = pa.schema(
     [
-        _column("model", pa.string(), "final (of all clips) or fold_mean (mean of the fold models)"),
+        _column(
+            "model",
+            pa.string(),
+            "final (of all clips), fold_mean (mean of the fold models), calibrated (final)",
+        ),
         _column("fname", pa.string(), "the test clips, in the order of test_clips", "embeddings.fname"),
         _column(
             "class_name",
@@ -258,7 +278,12 @@ SUBMISSION = pa.schema(
 
 TEST_METRICS = pa.schema(
     [
-        _column("model", pa.string(), "final, fold_mean, or out_of_fold on the curated clips", "submission.model"),
+        _column(
+            "model",
+            pa.string(),
+            "final, fold_mean, calibrated, or out_of_fold on the curated clips",
+            "submission.model",
+        ),
         _column("metric", pa.string(), "lwlrap, map"),
         _column("scope", pa.string(), "all, a usage (Public, Private), or curated", "clips.usage"),
         _column("clips", pa.int64(), "with labels", "clips.labels"),

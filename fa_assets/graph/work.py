@@ -141,12 +141,7 @@ class Work:
         inputs: what is read, at which data version.
     """
 
-    def __init__(
-        self,
-        context: dg.AssetExecutionContext,
-        place: Place,
-        recipe: Recipe,
-    ) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, place: Place, recipe: Recipe) -> None:
         self.asset = str(place.asset(context.asset_key))
         self.recipe = recipe
         self.recorder = place.recorder
@@ -308,7 +303,7 @@ class Work:
                 **made.facts,
                 **made.environment,
                 "seconds": seconds,
-                "file": dg.MetadataValue.path(str(self.values.path(self.asset, made.fold))),
+                "file": relative_name(self.values.path(self.asset, made.fold), self.root),
                 **self._paths(made.files),
                 **made.display,
             },

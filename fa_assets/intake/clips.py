@@ -58,6 +58,7 @@ def inspect_clips(
     progress: ProgressCallback = no_progress,
     way_out: str = _WAY_OUT,
     may_be_silent: bool = False,
+    with_landmarks: bool = False,
 ) -> Intake:
     """Decode every clip and hash its bytes.
 
@@ -68,7 +69,7 @@ def inspect_clips(
         limits: how large a clip may be, and whether it may be a link.
         progress: called with (clips done, clips in all).
         way_out: what to do about bad clips, a sentence for the error.
-        may_be_silent: as of `inspect_clip`.
+        may_be_silent, with_landmarks: as of `inspect_clip`.
 
     Raises:
         BadInputError: bad clips under ``fail``, or no clip that is good.
@@ -79,7 +80,8 @@ def inspect_clips(
 
     def inspect(fname: str) -> ClipInfo | BadClip:
         try:
-            return inspect_clip(locate_clip(base, fname, limits), may_be_silent=may_be_silent)
+            path = locate_clip(base, fname, limits)
+            return inspect_clip(path, may_be_silent=may_be_silent, with_landmarks=with_landmarks)
         except SourceFileError as error:
             return BadClip(fname, error.reason)
         except BadClipError as error:

@@ -3,8 +3,8 @@
     fname,class,verdict,who,when,why
 
 One row for each verdict on one class of one clip, in the order in which they were given; rows are appended and never changed.
-`add` and `remove` correct the label, `keep` says that it is right as train_curated.csv has it, present or absent, `unsure` that
-it was listened to and cannot be told. Of several verdicts on one label the last counts; `undo` withdraws the last that still
+`add` and `remove` correct the label: the last of them counts. `keep` says that it is right as it is, with the verdicts before,
+present or absent; `unsure` that it was listened to and cannot be told. `undo` withdraws the last verdict on a label that still
 stands. A file that a spreadsheet saved is read too. Cells that begin as formulas do are written with a `'` before them, which
 is taken off again.
 """
@@ -15,7 +15,7 @@ import io
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,19 +66,28 @@ def read_corrections(dataset: Path, limits: Limits = USUAL_LIMITS) -> tuple[Corr
     return read_verdicts(path, limits) if found is not None and (found.st_size or not is_file(path)) else ()
 
 
-def read_verdicts(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[Correction, ...]:
+def read_verdicts(
+    path: Path, limits: Limits = USUAL_LIMITS, columns: Sequence[str] = COLUMNS, *, may_be_blank: bool = False
+) -> tuple[Correction, ...]:
     """The verdicts in a table with the columns `fname`, `class` and `verdict`; `who`, `when` and `why` may be missing.
+
+    Args:
+        columns: what these are called.
+        may_be_blank: whether rows without a verdict are left out rather than refused.
 
     Raises:
         SourceFileError: it cannot be read.
         BadInputError: as `read_table`; rows that are no verdicts, all of them named.
     """
-    table = read_table(path, COLUMNS[:3], limits=limits)
-    cells = [table.column(name) if name in table.header else [""] * len(table.rows) for name in COLUMNS]
+    table = read_table(path, columns[:3], limits=limits)
+    cells = [table.column(name) if name in table.header else [""] * len(table.rows) for name in columns]
     rows = [tuple(_bare(cell) for cell in row) for row in zip(*cells, strict=True)]
     found = [Correction(canonical(row[0]), row[1].strip(), row[2].strip().lower(), *row[3:]) for row in rows]
-    _require_valid(path, found)
-    return tuple(found)
+    blank = [may_be_blank and not one.verdict for one in found]
+    _require_valid(
+        path, [replace(one, verdict="unsure") if left else one for one, left in zip(found, blank, strict=True)]
+    )
+    return tuple(one for one, left in zip(found, blank, strict=True) if not left)
 
 
 def append_corrections(dataset: Path, corrections: Sequence[Correction]) -> None:
@@ -115,16 +124,32 @@ def append_corrections(dataset: Path, corrections: Sequence[Correction]) -> None
         ) from error
 
 
-def in_force(corrections: Iterable[Correction]) -> dict[tuple[str, str], Correction]:
-    """The verdict that counts for each clip and class: the last that no `undo` withdrew."""
-    standing: dict[tuple[str, str], list[Correction]] = {}
+Label = tuple[str, str]
+"""Clip and class."""
+
+
+def standing(corrections: Iterable[Correction]) -> dict[Label, list[Correction]]:
+    """The verdicts on each label that no `undo` withdrew, where there are any."""
+    found: dict[Label, list[Correction]] = {}
     for one in corrections:
-        own = standing.setdefault((one.fname, one.class_name), [])
+        own = found.setdefault((one.fname, one.class_name), [])
         if one.verdict != "undo":
             own.append(one)
         elif own:
             own.pop()
-    return {key: own[-1] for key, own in standing.items() if own}
+    return {label: own for label, own in found.items() if own}
+
+
+def in_force(corrections: Iterable[Correction]) -> dict[Label, Correction]:
+    """The last verdict on each label that stands."""
+    return {label: own[-1] for label, own in standing(corrections).items()}
+
+
+def correcting(corrections: Iterable[Correction]) -> dict[Label, Correction]:
+    """The verdict that each label follows: the last that stands and is `add` or `remove`; a later `keep` agrees with it."""
+    found = standing(corrections).items()
+    said = ((label, [one for one in own if one.verdict in ("add", "remove")]) for label, own in found)
+    return {label: own[-1] for label, own in said if own}
 
 
 def corrected(
@@ -143,13 +168,13 @@ def corrected(
     found = dict(zip(fnames, labels, strict=True))
     counts = {"add": 0, "remove": 0}
     lost, offenders = [], []
-    for (fname, class_name), one in in_force(corrections).items():
+    for (fname, class_name), one in correcting(corrections).items():
         own = found.get(fname)
         if own is None:
             lost.append(fname)
         elif one.verdict == "add" and class_name not in known:
             offenders.append(f"{fname!r}: {class_name!r}, to be added, is no class")
-        elif one.verdict in counts and (class_name in own) != (one.verdict == "add"):
+        elif (class_name in own) != (one.verdict == "add"):
             counts[one.verdict] += 1
             added = (class_name,) if one.verdict == "add" else ()
             found[fname] = (*(label for label in own if label != class_name), *added)
@@ -166,6 +191,18 @@ def corrected(
     if lost:
         notes.append(f"verdicts on clips that train_curated.csv does not name: {listed(dict.fromkeys(lost))}")
     return list(found.values()), notes
+
+
+def as_shown(corrections: Iterable[Correction], one: Correction, *, present: bool) -> list[Correction]:
+    """A verdict on a label that was shown as present or absent; before a `keep` or `unsure` the `undo`s that withdraw what was
+    said otherwise since."""
+    own = list(standing(corrections).get((one.fname, one.class_name), ()))
+    undone = []
+    otherwise = "remove" if present else "add"
+    while one.verdict in ("keep", "unsure") and [was.verdict for was in correcting(own).values()] == [otherwise]:
+        own.pop()
+        undone.append(replace(one, verdict="undo"))
+    return [*undone, one]
 
 
 def _require_valid(path: Path, corrections: Sequence[Correction]) -> None:

@@ -1,4 +1,4 @@
-"""Which clips are independent of one another? Clips of one group (recording, uploader, site) are not, nor are identical files.
+"""Which clips are independent of one another? Clips of one group (recording, uploader, site) are not, nor are copies.
 
 Folds keep such a unit whole, and the bootstrap draws it whole: drawn clip by clip, a nominal 95% interval over recordings
 of 5 to 20 clips each covers 58 to 81% (docs/evaluation.md).
@@ -9,24 +9,24 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def independent_units(groups: Sequence[str | None], digests: Sequence[str]) -> np.ndarray:
+def independent_units(*columns: Sequence[str | None]) -> np.ndarray:
     """The unit of each clip, int64 (n,), numbered in order of appearance.
 
-    Clips share a unit when they share a group or a digest, or are linked by others that do.
+    Clips share a unit when they share the value of a column, or are linked by others that do.
 
     Args:
-        groups: of each clip; empty or None is no group.
-        digests: of each clip's file.
+        columns: of each clip its group, say, or the digest of its file; empty or None is shared with none.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    rows = len(groups)
-    nodes: dict[tuple[str, str], int] = {}
+    rows = len(columns[0])
+    nodes: dict[tuple[int, str], int] = {}
     edges = [
-        (row, rows + nodes.setdefault(key, len(nodes)))
-        for row, (group, digest) in enumerate(zip(groups, digests, strict=True))
-        for key in ((("group", group),) if group else ()) + (("digest", digest),)
+        (row, rows + nodes.setdefault((column, value), len(nodes)))
+        for row, values in enumerate(zip(*columns, strict=True))
+        for column, value in enumerate(values)
+        if value
     ]
     size = rows + len(nodes)
     clip, node = np.array(edges, np.int64).reshape(-1, 2).T

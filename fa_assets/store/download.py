@@ -24,6 +24,7 @@ import urllib3
 from fa_assets.errors import UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.locks import locked
+from fa_assets.store.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +67,23 @@ DEFAULT_RETRIES = Retries()
 
 def public_url(url: str) -> str:
     """The URL without user, password, query and fragment: what may be shown and recorded."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # where its secrets are cannot be told
+        return f"{url.partition('://')[0]}://"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def file_name_for(url: str) -> str:
-    """A file name for a URL's content: its own last part, with a digest that keeps equal names of other URLs apart."""
-    parts = urlsplit(url)
+    """A file name for a URL's content: its own last part, with a digest that keeps equal names of other URLs apart.
+
+    Raises:
+        DownloadError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise DownloadError(f"{public_url(url)}: no usable address ({error}).") from None
     name = Path(re.sub(r"[^\w.=-]+", "_", unquote(parts.path).rpartition("/")[2]).lstrip(".") or "checkpoint.pth")
     identity = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
     return f"{name.stem[:80]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}{name.suffix[:20]}"
@@ -172,14 +183,23 @@ class _TryAgainError(Exception):
 
 def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries) -> None:
     """Complete the part, in as many attempts as it takes while each brings something."""
+    pace = Pace(retries.slow_s, retries.slow_bytes)
+    with pace.watched():
+        _fetch_at(pace, url, part, size_bytes, progress, retries)
+
+
+def _fetch_at(
+    pace: Pace, url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries
+) -> None:
     failures = 0
-    pace = _Pace(retries)
     while True:
         had = part.size
         try:
             _attempt(url, part, size_bytes, progress, retries, pace)
+            _require_pace(pace, url, retries)
             return
         except _TryAgainError as error:
+            _require_pace(pace, url, retries)
             failures = 1 if part.size > had else failures + 1
             if failures >= retries.attempts:
                 raise UnreachableError(f"{public_url(url)}: {error}, {failures} times in a row.") from error
@@ -189,32 +209,13 @@ def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCall
             time.sleep(wait_s)
 
 
-class _Pace:
-    """Whether enough comes, over all attempts."""
-
-    def __init__(self, retries: Retries) -> None:
-        self._retries = retries
-        self._since = time.monotonic()
-        self._arrived = 0
-
-    def came(self, url: str, n_bytes: int) -> None:
-        """So many bytes came.
-
-        Raises:
-            UnreachableError: that is too slow.
-        """
-        self._arrived += n_bytes
-        if time.monotonic() - self._since < self._retries.slow_s:
-            return
-        if self._arrived < self._retries.slow_bytes:
-            raise UnreachableError(
-                f"{public_url(url)}: too slow, {self._arrived:,} bytes in {self._retries.slow_s:.0f} s."
-            )
-        self._since, self._arrived = time.monotonic(), 0
+def _require_pace(pace: Pace, url: str, retries: Retries) -> None:
+    if pace.too_little is not None:
+        raise UnreachableError(f"{public_url(url)}: too slow, {pace.too_little:,} bytes in {retries.slow_s:.0f} s.")
 
 
 def _attempt(
-    url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries, pace: _Pace
+    url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries, pace: Pace
 ) -> None:
     """One request: everything that is missing arrives, or `_TryAgainError`, or `DownloadError` where that would not help."""
     known = part.known()
@@ -222,7 +223,10 @@ def _attempt(
     if known:
         headers |= {"Range": f"bytes={part.size}-", "If-Range": known[0]}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=retries.stall_s) as response:
+        with (
+            pace.session() as session,
+            session.get(url, headers=headers, stream=True, timeout=retries.stall_s) as response,
+        ):
             total = _start(response, part, known, size_bytes)
             _require_at_most(retries, total, url, part)
             progress(part.size, total)
@@ -231,7 +235,7 @@ def _attempt(
                     _require_at_most(retries, file.tell() + len(chunk), url, part)
                     file.write(chunk)
                     progress(file.tell(), total)
-                    pace.came(url, len(chunk))
+                    pace.came(len(chunk))
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         # Its own message holds the URL with its query, and Dagster records the causes of an error with it.
         raise _TryAgainError(f"the connection failed ({type(error).__name__})") from None

@@ -94,7 +94,9 @@ class Audit:
         limit = threshold or find_encoder(self._encoder).card.duplicate_similarity
         similarity = unit @ unit[row]
         similarity[row] = -np.inf
-        copies = [self.clips[name]["sha256"] == self.clips[fname]["sha256"] for name in self.predictions.fnames]
+        others, clip = [self.clips[name] for name in self.predictions.fnames], self.clips[fname]
+        shared = [{key: clip[key]} for key in ("sha256", "same_recording") if clip.get(key)]
+        copies = [any(one.items() <= other.items() for one in shared) for other in others]
         near = (similarity >= limit - 1e-6) | (np.array(copies) & (similarity > -np.inf))
         order = np.argsort(-similarity, kind="stable")[: len(similarity) - 1]
         found = [(near[one], Alike(str(self.predictions.fnames[one]), float(similarity[one]))) for one in order]

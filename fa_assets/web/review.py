@@ -11,7 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fa_assets.errors import UserError
-from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, read_corrections, utc_now
+from fa_assets.intake.corrections import (
+    NAME,
+    Correction,
+    append_corrections,
+    as_shown,
+    correcting,
+    in_force,
+    read_corrections,
+    utc_now,
+)
 from fa_assets.web import sound
 from fa_assets.web.addresses import report_address
 from fa_assets.web.audit import Alike, Audit, current, lwlrap_history
@@ -101,7 +110,9 @@ def _append(site: Site, body: bytes) -> Response:
         audit = current(site.root)
         _require_known(audit, fname, class_name)
         one = Correction(fname, class_name, given["verdict"], given["who"].strip(), utc_now(), given["why"].strip())
-        append_corrections(site.dataset.root, [one])
+        earlier = read_corrections(site.dataset.root, site.dataset.limits)
+        shown = class_name in audit.clips[fname]["labels"]
+        append_corrections(site.dataset.root, as_shown(earlier, one, present=shown))
         now = in_force(read_corrections(site.dataset.root, site.dataset.limits)).get((fname, class_name))
     except UserError as error:
         return _refused(str(error))
@@ -120,11 +131,11 @@ def _require_known(audit: Audit, fname: str, class_name: str) -> None:
 
 
 def _state(site: Site, audit: Audit) -> Mapping[str, Any]:
-    standing = in_force(read_corrections(site.dataset.root, site.dataset.limits))
+    followed = correcting(read_corrections(site.dataset.root, site.dataset.limits))
     waiting = sum(
         (class_name in audit.clips[fname]["labels"]) != (one.verdict == "add")
-        for (fname, class_name), one in standing.items()
-        if one.verdict in ("add", "remove") and fname in audit.clips
+        for (fname, class_name), one in followed.items()
+        if fname in audit.clips
     )
     return {"id": audit.id, "report": report_address(audit.run_id), "waiting": waiting}
 

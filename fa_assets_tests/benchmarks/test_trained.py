@@ -86,6 +86,7 @@ def test_altered_copies_are_near_duplicates_and_other_recordings_are_not(
     assert (found.altered["12 dB quieter"] > CARD.duplicate_similarity).all()
     assert (found.altered["MP3, 64 kbit/s"] > CARD.duplicate_similarity).mean() >= 0.75
     assert np.median(found.altered["the middle 3 s"]) < np.median(found.altered["MP3, 64 kbit/s"])
+    assert all(heard.all() for heard in found.heard.values())
     assert len(altered_clips.rows_of(found)) == 4
     sources = altered_clips.recordings_of([tiles.dataset / "train_curated" / name for name in tiles.clips.fnames])
     unit = directions(tiles.clips.vectors)

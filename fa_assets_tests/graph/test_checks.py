@@ -87,6 +87,10 @@ def damage_groups(settings: Settings) -> None:
     rewrite(settings, "folds", with_column("group", lambda values: ["one site"] * len(values)))
 
 
+def damage_recordings(settings: Settings) -> None:
+    rewrite(settings, "folds", with_column("same_recording", lambda values: [values[0] or "a.wav"] * len(values)))
+
+
 def damage_bytes(settings: Settings) -> None:
     rewrite(settings, "folds", with_column("sha256", lambda values: ["same"] * 3 + values[3:]))
 
@@ -118,7 +122,7 @@ def damage_gate(settings: Settings) -> None:
 
 
 def damage_metrics(settings: Settings) -> None:
-    rewrite(settings, "mc5_metrics", with_column("value", lambda values: [0.1 * value for value in values]))
+    rewrite(settings, "mc5_metrics", with_column("value", lambda values: [value and 0.1 * value for value in values]))
 
 
 def damage_predictions(settings: Settings) -> None:
@@ -173,6 +177,7 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "folds_complete": (damage_folds, "fold 4 is empty. Materialize", True),
     "folds_balanced": (damage_folds, "FA_FOLDS=fresh", False),
     "groups_whole": (damage_groups, "1 groups lie in several folds", False),
+    "recordings_whole": (damage_recordings, "1 sets of clips sound like one recording each", False),
     "mc5_predictions_complete": (damage_predictions, "materialize mc5_oof_predictions again", True),
     "mc5_above_chance": (damage_metrics, "look at the labels and the weights", False),
     "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
@@ -322,7 +327,7 @@ def test_a_fold_far_too_large_is_said_and_the_group_behind_it_is_named() -> None
         "fold": [0] * 80 + [1, 2, 3, 4] * 5,
     }
     header = SimpleNamespace(details={"classes": ["a", "b"]})
-    found = folds_balanced(Value(pa.table(columns), header))  # type: ignore[arg-type]
+    found = folds_balanced(Value(pa.table(columns), header), near_duplicates=False)  # type: ignore[arg-type]
     assert not found.passed
     assert "fold 0 has 80 clips, where 20 would be even. 1 groups are larger than a fold" in found.description
     assert found.metadata["groups"].records[0].data == {"group": "site", "clips": 80}

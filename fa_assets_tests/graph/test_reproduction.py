@@ -47,7 +47,19 @@ def store_values(root: Path, clips_csv: Path, per_fold: list[float], sha1: str) 
     n = len(fnames)
     contents = {
         "folds": pa.table(
-            [[0] * n, fnames, labels, [44_100] * n, [1] * n, [1] * n, [1.0] * n, [""] * n, [None] * n, [""] * n],
+            [
+                [0] * n,
+                fnames,
+                labels,
+                [44_100] * n,
+                [1] * n,
+                [1] * n,
+                [1.0] * n,
+                [""] * n,
+                [None] * n,
+                [""] * n,
+                [None] * n,
+            ],
             schema=tables.FOLDS,
         ),
         "cnn14_checkpoint": pa.table([["x"], [1], [sha1], ["x"], [True]], schema=tables.CHECKPOINT),

@@ -42,7 +42,7 @@ def put_upstream(root: Path, data_version: str, materialization_id: str) -> None
 
 
 def declared(name: str, make: Callable[..., Made | Iterable[Made]], **options: Any) -> Asset:
-    return Asset(name, "tests", make, TABLE.schema, version="1", description="Of the tests.", **options)
+    return Asset(name, "clips", make, TABLE.schema, version="1", description="Of the tests.", **options)
 
 
 UPSTREAM = declared("upstream", lambda work: Made(TABLE))

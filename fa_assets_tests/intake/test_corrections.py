@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, read_corrections
+from fa_assets.intake.corrections import (
+    NAME,
+    Correction,
+    append_corrections,
+    as_shown,
+    in_force,
+    read_corrections,
+)
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.store.source_files import SourceFileError
 
@@ -189,6 +196,24 @@ def test_the_last_that_stands_counts(verdicts: str, counts: str | None) -> None:
 LABELS = (("Bell",), ("Rain", "Bell"))
 
 
+@pytest.mark.parametrize(
+    ("before", "verdict", "present", "expected"),
+    [
+        ("", "keep", False, "keep"),
+        ("add", "keep", False, "undo keep"),
+        ("add", "keep", True, "keep"),
+        ("remove add unsure", "keep", False, "undo undo keep"),
+        ("add add", "unsure", False, "undo undo unsure"),
+        ("add", "remove", False, "remove"),
+        ("remove", "unsure", False, "unsure"),
+    ],
+)
+def test_what_was_shown_is_what_is_kept(before: str, verdict: str, present: bool, expected: str) -> None:
+    given = [replace(ADD, verdict=one) for one in before.split()]
+    found = as_shown(given, replace(ADD, verdict=verdict), present=present)
+    assert [one.verdict for one in found] == expected.split()
+
+
 def _dataset(folder: Path, *verdicts: str, **options: str) -> KaggleDataset:
     (folder / "train_curated.csv").write_text("fname,labels\na.wav,Bell\nb.wav,Rain;Bell\n")
     append_corrections(folder, [Correction(*one.split(), "", "", "") for one in verdicts])
@@ -196,7 +221,7 @@ def _dataset(folder: Path, *verdicts: str, **options: str) -> KaggleDataset:
 
 
 def test_the_labels_that_are_read_follow_the_verdicts(tmp_path: Path) -> None:
-    clips = read_labels(_dataset(tmp_path, "a.wav Rain add", "b.wav Rain remove", "b.wav Bell keep"))
+    clips = read_labels(_dataset(tmp_path, "a.wav Rain add", "b.wav Rain remove", "a.wav Rain keep"))
     assert clips.labels == (("Bell", "Rain"), ("Bell",))
     assert clips.given == LABELS
     assert clips.changes == [("a.wav", "Rain", "add"), ("b.wav", "Rain", "remove")]
@@ -210,6 +235,7 @@ def test_the_labels_that_are_read_follow_the_verdicts(tmp_path: Path) -> None:
         (),
         ("a.wav Rain unsure", "b.wav Bell keep", "a.wav Bell add", "a.wav Rain remove"),
         ("a.wav Rain add", "a.wav Rain undo"),
+        ("a.wav Rain add", "a.wav Rain keep", "a.wav Rain undo", "a.wav Rain undo"),
     ],
 )
 def test_verdicts_that_change_nothing_leave_the_labels(tmp_path: Path, verdicts: tuple[str, ...]) -> None:

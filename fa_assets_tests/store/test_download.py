@@ -1,16 +1,19 @@
 """Downloads end whole and verified or not at all, over servers that cut, refuse, stall and lie."""
 
+import contextlib
 import gzip
 import hashlib
+import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
-from time import time
+from time import sleep, time
 
 import pytest
 
-from fa_assets.store.download import DownloadError, Retries, download, file_name_for, public_url
+from fa_assets.store.download import DownloadError, Retries, UnreachableError, download, file_name_for, public_url
 from fa_assets_tests.local_server import Answer
 
 BODY = bytes(range(256)) * 10_000
@@ -154,6 +157,49 @@ def test_what_is_refused_in_a_sentence(serve, tmp_path, answer, retries, message
     with pytest.raises(DownloadError, match=message):
         download(serve(answer).url, tmp_path / "weights.pth", retries=retries)
     assert "weights.pth" not in leftovers(tmp_path)
+
+
+def dripping(head: bytes) -> Iterator[socket.socket]:
+    """A server that goes on with one byte at a time for ever, none of which is of the file."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve_one() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(head)
+                while True:
+                    connection.sendall(b"x")
+                    sleep(0.01)
+
+        threading.Thread(target=serve_one, daemon=True).start()
+        yield server
+
+
+@pytest.mark.promise(
+    "A download beyond a limit of size or slowness, or sent encoded, is refused in a sentence.",
+    "download",
+    "6 answers, and 2 that send for ever what is not of the file",
+)
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;"],
+    ids=["head", "chunk"],
+)
+def test_what_comes_a_byte_at_a_time_and_never_is_the_file(tmp_path, head):
+    with (
+        contextlib.contextmanager(dripping)(head) as server,
+        pytest.raises(UnreachableError, match="too slow, 0 bytes"),
+    ):
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        download(url, tmp_path / "weights.pth", retries=replace(HASTY, slow_s=0.2))
+    assert "weights.pth" not in leftovers(tmp_path)
+
+
+def test_an_address_that_is_none_is_said_without_its_secrets(tmp_path):
+    for act in (file_name_for, lambda url: download(url, tmp_path / "x", retries=HASTY)):
+        with pytest.raises(DownloadError, match="^http://: no usable address") as caught:
+            act("http://me:secret@[::1/x?token=secret")
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.promise(

@@ -1,0 +1,144 @@
+"""`fa-assets labels`: verdicts on labels, from and to tables, Label Studio and Audacity; and train_curated.csv corrected."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
+from fa_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from fa_assets.intake.corrections import Correction
+    from fa_assets.intake.exchange import Asked
+    from fa_assets.intake.kaggle import KaggleDataset
+
+_dataset_options = setting_options(
+    "dataset", "label_separator", "match_names", "max_table_mb", "max_files", "max_depth", "links"
+)
+_who = click.option(
+    "--who", metavar="NAME", help="Who gave the verdicts, where the file does not say.  [default: the user]"
+)
+_FORMATS = ("label-studio", "audacity")
+
+
+@click.group("labels", cls=Commands)
+def labels_group() -> None:
+    """Correct labels: verdicts in label_corrections.csv of the dataset folder, which every run follows."""
+
+
+@labels_group.command("apply")
+@click.argument("file", type=click.Path(path_type=Path))
+@_who
+@_dataset_options
+def labels_apply_command(file: Path, who: str | None, **options: Any) -> None:
+    """Append the verdicts in FILE.
+
+    FILE is a table with the columns fname, class and verdict (keep, add, remove, unsure, undo), or label_audit.csv with a
+    column verdict added, of which rows without one are left out.
+    """
+    with friendly_errors():
+        from fa_assets.intake.exchange import verdicts_from_table
+
+        dataset = _dataset(apply_options(options))
+        _give(dataset, verdicts_from_table(dataset, file, who or _user()))
+
+
+@labels_group.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@_who
+@_dataset_options
+def labels_import_command(path: Path, who: str | None, **options: Any) -> None:
+    """Append what PATH says otherwise than the dataset, as verdicts.
+
+    PATH is Label Studio's export (JSON), or a label track, or a folder of them, as Audacity and Raven export them.
+    """
+    with friendly_errors():
+        from fa_assets.intake.exchange import verdicts_from_others
+
+        dataset = _dataset(apply_options(options))
+        _give(dataset, verdicts_from_others(dataset, path, who or _user()))
+
+
+@labels_group.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--format", "format", type=click.Choice(_FORMATS), required=True, help="For which program.")
+@click.option("--all", "every", is_flag=True, help="All clips, not only those whose labels the model doubts.")
+@click.option(
+    "--address",
+    default="/data/local-files/?d=train_curated/",
+    show_default=True,
+    metavar="URL",
+    help="Label Studio: what stands before the names of clips; the default is for LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT at "
+    "the dataset folder.",
+)
+@setting_options("dataset", "storage")
+def labels_export_command(folder: Path, format: str, every: bool, address: str, **options: Any) -> None:
+    """Write the clips whose labels the last run doubts into the new FOLDER, most doubted first."""
+    with friendly_errors():
+        from fa_assets.intake.exchange import CONFIG, TASKS, write_audacity, write_label_studio
+
+        asked, classes = _asked(apply_options(options), every=every)
+        if format == "audacity":
+            write_audacity(folder, asked)
+            say(f"{len(asked)} label tracks in {folder}. Next: fa-assets labels import {folder}")
+            return
+        write_label_studio(folder, asked, classes, address)
+        say(f"{len(asked)} tasks in {folder / TASKS}, the labelling interface in {folder / CONFIG}.")
+
+
+@labels_group.command("write-csv")
+@_who
+@_dataset_options
+def labels_write_csv_command(who: str | None, **options: Any) -> None:
+    """Write the corrected labels into train_curated.csv, and leave a copy of the old one beside it."""
+    with friendly_errors():
+        from fa_assets.intake.correcting import write_corrected_csv
+
+        dataset = _dataset(apply_options(options))
+        written = write_corrected_csv(dataset, who or _user())
+        if written is None:
+            say("No label is corrected: nothing was written.")
+        else:
+            say(f"{written.changes} labels written to {dataset.labels_csv}; the old one is {written.backup}.")
+
+
+def _give(dataset: "KaggleDataset", verdicts: "list[Correction]") -> None:
+    from fa_assets.intake.correcting import give_verdicts
+
+    given = give_verdicts(dataset, verdicts)
+    say(
+        f"{len(given.appended)} verdicts appended to {dataset.corrections_csv}"
+        + (f", {given.already} were there already." if given.already else ".")
+    )
+
+
+def _asked(settings: Settings, *, every: bool) -> "tuple[list[Asked], list[str]]":
+    """The clips to listen to and the classes, from what the last run stored."""
+    from fa_assets.intake.exchange import Asked
+    from fa_assets.store.values import ValueStore
+
+    values = ValueStore(settings.storage_root)
+    folds = values.read("folds")
+    doubted: dict[str, list[str]] = {}
+    for row in values.read("label_audit").table.to_pylist():
+        doubted.setdefault(row["fname"], []).append(row["class_name"])
+    clips = {row["fname"]: row for row in folds.table.select(["fname", "labels", "seconds"]).to_pylist()}
+    names = [name for name in doubted if name in clips]
+    names += [name for name in clips if every and name not in doubted]
+    asked = [Asked(name, clips[name]["labels"], clips[name]["seconds"], doubted.get(name, ())) for name in names]
+    return asked, list(folds.header.details["classes"])
+
+
+def _dataset(settings: Settings) -> "KaggleDataset":
+    from fa_assets.intake.kaggle import KaggleDataset
+
+    return KaggleDataset(settings.dataset, settings.limits, settings.label_separator, settings.match_names)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user has no name
+        return ""

@@ -1,0 +1,98 @@
+"""Which clips hold the same recording, whole or in part? Told by their landmarks (`fa_assets.audio.landmarks`).
+
+Landmarks that two clips share by chance lie at all distances in time, those of one recording at one. So what is counted is
+the peaks whose landmarks agree at the same distance, within a frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fa_assets.audio.landmarks import Landmarks
+
+FEWEST_PEAKS = 5
+"""Peaks that agree from which two clips hold the same recording (docs/results.md)."""
+_PARTS = 64
+"""The hashes are compared in so many parts, one after the other."""
+_NEIGHBOURS = 16
+"""Landmarks of one hash are compared with so many that follow: of many copies, each is compared with the next ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class SameRecording:
+    """Pairs of clips: `first` < `second`, their rows, and `peaks`, how many agree; int64 (pairs,), the most first."""
+
+    first: np.ndarray
+    second: np.ndarray
+    peaks: np.ndarray
+
+
+def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS) -> SameRecording:
+    """The pairs of clips of which at least `fewest` peaks agree.
+
+    Of several clips that are all alike not every pair is compared, but each with some others, so that they are linked.
+    """
+    sizes = np.array([len(one.hashes) for one in clips], np.int64)
+    ends = np.cumsum(sizes)
+    hashes = np.concatenate([one.hashes for one in clips]) if clips else np.empty(0, np.uint32)
+    frames = np.concatenate([one.frames for one in clips]) if clips else np.empty(0, np.uint16)
+    part_of = np.concatenate([np.empty(0, np.uint8), *((one.hashes >> 26).astype(np.uint8) for one in clips)])
+    pairs: list[np.ndarray] = [np.empty(0, np.int64)]
+    places: list[np.ndarray] = [np.empty(0, np.uint32)]
+    for part in range(_PARTS):
+        rows = np.flatnonzero(part_of == part)
+        rows = rows[np.argsort(hashes[rows], kind="stable")]  # within a hash by clip
+        own, when, clip = hashes[rows], frames[rows], np.searchsorted(ends, rows, side="right")
+        for step in range(1, _NEIGHBOURS + 1):
+            same = own[:-step] == own[step:]
+            if not same.any():
+                break
+            agree = np.flatnonzero(same & (clip[:-step] != clip[step:]))
+            distance = when[agree + step] - when[agree]  # uint16: modulo 65536
+            pairs.append(clip[agree] * len(clips) + clip[agree + step])
+            places.append(distance.astype(np.uint32) << 16 | when[agree])
+    del hashes, frames, part_of
+    pair = np.concatenate(pairs)
+    del pairs
+    found, count = np.unique(pair, return_counts=True)
+    enough = found[count >= fewest]  # most pairs have one match, by chance
+    kept = np.flatnonzero(np.isin(pair, enough))
+    return _counted(pair[kept], np.concatenate(places)[kept], len(clips), fewest)
+
+
+def _counted(pair: np.ndarray, place: np.ndarray, n: int, fewest: int) -> SameRecording:
+    """Pairs out of matches (m,): first clip * n + second clip; distance above, frame in the first clip in the lower 16 bits."""
+    order = np.lexsort((place, pair))
+    pair, place = pair[order], place[order]
+    new = np.ones(len(pair), bool)
+    new[1:] = (pair[1:] != pair[:-1]) | (place[1:] != place[:-1])
+    pair, distance = (
+        pair[new],
+        place[new].astype(np.int64) >> 16,
+    )  # a peak counts once, however many landmarks begin with it
+    first = np.ones(len(pair), bool)
+    first[1:] = (pair[1:] != pair[:-1]) | (distance[1:] != distance[:-1])
+    starts = np.flatnonzero(first)
+    count = np.diff(np.append(starts, len(pair)))
+    pair, distance = pair[starts], distance[starts]
+    beside = np.zeros(len(pair), np.int64)  # the shift may lie between two frames
+    beside[:-1] = np.where((pair[1:] == pair[:-1]) & (distance[1:] == distance[:-1] + 1), count[1:], 0)
+    found, of = np.unique(pair, return_inverse=True)
+    peaks = np.zeros(len(found), np.int64)
+    np.maximum.at(peaks, of, count + beside)
+    enough = np.flatnonzero(peaks >= fewest)
+    enough = enough[np.argsort(-peaks[enough], kind="stable")]
+    return SameRecording(found[enough] // max(n, 1), found[enough] % max(n, 1), peaks[enough])
+
+
+def first_of_recording(pairs: SameRecording, fnames: Sequence[str]) -> list[str | None]:
+    """For each clip the first of those that a chain of pairs links it with, itself among them; None for a clip in no pair."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(fnames)
+    graph = coo_array((np.ones(len(pairs.first)), (pairs.first, pairs.second)), shape=(n, n))
+    _, of = connected_components(graph, directed=False)
+    _, first, size = np.unique(of, return_index=True, return_counts=True)
+    return [fnames[first[one]] if size[one] > 1 else None for one in of]
