@@ -200,7 +200,7 @@ class Tagger:
                 bad.append(f"{path}: {error}")
         if bad:
             raise BadInputError("Files that cannot be tagged:", bad)
-        probabilities = self.classifier.probabilities(embeddings)
+        probabilities = self.classifier.calibrated(embeddings)
         thresholds = self.classifier.thresholds
         return [
             TaggedFile(
