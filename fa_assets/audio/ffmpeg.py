@@ -298,7 +298,12 @@ def _shape(frame: AudioFrame) -> tuple[int, int]:
 
 def _samples(frame: AudioFrame) -> np.ndarray:
     """A frame's samples, (frames, channels) float32, full scale being 1."""
-    samples = frame.to_ndarray()
+    try:
+        samples = frame.to_ndarray()
+    except ValueError as error:
+        raise BadClipError(
+            f"samples of a kind that is not read ({frame.format.name}): export it again, as WAV"
+        ) from error
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)

@@ -385,6 +385,12 @@ def test_what_is_no_sound_is_named(tmp_path: Path, what: str, suffix: str) -> No
     assert str(tmp_path) not in str(error.value)
 
 
+def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(encode("wav", "pcm_s64le", tone(800, 8_000), 8_000))
+    with pytest.raises(BadClipError, match="^samples of a kind that is not read .s64.: export it again"):
+        inspect_clip(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize(("at", "new"), [(5, b"\0"), (6, b"\7"), (8, b"\x7f\xff\xff\xff")])
 def test_an_adx_header_at_which_ffmpeg_ends_the_process(tmp_path: Path, at: int, new: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(changed(FFMPEG_ALONE["adx"](), at, new))
