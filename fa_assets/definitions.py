@@ -20,6 +20,7 @@ from fa_assets.graph.build import definitions_of, pipeline
 from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.engine import EngineOptions
+from fa_assets.graph.evaluation import ProbabilityOptions
 from fa_assets.graph.failures import Advice
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.jobs import EVERYTHING, asset_jobs, catalog_snapshot_job
@@ -60,7 +61,7 @@ def code_location(
         blend=settings.blend == "on",
         experiments=settings.experiments,
         curve_sizes=settings.learning_curve,
-        threshold_rule=settings.threshold_rule,
+        probability=ProbabilityOptions(settings.threshold_rule, settings.calibration == "platt"),
         min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,

@@ -201,6 +201,11 @@ class SettingFields(BaseSettings):
         description="Clips per class, e.g. 4,8,16: adds the asset `learning_curve`, LWLRAP of classifiers that were fitted on "
         "so few. Default: none.",
     )
+    calibration: Literal["off", "platt"] = Field(
+        default="off",
+        description="Whether `predict` gives calibrated probabilities (Platt scaling of each class, fitted on the out-of-fold "
+        "predictions), and a submission_calibrated.csv is made; rankings and submission.csv stay as they are.",
+    )
     threshold_rule: str = Field(
         default="f1",
         description="How the threshold of each class is chosen, from which probability on its label is given: f1 (the best "

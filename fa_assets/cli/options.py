@@ -55,6 +55,11 @@ _EXAMPLES = {
     "verify": "store verify --storage results/birds",
     "compact": "store compact --storage results/birds",
     "check": "encoders check cnn14",
+    "apply": "labels apply verdicts.csv --dataset data/birds",
+    "import": "labels import label_tracks --dataset data/birds",
+    "export": "labels export label_tracks --format audacity --storage results/birds",
+    "write-csv": "labels write-csv --dataset data/birds",
+    "next": "labels next --count 20 --csv next.csv --storage results/birds",
 }
 """How each command is called, for its --help."""
 

@@ -12,13 +12,12 @@ from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.evaluation import GROUP, out_of_fold_figures, read_predictions
+from fa_assets.graph.evaluation import GROUP, ProbabilityOptions, out_of_fold_figures, read_predictions
 from fa_assets.graph.experiments import row_of
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
 from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.gate import judge
-from fa_assets.metrics.thresholds import choose_thresholds, parse_rule
 from fa_assets.models.blend import contenders, fit_blend, judge_blends
 from fa_assets.models.nested import CHOSEN
 
@@ -28,7 +27,7 @@ def blend_asset(
     folds: Asset,
     predictions: Sequence[Asset],
     min_lwlrap: float | None,
-    threshold_rule: str,
+    probability: ProbabilityOptions,
 ) -> Asset:
     """`blend`.
 
@@ -36,21 +35,21 @@ def blend_asset(
         folds: the clips' groups.
         engines, predictions: of each encoder, the main one first.
         min_lwlrap: FA_MIN_LWLRAP.
-        threshold_rule: FA_THRESHOLD_RULE.
+        probability: what is made of probabilities.
     """
     names = [one.encoder for one in engines]
     main, *others = predictions
     return Asset(
         "blend",
         GROUP,
-        partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, precision=parse_rule(threshold_rule)),
+        partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, probability=probability),
         tables.BLEND,
         version="4",
         reads={"folds": folds, "predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),
             "min_lwlrap": min_lwlrap,
-            "threshold_rule": threshold_rule,
+            **probability.settings,
             "resamples": RESAMPLES,
             "seed": SEED,
         },
@@ -64,7 +63,7 @@ def judge_encoders(
     *,
     encoders: Sequence[str],
     min_lwlrap: float | None,
-    precision: float | None,
+    probability: ProbabilityOptions,
     **others: Stored,
 ) -> Made:
     """Out-of-fold LWLRAP of blends of the encoders, one row each: every encoder alone (the main one is the baseline), the mean
@@ -84,7 +83,7 @@ def judge_encoders(
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
     *tried, nested = outcomes
     place = int(np.argmax([one.lwlrap for one in tried]))
-    best = fitted[place]
+    best, calibration = fitted[place], probability.calibration(main.truth, tried[place].scores)
     gain = nested.against_baseline
     if gain.warning:
         work.log.warning(gain.warning)
@@ -110,9 +109,8 @@ def judge_encoders(
         },
         details={
             "blend": asdict(best),
-            "thresholds": [
-                or_none(one) for one in choose_thresholds(main.truth, tried[place].scores, precision).tolist()
-            ],
+            "thresholds": [or_none(one) for one in probability.thresholds(main.truth, tried[place].scores).tolist()],
+            "calibration": calibration and {name: own.tolist() for name, own in vars(calibration).items()},
             "gate_passed": gate.passed,
             "gate": gate.reason,
             "out_of_fold": out_of_fold_figures(replace(main, logits=nested.scores, probabilities=nested.scores)),

@@ -30,7 +30,7 @@ from fa_assets.graph.comparison import comparison_asset
 from fa_assets.graph.corrections import label_corrections_asset
 from fa_assets.graph.embeddings import embeddings_asset, test_embeddings_asset
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.evaluation import metrics_asset, predictions_asset
+from fa_assets.graph.evaluation import ProbabilityOptions, metrics_asset, predictions_asset
 from fa_assets.graph.experiments import experiments_asset
 from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
@@ -68,13 +68,12 @@ class _Evaluated:
         schemes: Sequence[str],
         fit: FitOptions,
         folds: Asset,
-        threshold_rule: str,
+        probability: ProbabilityOptions,
     ) -> "_Evaluated":
         embeddings = {name: embeddings_asset(name, engine, folds, weights) for name in schemes}
         predictions = {name: predictions_asset(name, engine, fit, folds, one) for name, one in embeddings.items()}
         metrics = {
-            name: metrics_asset(f"{engine.prefix}{name}", folds, one, threshold_rule)
-            for name, one in predictions.items()
+            name: metrics_asset(f"{engine.prefix}{name}", folds, one, probability) for name, one in predictions.items()
         }
         return cls(engine, weights, embeddings, predictions, metrics)
 
@@ -102,7 +101,7 @@ def pipeline(
     blend: bool,
     experiments: str | None,
     curve_sizes: str | None,
-    threshold_rule: str,
+    probability: ProbabilityOptions,
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
     duplicate_similarity: float | None,
@@ -113,17 +112,18 @@ def pipeline(
         encoders: each with the asset of its weights, the main one first.
         schemes: the crop scheme, and its baseline.
         blend: whether the final classifier is a blend of the encoders.
-        experiments, threshold_rule, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
+        experiments, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
         curve_sizes: FA_LEARNING_CURVE.
+        probability: what is made of probabilities.
     """
-    every = [_Evaluated.by(engine, weights, schemes, fit, folds, threshold_rule) for engine, weights in encoders]
+    every = [_Evaluated.by(engine, weights, schemes, fit, folds, probability) for engine, weights in encoders]
     main, *others = every
     scheme, encoder = schemes[0], main.engine.encoder
     embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
     of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
     comparison = comparison_asset(folds, metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
     engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
-    blended = [blend_asset(engines, folds, all_predictions, min_lwlrap, threshold_rule)] if others else []
+    blended = [blend_asset(engines, folds, all_predictions, min_lwlrap, probability)] if others else []
     audit = label_audit_asset(scheme, predictions)
     corrections = label_corrections_asset(scheme, main.engine, fit, folds, embeddings, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)

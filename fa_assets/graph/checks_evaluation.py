@@ -1,8 +1,7 @@
 """Checks of one scheme's predictions and metrics."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset, Check
+from fa_assets.graph.checks_not_worse import not_worse_check
 from fa_assets.graph.display import records
 from fa_assets.intake.corpora import heard_with
 from fa_assets.metrics.chance import frequency_lwlrap, permutation_threshold, random_lwlrap
@@ -19,11 +19,9 @@ from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.near_duplicates import pairs_across_folds
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.store.embedding_store import embedding_matrix
-from fa_assets.store.ledger import Ledger, LedgerEntry, MetricRow
+from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import Value
 
-COMPARABLE_CHANGE = 0.1
-"""Share of the labels that may have come or gone for two LWLRAPs to be held against each other."""
 SHOWN_PAIRS = 100
 
 
@@ -59,14 +57,7 @@ def metrics_checks(metrics: Asset, predictions: Asset, folds: Asset, scheme: str
             name=f"{scheme}_above_chance",
             reads=both,
         ),
-        Check(
-            metrics,
-            partial(not_worse, max_drop=max_drop),
-            f"LWLRAP is not more than {max_drop:g} (FA_MAX_LWLRAP_DROP) below the last other materialization's, where "
-            "the two are of nearly the same labels.",
-            name=f"{scheme}_not_worse",
-            with_ledger=True,
-        ),
+        not_worse_check(metrics, predictions, folds, scheme, max_drop),
     ]
 
 
@@ -154,25 +145,6 @@ def above_chance(metrics: Value, predictions: Value, folds: Value) -> dg.AssetCh
     )
 
 
-def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetCheckResult:
-    """Warns where LWLRAP fell."""
-    now, before = _newest_two(ledger, metrics.header.asset)
-    if before is None:
-        return dg.AssetCheckResult(passed=True, description="There is no earlier one to compare with.")
-    change = LwlrapChange.between(before.metrics, now.metrics)
-    return dg.AssetCheckResult(
-        passed=not change.is_drop(max_drop),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=change.describe(max_drop),
-        metadata={
-            "before": change.before,
-            "now": change.now,
-            "labels_changed_share": change.labels_changed,
-            "run_before": before.run_id,
-        },
-    )
-
-
 def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -> dg.AssetCheckResult:
     """Warns where the encoder's training data holds the clips."""
     corpus = str(next(ledger.newest_of("curated_clips")).metadata.get("corpus") or "")
@@ -221,55 +193,6 @@ def no_near_duplicates_across_folds(
             **({"pairs": records(["clip", "fold", "like", "in_fold", "similarity"], rows)} if rows else {}),
         },
     )
-
-
-@dataclass(frozen=True)
-class LwlrapChange:
-    """LWLRAP before and now, and the share of positives per class that came or went in between (0: the same labels)."""
-
-    before: float
-    now: float
-    labels_changed: float
-
-    @classmethod
-    def between(cls, before: Sequence[MetricRow], now: Sequence[MetricRow]) -> "LwlrapChange":
-        """From the metric rows of two materializations of one scheme."""
-        totals = []
-        for rows in (before, now):
-            count: Counter[str] = Counter()
-            for row in rows:
-                count[row.class_name] += row.count
-            lwlrap = sum(row.precision_sum for row in rows) / max(sum(count.values()), 1)
-            totals.append((lwlrap, count))
-        (lwlrap_before, count_before), (lwlrap_now, count_now) = totals
-        changed = sum(abs(count_now[name] - count_before[name]) for name in count_before | count_now)
-        return cls(lwlrap_before, lwlrap_now, changed / max(sum(count_before.values()), 1))
-
-    @property
-    def comparable(self) -> bool:
-        return self.labels_changed <= COMPARABLE_CHANGE
-
-    def is_drop(self, most: float) -> bool:
-        """Whether LWLRAP fell by more than `most` on nearly the same labels."""
-        return self.comparable and self.before - self.now > most
-
-    def describe(self, most: float) -> str:
-        figures = f"LWLRAP {self.now:.4f}, {self.before:.4f} before ({self.now - self.before:+.4f})"
-        if not self.comparable:
-            return f"{figures}. Not compared: {self.labels_changed:.0%} of the labels were added or removed."
-        if not self.is_drop(most):
-            return f"{figures}."
-        return (
-            f"{figures}: more than {most:g} lower. See what differs between the two runs (`run_diff` in the catalog: inputs, "
-            "settings, code, folds) before you use these numbers; raise FA_MAX_LWLRAP_DROP if this is expected."
-        )
-
-
-def _newest_two(ledger: Ledger, asset: str) -> tuple[LedgerEntry, LedgerEntry | None]:
-    """The newest materialization, and the newest before it of another data version."""
-    entries = ledger.newest_of(asset)
-    now = next(entries)
-    return now, next((one for one in entries if one.data_version != now.data_version), None)
 
 
 def classifier_problems(classifiers: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Out-of-fold predictions and the metrics of one crop scheme."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,33 +14,72 @@ from fa_assets.graph.encoder import classifier_origin, fingerprint_of
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.metrics.calibration import Calibration, fit_calibration, nested_calibration
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import (
     FOLD,
     METRICS,
     MICRO,
     Figures,
+    class_figures,
     figures_table,
     lwlrap,
     ranking,
-    threshold_figures,
 )
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
-from fa_assets.metrics.reliability import reliability
+from fa_assets.metrics.reliability import Reliability, reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
 from fa_assets.metrics.units import in_order_of_appearance
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
 from fa_assets.store.ledger import MetricRow, StoredFile
+from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import TableStream
 
 GROUP = "evaluation"
 CLIPS_AT_ONCE = 4096
 """Clips that are predicted and written at a time."""
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
+
+
+@dataclass(frozen=True)
+class ProbabilityOptions:
+    """What is made of probabilities.
+
+    Attributes:
+        threshold_rule: FA_THRESHOLD_RULE.
+        calibrate: whether FA_CALIBRATION is platt.
+    """
+
+    threshold_rule: str
+    calibrate: bool
+
+    def __post_init__(self) -> None:
+        self.thresholds(np.zeros((0, 0), bool), np.zeros((0, 0)))
+
+    @property
+    def settings(self) -> Mapping[str, Scalar]:
+        """That values depend on."""
+        return {"threshold_rule": self.threshold_rule, "calibrate": self.calibrate}
+
+    def thresholds(self, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """As `choose_thresholds`.
+
+        Raises:
+            UserError: there is no such rule.
+        """
+        return choose_thresholds(truth, probabilities, parse_rule(self.threshold_rule))
+
+    def decisions(self, found: Predictions) -> np.ndarray:
+        """As `nested_decisions`."""
+        return nested_decisions(found.truth, found.probabilities, found.fold, parse_rule(self.threshold_rule))
+
+    def calibration(self, truth: np.ndarray, probabilities: np.ndarray) -> Calibration | None:
+        """As `fit_calibration`; None where none is wanted."""
+        return fit_calibration(truth, probabilities) if self.calibrate else None
 
 
 def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
@@ -60,25 +99,22 @@ def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds
     )
 
 
-def metrics_asset(scheme: str, folds: Asset, predictions: Asset, threshold_rule: str) -> Asset:
+def metrics_asset(scheme: str, folds: Asset, predictions: Asset, probability: ProbabilityOptions) -> Asset:
     """`<scheme>_metrics`.
 
     Args:
         scheme: with the prefix of the encoder, as ``birdnet/mc5``: so the ledger and the catalog call it.
         folds: the clips' groups.
-        threshold_rule: FA_THRESHOLD_RULE.
-
-    Raises:
-        UserError: there is no such rule.
+        probability: what is made of probabilities.
     """
     return Asset(
         f"{scheme}_metrics",
         GROUP,
-        partial(metrics, scheme=scheme, precision=parse_rule(threshold_rule)),
+        partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
         version="4",
         reads={"folds": folds, "predictions": predictions},
-        settings={"scheme": scheme, "threshold_rule": threshold_rule},
+        settings={"scheme": scheme, **probability.settings},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "
         "and copies as one): LWLRAP (label-weighted label-ranking average precision; also per clip), average precision, ROC "
         "AUC, d', precision at a recall of 0.8; F1, precision and recall of the labels that are given from a threshold on, "
@@ -127,7 +163,7 @@ def oof_predictions(
         )
 
 
-def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, precision: float | None) -> Made:
+def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, probability: ProbabilityOptions) -> Made:
     """The figures of every metric; see the description of the asset."""
     from fa_assets.report import metrics as plots
 
@@ -137,20 +173,26 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prec
         judged = replace(
             found,
             units=in_order_of_appearance(np.array([units[one] for one in found.fnames])),
-            decided=nested_decisions(found.truth, found.probabilities, found.fold, precision),
+            decided=probability.decisions(found),
         )
         rows = [row for metric in METRICS.values() for row in metric(judged)]
-        rows += threshold_figures(found, choose_thresholds(found.truth, found.probabilities, precision))
+        rows += class_figures("threshold", found, probability.thresholds(found.truth, found.probabilities))
+        if calibration := probability.calibration(found.truth, found.probabilities):
+            rows += class_figures("platt_scale", found, calibration.scale)
+            rows += class_figures("platt_offset", found, calibration.offset)
         figures = Figures(rows, found.classes)
         by_fold = (found.fold == fold for fold in range(N_FOLDS))
         sums = [lwlrap_sums(found.truth[own], found.logits[own]) for own in by_fold]
         pairs = most_confused(found.truth, found.logits, found.classes)
-        trust = reliability(found.truth, found.probabilities)
+        trust = {"": reliability(found.truth, found.probabilities)}
+        if probability.calibrate:
+            calibrated = nested_calibration(found.truth, found.probabilities, found.fold)
+            trust["calibrated_"] = reliability(found.truth, calibrated)
     drawn = work.draw(
         {
             "lwlrap_per_class": partial(plots.per_class, figures),
             "confused_classes": partial(plots.confused_pairs, pairs),
-            "reliability": partial(plots.reliability_diagram, trust),
+            "reliability": partial(plots.reliability_diagram, trust[""]),
         }
     )
     return Made(
@@ -164,11 +206,7 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prec
             "positives": int(found.truth.sum()),
             "tied_positives": sum(one.tied for one in sums),
             "classes_without_positives": int((~found.truth.any(axis=0)).sum()),
-            "expected_calibration_error": trust.bins.error,
-            "calibration_error_above_0.1": or_none(trust.above.error),
-            "calibration_error_classwise": trust.classwise_error,
-            "brier": trust.brier,
-            "brier_skill": or_none(trust.brier_skill),
+            **{f"{which}{name}": value for which, one in trust.items() for name, value in _calibration_facts(one)},
         },
         display={
             **drawn,
@@ -182,6 +220,14 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prec
             for name, total, count in zip(found.classes, one.precision_sum, one.count, strict=True)
         ],
     )
+
+
+def _calibration_facts(found: Reliability) -> Iterator[tuple[str, float | None]]:
+    yield "expected_calibration_error", found.bins.error
+    yield "calibration_error_above_0.1", or_none(found.above.error)
+    yield "calibration_error_classwise", found.classwise_error
+    yield "brier", found.brier
+    yield "brier_skill", or_none(found.brier_skill)
 
 
 def read_predictions(predictions: Stored) -> Predictions:

@@ -13,6 +13,7 @@ from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
 from fa_assets.graph.submission import GROUP
 from fa_assets.graph.work import Made, Stored, Work
+from fa_assets.metrics.calibration import Calibration
 from fa_assets.metrics.figures import CLASS, Figures
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FINAL, StoredClassifier, save_classifier
@@ -71,7 +72,7 @@ def fit_final_classifier(
     rows are of the main one's."""
     clips = TrainingClips.of(folds)
     blended = Blend.of(blend.header.details["blend"]) if blend else None
-    thresholds = _thresholds(metrics, blend, clips.classes)
+    thresholds, calibration = _judged(metrics, blend, clips.classes)
     models: list[OneVsRest] = []
     files: list[StoredFile] = []
     for engine, own in zip(engines, (embeddings, *others.values()), strict=True):
@@ -80,9 +81,8 @@ def fit_final_classifier(
             models.append(features.fit(None, fit, work.track("classes", engine.encoder if others else "")))
         origin = classifier_origin(work, None, scheme, engine.encoder, fingerprint, None if engine.prefix else blended)
         file = work.root / "classifiers" / f"{engine.prefix}{FINAL}"
-        files.append(
-            work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin, thresholds)))
-        )
+        stored = StoredClassifier(models[-1], clips.classes, origin, thresholds, calibration)
+        files.append(work.stored(file, save_classifier(file, stored)))
     model = models[0]
     table = pa.table(
         [
@@ -112,9 +112,25 @@ def fit_final_classifier(
     )
 
 
-def _thresholds(metrics: Stored | None, blend: Stored | None, classes: Sequence[str]) -> np.ndarray:
-    """Of each class, float64 (C,); nan where there is none."""
+def _judged(
+    metrics: Stored | None, blend: Stored | None, classes: Sequence[str]
+) -> tuple[np.ndarray, Calibration | None]:
+    """The threshold of each class, float64 (C,), nan where there is none; and what calibrates its probability.
+
+    Thresholds are of the calibrated probability; a class whose probability that makes its frequency has none.
+    """
+    calibration = None
     if blend is not None:
-        return np.array(blend.header.details["thresholds"], np.float64)
-    assert metrics is not None
-    return Figures.of_table(metrics.table, classes).values(CLASS, "threshold")
+        details = blend.header.details
+        thresholds = np.array(details["thresholds"], np.float64)
+        if details["calibration"]:
+            calibration = Calibration(**{name: np.array(own) for name, own in details["calibration"].items()})
+    else:
+        assert metrics is not None
+        figures = Figures.of_table(metrics.table, classes)
+        thresholds = figures.values(CLASS, "threshold")
+        if figures.of(CLASS, "platt_scale"):
+            calibration = Calibration(figures.values(CLASS, "platt_scale"), figures.values(CLASS, "platt_offset"))
+    if calibration is None:
+        return thresholds, None
+    return np.where(calibration.scale > 0, calibration.apply(thresholds), np.nan), calibration

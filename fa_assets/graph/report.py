@@ -13,6 +13,7 @@ from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
+from fa_assets.graph.checks_not_worse import REPORT, earlier_reports
 from fa_assets.graph.comparison import read_figures
 from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
@@ -35,7 +36,6 @@ from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.store.roots import StoragePath
 from fa_assets.web.addresses import report_address
 
-REPORT = "report"
 MADE_OF = (
     "metrics.value baseline.value predictions.logit comparison.difference audit.margin corrections.verdict "
     "embeddings.embedding folds.seconds experiments.lwlrap weights.origin"
@@ -174,8 +174,7 @@ def _checks_of(root: StoragePath, entries: Sequence[LedgerEntry]) -> list[CheckR
 
 def _before(root: StoragePath, ledger: Ledger, metrics: Stored) -> Before | None:
     """The newest run whose report has other figures and is still here."""
-    for entry in ledger.newest_of(REPORT):
-        version = next((one.data_version for one in entry.inputs if one.asset == metrics.asset), None)
-        if version != metrics.header.data_version and (ranks := read_ranks(root, entry.run_id)) is not None:
+    for entry in earlier_reports(ledger, metrics.asset, metrics.header.data_version):
+        if (ranks := read_ranks(root, entry.run_id)) is not None:
             return Before(entry.run_id, entry.finished_at, ranks)
     return None

@@ -40,8 +40,12 @@ from fa_assets.store.ledger import StoredFile
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import ValueHeader
 
-FINAL, FOLD_MEAN, OUT_OF_FOLD = "final", "fold_mean", "out_of_fold"
-FILES = {FINAL: "submission.csv", FOLD_MEAN: "submission_fold_mean.csv"}
+FINAL, FOLD_MEAN, CALIBRATED, OUT_OF_FOLD = "final", "fold_mean", "calibrated", "out_of_fold"
+FILES = {
+    FINAL: "submission.csv",
+    FOLD_MEAN: "submission_fold_mean.csv",
+    CALIBRATED: "submission_calibrated.csv",
+}
 GROUP = "submission"
 
 
@@ -71,7 +75,7 @@ def submission_asset(
         GROUP,
         partial(submit, scheme=scheme, engines=engines),
         tables.SUBMISSION,
-        version="2",
+        version="3",
         reads={
             "classifier": classifier,
             "embeddings": embeddings[0],
@@ -143,8 +147,9 @@ def submit(
 ) -> Made:
     """The probabilities of the test clips, in the columns and rows of sample_submission.csv, in
     `<storage>/submission/`: submission.csv by the final classifier, submission_fold_mean.csv as the mean of the five fold
-    models. Refused when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of comparison, or of
-    blend where the final classifier is one)."""
+    models; with FA_CALIBRATION=platt submission_calibrated.csv, for metrics that take probabilities at their word. Refused
+    when the out-of-fold figure is below the gate (FA_MIN_LWLRAP; check submission_gate of comparison, or of blend where the
+    final classifier is one)."""
     found = gate.header.details
     folder = work.root / "submission"
     for name in FILES.values():  # so that none of an earlier run stays where this one makes none
@@ -164,6 +169,8 @@ def submit(
             for fold in range(N_FOLDS)
         ]
         by_model = {FINAL: of_model(final, [classifier.header] * len(engines)), FOLD_MEAN: np.mean(by_fold, axis=0)}
+        if final.calibration is not None:
+            by_model[CALIBRATED] = final.calibration.apply(by_model[FINAL])
     files: list[StoredFile] = []
     for name, values in by_model.items() if fnames else ():
         write = partial(write_submission, fnames=fnames, classes=classes, probabilities=values)
@@ -205,7 +212,7 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
     scopes = {"all": known, **{name: known & (usage == name) for name in sorted({*usage} - {""})}}
     rows: list[tuple[str, str, str, int, float]] = []
     with work.phase("score"):
-        for model in FILES if truth.any() else ():
+        for model in pc.unique(submitted["model"]).to_pylist() if truth.any() else ():
             own = submitted.filter(pc.equal(submitted["model"], model))
             scores = matrix(own["probability"], len(classes))
             for scope, chosen in scopes.items():

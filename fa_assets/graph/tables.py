@@ -134,7 +134,7 @@ METRICS = pa.schema(
             "metric",
             pa.string(),
             "lwlrap, map (average precision), auc, dprime, precision_at_recall (0.8), f1, precision, recall, coverage_error, "
-            "one_error, threshold (of the probability, from which on the label is given)",
+            "one_error, threshold (of the probability, from which on the label is given), platt_scale, platt_offset",
         ),
         _column("scope", pa.string(), "overall (over classes: the macro average), micro, fold, class or clip"),
         _column("key", pa.string(), "the fold, class or clip; else empty", "predictions.fname predictions.fold"),
@@ -255,7 +255,11 @@ CLASSIFIER = pa.schema(
 
 SUBMISSION = pa.schema(
     [
-        _column("model", pa.string(), "final (of all clips) or fold_mean (mean of the fold models)"),
+        _column(
+            "model",
+            pa.string(),
+            "final (of all clips), fold_mean (mean of the fold models), calibrated (final)",
+        ),
         _column("fname", pa.string(), "the test clips, in the order of test_clips", "embeddings.fname"),
         _column(
             "class_name",
@@ -274,7 +278,12 @@ SUBMISSION = pa.schema(
 
 TEST_METRICS = pa.schema(
     [
-        _column("model", pa.string(), "final, fold_mean, or out_of_fold on the curated clips", "submission.model"),
+        _column(
+            "model",
+            pa.string(),
+            "final, fold_mean, calibrated, or out_of_fold on the curated clips",
+            "submission.model",
+        ),
         _column("metric", pa.string(), "lwlrap, map"),
         _column("scope", pa.string(), "all, a usage (Public, Private), or curated", "clips.usage"),
         _column("clips", pa.int64(), "with labels", "clips.labels"),

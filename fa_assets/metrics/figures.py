@@ -193,11 +193,11 @@ def label_ranking(predictions: Predictions) -> Iterator[Figure]:
         yield _figure(metric, OVERALL, "", value, drawn, predictions, predictions.truth, ends)
 
 
-def threshold_figures(predictions: Predictions, thresholds: np.ndarray) -> Iterator[Figure]:
-    """The threshold of each class, float64 (C,), nan where there is none."""
+def class_figures(metric: str, predictions: Predictions, values: np.ndarray) -> Iterator[Figure]:
+    """What is known of each class by other means, float64 (C,), nan where it is not."""
     positives = predictions.truth.sum(axis=0).tolist()
-    for name, value, weight in zip(predictions.classes, thresholds.tolist(), positives, strict=True):
-        yield Figure("threshold", CLASS, name, _or_none(value), weight)
+    for name, value, weight in zip(predictions.classes, values.tolist(), positives, strict=True):
+        yield Figure(metric, CLASS, name, _or_none(value), weight)
 
 
 METRICS: Mapping[str, Callable[[Predictions], Iterator[Figure]]] = {

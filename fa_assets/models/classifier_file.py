@@ -17,14 +17,15 @@ import numpy as np
 
 from fa_assets.encoders.registry import DEFAULT, key_prefix
 from fa_assets.errors import UserError
+from fa_assets.metrics.calibration import Calibration
 from fa_assets.models.blend import Blend
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.store.atomic import FileDigest, write_file
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import StoragePath
 
-FORMAT = 3
-"""1 did not name the encoder; 2 knows no blends, and is still what is written where there is none."""
+FORMAT = 4
+"""1 did not name the encoder, 2 knows no blends, 3 no calibration; what is written is the oldest that knows all."""
 
 FINAL = "final.npz"
 
@@ -56,13 +57,17 @@ class ClassifierOrigin:
 
 @dataclass(frozen=True, eq=False)
 class StoredClassifier:
-    """A model, its classes in column order, and what it belongs to; of the final one the threshold of each class, float64
-    (C,), nan where there is none (see `fa_assets.metrics.thresholds`)."""
+    """A model, its classes in column order, and what it belongs to.
+
+    Of the final one, too: the threshold of each class, float64 (C,), nan where there is none (see
+    `fa_assets.metrics.thresholds`), and where it is calibrated, how. Thresholds are of calibrated probabilities then.
+    """
 
     model: OneVsRest
     classes: tuple[str, ...]
     origin: ClassifierOrigin
     thresholds: np.ndarray | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,16 @@ class FinalClassifier:
         """Raise UserError where there are none, since an older version of fa_assets made it."""
         if self.members[0].thresholds is None:
             raise UserError("The final classifier has no thresholds: materialize it again (`fa-assets run`).")
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What calibrates its probabilities, where FA_CALIBRATION was on."""
+        return self.members[0].calibration
+
+    def calibrated(self, embeddings: Sequence[np.ndarray]) -> np.ndarray:
+        """The probabilities of `probabilities`, calibrated where there is a calibration."""
+        found = self.probabilities(embeddings)
+        return found if self.calibration is None else self.calibration.apply(found)
 
     def probabilities(self, embeddings: Sequence[np.ndarray]) -> np.ndarray:
         """float64 (n, C), of each encoder's embeddings (n, d) of the same clips."""
@@ -110,14 +125,16 @@ def load_final(folder: StoragePath) -> FinalClassifier:
 
 def save_classifier(path: StoragePath, stored: StoredClassifier) -> FileDigest:
     """Write a classifier, whole or not at all; the same one gives the same bytes, whose digest is returned."""
-    about = {"format": FORMAT, **asdict(stored.origin)}
+    knows = FORMAT if stored.calibration else 3 if stored.origin.blend else 2
+    about = {"format": knows, **asdict(stored.origin)}
     if about["blend"] is None:
-        about |= {"format": FORMAT - 1}
         del about["blend"]
     text = np.array(json.dumps(about, sort_keys=True))
     arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}
     if stored.thresholds is not None:
         arrays["thresholds"] = stored.thresholds
+    if stored.calibration is not None:
+        arrays |= {f"platt_{name}": values for name, values in vars(stored.calibration).items()}
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -148,7 +165,8 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
             model = OneVsRest(**{name: arrays[name] for name in names})
             blend = about.pop("blend", None)
             origin = ClassifierOrigin(**about, blend=blend and Blend.of(blend))
-            thresholds = arrays.get("thresholds")
+            thresholds, scale = arrays.get("thresholds"), arrays.get("platt_scale")
+            calibration = None if scale is None else Calibration(scale, arrays["platt_offset"])
             if model.coef.shape != (len(classes), len(model.mean)) or not np.isfinite(model.coef).all():
                 raise ValueError("its arrays do not fit each other")
     except UserError:
@@ -157,4 +175,4 @@ def load_classifier(path: StoragePath) -> StoredClassifier:
         raise UserError(
             f"{path} is damaged ({type(error).__name__}: {error}): materialize it again (`fa-assets run`)."
         ) from error
-    return StoredClassifier(model, classes, origin, thresholds)
+    return StoredClassifier(model, classes, origin, thresholds, calibration)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -13,7 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fa_assets.graph.recorder import Recorder
-from fa_assets.models.classifier_file import load_classifier
+from fa_assets.metrics.calibration import fit_calibration
+from fa_assets.metrics.predictions import predictions_of
+from fa_assets.models.classifier_file import load_classifier, load_final
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -119,6 +122,42 @@ def test_the_submission_can_be_followed_to_weights_folds_and_test_clips(storage:
     files = set(catalog.query("select path from files where materialization_id = ?", [id])["path"])
     assert {"submission/submission.csv", "submission/submission_fold_mean.csv"} <= files
     assert set(catalog.query("select distinct scheme from embeddings")["scheme"]) == {"mc5", "center"}
+
+
+def test_calibrated_the_submission_stays_and_another_one_holds_the_calibrated_probabilities(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    settings = finished.copy(tmp_path).model_copy(update={"calibration": "platt"})
+    before = load_final(finished.settings.storage_root / "classifiers")
+    with environment_of(settings):
+        outcome = run(settings, select="+test_metrics")
+    assert not outcome.failures
+    root = settings.storage_root
+    value = ValueStore(root).read("mc5_oof_predictions")
+    found = predictions_of(value.table, value.header.details["classes"])
+    expected = fit_calibration(found.truth, found.probabilities)
+    final = load_final(root / "classifiers")
+    assert final.calibration is not None
+    np.testing.assert_array_equal(final.calibration.scale, expected.scale)
+    plain, calibrated = (
+        read_submission(root / "submission" / name)[2] for name in ("submission.csv", "submission_calibrated.csv")
+    )
+    np.testing.assert_array_equal(
+        plain, read_submission(finished.settings.storage_root / "submission" / "submission.csv")[2]
+    )
+    np.testing.assert_allclose(calibrated, expected.apply(plain), rtol=1e-12)
+    for threshold, given, scale, offset in zip(
+        final.thresholds, before.thresholds, expected.scale, expected.offset, strict=True
+    ):
+        wanted = None if given is None or scale == 0 else expit(scale * logit(given) + offset)
+        assert threshold == (wanted if wanted is None else pytest.approx(wanted))
+    models = set(ValueStore(root).read("test_metrics").table["model"].to_pylist())
+    assert models == {"final", "fold_mean", "calibrated", "out_of_fold"}
+    (facts,) = Recorder(storage=str(root)).catalog.query(
+        "select metadata ->> 'calibrated_brier_skill' as skill from materializations where asset = 'mc5_metrics' "
+        "order by id desc limit 1"
+    )["skill"]
+    assert float(facts) <= 1
 
 
 def test_below_the_threshold_no_submission_is_made_and_the_reason_is_said(

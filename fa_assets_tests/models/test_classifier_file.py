@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fa_assets.errors import UserError
+from fa_assets.metrics.calibration import Calibration
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import (
     ClassifierOrigin,
@@ -45,6 +46,14 @@ def test_it_comes_back_as_it_was_and_the_same_one_gives_the_same_bytes(
     save_classifier(tmp_path / "final.npz", replace(stored, thresholds=thresholds))
     final = load_final(tmp_path)
     assert final.thresholds == [0.1, None, 0.3]
+    calibration = Calibration(np.array([1.0, 2.0, 0.0]), np.array([0.5, 0.0, -1.0]))
+    save_classifier(tmp_path / "final.npz", replace(stored, calibration=calibration))
+    with np.load(tmp_path / "final.npz") as arrays:
+        assert json.loads(str(arrays["about"]))["format"] == 4  # versions that know no calibration refuse it
+    calibrated = load_final(tmp_path)
+    X = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
+    np.testing.assert_array_equal(calibrated.probabilities([X]), final.probabilities([X]))
+    np.testing.assert_array_equal(calibrated.calibrated([X]), calibration.apply(final.probabilities([X])))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         assert {"mean", "scale", "coef", "intercept", "classes", "about"} <= set(arrays)
 

@@ -65,13 +65,16 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
     state = content.get("model") if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise CheckpointError(f'{path}: not in the published format, {{"model": state_dict}}. {way_out}')
-    marker = content.get(MARKER, {})
-    marker = marker if isinstance(marker, Mapping) else {}
+    said = content.get(MARKER)
+    marker = (
+        {name: one for name, one in said.items() if isinstance(one, str | int)} if isinstance(said, Mapping) else {}
+    )
     narrow = NARROW if marker.get("narrow") == NARROW else 1
     problems = _shape_problems(state, narrow, network.front) or _kind_problems(state)
     if not problems:
         state = {
-            name: value if value.dtype == torch.int64 else value.to(torch.float32) for name, value in state.items()
+            name: value if value.dtype == torch.int64 else value.detach().to(torch.float32)
+            for name, value in state.items()
         }
         problems = _value_problems(state, network.front)
     if problems:
@@ -82,7 +85,10 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
 def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int, front: FrontEnd) -> list[str]:
     """Names and shapes that are not CNN14's, in words."""
     expected = architecture.state_shapes(architecture.channels_of(narrow), front)
-    shapes = {name: tuple(getattr(value, "shape", ("not a tensor",))) for name, value in state.items()}
+    shapes = {
+        name: ("nested",) if getattr(value, "is_nested", False) else tuple(getattr(value, "shape", ("not a tensor",)))
+        for name, value in state.items()
+    }
     misshapen = [
         f"{name} {shapes[name]} instead of {shape}"
         for name, shape in expected.items()

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fa_assets.encoders.base import CheckpointError, WeightsFile
+from fa_assets.encoders.cnn14 import checkpoint
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
 from fa_assets.encoders.cnn14.definition import ENCODER, PUBLISHED, Cnn14
 from fa_assets.encoders.weights import resolve_weights
@@ -71,6 +72,10 @@ def other_window(state):
     [
         (lambda state: without(state, "fc1.bias"), r"1 missing \(fc1\.bias\)"),
         (lambda state: {**state, "extra": torch.zeros(1)}, r"1 unexpected \(extra\)"),
+        (
+            lambda state: {**state, "fc1.bias": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])},
+            r"fc1\.bias \('nested',\) instead of \(2048,\)|not a readable checkpoint",
+        ),
         (lambda state: {**state, "fc1.bias": "text"}, r"fc1\.bias \('not a tensor',\) instead of \(2048,\)"),
         (
             lambda state: {**state, "fc_audioset.bias": torch.zeros(50)},
@@ -127,6 +132,16 @@ def test_other_precisions_become_float32_before_they_are_judged(tmp_path, small_
     torch.save({"model": {**doubles, "fc1.bias": doubles["fc1.bias"] + 1e300}}, path)
     with pytest.raises(CheckpointError, match=r"1 not finite \(fc1\.bias\)"):
         load_state_dict(path)
+
+
+def test_parameters_are_read_as_the_tensors_they_are(tmp_path, small_state):
+    path = tmp_path / "weights.pth"
+    parameters = {
+        name: torch.nn.Parameter(one) if one.is_floating_point() else one for name, one in small_state.items()
+    }
+    torch.save({"model": parameters, checkpoint.MARKER: {"narrow": torch.zeros(3), "seed": [1]}}, path)
+    for name, value in load_state_dict(path).items():
+        assert torch.equal(value, small_state[name]) and not value.requires_grad
 
 
 def test_too_little_memory_is_no_fault_of_the_file(tmp_path, small_checkpoint, monkeypatch):
