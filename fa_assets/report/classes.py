@@ -62,7 +62,7 @@ def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _interval(figure: Figure) -> str | None:
-    return None if figure.low is None or figure.high is None else f"{figure.low:.2f} to {figure.high:.2f}"
+    return None if figure.low is None or figure.high is None else f"{figure.low:.2f}–{figure.high:.2f}"
 
 
 def class_tables(figures: Figures) -> list[Table]:
@@ -113,7 +113,7 @@ def precision_recall(figures: Figures, found: Predictions) -> Picture | None:
                 place = int(np.searchsorted(levels, threshold.value))
                 axis.plot(recall[place], precision[place], "o", color=color, markersize=5)
         axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-        axis.set_title("Precision and recall of the hardest classes (positives); dots: the thresholds")
+        axis.set_title("The hardest classes (positives); dots: their thresholds")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     names = ", ".join(f"{one.key} {one.value:.2f}" for one in worst)
