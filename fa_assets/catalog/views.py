@@ -219,7 +219,8 @@ VIEWS = (
             select run, asset, 'correction', (one ->> 0) || ': ' || (one ->> 1), one ->> 2
             from (
                 select run, asset, unnest(from_json(metadata ->> 'corrected', '["JSON"]')) as one
-                from made where asset = 'curated_clips'
+                from made where asset = 'curated_clips'  -- the newest: folds go on from folds of earlier clips
+                qualify id = max(id) over (partition by run)
             )
             union all
             select run, null, 'environment', e.name, e.value from made join environment e on e.materialization_id = id

@@ -104,6 +104,32 @@ def labels_write_csv_command(who: str | None, **options: Any) -> None:
             say(f"{written.changes} labels written to {dataset.labels_csv}; the old one is {written.backup}.")
 
 
+@labels_group.command("next")
+@click.option("--count", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="How many clips.")
+@click.option("--csv", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write them to a CSV file.")
+@setting_options("dataset", "storage")
+def labels_next_command(count: int, file: Path | None, **options: Any) -> None:
+    """Name the unlabelled clips that are most worth labelling: the model is unsure of them, and they are unlike one another.
+
+    They are the clips of test/ that test.csv gives no labels, by their embeddings and the final classifier of the last run.
+    """
+    with friendly_errors():
+        import csv
+
+        from fa_assets.cli import tables
+        from fa_assets.models.to_label import COLUMNS, clips_to_label
+        from fa_assets.printable import spreadsheet_row
+
+        rows = clips_to_label(apply_options(options).storage_root, count)
+        if file is None:
+            say(tables.plain(COLUMNS, rows), styled=True)
+            return
+        with file.open("w", newline="", encoding="utf-8") as opened:
+            writer = csv.writer(opened, lineterminator="\n")
+            writer.writerows([COLUMNS, *map(spreadsheet_row, rows)])
+        say(f"{len(rows)} clips in {file}. Label them in train_curated.csv, and move them to train_curated/.")
+
+
 def _give(dataset: "KaggleDataset", verdicts: "list[Correction]") -> None:
     from fa_assets.intake.correcting import give_verdicts
 

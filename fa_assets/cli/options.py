@@ -59,6 +59,7 @@ _EXAMPLES = {
     "import": "labels import label_tracks --dataset data/birds",
     "export": "labels export label_tracks --format audacity --storage results/birds",
     "write-csv": "labels write-csv --dataset data/birds",
+    "next": "labels next --count 20 --csv next.csv --storage results/birds",
 }
 """How each command is called, for its --help."""
 

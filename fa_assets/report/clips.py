@@ -79,7 +79,7 @@ def fold_balance_picture(classes: Sequence[str], balance: np.ndarray) -> Picture
         reach = max(1.5, float(np.abs(balance - expected).max()) * 1.15)
         axis.set(
             xlabel="positives more or fewer than an even share",
-            title="Positives per class and fold, against an even share",
+            title="Positives per class and fold",
             xlim=(-reach, reach),
         )
         axis.legend(ncols=len(balance), loc="upper center", bbox_to_anchor=(0.5, -0.55 / rows_height(len(rows))))

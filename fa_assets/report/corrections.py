@@ -7,7 +7,7 @@ import pyarrow as pa
 from fa_assets.metrics.corrections import Effect
 from fa_assets.report.page import Section, Table
 
-_COLUMNS = ("fname", "class_name", "verdict", "changed", "who", "decided_at", "why")
+_COLUMNS = ("clip", "class", "verdict", "corrects", "who", "when", "why")
 
 
 def corrections_section(corrections: pa.Table, effects: Sequence[Effect]) -> list[Section]:
@@ -31,5 +31,20 @@ def corrections_section(corrections: pa.Table, effects: Sequence[Effect]) -> lis
             (one.on, one.clips, one.before, one.after, one.after - one.before, one.low, one.high) for one in effects
         ]
         tables = [Table("LWLRAP", ("on", "clips", "before", "after", "difference", "low", "high"), figures)]
-    verdicts = [[row[name] for name in _COLUMNS] for row in sorted(rows, key=lambda row: not row["changed"])]
-    return [Section("Corrected labels", text, tables=[*tables, Table("Verdicts in force", _COLUMNS, verdicts)])]
+    verdicts = [
+        (
+            row["fname"],
+            row["class_name"],
+            row["verdict"],
+            "yes" if row["changed"] else "",
+            row["who"],
+            row["decided_at"],
+            row["why"],
+        )
+        for row in sorted(rows, key=lambda row: not row["changed"])
+    ]
+    return [
+        Section(
+            "Corrected labels", text, tables=[*tables, Table("Verdicts in force", _COLUMNS, verdicts, printed=False)]
+        )
+    ]

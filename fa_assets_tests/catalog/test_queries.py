@@ -114,6 +114,20 @@ def test_labels_that_verdicts_changed_are_differences(tmp_path: Path) -> None:
     assert ("correction", 'rain.wav: a "small" bell') in differences(storage.catalog, "run-2", "run-3")
 
 
+def test_a_correction_that_was_withdrawn_is_a_difference_though_the_folds_go_on_from_it(tmp_path: Path) -> None:
+    storage = MadeUpStorage(tmp_path)
+    corrected = {"corrected": json.dumps([["rain.wav", "bell", "add"]])}
+    read: list[InputVersion] = []
+    for run, metadata in (("run-1", corrected), ("run-2", {"rows": 4})):
+        clips = storage.write_clips(run_id=run, data_version=run, metadata=metadata)
+        read.append(InputVersion("curated_clips", None, run, clips))
+        folds = storage.write("folds", pa.table({"fold": [0]}), run_id=run, data_version=run, inputs=read)
+        read = [InputVersion("folds", None, run, folds)]
+    storage.catalog.sync()
+    found = differences(storage.catalog, "run-1", "run-2")
+    assert found["correction", "rain.wav: bell"] == ("add", None)
+
+
 @pytest.mark.parametrize(
     ("fname", "nearest", "labels"), [("bell.wav", "gong.wav", ["bell", "gong"]), ("rain.wav", "hail.wav", ["rain"])]
 )
