@@ -19,7 +19,7 @@ from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.embed_clips import embed_once
 from fa_assets.encoders.registry import EncoderRecipe, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.kaggle import locate_clip
+from fa_assets.intake.clip_files import locate_clip
 from fa_assets.models.classifier_file import ClassifierOrigin, FinalClassifier, load_final
 from fa_assets.store.roots import StoragePath, open_root
 from fa_assets.store.source_files import USUAL_LIMITS, Limits

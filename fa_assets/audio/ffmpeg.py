@@ -40,6 +40,8 @@ _JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf", "adx"})
 """Formats of which `truncation` or the header knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 """What stands behind the sound, and between the frames of MP3 files that were joined."""
+_FASTEST_ADX = 1_000_000
+"""The highest rate in Hz of an ADX file that is given to FFmpeg."""
 _HEAD = 4
 """Bytes that another file of the kind begins with too."""
 _STOP_AT_THEIR_END = frozenset({"tta", "flv", "wv", "voc", "wtv", "adx", "swf"})
@@ -96,7 +98,7 @@ class FFmpegSound:
             if waiting >= _BLOCK_FRAMES:
                 yield np.concatenate(held)
                 held, waiting = [], 0
-        if held:
+        if waiting:  # a decoder may give frames without samples
             yield np.concatenate(held)
         stated = self._stated_s()
         if stated is not None and seen / self.rate < stated - _SHORT_BY_S:
@@ -166,7 +168,7 @@ class FFmpegSound:
                 frames = packet.decode()
             except av.FFmpegError as error:
                 if is_mp3 and packet is not None and not _is_mpeg_frame(packet):
-                    junk |= not bytes(packet).startswith(_TAGS)
+                    junk |= seen > 0 and not bytes(packet).startswith(_TAGS)
                     continue
                 if not is_mp3 and self._only_tags_follow():
                     return
@@ -236,6 +238,10 @@ def count_packets(file: FileIO) -> Packets:
 @contextmanager
 def _stream_of(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     file.seek(0)
+    head = file.read(12)
+    if head.startswith(b"\x80\0") and (head[5:7] != b"\x12\4" or int.from_bytes(head[8:]) > _FASTEST_ADX):
+        raise CannotOpenError("no ADX file that FFmpeg reads")  # but divides by zero, which ends the process
+    file.seek(0)
     try:
         container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
     except av.FFmpegError as error:
@@ -292,7 +298,12 @@ def _shape(frame: AudioFrame) -> tuple[int, int]:
 
 def _samples(frame: AudioFrame) -> np.ndarray:
     """A frame's samples, (frames, channels) float32, full scale being 1."""
-    samples = frame.to_ndarray()
+    try:
+        samples = frame.to_ndarray()
+    except ValueError as error:
+        raise BadClipError(
+            f"samples of a kind that is not read ({frame.format.name}): export it again, as WAV"
+        ) from error
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)

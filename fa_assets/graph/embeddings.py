@@ -20,7 +20,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.kaggle import clip_paths
+from fa_assets.intake.clip_files import clip_paths
 from fa_assets.progress import ProgressCallback
 from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
 from fa_assets.store.recipe import Scalar

@@ -31,6 +31,7 @@ _PLACEHOLDERS = frozenset(
         *("missing", "unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "tbd", "todo", "xxx"),
     )
 )
+_IS_VECTOR = re.compile(r"[01](\s+[01])+")
 _FEWEST = 2
 """Clips that two labels must share before they count as always together."""
 
@@ -50,11 +51,19 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         for name in names
         if name.casefold() in _PLACEHOLDERS or re.fullmatch(r"#[A-Z0-9/]+[!?]", name)
     ]
+    found += [
+        (
+            repr(name),
+            "looks like a row of a table of 0 and 1: write the names of the classes, or a column for each class",
+        )
+        for name in names
+        if _IS_VECTOR.fullmatch(name)
+    ]
     found += [(repr(name), "looks like UTF-8 that was read as another encoding") for name in names if _is_garbled(name)]
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
-    differ = "differ by case, blanks, underscores, Unicode form or characters that cannot be seen"
+    differ = "differ by case, blanks, underscores, hyphens, dots, Unicode form or characters that cannot be seen"
     found += [(_shown(same), differ) for same in alike.values() if len(same) > 1]
     together = Counter(pair for own in labels for pair in pairwise(own))
     alone = {own[0] for own in labels if len(own) == 1}
@@ -70,7 +79,8 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
 
 def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
     """Names that look like several labels with a separator between: each part is a name, or a part of other names too."""
-    parts_of = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
+    joined = (name for name in names if separator in name and not _IS_VECTOR.fullmatch(name))
+    parts_of = {name: [part.strip() for part in name.split(separator)] for name in joined}
     places: dict[str, dict[str, int]] = {}
     for name, parts in parts_of.items():
         for place, part in enumerate(parts):
@@ -105,14 +115,14 @@ def _is_garbled(name: str) -> bool:
 
 
 def _is_cut(name: str) -> bool:
-    is_code = re.match(r"[bru]?[\"']|[\[{].*[\"']", name) is not None
+    is_code = re.match(r"[bru]?[\"'\u201c\u201d\u201e\u2018\u00ab]|[\[{].*[\"']", name) is not None
     return is_code or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
 
 
 def _as_seen(name: str) -> str:
     """Names that a reader takes for one are equal."""
-    name = unicodedata.normalize("NFC", "".join(one for one in name if one not in INVISIBLE))
-    return re.sub(r"[\s_]+", " ", name).strip().casefold()
+    name = unicodedata.normalize("NFKC", "".join(one for one in name if one not in INVISIBLE))
+    return re.sub(r"[\s_.-]+", " ", name).strip().casefold()
 
 
 def _shown(names: Iterable[str]) -> str:

@@ -10,7 +10,8 @@ from typing import Literal
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
-from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, locate_clip
+from fa_assets.intake.clip_files import locate_clip
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
 from fa_assets.intake.names import NameIndex, differences, hint, is_audio, listed
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.source_files import USUAL_LIMITS, Limits, SourceFileError, files_below

@@ -14,7 +14,6 @@ Row order is the files' order everywhere. Nothing is repaired silently: what doe
 named at once; what is read in another way than as it stands is said in `notes`.
 """
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fa_assets.audio.decode import BadClipError
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corrections
 from fa_assets.intake.corrections import Correction, read_corrections
@@ -34,9 +32,7 @@ from fa_assets.intake.tables import Table, missing_columns, read_table, read_tex
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
     Limits,
-    SourceFileError,
     files_below,
-    find,
     is_file,
     is_folder,
 )
@@ -233,7 +229,8 @@ def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[
     if "labels" in table.header:
         cells = table.column("labels")
         labels, notes = split_labels(cells, separator=dataset.label_separator, names=known_names(dataset))
-        if others := numbered_columns(table.header):
+        same = [name for name in table.header if name != "labels" and name.lower() in ("label", "labels")]
+        if others := [*same, *numbered_columns(table.header)]:
             notes.append(f"labels are those of the column 'labels' alone, not of {', '.join(map(repr, others))}")
         return labels, notes
     if len(several := numbered_columns(table.header)) > 1:
@@ -314,49 +311,7 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     return np.array([int(given[name]) for name in fnames], np.int8)
 
 
-def locate_clip(folder: Path, fname: str, limits: Limits = USUAL_LIMITS) -> Path:
-    """Where a clip lies, whether or not it is there; `fname` as checked by `read_labels`.
-
-    The folder, given resolved, may itself be a link, made by the dataset's author; so may a clip, where `limits` says so.
-
-    Raises:
-        BadClipError: a link that leads out of the folder where none may, in a circle or to nothing; what cannot be looked at; a
-            clip that is too large.
-    """
-    path = folder / fname
-    if not limits.follow_links and not Path(os.path.realpath(path)).is_relative_to(folder):
-        raise BadClipError("a link that leads out of the folder of clips; FA_LINKS=follow reads what it leads to")
-    try:
-        found = find(path)
-    except SourceFileError as error:
-        raise BadClipError(error.reason) from error
-    if found is not None and found.st_size > limits.clip_bytes:
-        raise BadClipError(
-            f"{found.st_size / 1e9:.3g} GB; up to {limits.clip_bytes / 1e9:g} are read (FA_MAX_CLIP_GB): cut it into pieces"
-        )
-    return path
-
-
 def submission_files(dataset: KaggleDataset) -> dict[str, Path]:
     """What lies in the `test/` folder, by fname, sorted; hidden files are left out. Raises as `files_below`."""
     base = dataset.test_folder
     return files_below(base, dataset.limits) if is_folder(base) else {}
-
-
-def clip_paths(folder: Path, fnames: Sequence[str], limits: Limits = USUAL_LIMITS) -> list[Path]:
-    """Where the clips of a folder lie; `fnames` as checked by `read_labels` or `read_submission_clips`.
-
-    Raises:
-        BadInputError: clips that `locate_clip` refuses, all of them named.
-    """
-    base = Path(os.path.realpath(folder))
-    paths: list[Path] = []
-    offenders: list[str] = []
-    for fname in fnames:
-        try:
-            paths.append(locate_clip(base, fname, limits))
-        except BadClipError as error:
-            offenders.append(f"{fname}: {error}")
-    if offenders:
-        raise BadInputError(f"Clips in {folder} that cannot be read; fix or remove them.", offenders)
-    return paths

@@ -4,6 +4,7 @@ Plain is what `,` and `;` separate. Whatever else is found is said in notes.
 """
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 
@@ -20,7 +21,7 @@ _FURTHER = "|\uff0c\u3001\uff1b\uff5c\n\t"
 _BETWEEN_LABELS = ":#"
 _ONE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x", "+"})
 _ZERO = frozenset({"0", "0.0", "false", "f", "no", "n", "-", ""})
-_NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?)?")
+_NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan)?")
 _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
@@ -132,8 +133,10 @@ def _are_of_classes(numbers: Collection[float]) -> bool:
 
 def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> BadInputError:
     """The error for columns of numbers that do not say whether a clip is of a class."""
-    values = sorted({one for cells in columns.values() for one in cells})
-    if min(values) < 0:
+    values = sorted({one for cells in columns.values() for one in cells if not math.isnan(one)})
+    if any(math.isnan(one) for cells in columns.values() for one in cells):
+        what, way_out = "nan beside", "write 1 or 0, or leave out the clips of which nobody knows"
+    elif min(values) < 0:
         what = "-1 beside"
         way_out = (
             "write 1 where a clip is of the class and 0 where it is not, and leave out clips of which nobody knows"

@@ -95,7 +95,9 @@ def _without_blanks(name: str) -> str:
 
 
 def _without_extension(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")) if is_audio(name) else name
+    while is_audio(name):
+        name = str(PurePosixPath(name).with_suffix(""))
+    return name
 
 
 _FOLDER = "the folder"

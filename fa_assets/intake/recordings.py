@@ -16,14 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError
-from fa_assets.intake.kaggle import (
-    KaggleDataset,
-    LabelledClips,
-    locate_clip,
-    read_csv,
-    read_labels,
-    submission_files,
-)
+from fa_assets.intake.clip_files import locate_clip
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_csv, read_labels, submission_files
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.source_files import Limits, SourceFileError, is_file, read_bytes, reading
 

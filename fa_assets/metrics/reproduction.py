@@ -3,6 +3,11 @@
 They were recorded for FSDKaggle2019's 4970 curated clips in Kaggle's order, with the published CNN14 weights and the default
 settings.
 For other clips or other weights there is nothing to compare.
+
+The recorded figures do not agree with one another: LWLRAP over all clips is the mean of the folds', weighted by their
+positives, which gives 0.8056, and the notebook printed 0.8049. Rounding to four digits explains 0.0001, rounded probabilities
+the rest only under conditions that are not known to hold (docs/fsdkaggle2019.md). Ours are ranked by their log-odds, so overall
+is held against what the folds imply; the printed figure is shown beside it.
 """
 
 import hashlib
@@ -17,7 +22,12 @@ CLIPS_DIGEST = "b963b723f794574615858e4169d726293a06b5095e51dbfce307033d0bdec98b
 """`clips_digest` of FSDKaggle2019's 4970 curated clips; Kaggle's label CSV and the post-competition one have the same."""
 
 RECORDED_PER_FOLD = (0.8125, 0.8058, 0.8127, 0.8160, 0.7810)
+RECORDED_POSITIVES = (1149, 1148, 1151, 1151, 1153)
+"""Labels in each fold of seed 42."""
 RECORDED_OVERALL = 0.8049
+"""As printed; not held against anything."""
+IMPLIED_OVERALL = sum(map(float.__mul__, RECORDED_PER_FOLD, map(float, RECORDED_POSITIVES))) / sum(RECORDED_POSITIVES)
+"""0.8056, of the folds."""
 RECORDED_CENTER_LWLRAP = 0.8001
 """Of the single centre crop."""
 TOLERANCE = 0.003
@@ -57,8 +67,8 @@ class Reproduced:
 
 
 def compare_with_recorded(figures: Figures) -> tuple[Reproduced, ...]:
-    """LWLRAP of each fold and overall, beside what was recorded."""
+    """LWLRAP of each fold beside what was recorded, and overall beside what the recorded folds imply."""
     names = (*map(str, range(len(RECORDED_PER_FOLD))), OVERALL)
     values = (*figures.values(FOLD), *figures.values(OVERALL))
-    recorded = (*RECORDED_PER_FOLD, RECORDED_OVERALL)
+    recorded = (*RECORDED_PER_FOLD, IMPLIED_OVERALL)
     return tuple(Reproduced(name, float(value), was) for name, value, was in zip(names, values, recorded, strict=True))

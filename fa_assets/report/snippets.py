@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from fa_assets.audio.crops import cut_crops
 from fa_assets.audio.decode import BadClipError, stream_mono
-from fa_assets.intake.kaggle import KaggleDataset, locate_clip
+from fa_assets.intake.clip_files import locate_clip
+from fa_assets.intake.kaggle import KaggleDataset
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 from fa_assets.audio.decode import BadClipError, resampled_length, stream_mono
 from fa_assets.audio.quiet import quiet
 from fa_assets.errors import UserError
-from fa_assets.intake.kaggle import locate_clip
+from fa_assets.intake.clip_files import locate_clip
 from fa_assets.store.source_files import is_file
 from fa_assets.web.audit import current
 from fa_assets.web.site import Site

@@ -122,6 +122,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
             "noise before it": (_NOISE, b""),
             "an answer of a server before it": (b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n" * 60, b""),
             "zeros before it": (bytes(2_500), b""),
+            "many zeros before it": (bytes(100_000), b""),
             "a tag before it that is no ID3": (_APE, b""),
         }.items()
     },
@@ -382,6 +383,19 @@ def test_what_is_no_sound_is_named(tmp_path: Path, what: str, suffix: str) -> No
     with pytest.raises(BadClipError, match=reason) as error:
         inspect_clip(path)
     assert str(tmp_path) not in str(error.value)
+
+
+def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(encode("wav", "pcm_s64le", tone(800, 8_000), 8_000))
+    with pytest.raises(BadClipError, match="^samples of a kind that is not read .s64.: export it again"):
+        inspect_clip(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(("at", "new"), [(5, b"\0"), (6, b"\7"), (8, b"\x7f\xff\xff\xff")])
+def test_an_adx_header_at_which_ffmpeg_ends_the_process(tmp_path: Path, at: int, new: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(changed(FFMPEG_ALONE["adx"](), at, new))
+    with pytest.raises(BadClipError, match="^not audio"):
+        inspect_clip(tmp_path / "a.wav")
 
 
 @pytest.mark.promise("No file makes the intake open another one, as a playlist would.", "input")

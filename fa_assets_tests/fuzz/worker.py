@@ -17,15 +17,9 @@ from pathlib import Path
 
 from fa_assets.audio.decode import BadClipError, load_mono, resampled_length
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.clip_files import clip_paths
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import (
-    KaggleDataset,
-    LabelledClips,
-    clip_paths,
-    read_classes,
-    read_given_folds,
-    read_labels,
-)
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_classes, read_given_folds, read_labels
 from fa_assets.intake.recordings import scan_recordings
 from fa_assets.store.source_files import Limits
 

@@ -5,14 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pytest
+import soundfile
 
+from fa_assets.audio.landmarks import RATE
+from fa_assets.graph import tables
 from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.metrics.test_same_recording import sound
 from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import make_clip
 
@@ -113,3 +118,26 @@ def test_identical_clips_share_a_fold_from_the_first_assignment_on(settings: Set
     assert run(fresh, select="+folds").failures == ()
     folds = folds_of(settings)
     assert [folds[twin] for twin in twins.values()] == [folds[fname] for fname in twins]
+
+
+@pytest.mark.parametrize("near_duplicates", ["warn", "group"])
+def test_altered_copies_are_one_unit_and_share_a_fold_on_request(settings: Settings, near_duplicates: str) -> None:
+    """A quarter of the clips again, at half the level and 50 ms later, in another format."""
+    folder, labels = settings.dataset / "train_curated", settings.dataset / "train_curated.csv"
+    with labels.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    twins = {}
+    for seed, (fname, own) in enumerate(row[:2] for row in rows[::4]):
+        samples = sound(seed) / 4
+        twins[fname] = f"{fname}.flac"
+        soundfile.write(folder / fname, samples, RATE)
+        soundfile.write(folder / twins[fname], np.concatenate([np.zeros(RATE // 20), samples / 2]), RATE)
+        with labels.open("a", newline="") as file:
+            csv.writer(file).writerow([twins[fname], own])
+    asked = settings.model_copy(update={"folds": "fresh", "near_duplicates": near_duplicates})
+    assert run(asked, select="+folds").failures == ()
+    table = ValueStore(settings.storage_root).read("folds").table
+    units, fold_of = tables.units_by_name(table), folds_of(settings)
+    assert [units[twin] for twin in twins.values()] == [units[fname] for fname in twins]
+    together = [fold_of[twin] == fold_of[fname] for fname, twin in twins.items()]
+    assert all(together) == (near_duplicates == "group")

@@ -12,7 +12,7 @@ from fa_assets.graph import tables
 from fa_assets.graph.checks_comparison import fsdkaggle2019_reproduced
 from fa_assets.metrics.figures import Figure, figures_table
 from fa_assets.metrics.reproduction import (
-    RECORDED_OVERALL,
+    IMPLIED_OVERALL,
     RECORDED_PER_FOLD,
     clips_digest,
     is_recorded_case,
@@ -93,7 +93,7 @@ def test_figures_are_compared_and_the_difference_is_shown(
     assert result.passed is passed
     assert f"fold 4 {shifted[-1]:.4f} ({shift:+.4f})" in (result.description or "")
     overall = sum(shifted) / 5
-    assert f"overall {overall:.4f} ({overall - RECORDED_OVERALL:+.4f})" in (result.description or "")
+    assert f"overall {overall:.4f} ({overall - IMPLIED_OVERALL:+.4f})" in (result.description or "")
     assert result.metadata["compared"].value is True
 
 

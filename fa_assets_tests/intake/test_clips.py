@@ -9,8 +9,9 @@ import soundfile
 
 from fa_assets.audio.decode import ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
+from fa_assets.intake.clip_files import clip_paths
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, clip_paths
+from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
 from fa_assets.store.source_files import Limits
 
 

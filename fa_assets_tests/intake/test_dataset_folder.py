@@ -13,14 +13,9 @@ import pytest
 import soundfile
 
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.clip_files import clip_paths
 from fa_assets.intake.clips import inspect_clips
-from fa_assets.intake.kaggle import (
-    KaggleDataset,
-    clip_paths,
-    read_classes,
-    read_given_folds,
-    read_labels,
-)
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.recordings import scan_recordings
 from fa_assets.intake.test_set import read_submission_clips

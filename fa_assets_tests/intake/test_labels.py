@@ -116,6 +116,7 @@ def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
         ("a.wav,1,-1\nb.wav,-1,1\n", "'Dog', 'Cat' hold -1, 1, .* -1 beside .* leave out clips of which nobody knows"),
         ("a.wav,1,0\nb.wav,-1,1\n", "'Dog' hold -1, 1, .* -1 beside"),
         ("a.wav,3,0\nb.wav,0,12\n", "'Dog', 'Cat' hold 0, 3, 12, .* counts"),
+        ("a.wav,1,0\nb.wav,0,nan\n", "'Cat' hold 0, .* nan beside .* of which nobody knows"),
         ("a.wav,1,0\nb.wav,0,2\n", "'Cat' hold 0, 2, .* counts"),
     ],
 )
@@ -140,6 +141,7 @@ def test_one_column_of_yes_and_no_does_not_say_what_the_others_are(tmp_path: Pat
     [
         ("fname,label1,label2", ("Dog", "Cat"), "'label1', 'label2' together"),
         ("fname,labels,labels.1", ("Dog",), "not of 'labels.1'"),
+        ("fname,labels,Labels", ("Dog",), "not of 'Labels'"),
     ],
 )
 def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[str, ...], said: str) -> None:
@@ -175,6 +177,10 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
             for name in ("nan", "None", "?", "unknown", "N/A", "NULL", "#REF!")
         ),
         ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "of a program"),
+        ([["\u201cDog\u201d"], ["Cat"]], "'\u201cDog\u201d'", "of a program"),
+        ([["0 1 0"], ["1 0 0"]], "'0 1 0'", "a row of a table of 0 and 1"),
+        ([["Dog"], ["\uff24og"]], "'Dog', '\uff24og'", "Unicode form"),
+        ([["dog-bark"], ["dog_bark"], ["Dog bark."]], "'Dog bark.', 'dog-bark', 'dog_bark'", "hyphens, dots"),
         ([["b'Dog'"], ["Cat"]], "\"b'Dog'\"", "of a program"),
         ([["{'label': 'Dog'}"], ["Cat"]], "\"{'label': 'Dog'}\"", "of a program"),
         ([["MÃ¼ll"], ["Cat"]], "'MÃ¼ll'", "UTF-8 that was read as another"),

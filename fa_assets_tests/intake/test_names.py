@@ -22,6 +22,7 @@ CASES = {
     "backslash": ("sub\\c{n}.wav", "sub/c{n}.wav", "the backslash"),
     "backslash-and-folder": ("sub\\c{n}.wav", "c{n}.wav", "the backslash and the folder"),
     "blanks": (" c{n}.wav ", "c{n}.wav", "blanks"),
+    "two-extensions": ("c{n}.wav.wav", "c{n}.wav", "the file extension"),
     "quotes": ("'c{n}.wav'", "c{n}.wav", "quotes"),
     "zero-width": ("\ufeffc{n}.wav", "c{n}.wav", "blanks"),
     "nfd": ("Mu\u0308cke{n}.wav", "M\u00fccke{n}.wav", "the Unicode form"),

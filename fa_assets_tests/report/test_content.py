@@ -97,7 +97,7 @@ def test_classes_come_with_interval_and_average_precision_the_worst_first(run: E
     values = [row[2].value for row in table.rows if isinstance(row[2], Bar)]
     assert values == sorted(values) and len(values) == 6
     for name, _, value, between, precision, *_ in table.rows:
-        low, high = map(float, str(between).split(" to "))
+        low, high = map(float, str(between).split("–"))
         assert isinstance(value, Bar) and low <= value.value + 0.005 and value.value <= high + 0.005
         assert precision == run.figures.of("class", "map")[str(name)].value
 
