@@ -308,9 +308,10 @@ def embed_checked(encoder: Encoder, crops: np.ndarray, lengths: Sequence[int]) -
     """
     card = encoder.card
     embeddings = encoder.embed(crops, lengths)
-    if embeddings.shape != (len(crops), card.dimension) or embeddings.dtype != np.float32:
+    shape, kind = getattr(embeddings, "shape", type(embeddings).__name__), getattr(embeddings, "dtype", "")
+    if shape != (len(crops), card.dimension) or kind != np.float32:
         raise UserError(
-            f"Encoder {card.name} gave {embeddings.shape} {embeddings.dtype} for {len(crops)} crops; its card says "
+            f"Encoder {card.name} gave {shape} {kind} for {len(crops)} crops; its card says "
             f"({len(crops)}, {card.dimension}) float32. Nothing of it was stored: check that the weights are this encoder's, "
             "or correct the card."
         )

@@ -69,8 +69,8 @@ def find_entry(name: str) -> EncoderDefinition | EncoderFamily:
         )
     try:
         found = entry.load()
-    except Exception as error:  # whatever another package's module raises
-        said = one_line(error, None)
+    except (Exception, SystemExit) as error:  # whatever another package's module raises
+        said = one_line(error, None) if isinstance(error, Exception) else f"it ends the program ({error})"
         raise UserError(f"Encoder {name} ({entry.value}) cannot be imported: {said}. Install what it needs.") from error
     is_one = isinstance(found, EncoderDefinition | EncoderFamily)
     if not is_one or found.name != name or not re.fullmatch("[a-z][a-z0-9_]*", name):

@@ -237,4 +237,7 @@ def test_what_the_card_does_not_say_is_refused_and_not_stored(clips: list[Clip],
     encoder.card = card
     with pytest.raises(UserError, match=r"gave \(4, 3\) float32 for 4 crops; its card says \(4, 4\)"):
         embed_clips(clips, MC5, store, encoder, card)
+    encoder.embed = lambda crops, lengths: None  # type: ignore[method-assign,assignment,return-value]
+    with pytest.raises(UserError, match=r"gave NoneType  for 4 crops; its card says \(4, 4\)"):
+        embed_clips(clips, MC5, store, encoder, card)
     assert store.shards() == []

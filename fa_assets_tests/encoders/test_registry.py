@@ -26,6 +26,13 @@ def test_a_package_adds_an_encoder_and_cannot_take_the_place_of_ours(tmp_path: P
         find_encoder("tiny")
 
 
+def test_a_module_that_ends_the_program_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ends_the_program.py").write_text("raise SystemExit(3)")
+    said = r"Encoder ends .* cannot be imported: it ends the program \(3\)"
+    with installed(tmp_path, ends="ends_the_program:ENCODER"), pytest.raises(UserError, match=said):
+        find_encoder("ends")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -85,7 +85,10 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
 def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int, front: FrontEnd) -> list[str]:
     """Names and shapes that are not CNN14's, in words."""
     expected = architecture.state_shapes(architecture.channels_of(narrow), front)
-    shapes = {name: tuple(getattr(value, "shape", ("not a tensor",))) for name, value in state.items()}
+    shapes = {
+        name: ("nested",) if getattr(value, "is_nested", False) else tuple(getattr(value, "shape", ("not a tensor",)))
+        for name, value in state.items()
+    }
     misshapen = [
         f"{name} {shapes[name]} instead of {shape}"
         for name, shape in expected.items()

@@ -72,6 +72,10 @@ def other_window(state):
     [
         (lambda state: without(state, "fc1.bias"), r"1 missing \(fc1\.bias\)"),
         (lambda state: {**state, "extra": torch.zeros(1)}, r"1 unexpected \(extra\)"),
+        (
+            lambda state: {**state, "fc1.bias": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])},
+            r"fc1\.bias \('nested',\) instead of \(2048,\)|not a readable checkpoint",
+        ),
         (lambda state: {**state, "fc1.bias": "text"}, r"fc1\.bias \('not a tensor',\) instead of \(2048,\)"),
         (
             lambda state: {**state, "fc_audioset.bias": torch.zeros(50)},
