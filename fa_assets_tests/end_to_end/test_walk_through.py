@@ -69,7 +69,7 @@ def review(pages: Pages, truth: Labels) -> int:
         key, said = ("y", "kept") if is_right else ("a", "added") if kind == "missing" else ("n", "removed")
         if key == "n":
             for name in sorted(truth[fname]):
-                if (button := tab.get_by_role("button", name=f"add {name}", exact=True)).count():
+                if (button := tab.locator(f".change:enabled[aria-label='add {name}']")).count():
                     button.click()
                     pages.text(f"{name}, {fname}: added.").wait_for()
                     corrected += 1
