@@ -13,8 +13,6 @@ from itertools import combinations
 
 import numpy as np
 import soxr
-from scipy import fft
-from scipy.ndimage import maximum_filter
 
 RATE = 8000
 """Hz; what is above half of it has no part in it."""
@@ -89,6 +87,9 @@ def _hann() -> np.ndarray:
 
 def _peaks(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The strongest peaks of the spectrogram of samples (n,): frame and bin of each, int64 (peaks,), by frame."""
+    from scipy import fft
+    from scipy.ndimage import maximum_filter
+
     framed = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::HOP]
     level = np.abs(fft.rfft(framed * _hann(), axis=1))
     is_peak = (level == maximum_filter(level, size=_NEIGHBOURHOOD)) & (level > 0)

@@ -1,5 +1,7 @@
 """The commands of `fa-assets` that ask or keep the catalog."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,9 +144,7 @@ def sql_command(query: str, as_csv: bool, as_json: bool, **options: Any) -> None
 CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)
 
 
-def _write_page(
-    page: Path, connection: "duckdb.DuckDBPyConnection", settings: "Settings", run_a: str, run_b: str
-) -> None:
+def _write_page(page: Path, connection: duckdb.DuckDBPyConnection, settings: Settings, run_a: str, run_b: str) -> None:
     from fa_assets.report.compare import comparison_of
     from fa_assets.report.page import render
     from fa_assets.store.atomic import write_file
@@ -154,7 +154,7 @@ def _write_page(
     say(str(page))
 
 
-def _catalog(options: dict[str, Any]) -> "Catalog":
+def _catalog(options: dict[str, Any]) -> Catalog:
     from fa_assets.catalog.database import Catalog
 
     settings = apply_options(options)

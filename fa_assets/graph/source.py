@@ -64,8 +64,8 @@ CURATED_RECORDINGS = Source(
     "curated_recordings",
     "The dataset folder: the label CSV (train_curated.csv: one row per clip, file name and labels) and the "
     "clips it names (train_curated/: audio files of any rate and number of channels). It belongs to others and is "
-    "only observed. Its data version changes when the label CSV, the given folds, the classes or the bytes of a clip do: "
-    "observe it to let Dagster see what became stale.",
+    "only observed. Its data version changes when the label CSV, the verdicts on labels (label_corrections.csv), the given "
+    "folds, the classes or the bytes of a clip do: observe it to let Dagster see what became stale.",
     (
         ("fname", "string", "file name, from train_curated.csv"),
         ("labels", "string", "its classes, from train_curated.csv"),

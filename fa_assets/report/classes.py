@@ -62,7 +62,7 @@ def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _interval(figure: Figure) -> str | None:
-    return None if figure.low is None or figure.high is None else f"{figure.low:.2f} to {figure.high:.2f}"
+    return None if figure.low is None or figure.high is None else f"{figure.low:.2f}–{figure.high:.2f}"
 
 
 def class_tables(figures: Figures) -> list[Table]:

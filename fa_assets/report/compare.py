@@ -1,5 +1,7 @@
 """Two runs side by side: how much better the second is, for which classes and clips, and what was changed between them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb

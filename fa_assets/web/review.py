@@ -74,9 +74,11 @@ def clip(site: Site, request: Request) -> Response:
     _require_known(audit, fname, class_name)
     own = audit.clips[fname]
     duplicates, neighbours = audit.alike(fname, site.duplicate_similarity)
+    standing = in_force(read_corrections(site.dataset.root, site.dataset.limits))
     return JSONResponse(
         {
             "labels": own["labels"],
+            "verdicts": {name: one.verdict for (clip, name), one in standing.items() if clip == fname},
             "seconds": own["seconds"],
             "fold": own["fold"],
             "top": audit.top(fname, class_name),

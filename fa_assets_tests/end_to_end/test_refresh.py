@@ -26,7 +26,7 @@ from fa_assets_tests.small_dataset import N_CLIPS, TEST_FNAMES, make_clip
 EMBEDDED_AND_LATER = {
     f"{scheme}_{what}" for scheme in ("mc5", "center") for what in ("embeddings", "oof_predictions", "metrics")
 } | {
-    *("comparison", "label_audit", "experiments", "notebook_artifacts", "report"),
+    *("comparison", "label_audit", "label_corrections", "experiments", "notebook_artifacts", "report"),
     *("final_classifier", "submission", "test_metrics"),
 }
 PREDICTED_AND_LATER = {name for name in EMBEDDED_AND_LATER if "embeddings" not in name and name != "experiments"}

@@ -70,6 +70,16 @@ def test_five_doubts_are_reviewed_by_keyboard_and_undone(pages: Pages, site: Sit
     assert str(tab.locator("#said").text_content()).startswith(audit[4]["fname"])
     assert len(in_force(read_corrections(site.settings.dataset))) == 4
 
+    other = tab.locator(".change:enabled").first
+    label = str(other.get_attribute("aria-label"))
+    tab.keyboard.press(str(other.get_attribute("data-place")))
+    tab.locator(f".change:disabled[aria-label='{label}']").wait_for()
+    verdict, name = label.split(" ", 1)
+    assert in_force(read_corrections(site.settings.dataset))[audit[4]["fname"], name].verdict == verdict
+    tab.keyboard.press("z")
+    tab.locator(f".change:enabled[aria-label='{label}']").wait_for()
+    assert len(in_force(read_corrections(site.settings.dataset))) == 4
+
     tab.locator("#kind").select_option("wrong label")
     tab.locator("#list button").first.wait_for()
     assert tab.locator("#list i.missing").count() == 0

@@ -43,6 +43,9 @@ def test_what_is_appended_is_read_after_what_was_there(tmp_path: Path) -> None:
     assert read_corrections(tmp_path) == (ADD, REMOVE, replace(ADD, verdict="undo"))
 
 
+@pytest.mark.promise(
+    "No cell of label_corrections.csv begins a formula, and every name is read as it was given.", "input"
+)
 @pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "+1", "-a.wav", "@x", "'-a.wav", "''=1", " =1", "'quoted'"])
 def test_no_cell_is_a_formula_and_every_name_is_read_as_it_was(tmp_path: Path, text: str) -> None:
     one = replace(ADD, fname=f"{text}.wav", class_name=text.strip(), who=text, why=text)
@@ -147,6 +150,7 @@ def test_what_a_link_leads_to_is_not_written(tmp_path: Path) -> None:
     assert (tmp_path / "other.csv").read_bytes() == b""
 
 
+@pytest.mark.promise("A verdict that a full disk does not take leaves label_corrections.csv as it was.", "kept")
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append_corrections(tmp_path, [ADD])
     before = (tmp_path / NAME).read_bytes()
@@ -160,6 +164,9 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / NAME).read_bytes() == before
 
 
+@pytest.mark.promise(
+    "Verdicts on labels that are given at the same time are all kept, in whole lines.", "kept", "40 writers"
+)
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     every = [replace(ADD, fname=f"{n}.wav") for n in range(40)]
     with ThreadPoolExecutor(8) as pool:

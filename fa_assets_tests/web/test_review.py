@@ -134,6 +134,7 @@ def test_corrections_wait_until_the_labels_have_them(reviewed: Reviewed) -> None
     assert post(reviewed, wrong, "remove").json()["waiting"] == 2
     assert post(reviewed, wrong, "keep").json()["waiting"] == 1  # the label as the page shows it
     assert reviewed.client.get("/review/state").json()["waiting"] == 1
+    assert about(reviewed, missing["fname"], missing["class"])["verdicts"] == {missing["class"]: "add"}
 
 
 @pytest.mark.parametrize(

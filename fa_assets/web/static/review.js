@@ -94,6 +94,7 @@ function drawList() {
 }
 
 function drawProgress() {
+  $("undo").disabled = !session.length && !current?.verdict;
   const decided = doubts.filter((one) => one.verdict).length;
   $("progress").style.width = `${doubts.length ? (100 * decided) / doubts.length : 0}%`;
   const score = lwlrap.length ? ` · LWLRAP ${lwlrap[0].toFixed(4)}` : "";
@@ -135,7 +136,6 @@ function show(doubt) {
     if (means === "add" || means === "remove")
       button.firstChild.textContent = `${means === "add" ? "Add" : "Remove"} “${doubt.class}” `;
   }
-  $("undo").disabled = !session.length && !verdict;
   $("player").src = address("sound", { fname: doubt.fname });
   $("no-picture").hidden = true;
   $("spectrogram").hidden = false;
@@ -154,13 +154,14 @@ function detail(doubt, about) {
     element(
       "tbody",
       {},
-      ...Object.entries(about.top).map(([name, value]) =>
+      ...Object.entries(about.top).map(([name, value], place) =>
         element(
           "tr",
           { className: name === doubt.class ? "asked" : "" },
           element("td", { text: about.labels.includes(name) ? `${name} ✓` : name, title: about.labels.includes(name) ? "given" : "not given" }),
           element("td", {}, share(value)),
           element("td", { text: percent(value) }),
+          element("td", {}, name === doubt.class ? "" : change(doubt, about, name, place + 1)),
         ),
       ),
     ),
@@ -169,6 +170,28 @@ function detail(doubt, about) {
   $("duplicates").replaceChildren(...about.duplicates.map((one) => other(one, doubt)));
   $("neighbours").replaceChildren(...about.neighbours.map((one) => other(one, doubt)));
   drawCrops(doubt, about);
+}
+
+// A button that corrects another class of the same clip than the one in question.
+function change(doubt, about, name, place) {
+  const verdict = about.labels.includes(name) ? "remove" : "add";
+  const done = about.verdicts[name] === verdict;
+  const button = element("button", { type: "button", className: "change", disabled: done, ariaLabel: `${verdict} ${name}` });
+  button.append(done ? WORDS[verdict] : verdict, ...(done ? [] : [element("kbd", { text: place })]));
+  button.dataset.place = place;
+  button.onclick = () => {
+    const known = doubts.find((one) => one.fname === doubt.fname && one.class === name);
+    inTurn(async () => {
+      const other = known || { fname: doubt.fname, class: name, kind: verdict === "add" ? "missing label" : "wrong label" };
+      await post(other, verdict);
+      session.push(other);
+      toast(`${name}, ${doubt.fname}: ${WORDS[verdict]}.`);
+      about.verdicts[name] = verdict;
+      if (doubt === current) detail(doubt, about);
+      drawList();
+    });
+  };
+  return button;
 }
 
 function share(value) {
@@ -308,7 +331,7 @@ function undo() {
     if (!doubt) return;
     await post(doubt, "undo");
     toast(`${doubt.class}, ${doubt.fname}: undone.`);
-    show(doubt);
+    show(doubts.includes(doubt) ? doubt : current);
   });
 }
 
@@ -407,7 +430,8 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
   if (event.key === " " && event.target.closest("button, summary, a")) return;
-  const action = KEYS[event.key] || KEYS[event.key.toLowerCase()];
+  const place = /^[1-9]$/.test(event.key) && document.querySelector(`.change[data-place="${event.key}"]`);
+  const action = place ? () => place.click() : KEYS[event.key] || KEYS[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
   action();
