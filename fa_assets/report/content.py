@@ -47,7 +47,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str) -> Page:
             *_experiments_section(run),
             *_curve_section(run),
             _comparison_section(run),
-            *([heard.map] if heard.map.map else []),
+            *heard.map,
             _clip_section(run),
             _origin_section(run),
         ],

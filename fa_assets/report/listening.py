@@ -15,16 +15,18 @@ PLAYERS = 12
 EXAMPLES = 6
 ON_THE_MAP = 80
 """Sounds that the file holds in all, so that it can be sent."""
+LONGEST_S = 60.0
+"""Of the clips that have their sound for the map alone: a clip is read to its end, to know that it is what was evaluated."""
 DOUBTS_SHOWN = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """The sections of the report that have sounds."""
+    """The sections of the report that have sounds; there may be no map."""
 
     doubts: Section
     confusions: Section
-    map: Section
+    map: list[Section]
 
 
 def listening(run: Evaluated) -> Heard:
@@ -120,24 +122,28 @@ def _confusions(
     )
 
 
-def _map(run: Evaluated, sounds: Mapping[str, Snippet]) -> Section:
+def _map(run: Evaluated, sounds: Mapping[str, Snippet]) -> list[Section]:
     fnames = run.clips["fname"].to_pylist()
     doubts: dict[str, list[tuple[str, str]]] = {}
     for row in run.audit.to_pylist():
         doubts.setdefault(row["fname"], []).append((row["kind"], row["class_name"]))
-    others = [one for one in (*doubts, *fnames) if one not in sounds]
+    short = {
+        fname for fname, seconds in zip(fnames, run.clips["seconds"].to_pylist(), strict=True) if seconds <= LONGEST_S
+    }
+    others = [one for one in (*doubts, *fnames) if one in short and one not in sounds]
     more = snippets(_local(run, others), ON_THE_MAP - len(sounds)) if run.pictures else {}
-    found = (
-        embedding_map(
+    found = drawn(
+        run.pictures,
+        lambda: embedding_map(
             run.embeddings,
             fnames,
             run.clips["labels"].to_pylist(),
             run.clips["fold"].to_pylist(),
             doubts,
             {fname: one.sound for fname, one in more.items()},
-        )
-        if run.pictures
-        else None
+        ),
     )
-    text = "" if found is None else found.alt + f" {len(sounds) + len(more)} of them have their sound in this file."
-    return Section("Map of all clips", text, map=found)
+    if not found:
+        return []
+    text = f"{found[0].alt} {len(sounds) + len(more)} of them have their sound in this file."
+    return [Section("Map of all clips", text, map=found[0])]

@@ -18,10 +18,9 @@ def per_class(figures: Figures) -> Picture:
 
     def paint(axis, counts_axis) -> None:  # type: ignore[no-untyped-def]
         axis.barh(rows, lwlrap[order], color=BLUE, height=0.7)
-        axis.axvline(overall, color=ORANGE, linewidth=1.2, label=f"all classes {overall:.4f}")
+        axis.axvline(overall, color=ORANGE, linewidth=1.2)
         name_rows(axis, [shorten(classes[one]) for one in order])
-        axis.set(xlabel="LWLRAP", title="LWLRAP per class, the worst first", xlim=(0, 1))
-        axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1)
+        axis.set(xlabel="LWLRAP", title=f"LWLRAP per class; line: all, {overall:.4f}", xlim=(0, 1))
         counts_axis.barh(rows, count[order], color=PALE, height=0.7)
         for row, positives in zip(rows, count[order], strict=True):
             counts_axis.annotate(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ WIDTH = 5.4
 
 MAX_BYTES = 100_000
 """The instance's database stores each picture several times."""
+
+Drawn = TypeVar("Drawn")
 
 MAX_ROWS = 80
 """Rows of a chart with a row per class; of more classes the two ends are shown, and the tables hold them all."""
@@ -148,7 +150,7 @@ def shorten(name: str, limit: int = 28) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
-def drawn(wanted: bool, *painters: Callable[[], Picture | None]) -> list[Picture]:
+def drawn(wanted: bool, *painters: Callable[[], Drawn | None]) -> list[Drawn]:
     """The pictures that are wanted and can be drawn; one that cannot is a warning, not the end of the page."""
     found = []
     for paint in painters if wanted else ():

@@ -29,6 +29,14 @@ def test_the_report_has_the_figures_tables_settings_lineage_and_sounds(page: Pat
     results = read_summary(illustrated.settings.storage_root).results
     assert f'<dt>LWLRAP</dt><dd class="value">{results["mc5"].overall:.4f}</dd>' in html
     assert "The weights are untrained" in html
+    judged = re.search(r"(\d+) of (\d+) checks passed", html)
+    assert judged is not None and int(judged[2]) > 20 and int(judged[2]) > int(judged[1]), "the weights are untrained"
+    (on_test,) = (
+        row["value"]
+        for row in ValueStore(illustrated.settings.storage_root).read("test_metrics").table.to_pylist()
+        if (row["model"], row["metric"], row["scope"]) == ("final", "lwlrap", "all")
+    )
+    assert f'<dt>LWLRAP on the test set</dt><dd class="value">{on_test:.4f}</dd>' in html
     assert html.count('<figure><svg role="img"') >= 8
     assert html.count("<circle ") == ValueStore(illustrated.settings.storage_root).read("folds").table.num_rows
     for name in (*CLASSES, "on_bad_clip", "max_iter", "scikit-learn", "git_commit", illustrated.outcome.run_id):

@@ -121,3 +121,22 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning_and_not_the_end(caplog: pyt
         assert drawn(True, lambda: good, fail, lambda: None) == [good]
     assert "could not be drawn: ValueError: too many marks" in caplog.text
     assert drawn(False, lambda: good, fail) == []
+
+
+def test_a_map_that_cannot_be_made_is_left_out_and_long_clips_are_not_read_for_it(
+    run: Evaluated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(run, pictures=True, audit=run.audit.slice(0, 0))
+    (found,) = [one for one in made(few).sections if one.map]
+    assert found.map is not None and found.map.data["sounds"].keys() == set(run.local_clips) - {
+        player.title for one in made(few).sections for player in one.players
+    }
+    long = run.clips.set_column(3, "seconds", pa.array(np.full(run.clips.num_rows, 3600.0)))
+    (found,) = [one for one in made(replace(few, clips=long)).sections if one.map]
+    assert found.map is not None and found.map.data["sounds"] == {}
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no threads left")
+
+    monkeypatch.setattr("fa_assets.report.listening.embedding_map", fail)
+    assert not [one for one in made(few).sections if one.map]
