@@ -18,7 +18,7 @@ from fa_assets.cli.options import say
 from fa_assets.errors import BadInputError
 from fa_assets.graph.display import EscapingFilter, failure, records, shown
 from fa_assets.printable import printable, spreadsheet_row
-from fa_assets.report.page import Page, Section, render
+from fa_assets.report.page import Figure, Page, Section, render
 from fa_assets.report.page import Table as PageTable
 from fa_assets.report.picture import draw, shorten
 
@@ -62,7 +62,8 @@ def in_metadata(text: str) -> str:
 
 def in_the_report(text: str) -> str:
     table = PageTable(text, [text], [[text]])
-    return render(Page(text, text, text, [(text, text)], [text], [Section(text, text, tables=[table])]))
+    figures = [Figure(text, text, text, text)]
+    return render(Page(text, text, text, figures, [text], [Section(text, text, tables=[table])]))
 
 
 def in_a_picture(text: str) -> str:
