@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from fa_assets.settings import Settings
 from fa_assets.store.atomic import digest_file
-from fa_assets.store.download import Retries, download
+from fa_assets.store.download import Retries
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import (
     embed_for_ever,
@@ -162,8 +162,8 @@ def crops_reused(settings: Settings) -> int:
 def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     settings: Settings, serve: Callable[..., Server], demo_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = partial(download, retries=Retries(attempts=3, stall_s=1.0, wait_s=0.01))
-    monkeypatch.setattr("fa_assets.encoders.weights.download", hasty)
+    hasty = Retries(attempts=3, stall_s=1.0, wait_s=0.01)
+    monkeypatch.setattr("fa_assets.encoders.weights.DEFAULT_RETRIES", hasty)
     weights, etag = demo_checkpoint.read_bytes(), {"ETag": '"1"'}
     server = serve(
         Answer(status=429, headers={"Retry-After": "0"}),

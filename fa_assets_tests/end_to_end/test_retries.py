@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +13,7 @@ from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.graph import retries
 from fa_assets.graph.runner import RunOutcome, ignore_warning
 from fa_assets.settings import Settings
-from fa_assets.store.download import Retries, download
+from fa_assets.store.download import Retries
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -29,8 +28,8 @@ ASKED_BY_THE_DOWNLOADER = 2
 def settings(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """A copy of the finished run as this process's settings; nothing waits long."""
     monkeypatch.setattr(retries, "WAIT_S", 0.01)
-    hasty = partial(download, retries=Retries(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01))
-    monkeypatch.setattr("fa_assets.encoders.weights.download", hasty)
+    hasty = Retries(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01)
+    monkeypatch.setattr("fa_assets.encoders.weights.DEFAULT_RETRIES", hasty)
     copy = finished.copy(tmp_path)
     with environment_of(copy):
         yield copy
