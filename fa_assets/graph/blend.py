@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.errors import BadInputError
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
@@ -76,7 +76,7 @@ def judge_encoders(
         if one.classes != main.classes or not np.array_equal(one.fnames, main.fnames):
             raise BadInputError(f"{stored.asset} and {predictions.asset} are of other clips: materialize both again.")
     logits = np.stack([main.logits, *(one.logits for one in rest)])
-    by_name = tables.units_by_name(folds.table)
+    by_name = clip_tables.units_by_name(folds.table)
     units = np.array([by_name[fname] for fname in main.fnames])
     with work.phase("blend"):
         outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=units, progress=work.track("fits"))

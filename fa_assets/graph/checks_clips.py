@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
 from fa_assets.intake.class_names import doubtful_names
@@ -158,7 +158,7 @@ def folds_complete(folds: Value, clips: Value) -> dg.AssetCheckResult:
 def folds_balanced(folds: Value, *, near_duplicates: bool) -> dg.AssetCheckResult:
     """Warns where the folds are less balanced than fresh ones would be, or one is far too large."""
     _, truth, fold_of = _truth_and_folds(folds)
-    units = tables.units(folds.table, near_duplicates)
+    units = clip_tables.units(folds.table, near_duplicates)
     ours = fold_quality(truth, fold_of, N_FOLDS)
     fresh = fold_quality(truth, grouped_folds(truth, units, n_folds=N_FOLDS, seed=FOLD_SEED), N_FOLDS)
     worse = max(ours.label_imbalance - fresh.label_imbalance, ours.size_imbalance - fresh.size_imbalance)

@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 
 from fa_assets.encoders.base import EncoderCard
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.checks_not_worse import not_worse_check
 from fa_assets.graph.display import records
@@ -126,7 +126,7 @@ def above_chance(metrics: Value, predictions: Value, folds: Value) -> dg.AssetCh
     """Warns where LWLRAP is not above chance."""
     lwlrap = Figures.of_table(metrics.table, metrics.header.details["classes"]).overall() or 0.0
     found = predictions_of(predictions.table, predictions.header.details["classes"])
-    units = tables.units_by_name(folds.table)
+    units = clip_tables.units_by_name(folds.table)
     permuted = permutation_threshold(found.truth, found.logits, np.array([units[one] for one in found.fnames]))
     frequencies = frequency_lwlrap(found.truth)
     passed = lwlrap > max(permuted, frequencies)

@@ -8,7 +8,7 @@ from functools import partial
 import dagster as dg
 import pyarrow as pa
 
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
 from fa_assets.metrics.bootstrap import CONFIDENCE
@@ -61,7 +61,7 @@ def not_worse(
     ours = label_ranks(
         predictions_of(predictions.table, predictions.header.details["classes"]),
         dict(zip(folds.table["fname"].to_pylist(), folds.table["sha256"].to_pylist(), strict=True)),
-        tables.units_by_name(folds.table),
+        clip_tables.units_by_name(folds.table),
     )
     changes = {name: rank_changes(ranks, ours) for name, (_, ranks) in references.items()}
     fell = [name for name, change in changes.items() if is_loss(change, max_drop)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
@@ -211,7 +211,7 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool, near_duplicates: bo
     is_given = table["given_fold"].null_count == 0
     previous = _previous_folds(work, table) if sticky and not is_given else None
     with work.phase("stratify"):
-        units = tables.units(table, near_duplicates)
+        units = clip_tables.units(table, near_duplicates)
         assigned = np.asarray(table["given_fold"]) if is_given else _assign(truth, units, previous)
     balance = fold_balance(truth, assigned)
     drawn = work.draw({"label_balance": partial(fold_balance_picture, classes, balance)})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.evaluation import GROUP
@@ -80,7 +80,7 @@ def compare_schemes(
     from fa_assets.report import comparison as plots
 
     clips = folds.table
-    units = tables.units_by_name(clips)
+    units = clip_tables.units_by_name(clips)
     with work.phase("resample"):
         ours, theirs = read_figures(metrics), read_figures(baseline)
         result, own = compare(ours, theirs, units=units), interval(ours, units)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
@@ -127,4 +127,4 @@ def _effects(
             for rows, vectors in features.of_fold(fold, CLIPS_AT_ONCE):
                 before[rows] = model.predict(vectors)[0]
     with work.phase("resample"):
-        return effects_of_corrections(given.truth, clips.truth, before, after, tables.units(folds.table))
+        return effects_of_corrections(given.truth, clips.truth, before, after, clip_tables.units(folds.table))

@@ -15,7 +15,7 @@ from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.embed_clips import embed_clips_on
 from fa_assets.encoders.registry import find_encoder
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
 from fa_assets.graph.model import read_weights
@@ -171,7 +171,7 @@ def _clips_of(table: pa.Table, paths: Sequence[Path]) -> list[Clip]:
         table["fname"].to_pylist(),
         paths,
         *(table[name].to_pylist() for name in _CLIP_COLUMNS),
-        tables.decoders(table),
+        clip_tables.decoders(table),
     )
     return [Clip(*fields) for fields in zip(*columns, strict=True)]
 

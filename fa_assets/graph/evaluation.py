@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.encoder import classifier_origin, fingerprint_of
@@ -168,7 +168,7 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prob
     from fa_assets.report import metrics as plots
 
     found = read_predictions(predictions)
-    units = tables.units_by_name(folds.table)
+    units = clip_tables.units_by_name(folds.table)
     with work.phase("rank"):
         judged = replace(
             found,

@@ -13,7 +13,7 @@ from fa_assets.audio.decode import resampled_length
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
@@ -68,7 +68,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
                 crops,
                 multi_hot(table["labels"].to_pylist(), folds.header.details["classes"]),
                 np.asarray(table["fold"]),
-                units=tables.units(table),
+                units=clip_tables.units(table),
                 progress=work.track("fits"),
             )
         if warning := outcomes[0].against_baseline.warning:
@@ -116,7 +116,7 @@ def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[fl
     rate, length = card.sample_rate, card.crop_samples
     keys: dict[float, list[CropKey]] = {fraction: [] for fraction in MC5.fractions}
     columns = (clips[name].to_pylist() for name in ("sha256", "frames", "sample_rate"))
-    for sha256, frames, own_rate, decoder in zip(*columns, tables.decoders(clips), strict=True):
+    for sha256, frames, own_rate, decoder in zip(*columns, clip_tables.decoders(clips), strict=True):
         starts = MC5.starts(resampled_length(frames, own_rate, rate), length)
         for own, start in zip(keys.values(), starts, strict=True):
             own.append(CropKey(content_digest(sha256, decoder), rate, start, length))

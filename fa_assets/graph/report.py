@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
-from fa_assets.graph import tables
+from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.checks_not_worse import REPORT, earlier_reports
 from fa_assets.graph.comparison import read_figures
@@ -91,7 +91,7 @@ def write_report(
     fingerprint_of(embeddings, encoders[0])
     card = find_encoder(encoders[0]).card
     clips, checkpoint, doubts, table = TrainingClips.of(folds), read_weights(weights), audit.table, folds.table
-    found, units = read_predictions(predictions), tables.units_by_name(table)
+    found, units = read_predictions(predictions), clip_tables.units_by_name(table)
     ledger = Ledger(work.root / "ledger")
     with work.phase("rank"):
         ranks = label_ranks(found, dict(zip(clips.fnames, table["sha256"].to_pylist(), strict=True)), units)

@@ -4,31 +4,7 @@ With each column goes what it is made of: columns of what the asset reads, by th
 (``clips.labels``: the column labels of what it reads as ``clips``).
 """
 
-import numpy as np
 import pyarrow as pa
-
-from fa_assets.metrics.units import independent_units
-
-
-def decoders(clips: pa.Table) -> list[str | None]:
-    """The decoders of clips; those that a version before this column stored were all read by libsndfile."""
-    return clips["decoder"].to_pylist() if "decoder" in clips.column_names else [None] * clips.num_rows
-
-
-def units(clips: pa.Table, near_duplicates: bool = True) -> np.ndarray:
-    """The independent unit of each clip, int64 (clips,): its group, its copies and its near-duplicates.
-
-    Args:
-        near_duplicates: whether these count; folds of before they were looked for have none.
-    """
-    known = near_duplicates and "same_recording" in clips.column_names
-    columns = ("group", "sha256", "same_recording") if known else ("group", "sha256")
-    return independent_units(*(clips[name].to_pylist() for name in columns))
-
-
-def units_by_name(clips: pa.Table) -> dict[str, int]:
-    """The same by the clip's name."""
-    return dict(zip(clips["fname"].to_pylist(), units(clips).tolist(), strict=True))
 
 
 def _column(name: str, type: pa.DataType, doc: str, made_of: str = "") -> pa.Field:
