@@ -174,8 +174,8 @@ class NameIndex:
             for one in sorted(self.names):
                 self._of_digits.setdefault(_digits(one), []).append(one)
         name = re.sub(r"[?#].*", "", name)
-        candidates = self._of_digits.get(_digits(name), ())
-        found = get_close_matches(name, candidates, 2, _NEAR) if len(candidates) <= _MOST_CANDIDATES else ()
+        candidates = self._of_digits.get(_digits(name), [])
+        found = get_close_matches(name, candidates, 2, _NEAR) if len(candidates) <= _MOST_CANDIDATES else []
         return found[0] if name in found[:1] or len(found) == 1 else None
 
     def matched(self, names: Sequence[str]) -> tuple[list[str], list[str]]:

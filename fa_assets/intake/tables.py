@@ -106,6 +106,10 @@ def read_table(
     comments = re.match(r"(?:[ \t]*#(?![^\r\n]*\bfname\b)[^\r\n]*(?:\r\n?|\n))+", text)
     if comments:
         text = text[comments.end() :]
+        last = comments[0].splitlines()[-1].strip(" \t#")
+        following = next(csv.reader([text.partition("\n")[0]], skipinitialspace=True), [])
+        if last.count(",") == len(following) - 1 > 0:  # which names the columns, as in AudioSet
+            text = f"{last}\n{text}"
         separator = declared[1] if declared else _separator(text, required)
         said.append(f"beginning after {len(comments[0].splitlines())} lines with #")
     lines = _lines(path, text, separator, header_only=header_only)

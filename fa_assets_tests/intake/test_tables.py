@@ -161,3 +161,15 @@ def test_other_encodings_are_refused_with_how_they_read(dataset: KaggleDataset, 
 def test_western_names_are_read_as_windows_1252(dataset: KaggleDataset, name: str) -> None:
     dataset.labels_csv.write_bytes(f"fname,labels\na.wav,{name}\n".encode("cp1252"))
     assert read_labels(dataset).labels == ((name,),)
+
+
+def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> None:
+    """As in the tables of AudioSet."""
+    (tmp_path / "a.csv").write_text(
+        '# made in 2017\n# YTID, start_seconds, positive_labels\nab, 30.0, "/m/09x0r,/m/02p0sh1"\n'
+    )
+    table = read_table(tmp_path / "a.csv")
+    assert table.header == ["YTID", "start_seconds", "positive_labels"]
+    assert table.rows == [["ab", "30.0", "/m/09x0r,/m/02p0sh1"]]
+    (tmp_path / "b.csv").write_text("# made in 2017\nfname,labels\na.wav,Dog\n")
+    assert read_table(tmp_path / "b.csv").header == ["fname", "labels"]
