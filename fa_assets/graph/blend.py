@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.errors import BadInputError
-from fa_assets.graph import clip_tables, tables
+from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
@@ -24,7 +24,6 @@ from fa_assets.models.nested import CHOSEN
 
 def blend_asset(
     engines: Sequence[EngineOptions],
-    folds: Asset,
     predictions: Sequence[Asset],
     min_lwlrap: float | None,
     probability: ProbabilityOptions,
@@ -32,7 +31,6 @@ def blend_asset(
     """`blend`.
 
     Args:
-        folds: the clips' groups.
         engines, predictions: of each encoder, the main one first.
         min_lwlrap: FA_MIN_LWLRAP.
         probability: what is made of probabilities.
@@ -44,8 +42,8 @@ def blend_asset(
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, probability=probability),
         tables.BLEND,
-        version="4",
-        reads={"folds": folds, "predictions": main, **{one.name: one for one in others}},
+        version="5",
+        reads={"predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),
             "min_lwlrap": min_lwlrap,
@@ -58,7 +56,6 @@ def blend_asset(
 
 def judge_encoders(
     work: Work,
-    folds: Stored,
     predictions: Stored,
     *,
     encoders: Sequence[str],
@@ -76,10 +73,8 @@ def judge_encoders(
         if one.classes != main.classes or not np.array_equal(one.fnames, main.fnames):
             raise BadInputError(f"{stored.asset} and {predictions.asset} are of other clips: materialize both again.")
     logits = np.stack([main.logits, *(one.logits for one in rest)])
-    by_name = clip_tables.units_by_name(folds.table)
-    units = np.array([by_name[fname] for fname in main.fnames])
     with work.phase("blend"):
-        outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=units, progress=work.track("fits"))
+        outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=main.units, progress=work.track("fits"))
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
     *tried, nested = outcomes
     place = int(np.argmax([one.lwlrap for one in tried]))
@@ -87,7 +82,7 @@ def judge_encoders(
     gain = nested.against_baseline
     if gain.warning:
         work.log.warning(gain.warning)
-    own = paired_bootstrap(main.truth, nested.scores, None, units=units)
+    own = paired_bootstrap(main.truth, nested.scores, None, units=main.units)
     gate = judge(nested.lwlrap, own, gain, lwlrap_without_knowledge(main.truth), min_lwlrap)
     rows = [
         {"blend": one.name, **row_of(one), "weights": blend.weights, "intercept": blend.intercept}

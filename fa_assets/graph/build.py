@@ -72,9 +72,7 @@ class _Evaluated:
     ) -> "_Evaluated":
         embeddings = {name: embeddings_asset(name, engine, folds, weights) for name in schemes}
         predictions = {name: predictions_asset(name, engine, fit, folds, one) for name, one in embeddings.items()}
-        metrics = {
-            name: metrics_asset(f"{engine.prefix}{name}", folds, one, probability) for name, one in predictions.items()
-        }
+        metrics = {name: metrics_asset(f"{engine.prefix}{name}", one, probability) for name, one in predictions.items()}
         return cls(engine, weights, embeddings, predictions, metrics)
 
     def checks(self, folds: Asset, max_lwlrap_drop: float) -> list[Check]:
@@ -121,21 +119,20 @@ def pipeline(
     scheme, encoder = schemes[0], main.engine.encoder
     embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
     of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
-    comparison = comparison_asset(folds, metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
+    comparison = comparison_asset(metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
     engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
-    blended = [blend_asset(engines, folds, all_predictions, min_lwlrap, probability)] if others else []
+    blended = [blend_asset(engines, all_predictions, min_lwlrap, probability)] if others else []
     audit = label_audit_asset(scheme, predictions)
-    corrections = label_corrections_asset(scheme, main.engine, fit, folds, embeddings, predictions)
+    corrections = label_corrections_asset(scheme, main.engine, fit, embeddings, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
     reads = {
         "folds": folds,
-        "weights": main.weights,
         "embeddings": embeddings,
         "predictions": predictions,
-        "metrics": metrics,
     }
     judged = {
+        "metrics": metrics,
         "baseline": main.metrics[schemes[1]],
         "comparison": comparison,
         "audit": audit,

@@ -11,24 +11,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from fa_assets.graph import clip_tables, tables
+from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED, PairedBootstrap, verdict
-from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.comparison import Comparison, Difference, compare, interval
 from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.gate import judge
-from fa_assets.metrics.labels import multi_hot
 
 SCHEME, PAIR = "scheme", "pair"
 _SHOWN = ("key", "lwlrap", "difference", "low", "high", "units")
 
 
 def comparison_asset(
-    folds: Asset,
     metrics: Asset,
     baseline: Asset,
     others: Mapping[str, Asset],
@@ -38,7 +35,6 @@ def comparison_asset(
     """`comparison`.
 
     Args:
-        folds: the clips' labels and groups.
         metrics, baseline: the metrics of the schemes.
         others: those of other encoders, by scheme (``birdnet/mc5``).
         schemes: the names of the two.
@@ -49,8 +45,8 @@ def comparison_asset(
         GROUP,
         partial(compare_schemes, schemes=schemes, min_lwlrap=min_lwlrap),
         tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
-        version="4",
-        reads={"folds": folds, "metrics": metrics, "baseline": baseline, **others},
+        version="5",
+        reads={"metrics": metrics, "baseline": baseline, **others},
         settings={
             "scheme": schemes[0],
             "baseline": schemes[1],
@@ -68,7 +64,6 @@ def comparison_asset(
 
 def compare_schemes(
     work: Work,
-    folds: Stored,
     metrics: Stored,
     baseline: Stored,
     *,
@@ -79,14 +74,12 @@ def compare_schemes(
     """Compare the figures of the two schemes, and of all encoders; see the description of the asset."""
     from fa_assets.report import comparison as plots
 
-    clips = folds.table
-    units = clip_tables.units_by_name(clips)
+    chance = float(str(metrics.detail("lwlrap_without_knowledge")))
     with work.phase("resample"):
         ours, theirs = read_figures(metrics), read_figures(baseline)
-        result, own = compare(ours, theirs, units=units), interval(ours, units)
-        chance = lwlrap_without_knowledge(multi_hot(clips["labels"].to_pylist(), folds.header.details["classes"]))
+        result, own = compare(ours, theirs), interval(ours)
         every = dict(zip((*schemes, *others), (ours, theirs, *map(read_figures, others.values())), strict=True))
-        of_encoders = _rows_of_encoders(every, units) if others else []
+        of_encoders = _rows_of_encoders(every) if others else []
     gain = result.gain
     answer = verdict(gain, *schemes)
     work.log.info(answer)
@@ -138,14 +131,14 @@ def read_figures(metrics: Stored) -> Figures:
     return Figures.of_table(metrics.table, metrics.header.details["classes"])
 
 
-def _rows_of_encoders(every: Mapping[str, Figures], units: Mapping[str, int]) -> list[dict[str, Any]]:
+def _rows_of_encoders(every: Mapping[str, Figures]) -> list[dict[str, Any]]:
     """Each scheme of each encoder, and each two of them: the later one less the earlier one, so that the main one is last."""
     rows: list[dict[str, Any]] = []
     for name, figures in every.items():
-        own = interval(figures, units)
+        own = interval(figures)
         rows.append({"scope": SCHEME, "key": name, "lwlrap": own.difference, **_ends(own)})
     for before, name in combinations(every, 2):
-        found = compare(every[name], every[before], units=units)
+        found = compare(every[name], every[before])
         rows.append(
             {
                 "scope": PAIR,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.graph import clip_tables, tables
+from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
@@ -29,7 +29,7 @@ _WHEN = ("before", "after")
 
 
 def label_corrections_asset(
-    scheme: str, engine: EngineOptions, fit: FitOptions, folds: Asset, embeddings: Asset, predictions: Asset
+    scheme: str, engine: EngineOptions, fit: FitOptions, embeddings: Asset, predictions: Asset
 ) -> Asset:
     """`label_corrections`."""
     return Asset(
@@ -37,8 +37,8 @@ def label_corrections_asset(
         GROUP,
         partial(judge_corrections, engine=engine, fit=fit),
         tables.LABEL_CORRECTIONS,
-        version="1",
-        reads={"recordings": CURATED_RECORDINGS, "folds": folds, "embeddings": embeddings, "predictions": predictions},
+        version="2",
+        reads={"recordings": CURATED_RECORDINGS, "embeddings": embeddings, "predictions": predictions},
         settings={"scheme": scheme, **fit.settings, "resamples": RESAMPLES, "seed": SEED},
     )
 
@@ -46,7 +46,6 @@ def label_corrections_asset(
 def judge_corrections(
     work: Work,
     recordings: KaggleDataset,
-    folds: Stored,
     embeddings: Stored,
     predictions: Stored,
     *,
@@ -58,7 +57,7 @@ def judge_corrections(
     the same folds and embeddings: LWLRAP before and after, on all clips and on those without a correction. No rows and nothing
     to fit without the file."""
     labelled = read_labels(recordings)
-    effects = _effects(work, labelled, folds, embeddings, predictions, engine, fit) if labelled.changes else []
+    effects = _effects(work, labelled, embeddings, predictions, engine, fit) if labelled.changes else []
     deciding = {id(one) for one in correcting(labelled.corrections).values()}
     standing = deciding | {id(one) for one in in_force(labelled.corrections).values()}
     changes = set(labelled.changes)
@@ -103,18 +102,20 @@ def judge_corrections(
 def _effects(
     work: Work,
     labelled: LabelledClips,
-    folds: Stored,
     embeddings: Stored,
     predictions: Stored,
     engine: EngineOptions,
     fit: FitOptions,
 ) -> Sequence[Effect]:
     """What the corrections did: the predictions, beside those of classifiers that are fitted on the labels as given."""
-    clips = TrainingClips.of(folds)
     fingerprint_of(embeddings, engine.encoder)
     found = read_predictions(predictions)
     row_of = {fname: row for row, fname in enumerate(found.fnames)}
-    after = found.logits[[row_of[fname] for fname in clips.fnames]]
+    order = [
+        row_of[fname] for fname in labelled.fnames if fname in row_of
+    ]  # of the clips, as the classifiers were fitted
+    clips = TrainingClips(found.fnames[order], found.fold[order], found.classes, found.truth[order])
+    after = found.logits[order]
     # A class that no clip has any more is none.
     labels_of = dict(zip(labelled.fnames, labelled.given or labelled.labels, strict=True))
     labels = [[label for label in labels_of.get(fname, ()) if label in clips.classes] for fname in clips.fnames]
@@ -127,4 +128,4 @@ def _effects(
             for rows, vectors in features.of_fold(fold, CLIPS_AT_ONCE):
                 before[rows] = model.predict(vectors)[0]
     with work.phase("resample"):
-        return effects_of_corrections(given.truth, clips.truth, before, after, clip_tables.units(folds.table))
+        return effects_of_corrections(given.truth, clips.truth, before, after, np.asarray(found.units)[order])

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.errors import UserError
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
@@ -15,6 +16,7 @@ from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.calibration import Calibration, fit_calibration, nested_calibration
+from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import (
     FOLD,
@@ -31,7 +33,6 @@ from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
 from fa_assets.metrics.reliability import Reliability, reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
-from fa_assets.metrics.units import in_order_of_appearance
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
@@ -89,7 +90,7 @@ def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds
         GROUP,
         partial(oof_predictions, scheme=scheme, engine=engine, fit=fit),
         tables.PREDICTIONS,
-        version="5",
+        version="6",
         reads={"folds": folds, "embeddings": embeddings},
         settings=fit.settings,
         kinds=frozenset({fit.kind, "parquet"}),
@@ -99,12 +100,11 @@ def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds
     )
 
 
-def metrics_asset(scheme: str, folds: Asset, predictions: Asset, probability: ProbabilityOptions) -> Asset:
+def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptions) -> Asset:
     """`<scheme>_metrics`.
 
     Args:
         scheme: with the prefix of the encoder, as ``birdnet/mc5``: so the ledger and the catalog call it.
-        folds: the clips' groups.
         probability: what is made of probabilities.
     """
     return Asset(
@@ -112,8 +112,8 @@ def metrics_asset(scheme: str, folds: Asset, predictions: Asset, probability: Pr
         GROUP,
         partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
-        version="4",
-        reads={"folds": folds, "predictions": predictions},
+        version="5",
+        reads={"predictions": predictions},
         settings={"scheme": scheme, **probability.settings},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "
         "and copies as one): LWLRAP (label-weighted label-ranking average precision; also per clip), average precision, ROC "
@@ -127,7 +127,7 @@ def oof_predictions(
     work: Work, folds: Stored, embeddings: Stored, *, scheme: str, engine: EngineOptions, fit: FitOptions
 ) -> Iterator[Made]:
     """Fit on four folds, predict the fifth, five times; see the description of the asset."""
-    clips = TrainingClips.of(folds)
+    clips, units = TrainingClips.of(folds), clip_tables.units(folds.table)
     fingerprint = fingerprint_of(embeddings, engine.encoder)
     with training_set(work, embeddings, clips, engine.card.dimension, fit) as features:
         models: list[OneVsRest] = []
@@ -142,7 +142,7 @@ def oof_predictions(
         _warn(work, fitted)
         iterations = np.concatenate([model.iterations for model in models])
         yield Made(  # within: the parts are predicted from the training set as they are written
-            TableStream(tables.PREDICTIONS, len(clips.fnames), _parts(work, features, models, clips)),
+            TableStream(tables.PREDICTIONS, len(clips.fnames), _parts(work, features, models, clips, units)),
             facts={
                 "clips": len(clips.fnames),
                 "classes": len(clips.classes),
@@ -163,18 +163,13 @@ def oof_predictions(
         )
 
 
-def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, probability: ProbabilityOptions) -> Made:
+def metrics(work: Work, predictions: Stored, *, scheme: str, probability: ProbabilityOptions) -> Made:
     """The figures of every metric; see the description of the asset."""
     from fa_assets.report import metrics as plots
 
     found = read_predictions(predictions)
-    units = clip_tables.units_by_name(folds.table)
     with work.phase("rank"):
-        judged = replace(
-            found,
-            units=in_order_of_appearance(np.array([units[one] for one in found.fnames])),
-            decided=probability.decisions(found),
-        )
+        judged = replace(found, decided=probability.decisions(found))
         rows = [row for metric in METRICS.values() for row in metric(judged)]
         rows += class_figures("threshold", found, probability.thresholds(found.truth, found.probabilities))
         if calibration := probability.calibration(found.truth, found.probabilities):
@@ -213,7 +208,7 @@ def metrics(work: Work, folds: Stored, predictions: Stored, *, scheme: str, prob
             "per_class": records(CLASS_COLUMNS, class_rows(figures)),
             "averages": records(AVERAGE_COLUMNS, average_rows(figures)),
         },
-        details={"classes": found.classes},
+        details={"classes": found.classes, "lwlrap_without_knowledge": lwlrap_without_knowledge(found.truth)},
         metrics=[
             MetricRow(scheme, fold, name, float(total), int(count))
             for fold, one in enumerate(sums)
@@ -231,25 +226,35 @@ def _calibration_facts(found: Reliability) -> Iterator[tuple[str, float | None]]
 
 
 def read_predictions(predictions: Stored) -> Predictions:
-    """A scheme's out-of-fold predictions as matrices."""
-    return predictions_of(predictions.table, predictions.header.details["classes"])
+    """A scheme's out-of-fold predictions as matrices.
+
+    Raises:
+        UserError: a version made them that did not know the clips' units.
+    """
+    found = predictions_of(predictions.table, predictions.header.details["classes"])
+    if found.units is None:
+        raise UserError(f"{predictions.asset} was made by an older fa_assets: materialize it again.")
+    return found
 
 
 def out_of_fold_figures(predictions: Predictions) -> dict[str, float | None]:
     """Those that a test set is scored by."""
+    without = replace(predictions, units=None)  # no intervals
     return {
-        "lwlrap": Figures(lwlrap(predictions), ()).overall(),
-        "map": Figures(ranking(predictions), ()).overall("map"),
+        "lwlrap": Figures(lwlrap(without), ()).overall(),
+        "map": Figures(ranking(without), ()).overall("map"),
     }
 
 
-def _parts(work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips: TrainingClips) -> Iterator[pa.Table]:
+def _parts(
+    work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips: TrainingClips, units: np.ndarray
+) -> Iterator[pa.Table]:
     """The table of predictions, fold after fold."""
     for fold, model in enumerate(models):
         for rows, embeddings in features.of_fold(fold, CLIPS_AT_ONCE):
             with work.phase("predict"):
                 logits, probabilities = model.predict(embeddings)
-            columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8)]
+            columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8), units[rows].astype(np.int32)]
             matrices = (clips.truth[rows], logits, probabilities)
             lists = [name_column(clips.classes, len(rows)), *map(list_column, matrices)]
             yield pa.table([*map(pa.array, columns), *lists], schema=tables.PREDICTIONS)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from re import fullmatch
@@ -18,41 +18,33 @@ from fa_assets.encoders.base import Checkpoint, EncoderCard
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.comparison import read_figures
 from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
-from fa_assets.graph.model import read_weights
+from fa_assets.graph.model import weights_behind
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.labels import join_labels
-from fa_assets.metrics.figures import FOLD, Figures
+from fa_assets.metrics.figures import FOLD, Figures, lwlrap
 from fa_assets.metrics.reproduction import RECORDED_CENTER_LWLRAP
 from fa_assets.store.atomic import write_file
+from fa_assets.store.ledger import Ledger
 from fa_assets.store.roots import file_names
 
 STAGE = "c3a_curated"
 EMBEDDINGS_FILE = "embeddings_curated_{}.npy"
-FILES = tables.files("embeddings.embedding predictions.probability metrics.value folds.fold folds.labels weights.sha1")
+FILES = tables.files("embeddings.embedding predictions.probability predictions.logit folds.fold folds.labels")
 _VERSIONS = ("python", "torch", "librosa", "numpy", "pandas", "scikit-learn", "panns-inference")
 
 
-def notebook_artifacts_asset(
-    scheme: str, encoder: str, folds: Asset, weights: Asset, embeddings: Asset, predictions: Asset, metrics: Asset
-) -> Asset:
+def notebook_artifacts_asset(scheme: str, encoder: str, folds: Asset, embeddings: Asset, predictions: Asset) -> Asset:
     """`notebook_artifacts`."""
     return Asset(
         "notebook_artifacts",
         "export",
         partial(write_notebook_files, scheme=scheme, encoder=encoder),
         FILES,
-        version="2",
-        reads={
-            "folds": folds,
-            "weights": weights,
-            "embeddings": embeddings,
-            "predictions": predictions,
-            "metrics": metrics,
-        },
+        version="3",
+        reads={"folds": folds, "embeddings": embeddings, "predictions": predictions},
         settings={"scheme": scheme},
         kinds=frozenset({"numpy"}),
     )
@@ -61,10 +53,8 @@ def notebook_artifacts_asset(
 def write_notebook_files(
     work: Work,
     folds: Stored,
-    weights: Stored,
     embeddings: Stored,
     predictions: Stored,
-    metrics: Stored,
     *,
     scheme: str,
     encoder: str,
@@ -73,15 +63,16 @@ def write_notebook_files(
     embeddings_curated_mc5.npy, metadata_c3a.json, oof_tta.npy, metrics_c3a_curated.json, train_curated_folds.csv.
     The value lists them with their sizes and hashes. `delta_vs_c2_baseline` is against the recorded 0.8001."""
     fingerprint_of(embeddings, encoder)
-    clips, checkpoint, card = TrainingClips.of(folds), read_weights(weights), find_encoder(encoder).card
-    found = read_predictions(predictions)
+    clips, card = TrainingClips.of(folds), find_encoder(encoder).card
+    checkpoint, found = weights_behind(Ledger(work.root / "ledger"), embeddings), read_predictions(predictions)
+    figures = Figures(lwlrap(replace(found, units=None)), found.classes)
     oof = np.empty(found.probabilities.shape, np.float32)
     oof[np.argsort(clips.fold_of, kind="stable")] = found.probabilities
     contents = {
         EMBEDDINGS_FILE.format(scheme): _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
         "metadata_c3a.json": json.dumps(_metadata(scheme, card, checkpoint), indent=2).encode(),
         "oof_tta.npy": _npy(oof),
-        "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, read_figures(metrics)), indent=2).encode(),
+        "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, figures), indent=2).encode(),
         "train_curated_folds.csv": _folds_csv(folds.table),
     }
     folder = work.root / "notebook"

@@ -1,6 +1,7 @@
 """The weights of the encoder, verified before anything is computed with them."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.store.atomic import digest_file
+from fa_assets.store.ledger import Ledger
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.source_files import Limits
 
@@ -22,6 +24,14 @@ def read_weights(stored: Stored) -> Checkpoint:
     """The materialized checkpoint."""
     row: Mapping[str, Any] = stored.table.to_pylist()[0]
     return Checkpoint(**{**row, "path": Path(row["path"])})
+
+
+def weights_behind(ledger: Ledger, embeddings: Stored) -> Checkpoint:
+    """The checkpoint that embeddings were made with, as the ledger has it."""
+    header = next(iter(embeddings.headers.values()))
+    id = next(one.source_id for one in header.inputs if one.asset.endswith(checkpoint_asset("")))
+    row: Mapping[str, Any] = ledger.read(str(id)).metadata
+    return Checkpoint(**{**{one.name: row[one.name] for one in fields(Checkpoint)}, "path": Path(row["path"])})
 
 
 def weights_asset(encoder: str, source: str, label: str, limits: Limits, prefix: str = "") -> Asset:

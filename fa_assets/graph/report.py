@@ -18,7 +18,7 @@ from fa_assets.graph.comparison import read_figures
 from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
-from fa_assets.graph.model import read_weights
+from fa_assets.graph.model import weights_behind
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import PairedBootstrap
 from fa_assets.metrics.corrections import Effect
@@ -38,7 +38,7 @@ from fa_assets.web.addresses import report_address
 
 MADE_OF = (
     "metrics.value baseline.value predictions.logit comparison.difference audit.margin corrections.verdict "
-    "embeddings.embedding folds.seconds experiments.lwlrap weights.origin"
+    "embeddings.embedding folds.seconds experiments.lwlrap"
 )
 FILES = tables.files(MADE_OF)
 
@@ -56,7 +56,7 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
         "export",
         partial(write_report, schemes=schemes, encoders=encoders),
         tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
-        version="6",
+        version="7",
         reads=reads,
         priority=-100,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
@@ -67,7 +67,6 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
 def write_report(
     work: Work,
     folds: Stored,
-    weights: Stored,
     embeddings: Stored,
     predictions: Stored,
     metrics: Stored,
@@ -90,9 +89,10 @@ def write_report(
     made, which is last in a run."""
     fingerprint_of(embeddings, encoders[0])
     card = find_encoder(encoders[0]).card
-    clips, checkpoint, doubts, table = TrainingClips.of(folds), read_weights(weights), audit.table, folds.table
+    clips, doubts, table = TrainingClips.of(folds), audit.table, folds.table
     found, units = read_predictions(predictions), clip_tables.units_by_name(table)
     ledger = Ledger(work.root / "ledger")
+    checkpoint = weights_behind(ledger, embeddings)
     with work.phase("rank"):
         ranks = label_ranks(found, dict(zip(clips.fnames, table["sha256"].to_pylist(), strict=True)), units)
     of_test = _test_figures(work, ledger, predictions)
@@ -104,7 +104,6 @@ def write_report(
         embeddings=stack_by_clip(embeddings, clips.fnames, clips.fold_of),
         predictions=found,
         ranks=ranks,
-        units=units,
         figures=read_figures(metrics),
         baseline=read_figures(baseline),
         gain=PairedBootstrap(**comparison.header.details["gain"]),

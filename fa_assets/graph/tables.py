@@ -93,6 +93,12 @@ PREDICTIONS = pa.schema(
         _column("fname", pa.string(), "fold after fold, each in the order of the label CSV", "folds.fname"),
         _column("fold", pa.int8(), "the fold the clip is held out in", "folds.fold"),
         _column(
+            "unit",
+            pa.int32(),
+            "clips of one group, copies and near-duplicates share one; units are independent of one another",
+            "folds.group folds.sha256 folds.same_recording",
+        ),
+        _column(
             "class_name", pa.list_(pa.string()), "every class, in the order of the lists beside it", "folds.labels"
         ),
         _column("truth", pa.list_(pa.bool_()), "for each class, whether the clip has the label", "folds.labels"),
@@ -102,7 +108,7 @@ PREDICTIONS = pa.schema(
 )
 
 _SCORED = "predictions.truth predictions.logit predictions.probability"
-_INTERVAL = f"{_SCORED} folds.group folds.sha256"
+_INTERVAL = f"{_SCORED} predictions.unit"
 
 METRICS = pa.schema(
     [
@@ -120,6 +126,7 @@ METRICS = pa.schema(
         ),
         _column("low", pa.float64(), "lower end of the 95% interval; null where there is none", _INTERVAL),
         _column("high", pa.float64(), "upper end", _INTERVAL),
+        _column("unit", pa.int32(), "of a clip: as in the predictions", "predictions.unit"),
     ]
 )
 
@@ -143,9 +150,7 @@ COMPARISON_OF_ENCODERS = pa.schema(
         *_COMPARISON[1:],
         _column("low", pa.float64(), "lower end of the 95% interval of lwlrap (scheme) or difference (pair)", _BOTH),
         _column("high", pa.float64(), "upper end", _BOTH),
-        _column(
-            "units", pa.int32(), "independent clips or groups that the interval rests on", "folds.group folds.sha256"
-        ),
+        _column("units", pa.int32(), "independent clips or groups that the interval rests on", "metrics.unit"),
     ]
 )
 
@@ -268,8 +273,8 @@ TEST_METRICS = pa.schema(
 )
 
 
-def _judged(made_of: str, contender: str) -> list[pa.Field]:
-    """What is said of contenders, the first of which is the baseline."""
+def _judged(made_of: str, contender: str, units: str) -> list[pa.Field]:
+    """What is said of contenders, the first of which is the baseline; `units` are what those are made of."""
     return [
         _column("lwlrap", pa.float64(), "out of fold", made_of),
         _column("difference", pa.float64(), "to the baseline's LWLRAP", made_of),
@@ -279,7 +284,7 @@ def _judged(made_of: str, contender: str) -> list[pa.Field]:
             "low_of_all", pa.float64(), f"lower end of the interval that holds for every {contender} at once", made_of
         ),
         _column("high_of_all", pa.float64(), "upper end; null for the baseline and the nested choice", made_of),
-        _column("units", pa.int32(), "independent clips or groups that it rests on", "folds.group folds.sha256"),
+        _column("units", pa.int32(), "independent clips or groups that it rests on", units),
         _column("share_won", pa.float64(), "share of the resamples in which it beats the baseline", made_of),
         _column("lwlrap_per_fold", pa.list_(pa.float64()), "of each fold, in order", made_of),
         _column("selected", pa.bool_(), "whether the nested choice took it in some fold", made_of),
@@ -299,7 +304,7 @@ EXPERIMENTS = pa.schema(
         _column("norm", pa.string(), "of the features: standardise, l2, none"),
         _column("pool", pa.string(), "over a clip's crops: mean, max, mean+max"),
         _column("crops", pa.int8(), "how many crops of a clip"),
-        *_judged("embeddings.embedding folds.labels folds.fold", "variant"),
+        *_judged("embeddings.embedding folds.labels folds.fold", "variant", "folds.group folds.sha256"),
     ]
 )
 
@@ -308,7 +313,7 @@ BLEND = pa.schema(
         _column(
             "blend", pa.string(), "an encoder alone, mean, geometric mean, stacked; or the nested choice in each fold"
         ),
-        *_judged("predictions.logit predictions.truth predictions.fold", "blend"),
+        *_judged("predictions.logit predictions.truth predictions.fold", "blend", "predictions.unit"),
         _column(
             "weights",
             pa.list_(pa.float64()),

@@ -1,6 +1,5 @@
 """One set of predictions against another: the same clips, folds and classes, or there is no comparison."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +49,12 @@ def compare(
     ours: Figures,
     baseline: Figures,
     *,
-    units: Mapping[str, int] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Comparison:
-    """Compare our LWLRAP with a baseline computed on the same clips.
+    """Compare our LWLRAP with a baseline computed on the same clips. What is resampled are our units.
 
     Args:
-        units: the independent unit of each clip, by its name; without, each clip is one.
         resamples, seed: of the bootstrap.
 
     Raises:
@@ -76,18 +73,14 @@ def compare(
         )
     weights = ours.weights(CLIP)
     gain = (ours.values(CLIP) - baseline.values(CLIP)) * weights
-    found = resampled(gain, weights, resamples, seed, _units_of(ours, units))
+    found = resampled(gain, weights, resamples, seed, ours.units)
     return side_by_side(ours, baseline, found)
 
 
-def interval(figures: Figures, units: Mapping[str, int] | None = None) -> PairedBootstrap:
+def interval(figures: Figures) -> PairedBootstrap:
     """The bootstrap of LWLRAP itself: its `difference` is that to 0."""
     weights = figures.weights(CLIP)
-    return resampled(figures.values(CLIP) * weights, weights, units=_units_of(figures, units))
-
-
-def _units_of(figures: Figures, units: Mapping[str, int] | None) -> np.ndarray | None:
-    return None if units is None else np.array([units[fname] for fname in figures.of(CLIP)], np.int64)
+    return resampled(figures.values(CLIP) * weights, weights, units=figures.units)
 
 
 def side_by_side(ours: Figures, baseline: Figures, gain: PairedBootstrap) -> Comparison:

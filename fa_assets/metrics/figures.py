@@ -8,6 +8,7 @@ clips, and a bootstrap over clips needs no ranking (see `bootstrap`).
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,7 @@ class Figure:
         value: None where there is nothing to score.
         weight: the positives it rests on.
         low, high: the ends of its 95% interval; None where there is none (see `intervals`).
+        unit: of a clip, where they are known.
     """
 
     metric: str
@@ -41,6 +43,7 @@ class Figure:
     weight: int
     low: float | None = None
     high: float | None = None
+    unit: int | None = None
 
 
 class Figures:
@@ -73,6 +76,12 @@ class Figures:
         """The positives they rest on, int64."""
         return np.array([one.weight for one in self.of(scope, metric).values()], np.int64)
 
+    @property
+    def units(self) -> np.ndarray | None:
+        """The independent unit of each clip, int64; None where they are not known, and each clip counts as one."""
+        units = [one.unit for one in self.of(CLIP).values()]
+        return None if None in units else np.array(units, np.int64)
+
 
 def figures_table(figures: Iterable[Figure], schema: pa.Schema) -> pa.Table:
     """Figures as the stored table."""
@@ -103,7 +112,10 @@ def lwlrap(predictions: Predictions) -> Iterator[Figure]:
     for place, one in enumerate(figures(CLASS, predictions.classes, column, n_classes)):
         low, high = _interval(one.value, drawn[place], predictions, predictions.truth[:, place])
         yield replace(one, low=low, high=high)
-    yield from (one for one in figures(CLIP, map(str, predictions.fnames), row, n) if one.weight)
+    units = repeat(None) if predictions.units is None else predictions.units.tolist()
+    for one, unit in zip(figures(CLIP, map(str, predictions.fnames), row, n), units, strict=False):
+        if one.weight:
+            yield replace(one, unit=unit)
 
 
 def ranking(predictions: Predictions) -> Iterator[Figure]:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.metrics.intervals import drawn
+from fa_assets.metrics.units import in_order_of_appearance
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,8 @@ class Predictions:
 
 
 def predictions_of(table: pa.Table, classes: list[str]) -> Predictions:
-    """The stored table (columns fname, fold, truth, logit, probability) as matrices."""
+    """The stored table (columns fname, fold, truth, logit, probability) as matrices; of a version before the column unit,
+    without the units."""
     truth, logits, probabilities = (matrix(table[name], len(classes)) for name in ("truth", "logit", "probability"))
     return Predictions(
         np.array(table["fname"].to_pylist(), dtype=object),
@@ -53,6 +55,7 @@ def predictions_of(table: pa.Table, classes: list[str]) -> Predictions:
         truth.astype(bool),
         logits,
         probabilities,
+        in_order_of_appearance(np.asarray(table["unit"])) if "unit" in table.column_names else None,
     )
 
 

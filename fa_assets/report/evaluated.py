@@ -37,7 +37,6 @@ class Evaluated:
         embeddings: float32 (n, d), the scheme's, in the order of the clips.
         predictions: the scheme's, out of fold.
         ranks: their table of `label_ranks`.
-        units: the independent unit of each clip, by its name.
         figures: the scheme's; `baseline` the baseline's.
         gain: the paired bootstrap of their difference.
         audit: the table label_audit.
@@ -58,7 +57,6 @@ class Evaluated:
     embeddings: np.ndarray
     predictions: Predictions
     ranks: pa.Table
-    units: Mapping[str, int]
     figures: Figures
     baseline: Figures
     gain: PairedBootstrap

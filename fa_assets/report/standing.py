@@ -21,7 +21,7 @@ _TEST = {"lwlrap": "LWLRAP", "map": "mAP"}
 
 def standing(run: Evaluated) -> tuple[str, list[Figure]]:
     """The answer and the figures."""
-    own, average = interval(run.figures, run.units), run.figures.of(OVERALL, "map")[""]
+    own, average = interval(run.figures), run.figures.of(OVERALL, "map")[""]
     by_chance = {
         "random scores": random_lwlrap(run.predictions.truth),
         "class frequencies alone": frequency_lwlrap(run.predictions.truth),

@@ -28,7 +28,7 @@ def test_the_launchpad_cannot_configure_what_the_settings_say(resources: dict[st
 def test_the_graph_has_few_arrows_and_embeddings_alone_are_by_fold() -> None:
     graph = build_definitions(Settings()).resolve_asset_graph()
     keys = graph.get_all_asset_keys()
-    assert sum(len(graph.get(key).parent_keys) for key in keys) <= 52
+    assert sum(len(graph.get(key).parent_keys) for key in keys) <= 45
     by_fold = {key.to_user_string() for key in keys if graph.get(key).is_partitioned}
     assert by_fold == {"mc5_embeddings", "center_embeddings"}
     assert {"cnn14_checkpoint", "folds", "mc5_oof_predictions", "mc5_metrics"} <= {k.to_user_string() for k in keys}
@@ -67,7 +67,7 @@ def test_definitions_of_several_datasets_merge() -> None:
 def test_any_scheme_goes_against_any_other(scheme: str, baseline: str) -> None:
     graph = build_definitions(Settings(scheme=scheme, baseline=baseline)).resolve_asset_graph()
     compared = graph.get(dg.AssetKey("comparison")).parent_keys
-    assert {key.to_user_string() for key in compared} == {"folds", f"{scheme}_metrics", f"{baseline}_metrics"}
+    assert {key.to_user_string() for key in compared} == {f"{scheme}_metrics", f"{baseline}_metrics"}
     assert dg.AssetKey(f"{scheme}_oof_predictions") in graph.get(dg.AssetKey("submission")).parent_keys
 
 

@@ -24,7 +24,7 @@ def test_two_runs_on_the_same_clips_differ_as_the_comparison_says() -> None:
     a, b = predictions(60, 5, seed=1), predictions(60, 5, seed=2)
     found = rank_changes(ranks(a), ranks(b))
     figures = [Figures(lwlrap(one), one.classes) for one in (a, b)]
-    expected = compare(figures[1], figures[0], units={one: number for number, one in enumerate(a.fnames)}).gain
+    expected = compare(figures[1], figures[0]).gain
     assert found.change is not None and found.compared == 60
     assert (found.change.difference, found.change.low, found.change.high) == pytest.approx(
         (expected.difference, expected.low, expected.high), abs=1e-12

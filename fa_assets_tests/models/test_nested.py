@@ -22,10 +22,10 @@ def test_contenders_and_comparison_draw_the_same_units() -> None:
         by_fold = np.argsort(fold, kind="stable")
         names = np.arange(90).astype(str).astype(object)
         columns = (one[by_fold] for one in (truth, scores, scores))
-        return Figures(lwlrap(Predictions(names[by_fold], fold[by_fold], tuple("abcd"), *columns)), "abcd")
+        return Figures(
+            lwlrap(Predictions(names[by_fold], fold[by_fold], tuple("abcd"), *columns, units[by_fold])), "abcd"
+        )
 
-    compared = compare(
-        figures(ours), figures(baseline), units={str(row): int(one) for row, one in enumerate(units)}
-    ).gain
+    compared = compare(figures(ours), figures(baseline)).gain
     assert (judged.low, judged.high) == pytest.approx((compared.low, compared.high), abs=1e-12)
     assert judged.units == compared.units

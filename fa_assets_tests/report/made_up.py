@@ -66,7 +66,6 @@ def evaluated(n: int, n_classes: int, folder: Path, *, sounds: int = 3) -> Evalu
         embeddings=np.random.default_rng(0).normal(size=(n, 16)).astype(np.float32),
         predictions=found,
         ranks=ranks(found),
-        units={one: number for number, one in enumerate(names)},
         figures=figures,
         baseline=baseline,
         gain=compare(figures, baseline).gain,
