@@ -46,6 +46,8 @@ _HEAD = 4
 """Bytes that another file of the kind begins with too."""
 _STOP_AT_THEIR_END = frozenset({"tta", "flv", "wv", "voc", "wtv", "adx", "swf"})
 """Formats of which FFmpeg reads the first file where several were joined."""
+_NEVER_TELL = frozenset({"swf", "nut", "rm"})
+"""Formats of films that say nowhere what was lost of them."""
 _CHECKED = frozenset({"wavpack", "tta", "ape", "flac"})
 """Lossless codecs that bring checksums, which FFmpeg looks at only where it is told to."""
 _BLOCK_FRAMES = 1 << 17
@@ -165,6 +167,10 @@ class FFmpegSound:
             try:
                 if (packet := next(packets, None)) is None:
                     return
+                if "amr" in self._formats and packet.size and not _is_amr_frame(packet):
+                    if self._only_tags_follow():
+                        return
+                    raise BadClipError(f"truncated or damaged: something that is no sound {where}")
                 frames = packet.decode()
             except av.FFmpegError as error:
                 if is_mp3 and packet is not None and not _is_mpeg_frame(packet):
@@ -200,6 +206,11 @@ def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
         position = file.tell()
         if "mov" in container.format.name and (at := second_mp4(file)) is not None:
             raise BadClipError(f"several MP4 files in one: `head -c {at} FILE` is the first of them")
+        if container.format.name in _NEVER_TELL:
+            raise BadClipError(
+                f"a film ({container.format.name.upper()}) that does not say whether it is whole: `ffmpeg -i FILE NEW.flac` "
+                "takes its sound"
+            )
         if "matroska" in container.format.name and (at := matroska_breaks_at(file)) is not None:
             raise BadClipError(f"truncated or damaged: what begins at byte {at} is no whole part of a Matroska file")
         file.seek(position)
@@ -290,6 +301,12 @@ def _is_mpeg_frame(packet: "Packet[AudioStream]") -> bool:
         and head[2] >> 4 != 15
         and head[2] & 12 != 12
     )
+
+
+def _is_amr_frame(packet: "Packet[AudioStream]") -> bool:
+    """Whether a packet is a frame of AMR (RFC 4867, section 5.3): a mode that there is, unused bits 0, and some sound."""
+    first, *rest = bytes(packet)
+    return not first & 0x83 and first >> 3 not in range(10, 14) and (first != 0 or any(rest))
 
 
 def _shape(frame: AudioFrame) -> tuple[int, int]:

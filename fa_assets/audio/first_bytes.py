@@ -3,6 +3,7 @@
 LENGTH = 512
 """How many bytes are looked at."""
 
+_WIDEST_WAV = 32
 _AGAIN = "the download failed; fetch the clip again"
 _UNPACK = "unpack it, and name the clips inside"
 _ANNEX = "a git-annex pointer, not the sound itself: run `git annex get .` (or `datalad get .`) there"
@@ -64,6 +65,9 @@ _CONTAINERS = (
     (b"\x30\x26\xb2\x75", "WMA"),
     (b"wvpk", "WavPack"),
     (b"ID3", "MP3"),
+    (b"#!AMR", "AMR"),
+    (b"\x0b\x77", "AC-3"),
+    (b"\x80\0", "ADX"),
 )
 
 
@@ -75,14 +79,25 @@ def not_a_sound(head: bytes) -> str | None:
     return next((what for begins, what in _BEGINNINGS if start.startswith(begins.lower())), None)
 
 
+def container(head: bytes) -> str | None:
+    """As what a file begins, if that can be told."""
+    if head[4:8] == b"ftyp":
+        return "MP4 (M4A)"
+    return next((name for at, name in _CONTAINERS if head.startswith(at)), None)
+
+
+def wide_wav(head: bytes) -> int | None:
+    """How many bits a sample of a WAV file has, where these are whole numbers of more bits than any reader takes."""
+    is_whole = head[:4] == b"RIFF" and head[12:16] == b"fmt " and head[20:22] in (b"\1\0", b"\xfe\xff")
+    bits = int.from_bytes(head[34:36], "little")
+    return bits if is_whole and bits > _WIDEST_WAV else None
+
+
 def unknown(head: bytes) -> str:
     """How a file begins that nothing could read, in words."""
     if not head.strip(b"\0 \t\r\n"):
         return "it begins with zeros or blanks: the copy or the download failed; fetch the clip again"
-    name = (
-        "MP4 (M4A)" if head[4:8] == b"ftyp" else next((name for at, name in _CONTAINERS if head.startswith(at)), None)
-    )
-    if name:
+    if name := container(head):
         return (
             f"it begins as {name}, and what tells how to read the rest is missing or damaged: the recording, the download or "
             "the copy broke off; fetch or copy the clip again"

@@ -14,7 +14,16 @@ import soundfile
 
 from fa_assets.audio import first_bytes
 from fa_assets.audio.quiet import quiet
-from fa_assets.audio.truncation import Extent, OggPages, find_extent, ogg_pages, second_file, several_files, xing_header
+from fa_assets.audio.truncation import (
+    Extent,
+    OggPages,
+    after_tags,
+    find_extent,
+    ogg_pages,
+    second_file,
+    several_files,
+    xing_header,
+)
 from fa_assets.errors import BadClipError
 
 if TYPE_CHECKING:
@@ -142,6 +151,11 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
             sound = stack.enter_context(_Unsought(file.fileno(), closefd=False))
     except soundfile.LibsndfileError:
         _check_extent(find_extent(file))
+        file.seek(0)
+        if bits := first_bytes.wide_wav(file.read(first_bytes.LENGTH)):
+            raise BadClipError(
+                f"a WAV file of {bits} bits a sample: export it again with 16, 24 or 32 bits, or as floating point"
+            ) from None
         return None
     if sound.samplerate not in RATES:
         raise BadClipError(f"a rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
@@ -181,7 +195,15 @@ def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes) -> Sound:
 
     try:
         return stack.enter_context(ffmpeg.open_sound(file))
-    except ffmpeg.CannotOpenError as error:
+    except BadClipError as error:
+        size = after_tags(file, 0)
+        file.seek(size)
+        if size and (name := first_bytes.container(file.read(first_bytes.LENGTH))):
+            raise BadClipError(
+                f"{size} bytes of a tag stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
+            ) from error
+        if not isinstance(error, ffmpeg.CannotOpenError):
+            raise
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 

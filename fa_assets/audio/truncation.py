@@ -40,12 +40,17 @@ class Extent:
 
 
 def find_extent(file: BinaryIO) -> Extent | None:
-    """What WAV (RIFF, RIFX, RF64), W64, AIFF, AIFF-C, AU and CAF files promise and hold.
+    """What WAV (RIFF, RIFX, RF64), AVI, W64, AIFF, AIFF-C, AU, CAF and VOC files promise and hold.
 
     Returns:
         None when the header leaves the size open, and for any other container.
     """
     size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"AVI ":  # more parts may follow, and streams state no size
+        promised = int.from_bytes(head[4:8], "little") + 8
+        return Extent(promised, size, 0, False) if size < promised < 2**31 - _OPEN_SIZE_MARGIN else None
     file.seek(0)
     found = _audio_chunk(file)
     if found is None:
@@ -189,10 +194,29 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
         for name, size, start in _chunks(file, layout):
             if name == b"data":
                 return size, start, layout
+    elif magic == b"Crea" and (blocks := _voc_blocks(file)):
+        return blocks
     elif magic == b".snd" and len(head := file.read(8)) == 8:
         start, size = struct.unpack(">II", head)
         return size, start, ""
     return None
+
+
+def _voc_blocks(file: BinaryIO) -> tuple[int, int, str] | None:
+    """As `_audio_chunk`, of a VOC file: from its first block to the end of its last, as their sizes say."""
+    file.seek(0)
+    head = file.read(26)
+    if not head.startswith(b"Creative Voice File\x1a") or len(head) < 26:
+        return None
+    begin = at = struct.unpack("<H", head[20:22])[0]
+    end = os.fstat(file.fileno()).st_size
+    while at < end:
+        file.seek(at)
+        kind, *size = file.read(4).ljust(4, b"\0")
+        if not kind:  # the end
+            return at + 1 - begin, begin, ""
+        at += 4 + int.from_bytes(bytes(size), "little")
+    return at - begin, begin, ""
 
 
 def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
@@ -218,13 +242,13 @@ def _beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
         if not 0 <= size <= end - start:  # it was cut
             return 0
         at = start + size
-    begin = _after_tags(file, at)
+    begin = after_tags(file, at)
     file.seek(begin)
     is_something = any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b""))
     return end - begin if is_something and end - begin > 1 else 0
 
 
-def _after_tags(file: BinaryIO, at: int) -> int:
+def after_tags(file: BinaryIO, at: int) -> int:
     """Where tags end that begin here: ID3v1 and v2, APE, Lyrics3."""
     while True:
         file.seek(at)

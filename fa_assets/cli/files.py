@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shlex
 from functools import partial
 from pathlib import Path
@@ -136,6 +137,8 @@ def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: boo
     with friendly_errors():
         checkpoint = options.pop("checkpoint")
         settings = apply_options(options)
+        if address := next((file for file in files if re.match(r"(?i)(https?|ftp|s3|gs)://", file)), None):
+            raise UserError(f"{address} is an address: download it first, as with `curl -LO {shlex.quote(address)}`.")
         for folder in (path for path in map(Path, files) if path.is_dir()):
             raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
         from fa_assets.api import Tagger

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
+from fa_assets.intake.labels import (
+    Labels,
+    indicator_labels,
+    joined_labels,
+    numbered_columns,
+    split_labels,
+    unused_shares,
+)
 from fa_assets.intake.names import NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table, read_text
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
@@ -144,6 +151,7 @@ def labels_from_files(
         if clip is not None and (name := _label_column(table, "")) is not None:
             for one in columns.split(table.column(name))[0]:
                 own.add(clip, one)
+            own.notes += unused_shares(table, _once(table, name))[: not own.notes]
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
         found.notes += [f"not read: {note}" for note in notes]
@@ -183,7 +191,9 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         except BadInputError as error:
             odd.append(error)
     if odd and not labelled:
-        raise odd[0]
+        raise BadInputError(
+            f"{odd[0].summary} Or take one column as it stands: --labels-column NAME.", odd[0].offenders
+        )
     if labelled:
         best = max(labelled, key=lambda one: len(one[0].rows))
         same = [one for one in labelled if one[0].header == best[0].header]
@@ -222,6 +232,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         rows_of = Counter(clip_of(index, cell) for cell in table.column(fname))
         if several := [name for name, count in rows_of.items() if name and count > 1]:
             found.notes.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
+            found.notes += unused_shares(table, _once(table, fname))
         for name in (one for one in table.header if one.lower() in _PARTS):
             if tests := sum(cell.strip().lower().startswith("test") for cell in table.column(name)):
                 its = f"{tests} rows of test clips are taken as training clips"

@@ -155,7 +155,7 @@ def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str
         there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"
         return (
             f"None of the {len(fnames)} clips that the table names, as {fnames[0]!r}, lies in {folder}, {there}. "
-            "Correct the names, or the folder."
+            f"Correct the names, or the folder{hint(index, fnames[0])}."
         )
     reasons = {
         tuple(differences(fname, one)) for fname, others in zip(fnames, found, strict=True) for one in others[:1]

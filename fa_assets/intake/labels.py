@@ -26,6 +26,9 @@ _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
 
+_TIME = re.compile(r"on|off|start|begin|end", re.IGNORECASE)
+_SHARE = re.compile(r"[01]|0?\.\d+|1\.0*|true|false")
+
 Labels = tuple[str, ...]
 
 
@@ -154,6 +157,17 @@ def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> Bad
         f"{table.path}: a column for each class holds 1 or 0; {_listed(columns)} hold {shown}, which looks like {what} 0 and "
         f"1: {way_out}. Or give the labels in a column 'labels'; columns that are no classes can be left out."
     )
+
+
+def unused_shares(table: Table, columns: Sequence[str]) -> list[str]:
+    """A note where columns beside the labels say whether, or how surely, each row holds: numbers from 0 to 1 that differ."""
+    cells = {name: {cell.strip().lower() for cell in table.column(name)} for name in columns if not _TIME.match(name)}
+    shares = [name for name, own in cells.items() if len(own) > 1 and all(map(_SHARE.fullmatch, own))]
+    if not shares:
+        return []
+    return [
+        f"{table.path.name}: {_listed(shares)} is not used: each row counts, whatever it says; take out those that should not"
+    ]
 
 
 def numbered_columns(header: Sequence[str]) -> list[str]:

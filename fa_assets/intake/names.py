@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
@@ -42,6 +43,8 @@ AUDIO_SUFFIXES = frozenset(
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width, which editors and web pages leave in names."""
 _SHOWN = 5
+_NEAR, _MOST_CANDIDATES = 0.85, 200
+"""How alike names are (`difflib`) of which one may be a typing error; among how many it is looked for."""
 
 
 def canonical(fname: str) -> str:
@@ -94,6 +97,10 @@ def _without_blanks(name: str) -> str:
     return "/".join(map(trimmed, name.split("/")))
 
 
+def _digits(name: str) -> str:
+    return re.sub(r"\D", "", name.rpartition(".")[0])
+
+
 def _without_extension(name: str) -> str:
     while is_audio(name):
         name = str(PurePosixPath(name).with_suffix(""))
@@ -138,6 +145,7 @@ class NameIndex:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = frozenset(names)
         self._alike: dict[str, list[str]] = {}
+        self._of_digits: dict[str, list[str]] | None = None
         for name in sorted(self.names):
             self._alike.setdefault(_without(name), []).append(name)
 
@@ -159,6 +167,17 @@ class NameIndex:
         }
         return [one for one, count in found.items() if count == min(found.values())]
 
+    def near(self, name: str) -> str | None:
+        """A name that is there with the same digits, and of letters one or two others: a typing error."""
+        if self._of_digits is None:
+            self._of_digits = {}
+            for one in sorted(self.names):
+                self._of_digits.setdefault(_digits(one), []).append(one)
+        name = re.sub(r"[?#].*", "", name)
+        candidates = self._of_digits.get(_digits(name), [])
+        found = get_close_matches(name, candidates, 2, _NEAR) if len(candidates) <= _MOST_CANDIDATES else []
+        return found[0] if name in found[:1] or len(found) == 1 else None
+
     def matched(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
         """Each name as that of the one file that it stands for, where there is one; and notes on those that were others."""
         found = [only[0] if not climbs_out(name) and len(only := self.find(name)) == 1 else name for name in names]
@@ -174,7 +193,10 @@ def hint(index: NameIndex, name: str) -> str:
     """For a name that no file has: what is there that it may stand for, and the way out; nothing where there is nothing."""
     found = index.find(name)
     if not found:
-        return ""
+        near = index.near(name)
+        return (
+            f"; there is {near!r}, whose name is nearly the same: if it is the clip, rename one of them" if near else ""
+        )
     if len(found) > 1:
         return f"; it may stand for any of {listed(found)}: write which"
     return f"; there is {found[0]!r}, which differs by {' and '.join(differences(name, found[0]))}"

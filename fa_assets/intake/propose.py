@@ -23,6 +23,7 @@ from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import files_below, find, is_file, is_folder
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
+_OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
 _FEWEST_GROUPS = 5
 """As there are folds, each of which needs one."""
 _FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
@@ -183,6 +184,8 @@ def propose(
         notes.append(
             f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
         )
+    if others := [name for name in left_out if PurePosixPath(name).suffix.lower() in _OTHER_TABLES]:
+        notes.append(f"not read, since only CSV is: {listed(others)}; if the labels are there, export them as CSV")
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
     behind = () if columns.limits.follow_links else files_below(base, replace(columns.limits, follow_links=True))
     if more := {*behind} - {*every}:
@@ -247,7 +250,7 @@ def _found(
         by_folder = labels_by_folder(audio, level)
     except UserError as error:
         unused = [*(path.name for path in files), *others]
-        beside = f" Not used: {listed(unused)}; tables are read as CSV." if unused else ""
+        beside = f" Not used: {listed(unused)}; tables are read as CSV: export others as CSV." if unused else ""
         raise unclear or UserError(f"{error}{beside}") from None
     found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
     for name, labels in by_folder.rows:

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,13 @@ _OTHER_FILES = {
     b"[{": "JSON: export it as CSV",
 }
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_ELSEWHERE = ("windows-1251", "windows-1253", "gb18030", "shift_jis", "euc-kr", "big5")
+_LETTER, _CELL = r"[À-ÖØ-öø-ÿŒœŠšŽžŸƒˆ]", r"[^\s,;|\"]*"
+_ODD_IN_THE_WEST = re.compile(
+    rf"{_CELL}(?:{_LETTER}{{3}}|(?<![\w’]){_LETTER}{{2}}(?!\w)|[ƒˆ„†‡‰‹›˜¢¤¥¦¨¬¯´¸¶]|[^\x00-\x7f][°±²³¹¼½¾¿¡ªº]"
+    rf"|(?<![0-9A-Za-z])[±²³¹ªº]){_CELL}"
+)
+"""What Windows-1252 makes of Cyrillic, Chinese and the like: letters in a row, or alone, and signs inside of words."""
 _AS_UTF8 = "save it as UTF-8 ('CSV UTF-8' in Excel)"
 
 
@@ -98,6 +106,10 @@ def read_table(
     comments = re.match(r"(?:[ \t]*#(?![^\r\n]*\bfname\b)[^\r\n]*(?:\r\n?|\n))+", text)
     if comments:
         text = text[comments.end() :]
+        last = comments[0].splitlines()[-1].strip(" \t#")
+        following = next(csv.reader([text.partition("\n")[0]], skipinitialspace=True), [])
+        if last.count(",") == len(following) - 1 > 0:  # which names the columns, as in AudioSet
+            text = f"{last}\n{text}"
         separator = declared[1] if declared else _separator(text, required)
         said.append(f"beginning after {len(comments[0].splitlines())} lines with #")
     lines = _lines(path, text, separator, header_only=header_only)
@@ -150,6 +162,8 @@ def read_text(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[str, str | Non
         return text, None if encoding in (None, "utf-8-sig") else str(encoding).upper()
     except UnicodeError as error:
         if encoding is None and (text := _as_windows_1252(content) or ""):
+            if odd := _ODD_IN_THE_WEST.search(text):
+                raise _of_another_encoding(path, odd[0]) from error
             sample = re.search(r"[^\s,;]*[^\x00-\x7f][^\s,;]*", text)
             return text, f"Windows-1252 (Latin-1), as in {sample and sample[0]!r}; {_AS_UTF8} if that looks wrong"
         line = content.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else 1
@@ -167,6 +181,18 @@ def _as_windows_1252(content: bytes) -> str | None:
         return content.decode("cp1252")
     except UnicodeDecodeError:
         return None
+
+
+def _of_another_encoding(path: Path, sample: str) -> BadInputError:
+    """The error for text that makes no sense in Windows-1252: how a piece of it reads in others."""
+    shown = [f"{sample!r} in Windows-1252"]
+    for name in _ELSEWHERE:
+        with suppress(UnicodeDecodeError):
+            shown.append(f"{sample.encode('cp1252').decode(name)!r} in {name}")
+    return BadInputError(
+        f"{path} is not UTF-8, and which encoding it has cannot be told: {', '.join(shown)}. Save it as UTF-8, or "
+        f"with the right one `iconv -f ENCODING -t utf-8 {path.name} > NEW`."
+    )
 
 
 def _separator(text: str, required: Sequence[str]) -> str:

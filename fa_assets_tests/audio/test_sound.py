@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,6 +200,64 @@ def test_what_ffmpeg_alone_reads_may_be_cut_short_too(tmp_path: Path, kind: str)
             inspect_clip(tmp_path / "a.wav")
 
 
+AS_CONTAINED = {
+    "voc": lambda: written("VOC", "PCM_16"),
+    "avi": FFMPEG_ALONE["avi"],
+    "mp3 in avi": lambda: encode("avi", "libmp3lame", tone(24_000, 16_000), 16_000),
+}
+
+
+@pytest.mark.parametrize("kind", AS_CONTAINED)
+def test_containers_of_blocks_are_held_to_their_sizes(tmp_path: Path, kind: str) -> None:
+    content = AS_CONTAINED[kind]()
+    assert inspected(tmp_path / "a", content)
+    for share in (0.5, 0.85, 0.99):
+        with pytest.raises(BadClipError, match="^truncated: the header promises"):
+            inspected(tmp_path / "a", content[: int(len(content) * share)])
+    with pytest.raises(BadClipError, match="^truncated: the header promises"):
+        inspected(tmp_path / "a", without(content, 1_500))
+
+
+@pytest.mark.parametrize("kind", ["swf", "nut"])
+def test_films_that_never_tell_what_they_lack_are_refused_with_the_way_out(tmp_path: Path, kind: str) -> None:
+    codec, rate = ("libmp3lame", 44_100) if kind == "swf" else ("pcm_s16le", 16_000)
+    with pytest.raises(BadClipError, match=f"^a film .{kind.upper()}. that does not say .*`ffmpeg -i FILE NEW.flac`"):
+        inspected(tmp_path / "a", encode(kind, codec, tone(rate, rate), rate))
+
+
+_ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)
+
+
+@pytest.mark.parametrize("kind", ["m4a", "wma", "webm", "adx", "wavpack", "amr", "ac3"])
+def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path, kind: str) -> None:
+    content = FFMPEG_ALONE[kind]()
+    with pytest.raises(BadClipError, match=r"^138 bytes of a tag stand before .*`tail -c \+139 FILE > NEW`"):
+        inspected(tmp_path / "a", _ID3 + content)
+    assert inspected(tmp_path / "a", (_ID3 + content)[139 - 1 :])
+
+
+@pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30, bytes(13 * 100)], ids=["noise", "text", "zeros"])
+def test_junk_behind_amr_is_no_sound(tmp_path: Path, after: bytes) -> None:
+    content = FFMPEG_ALONE["amr"]()
+    with pytest.raises(BadClipError, match="^truncated or damaged: something that is no sound after 1.02 s"):
+        inspected(tmp_path / "a", content + after)
+    (tmp_path / "a").write_bytes(content + _TAG)
+    assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
+
+
+@pytest.mark.parametrize("bits", [33, 36, 45, 53, 64])
+def test_samples_of_more_bits_than_any_reader_takes_are_named(tmp_path: Path, bits: int) -> None:
+    size = -(-bits // 8)
+    head = struct.pack(
+        "<4sI8sIHHIIHH", b"RIFF", 36 + 800 * size, b"WAVEfmt ", 16, 1, 1, 8_000, 8_000 * size, size, bits
+    )
+    with pytest.raises(BadClipError, match=f"^a WAV file of {bits} bits a sample: export it again with 16, 24 or 32"):
+        inspected(
+            tmp_path / "a.wav",
+            head + b"data" + (800 * size).to_bytes(4, "little") + _NOISE[: 800 * size].ljust(800 * size, b"1"),
+        )
+
+
 def blown(content: bytes, size: int) -> bytes:
     """With zeros in its middle."""
     half = len(content) // 2
@@ -387,7 +446,7 @@ def test_what_is_no_sound_is_named(tmp_path: Path, what: str, suffix: str) -> No
 
 def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(encode("wav", "pcm_s64le", tone(800, 8_000), 8_000))
-    with pytest.raises(BadClipError, match="^samples of a kind that is not read .s64.: export it again"):
+    with pytest.raises(BadClipError, match="^a WAV file of 64 bits a sample: export it again"):
         inspect_clip(tmp_path / "a.wav")
 
 

@@ -20,6 +20,10 @@ from fa_assets_tests.small_dataset import make_clip
             ("predict", "{tmp}/set", "--storage", "{tmp}/s"),
             "{tmp}/set is a folder: name its files, as in {tmp}/set/deep/*.wav",
         ),
+        (
+            ("predict", "https://x.org/a%20b.mp3", "--storage", "{tmp}/s"),
+            "first, as with `curl -LO https://x.org/a%20b.mp3`",
+        ),
         (("predict", "{tmp}/none", "--storage", "{tmp}/s"), "of which none is audio"),
     ],
 )

@@ -9,7 +9,7 @@ import soundfile
 from fa_assets.errors import BadInputError
 from fa_assets.intake.clips import inspect_clips
 from fa_assets.intake.kaggle import KaggleDataset, read_given_folds, read_labels
-from fa_assets.intake.names import NameIndex
+from fa_assets.intake.names import NameIndex, hint
 from fa_assets.intake.recordings import scan_recordings
 from fa_assets.intake.test_set import read_submission_clips
 
@@ -161,3 +161,21 @@ def test_what_is_left_out_of_the_test_set_is_said(tmp_path: Path) -> None:
     dataset.test_folder.rmdir()
     clips = read_submission_clips(dataset, ("Dog",))
     assert clips.fnames == () and "names 1 test clips, but" in clips.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "hinted"),
+    [
+        ("dog-bark_01.wav", "dog_bark_01.wav", True),
+        ("doggbark01.wav", "dogbark01.wav", True),
+        ("bird_7.wav?raw=1", "bird_7.wav", True),
+        ("clip12.wav", "clip13.wav", False),  # another number is another clip
+        ("a.wav", "b.wav", False),
+        ("rain_1.wav", "dog_1.wav", False),
+    ],
+)
+def test_a_typing_error_is_hinted_at_and_never_matched(written: str, there: str, hinted: bool) -> None:
+    index = NameIndex([there, "quite_another_99.flac"])
+    assert index.find(written) == []
+    assert index.matched([written])[0] == [written]
+    assert (f"there is {there!r}, whose name is nearly the same" in hint(index, written)) == hinted

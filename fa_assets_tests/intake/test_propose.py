@@ -485,3 +485,42 @@ def test_what_cannot_be_proposed(tmp_path, names: tuple[str, ...], message: str)
         (tmp_path / name).write_text("x")
     with pytest.raises((UserError, BadInputError), match=message):
         propose(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("file,class,present\n{}.wav,Bird,1\n{}.wav,Dog,0\n", "'present' is not used: each row counts"),
+        ("file,class,relevance\n{}.wav,Bird,0.99\n{}.wav,Dog,0.17\n", "'relevance' is not used: each row counts"),
+        ("file,class,onset\n{}.wav,Bird,0.0\n{}.wav,Dog,1.0\n", None),
+    ],
+)
+def test_rows_that_may_say_what_a_clip_is_not_are_named(tmp_path: Path, table: str, said: str | None) -> None:
+    make_audio(tmp_path, "a.wav")
+    (tmp_path / "labels.csv").write_text(table.format("a", "a"))
+    notes = " ".join(propose(tmp_path).notes)
+    assert (said or "") in notes
+    assert ("is not used" in notes) == (said is not None)
+
+
+def test_confidence_beside_annotations_is_named(tmp_path: Path) -> None:
+    make_audio(tmp_path, "a.wav", "b.wav")
+    for name in "ab":
+        table = "Start (s),End (s),Common name,Confidence\n0,3,Great Tit,0.9\n3,6,Wren,0.2\n"
+        (tmp_path / f"{name}.BirdNET.results.csv").write_text(table)
+    said = [note for note in propose(tmp_path).notes if "whatever it says" in note]
+    assert len(said) == 1 and "'Confidence' is not used" in said[0]
+
+
+def test_tables_that_are_no_csv_are_named_beside_class_folders(tmp_path: Path) -> None:
+    make_audio(tmp_path, "Bird/a.wav", "Dog/b.wav")
+    (tmp_path / "labels.xlsx").write_bytes(b"PK\3\4")
+    assert any("'labels.xlsx'; if the labels are there, export them as CSV" in one for one in propose(tmp_path).notes)
+
+
+def test_one_column_of_0_and_1_can_be_taken_by_name(tmp_path: Path) -> None:
+    make_audio(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "labels.csv").write_text("itemid,hasbird\na,1\nb,0\n")
+    with pytest.raises(UserError, match="--labels-column NAME"):
+        propose(tmp_path)
+    assert propose(tmp_path, columns=Columns(labels="hasbird")).rows == (("a.wav", ("1",)), ("b.wav", ("0",)))

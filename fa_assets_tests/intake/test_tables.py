@@ -123,3 +123,53 @@ def test_a_table_without_required_columns_names_its_uneven_rows(tmp_path: Path) 
     table = read_table(tmp_path / "a.csv")
     assert table.rows == [["1", "2"]]
     assert table.uneven == ("row 2, '3': 1 cells", "row 3, '4': 3 cells")
+
+
+@pytest.mark.promise("A table of an encoding that cannot be told is never read as odd class names unsaid.", "input")
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        *(("Сова", "windows-1251"), ("Уж", "windows-1251"), ("Σκύλος", "windows-1253"), ("犬", "shift_jis")),
+        *(("鳥", "shift_jis"), ("狗", "gb18030"), ("雨声", "gb18030"), ("개", "euc-kr"), ("狗", "big5")),
+    ],
+)
+def test_other_encodings_are_refused_with_how_they_read(dataset: KaggleDataset, name: str, encoding: str) -> None:
+    dataset.labels_csv.write_bytes(f"fname,labels\na.wav,{name}\n".encode(encoding))
+    with pytest.raises(
+        BadInputError, match=f"which encoding it has cannot be told: .*{name!r} in {encoding}.*iconv -f"
+    ):
+        read_labels(dataset)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Pöllö",
+        "créée",
+        "Coração",
+        "Cooper’s Hawk",
+        "l’été",
+        "5°C",
+        "m²",
+        "¿Qué?",
+        "«Oiseau»",
+        "½ Note",
+        "1º lugar",
+        "20 µm",
+    ],
+)
+def test_western_names_are_read_as_windows_1252(dataset: KaggleDataset, name: str) -> None:
+    dataset.labels_csv.write_bytes(f"fname,labels\na.wav,{name}\n".encode("cp1252"))
+    assert read_labels(dataset).labels == ((name,),)
+
+
+def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> None:
+    """As in the tables of AudioSet."""
+    (tmp_path / "a.csv").write_text(
+        '# made in 2017\n# YTID, start_seconds, positive_labels\nab, 30.0, "/m/09x0r,/m/02p0sh1"\n'
+    )
+    table = read_table(tmp_path / "a.csv")
+    assert table.header == ["YTID", "start_seconds", "positive_labels"]
+    assert table.rows == [["ab", "30.0", "/m/09x0r,/m/02p0sh1"]]
+    (tmp_path / "b.csv").write_text("# made in 2017\nfname,labels\na.wav,Dog\n")
+    assert read_table(tmp_path / "b.csv").header == ["fname", "labels"]
