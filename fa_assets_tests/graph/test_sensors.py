@@ -112,7 +112,9 @@ def test_clips_that_cannot_be_read_are_named_by_sensor_and_status(daemon: Daemon
     assert record and record.evaluation and not record.evaluation.passed
     assert "03.wav: a link to what is not there" in str(record.evaluation.description)
     said = fa_assets("status", settings=settings)
-    assert said.exit_code == 0 and said.stdout.startswith("curated_clips: curated_recordings changed\nMade from")
+    assert said.exit_code == 0 and said.stdout.startswith(
+        "curated_clips, label_corrections: curated_recordings changed\nMade from"
+    )
     assert "clips that cannot be read: 1 (03.wav: a link to what is not there)" in said.stderr
 
 
