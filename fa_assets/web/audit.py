@@ -57,6 +57,7 @@ class Audit:
         clips: the rows of the folds by the clip's name.
         predictions: what the doubts are drawn from.
         made_of: the asset's names of predictions and embeddings.
+        judged: the data version of the predictions.
     """
 
     root: StoragePath
@@ -66,6 +67,7 @@ class Audit:
     clips: Mapping[str, Mapping[str, Any]]
     predictions: Predictions
     made_of: tuple[str, str]
+    judged: str
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:
@@ -167,10 +169,13 @@ def current(root: StoragePath) -> Audit:
 
 
 def lwlrap_history(root: StoragePath, audit: Audit) -> list[float]:
-    """LWLRAP of the model that doubts, now and before that, where there is a before."""
+    """LWLRAP of the model that doubts, and of the one before that, where there is one; nothing while they are being made."""
     metrics = audit.made_of[0].removesuffix("_oof_predictions") + "_metrics"
     found: list[float] = []
     for entry in Ledger(root / "ledger").newest_of(metrics):
+        judged = {one.data_version for one in entry.inputs if one.asset == audit.made_of[0]}
+        if not found and audit.judged not in judged:
+            break
         value = entry.metadata.get("lwlrap")
         if isinstance(value, float):
             found.append(value)
@@ -200,6 +205,7 @@ def _load(root: StoragePath, id: str | None) -> Audit:
         {row["fname"]: row for row in folds.table.to_pylist()},
         predictions_of(predictions.table, predictions.header.details["classes"]),
         (predictions_name, _input(predictions.header, "_embeddings")),
+        predictions.header.data_version,
     )
 
 

@@ -19,7 +19,10 @@ def compare(site: Site, request: Request) -> Response:
     names = dict(zip(("b", "a"), kept, strict=False))
     names |= {side: name for side in ("a", "b") if (name := request.query_params.get(side))}
     if len(names) < 2:
-        raise UserError("Two runs with a report are needed to compare them: `fa-assets runs` lists the runs.")
+        raise UserError(
+            f"It takes two runs with a report to compare them, and there is {len(names) or 'none'} so far: `fa-assets run` "
+            "makes another as soon as labels, clips or settings are others."
+        )
     with up_to_date(site.catalog) as connection:
         page = comparison_of(site.root, site.dataset, connection, names["a"], names["b"])
     return HTMLResponse(render(page), headers=HEADERS)

@@ -63,7 +63,7 @@ def doubts(site: Site, request: Request) -> Response:
 
 
 def state(site: Site, request: Request) -> Response:
-    """Which audit is shown now, and how many corrections its labels do not have yet."""
+    """Which audit is shown now, how many corrections its labels do not have yet, and the clips that they leave no label of."""
     return JSONResponse(_state(site, current(site.root)))
 
 
@@ -134,12 +134,18 @@ def _require_known(audit: Audit, fname: str, class_name: str) -> None:
 
 def _state(site: Site, audit: Audit) -> Mapping[str, Any]:
     followed = correcting(read_corrections(site.dataset.root, site.dataset.limits))
-    waiting = sum(
-        (class_name in audit.clips[fname]["labels"]) != (one.verdict == "add")
-        for (fname, class_name), one in followed.items()
-        if fname in audit.clips
-    )
-    return {"id": audit.id, "report": report_address(audit.run_id), "waiting": waiting}
+    waiting, labels = 0, {fname: set(audit.clips[fname]["labels"]) for fname, _ in followed if fname in audit.clips}
+    for (fname, class_name), one in followed.items():
+        if fname in labels and (class_name in labels[fname]) != (one.verdict == "add"):
+            waiting += 1
+            labels[fname] ^= {class_name}
+    return {
+        "id": audit.id,
+        "run": audit.run_id,
+        "report": report_address(audit.run_id),
+        "waiting": waiting,
+        "unlabelled": [fname for fname, own in labels.items() if not own],
+    }
 
 
 def _verdict(one: Correction | None) -> Mapping[str, str] | None:

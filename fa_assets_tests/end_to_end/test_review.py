@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED,
 from fa_assets_tests.end_to_end.ui_server import Site, wait_for
 from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.runs import run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Route
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason=HOW_TO_INSTALL)
 
@@ -85,6 +89,58 @@ def test_five_doubts_are_reviewed_by_keyboard_and_undone(pages: Pages, site: Sit
     assert tab.locator("#list i.missing").count() == 0
 
 
+def test_no_refresh_is_offered_while_a_clip_has_no_label_left(pages: Pages, site: Site) -> None:
+    labels = {
+        row["fname"]: row["labels"] for row in ValueStore(site.settings.storage_root).read("folds").table.to_pylist()
+    }
+    tab = pages.page
+    pages.go("/review", "Nearest by embedding")
+    tab.locator("#kind").select_option("wrong label")
+    only = next(row for row in tab.locator("#list button").all() if len(labels[_fname_in(row.locator("small"))]) == 1)
+    fname = _fname_in(only.locator("small"))
+    only.click()
+    tab.locator("#top button").first.wait_for()
+    tab.keyboard.press("n")
+    tab.locator("#unlabelled", has_text=fname).wait_for()
+    assert str(tab.locator("#said").text_content()).startswith(fname), "the clip stays on the page"
+    assert tab.locator("#refresh").is_hidden()
+    tab.locator("#top button").first.wait_for()
+    tab.keyboard.press(str(tab.locator("#top button").first.get_attribute("data-place")))
+    tab.locator("#unlabelled").wait_for(state="hidden")
+    pages.text("2 corrections are not in the results yet").wait_for()
+    tab.keyboard.press("z")
+    tab.locator("#unlabelled", has_text=fname).wait_for()
+
+
+def _fname_in(small: "Locator") -> str:
+    return str(small.text_content()).partition(",")[0]
+
+
+def test_a_refresh_that_fails_is_said(pages: Pages, site: Site) -> None:
+    """Dagster's answers are made up, so that no run is."""
+    answers = {
+        "launchRun(": {"launchRun": {"run": {"runId": "fails"}}},
+        "runOrError(": {"runOrError": {"status": "FAILURE"}},
+    }
+
+    def answer(route: "Route") -> None:
+        asked = str(route.request.post_data)
+        said = next((one for name, one in answers.items() if name in asked), None)
+        route.fulfill(json={"data": said}) if said else route.continue_()
+
+    tab = pages.page
+    tab.route("**/graphql", answer)
+    pages.go("/review", "Nearest by embedding")
+    tab.locator("#kind").select_option("missing label")
+    tab.keyboard.press("Escape")
+    tab.locator("#heading").focus()
+    tab.keyboard.press("a")
+    pages.button("Refresh now").click()
+    pages.text("The refresh failed").wait_for()
+    assert tab.get_by_role("link", name="look at it in Dagster").get_attribute("href") == "/runs/fails"
+    assert pages.button("Refresh now").is_enabled()
+
+
 def test_it_fits_a_phone(pages: Pages) -> None:
     pages.go("/review", "Nearest by embedding")
     pages.page.locator("#neighbours li").first.wait_for()
@@ -112,8 +168,8 @@ def test_a_refresh_follows_with_a_new_score(pages: Pages, site: Site) -> None:
         pages.text("1 correction is not in the results yet").wait_for()
         pages.button("Refresh now").click()
         tab.get_by_role("link", name="look at it in Dagster").wait_for()
-        wait_for("the run ends", lambda: not site.server.runs_going())
-        pages.text("The results were made again").wait_for()
+        wait_for("the results are there", pages.text("The results were made again").is_visible)
+        assert not site.server.runs_going()
         assert tab.locator("#waiting").is_hidden()
         folds = {row["fname"]: row["labels"] for row in values.read("folds").table.to_pylist()}
         assert (doubt["class_name"] in folds[doubt["fname"]]) == (doubt["kind"] == "missing label")

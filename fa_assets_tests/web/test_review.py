@@ -17,6 +17,7 @@ from fa_assets.store.roots import open_root
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.object_store import ObjectStore
+from fa_assets_tests.recorded import put
 from fa_assets_tests.web.conftest import Reviewed, served
 
 
@@ -135,6 +136,29 @@ def test_corrections_wait_until_the_labels_have_them(reviewed: Reviewed) -> None
     assert post(reviewed, wrong, "keep").json()["waiting"] == 1  # the label as the page shows it
     assert reviewed.client.get("/review/state").json()["waiting"] == 1
     assert about(reviewed, missing["fname"], missing["class"])["verdicts"] == {missing["class"]: "add"}
+
+
+def test_figures_of_other_predictions_are_not_shown(reviewed: Reviewed) -> None:
+    """Within a refresh the audit may be there before the figures."""
+    values = ValueStore(reviewed.settings.storage_root)
+    metrics = values.read("mc5_metrics")
+    assert len(reviewed.client.get("/review/doubts").json()["lwlrap"]) == 1
+    others = tuple(replace(one, data_version="of before") for one in metrics.header.inputs)
+    put(values.root, metrics.table, replace(metrics.header, inputs=others))
+    assert reviewed.client.get("/review/doubts").json()["lwlrap"] == []
+
+
+def test_clips_that_no_label_is_left_of_are_named(reviewed: Reviewed) -> None:
+    folds = ValueStore(reviewed.settings.storage_root).read("folds").table.to_pylist()
+    fname, own = next((row["fname"], row["labels"]) for row in folds if len(row["labels"]) == 2)
+    other = next(name for row in folds for name in row["labels"] if name not in own)
+    first, second, added = ({"fname": fname, "class": name} for name in (*own, other))
+    assert post(reviewed, first, "remove").json()["unlabelled"] == []
+    assert post(reviewed, second, "remove").json()["unlabelled"] == [fname]
+    assert reviewed.client.get("/review/state").json()["unlabelled"] == [fname]
+    assert post(reviewed, added, "add").json()["unlabelled"] == []
+    post(reviewed, added, "undo")
+    assert post(reviewed, second, "undo").json()["unlabelled"] == []
 
 
 @pytest.mark.parametrize(

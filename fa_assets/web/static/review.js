@@ -139,6 +139,7 @@ function show(doubt) {
   $("player").src = address("sound", { fname: doubt.fname });
   $("no-picture").hidden = true;
   $("spectrogram").hidden = false;
+  $("spectrogram").classList.remove("loaded");
   $("spectrogram").alt = `Log-mel spectrogram of ${doubt.fname}`;
   $("spectrogram").src = address("spectrogram", { fname: doubt.fname });
   $("head").style.left = "0";
@@ -292,6 +293,7 @@ $("sound").onclick = (event) => {
   const box = $("sound").getBoundingClientRect();
   if (player.duration) player.currentTime = ((event.clientX - box.left) / box.width) * player.duration;
 };
+$("spectrogram").onload = () => $("spectrogram").classList.add("loaded");
 $("spectrogram").onerror = async () => {
   const doubt = current;
   $("spectrogram").hidden = true;
@@ -311,17 +313,20 @@ async function post(doubt, verdict) {
   });
   doubt.verdict = said.verdict;
   drawWaiting(said);
+  return said;
 }
 
 function decide(verdict) {
   const doubt = current;
   if (!doubt || verdict === (missing(doubt) ? "remove" : "add")) return;
   inTurn(async () => {
-    await post(doubt, verdict);
+    const { unlabelled } = await post(doubt, verdict);
     $("why").value = "";
     session.push(doubt);
     toast(`${doubt.class}, ${doubt.fname}: ${WORDS[verdict]}.`);
-    if (doubt === current) step(1, true);
+    if (doubt !== current) drawList();
+    else if (unlabelled.includes(doubt.fname)) show(doubt);
+    else step(1, true);
   });
 }
 
@@ -361,7 +366,10 @@ const SENSOR = `query($sensor: SensorSelector!) { sensorOrError(sensorSelector: 
   ... on Sensor { sensorState { status } minIntervalSeconds } } }`;
 const LAUNCH = `mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }`;
+const STATUS = `query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }`;
+const GOING = ["QUEUED", "NOT_STARTED", "MANAGED", "STARTING", "STARTED", "CANCELING"];
 let watched = null;
+let started = null; // the run that was asked for here
 
 async function dagster(query, variables) {
   const said = await ask("/graphql", { query, variables });
@@ -369,8 +377,20 @@ async function dagster(query, variables) {
   return said.data;
 }
 
-function drawWaiting({ waiting }) {
-  $("waiting").hidden = !waiting;
+// Of a clip that no label is left of no refresh can be made: it is given the right one first.
+function drawUnlabelled(fnames) {
+  const clips = fnames.map((fname) => {
+    const doubt = doubts.find((one) => one.fname === fname);
+    return doubt ? element("button", { type: "button", text: fname, onclick: () => show(doubt) }) : element("b", { text: fname });
+  });
+  $("unlabelled").hidden = !fnames.length;
+  $("unlabelled-clips").replaceChildren(...clips.flatMap((one, place) => (place ? [", ", one] : [one])));
+  $("refresh").hidden = fnames.length > 0;
+}
+
+function drawWaiting({ waiting, unlabelled }) {
+  drawUnlabelled(unlabelled);
+  $("waiting").hidden = !waiting || unlabelled.length > 0;
   const how = watched ? ` A refresh follows by itself within about ${watched} s.` : " Nothing watches for them: the refresh sensor is off.";
   $("waiting-text").textContent = `${waiting} ${waiting === 1 ? "correction is" : "corrections are"} not in the results yet.${how}`;
 }
@@ -380,21 +400,32 @@ async function refreshNow() {
   try {
     const launched = (await dagster(LAUNCH, { params: refresh.launch })).launchRun;
     if (!launched.run) throw new Error(launched.message || `Dagster answered ${launched.__typename}: run "fa-assets run".`);
-    $("waiting-text").replaceChildren(
-      "A refresh is running: ",
-      element("a", { href: `/runs/${launched.run.runId}`, text: "look at it in Dagster" }),
-      ".",
-    );
+    started = launched.run.runId;
+    drawRun("A refresh is running: ");
   } catch (error) {
     complain(error);
     $("refresh").disabled = false;
   }
 }
 
+function drawRun(what) {
+  $("waiting-text").replaceChildren(what, element("a", { href: `/runs/${started}`, text: "look at it in Dagster" }), ".");
+}
+
+// A run that Dagster does not know of has ended.
+const statusOf = async (run) => (await dagster(STATUS, { run })).runOrError.status;
+
 async function poll() {
   try {
     const now = await ask("/review/state");
-    if (now.id !== audit) {
+    // The audit is there before the figures and the report of the same run are.
+    const fresh = now.id !== audit && !GOING.includes(await statusOf(now.run));
+    if (!fresh && started && ["FAILURE", "CANCELED"].includes(await statusOf(started))) {
+      drawRun("The refresh failed: ");
+      $("refresh").disabled = false;
+      started = null;
+    }
+    if (fresh) {
       $("news").hidden = false;
       $("news").replaceChildren(
         "The results were made again. ",
