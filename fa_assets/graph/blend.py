@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.errors import BadInputError
-from fa_assets.graph import tables
+from fa_assets.graph import contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
@@ -41,8 +41,8 @@ def blend_asset(
         "blend",
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, probability=probability),
-        tables.BLEND,
-        version="5",
+        contender_tables.BLEND,
+        version="6",
         reads={"predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),
@@ -91,7 +91,7 @@ def judge_encoders(
     rows.append({"blend": CHOSEN, **row_of(nested)})
     shown = ["blend", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
     return Made(
-        pa.Table.from_pylist(rows, schema=tables.BLEND),
+        pa.Table.from_pylist(rows, schema=contender_tables.BLEND),
         facts={
             "best": best.name,
             "units": gain.units,

@@ -26,6 +26,7 @@ from fa_assets.graph.checks_evaluation import (
     training_data_check,
 )
 from fa_assets.graph.checks_model import model_checks
+from fa_assets.graph.checks_submission import test_set_checks
 from fa_assets.graph.comparison import comparison_asset
 from fa_assets.graph.corrections import label_corrections_asset
 from fa_assets.graph.embeddings import embeddings_asset, test_embeddings_asset
@@ -141,7 +142,8 @@ def pipeline(
     }
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
     assets += [comparison, *blended, audit, corrections, tried, *curve.values()]
-    assets += _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
+    test_stage = _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
+    assets += test_stage
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),
         report_asset(
@@ -151,7 +153,10 @@ def pipeline(
     checks = [check for one in every for check in model_checks(one.weights)] + clip_checks(clips, folds)
     checks += [check for one in every for check in one.checks(folds, max_lwlrap_drop)]
     checks += comparison_checks(comparison, schemes)
-    checks += leakage_checks(metrics, embeddings, duplicate_similarity or main.engine.card.duplicate_similarity)
+    alike = duplicate_similarity or main.engine.card.duplicate_similarity
+    checks += leakage_checks(metrics, embeddings, alike)
+    test_clips, test_embeddings, *_, submission, _ = test_stage
+    checks += test_set_checks(test_clips, submission, test_embeddings, embeddings, alike)
     checks += [training_data_check(one.metrics[scheme], one.engine.card) for one in every]
     checks += reproduction_checks(metrics, folds, main.weights)
     checks += [gate_check(one, "main encoder") for one in blended if blend]

@@ -22,11 +22,11 @@ from fa_assets.metrics.figures import (
     FOLD,
     METRICS,
     MICRO,
+    OVERALL,
+    Figure,
     Figures,
     class_figures,
     figures_table,
-    lwlrap,
-    ranking,
 )
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
@@ -237,13 +237,17 @@ def read_predictions(predictions: Stored) -> Predictions:
     return found
 
 
+def averages(predictions: Predictions) -> Iterator[tuple[str, Figure]]:
+    """The figures over all clips and classes, macro and micro, by their names; those that there are."""
+    for metric in METRICS.values():
+        for one in metric(predictions):
+            if one.scope in (OVERALL, MICRO) and one.value is not None:
+                yield one.metric + "_micro" * (one.scope == MICRO), one
+
+
 def out_of_fold_figures(predictions: Predictions) -> dict[str, float | None]:
     """Those that a test set is scored by."""
-    without = replace(predictions, units=None)  # no intervals
-    return {
-        "lwlrap": Figures(lwlrap(without), ()).overall(),
-        "map": Figures(ranking(without), ()).overall("map"),
-    }
+    return {name: one.value for name, one in averages(replace(predictions, units=None))}  # without intervals
 
 
 def _parts(

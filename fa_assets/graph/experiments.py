@@ -13,7 +13,7 @@ from fa_assets.audio.decode import resampled_length
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
-from fa_assets.graph import clip_tables, tables
+from fa_assets.graph import clip_tables, contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
@@ -44,7 +44,7 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
         "experiments",
         GROUP,
         partial(try_variants, variants=parsed, encoder=encoder),
-        tables.EXPERIMENTS,
+        contender_tables.EXPERIMENTS,
         version="5",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"variants": " ".join(one.name for one in parsed), "resamples": RESAMPLES, "seed": SEED},
@@ -78,7 +78,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
     shown = ["variant", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
     shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
     return Made(
-        pa.Table.from_pylist(rows, schema=tables.EXPERIMENTS),
+        pa.Table.from_pylist(rows, schema=contender_tables.EXPERIMENTS),
         facts={
             "variants": len(variants),
             "units": outcomes[0].against_baseline.units if outcomes else None,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.graph import tables
+from fa_assets.graph import contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
@@ -36,7 +36,7 @@ def learning_curve_assets(
         "learning_curve",
         GROUP,
         partial(measure_curve, sizes=parsed, encoder=encoder, fit=fit),
-        tables.LEARNING_CURVE,
+        contender_tables.LEARNING_CURVE,
         version="1",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"scheme": scheme, "sizes": ",".join(map(str, parsed)), "draws": DRAWS, "seed": SEED, **fit.settings},
@@ -69,8 +69,8 @@ def measure_curve(
         }
         for one in points
     ]
-    table = pa.Table.from_pylist(rows, schema=tables.LEARNING_CURVE)
-    shown = tables.LEARNING_CURVE.names[:-1]
+    table = pa.Table.from_pylist(rows, schema=contender_tables.LEARNING_CURVE)
+    shown = contender_tables.LEARNING_CURVE.names[:-1]
     return Made(
         table,
         facts={f"lwlrap_{row['clips_per_class'] or 'all'}": row["lwlrap"] for row in rows},

@@ -4,7 +4,7 @@ Without a `test/` folder these assets hold no rows.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.evaluation import out_of_fold_figures, read_predictions
+from fa_assets.graph.evaluation import averages, out_of_fold_figures, read_predictions
 from fa_assets.graph.source import TEST_RECORDINGS, Source
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clips import inspect_clips
@@ -29,9 +29,9 @@ from fa_assets.intake.test_set import read_submission_clips
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.metrics.lwlrap import lwlrap_sums
-from fa_assets.metrics.one_ranking import mean_average_precision
-from fa_assets.metrics.predictions import list_column, matrix, name_column
+from fa_assets.metrics.predictions import Predictions, list_column, matrix, name_column
+from fa_assets.metrics.thresholds import decide
+from fa_assets.metrics.units import in_order_of_appearance, independent_units
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
 from fa_assets.store.atomic import write_file
@@ -41,6 +41,8 @@ from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import ValueHeader
 
 FINAL, FOLD_MEAN, CALIBRATED, OUT_OF_FOLD = "final", "fold_mean", "calibrated", "out_of_fold"
+_SHOWN = ("lwlrap", "map")
+"""Of test_metrics, beside the table."""
 FILES = {
     FINAL: "submission.csv",
     FOLD_MEAN: "submission_fold_mean.csv",
@@ -52,7 +54,7 @@ GROUP = "submission"
 def test_clips_asset(folds: Asset) -> Asset:
     """`test_clips`; `folds` has the classes."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "folds": folds}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="3", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="4", reads=reads)
 
 
 def submission_asset(
@@ -75,7 +77,7 @@ def submission_asset(
         GROUP,
         partial(submit, scheme=scheme, engines=engines),
         tables.SUBMISSION,
-        version="3",
+        version="4",
         reads={
             "classifier": classifier,
             "embeddings": embeddings[0],
@@ -91,7 +93,7 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="2", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="3", reads=reads)
 
 
 def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> Made:
@@ -114,10 +116,13 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]
+    sha256, fnames = (folds.table[name].to_pylist()[::-1] for name in ("sha256", "fname"))
+    curated = dict(zip(sha256, fnames, strict=True))  # the first one
     columns: dict[str, list[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],
         "usage": list(test.usage),
+        "same_as": [curated.get(info.sha256) for info in infos],
     }
     table = pa.table(
         [columns.get(name, [getattr(info, name, None) for info in infos]) for name in tables.TEST_CLIPS.names],
@@ -129,6 +134,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
         facts={
             "clips": len(infos),
             "clips_with_labels": sum(labels is not None for labels in test.labels),
+            "clips_among_curated": sum(one is not None for one in columns["same_as"]),
             "hours": round(sum(info.seconds for info in infos) / 3600, 4),
         },
     )
@@ -194,41 +200,62 @@ def submit(
             "classes": classes,
             "curated_clips": len(judged.fnames),
             "out_of_fold": found.get("out_of_fold") or out_of_fold_figures(judged),
+            "thresholds": classifier.table["threshold"].to_pylist(),
+            "thresholds_of": CALIBRATED if final.calibration else FINAL,
         },
         files=files,
     )
 
 
 def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
-    """LWLRAP and mAP of the submission on the test clips whose labels are known (test.csv): all, and each usage (Public,
-    Private); beside the out-of-fold figures of the curated clips. No rows where no label is known."""
+    """The averages of all metrics of the submission on the test clips whose labels are known (test.csv), with 95% intervals
+    over clips (copies as one): all, each usage (Public, Private), and, where some are curated clips byte for byte, those that
+    are new; beside the out-of-fold figures of the curated clips. No rows where no label is known."""
     details = submission.header.details
     classes = details["classes"]
     table, submitted = clips.table, submission.table
-    labels = table["labels"].to_pylist()
-    usage = np.array(table["usage"].to_pylist(), dtype=object)
-    known = np.array([own is not None for own in labels], dtype=bool)
+    labels, scopes = table["labels"].to_pylist(), scopes_of(table)
     truth = multi_hot([own or () for own in labels], classes)
-    scopes = {"all": known, **{name: known & (usage == name) for name in sorted({*usage} - {""})}}
-    rows: list[tuple[str, str, str, int, float]] = []
+    fnames, units = np.array(table["fname"].to_pylist(), object), independent_units(table["sha256"].to_pylist())
+    thresholds = np.array(details["thresholds"], np.float64)
+    rows: list[tuple[str, str, str, int, float | None, float | None, float | None]] = []
     with work.phase("score"):
         for model in pc.unique(submitted["model"]).to_pylist() if truth.any() else ():
             own = submitted.filter(pc.equal(submitted["model"], model))
             scores = matrix(own["probability"], len(classes))
+            decided = decide(scores, thresholds) if model == details["thresholds_of"] else None
             for scope, chosen in scopes.items():
-                rows += _scored(model, scope, truth[chosen], scores[chosen])
+                judged = Predictions(
+                    fnames[chosen],
+                    np.zeros(chosen.sum(), np.int64),
+                    classes,
+                    truth[chosen],
+                    scores[chosen],
+                    scores[chosen],
+                    in_order_of_appearance(units[chosen]),
+                    None if decided is None else decided[chosen],
+                )
+                if judged.truth.any():
+                    rows += [
+                        (model, name, scope, len(judged.fnames), one.value, one.low, one.high)
+                        for name, one in averages(judged)
+                    ]
     if rows:
         rows += [
-            (OUT_OF_FOLD, metric, "curated", details["curated_clips"], value)
+            (OUT_OF_FOLD, metric, "curated", details["curated_clips"], value, None, None)
             for metric, value in details["out_of_fold"].items()
         ]
-    found = {(model, metric, scope): value for model, metric, scope, _, value in rows}
+    found = {(model, metric, scope): value for model, metric, scope, _, value, *_ in rows}
     final, out_of_fold = found.get((FINAL, "lwlrap", "all")), found.get((OUT_OF_FOLD, "lwlrap", "curated"))
     return Made(
-        pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * 5, schema=tables.TEST_METRICS),
+        pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * 7, schema=tables.TEST_METRICS),
         facts={
-            "clips_with_labels": int(known.sum()),
-            **{f"{metric}_{scope}": value for (model, metric, scope), value in found.items() if model == FINAL},
+            "clips_with_labels": int(scopes["all"].sum()),
+            **{
+                f"{metric}_{scope}": value
+                for (model, metric, scope), value in found.items()
+                if model == FINAL and metric in _SHOWN
+            },
             "lwlrap_out_of_fold": out_of_fold,
             "test_minus_out_of_fold": None if final is None or out_of_fold is None else final - out_of_fold,
         },
@@ -242,12 +269,12 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
     )
 
 
-def _scored(
-    model: str, scope: str, truth: np.ndarray, scores: np.ndarray
-) -> Iterable[tuple[str, str, str, int, float]]:
-    if truth.any():
-        yield model, "lwlrap", scope, len(truth), lwlrap_sums(truth, scores).overall
-        yield model, "map", scope, len(truth), mean_average_precision(truth, scores)
+def scopes_of(clips: pa.Table) -> dict[str, np.ndarray]:
+    """Which test clips are scored together, bool (n,): those with labels, and parts of these."""
+    known, seen = (clips[name].is_valid().to_numpy() for name in ("labels", "same_as"))
+    usage = np.array(clips["usage"].to_pylist(), dtype=object)
+    scopes = {"all": known, **{name: known & (usage == name) for name in sorted({*usage} - {""})}}
+    return scopes | ({"new": known & ~seen} if (known & seen).any() else {})
 
 
 def _features(embeddings: Sequence[Stored]) -> tuple[list[str], list[np.ndarray]]:

@@ -100,9 +100,9 @@ def _named(run: Before) -> str:
 def _on_test(run: Evaluated) -> Iterator[Figure]:
     """Of the final classifier on all test clips with labels."""
     for row in [] if run.test is None else run.test.to_pylist():
-        if (row["model"], row["scope"]) == ("final", "all"):
+        if (row["model"], row["scope"]) == ("final", "all") and row["metric"] in _TEST:
             yield Figure(
-                f"{_TEST.get(row['metric'], row['metric'])} on the test set",
+                f"{_TEST[row['metric']]} on the test set",
                 f"{row['value']:.4f}",
                 "",
                 f"Of the classifier of all clips, on {row['clips']} test clips with labels"

@@ -148,6 +148,20 @@ def damage_similarity(settings: Settings) -> None:
     rewrite(settings, "mc5_embeddings", plant, fold="3")
 
 
+def damage_test_clips(settings: Settings) -> None:
+    rewrite(settings, "test_clips", with_column("same_as", lambda values: ["00.wav", *values[1:]]))
+
+
+def damage_test_embeddings(settings: Settings) -> None:
+    curated = ValueStore(settings.storage_root).read("mc5_embeddings", "0").table
+
+    def plant(table: pa.Table) -> pa.Table:
+        vectors = np.concatenate([embedding_matrix(one["embedding"])[:1] for one in (curated, table)])
+        return table.slice(0, 2).set_column(1, table.schema.field("embedding"), embedding_column(vectors))
+
+    rewrite(settings, "test_embeddings", plant)
+
+
 def of_corpus(settings: Settings, corpus: str) -> Ledger:
     ledger = Ledger(settings.storage_root / "ledger")
     now = next(ledger.newest_of("curated_clips"))
@@ -182,6 +196,8 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "mc5_above_chance": (damage_metrics, "look at the labels and the weights", False),
     "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
     "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
+    "no_curated_clips_in_test": (damage_test_clips, "1 test clips are curated clips, byte for byte", False),
+    "no_near_duplicates_in_test": (damage_test_embeddings, "are nearly the same", False),
     "clips_new_to_encoder": (damage_training_data, "AudioSet: it has heard them", False),
     "not_worse_than_baseline": (damage_comparison, "use center", False),
     "submission_gate": (damage_gate, "No submission is made: it is bad. Check the weights", True),
