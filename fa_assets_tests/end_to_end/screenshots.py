@@ -53,7 +53,7 @@ def take_review(pages: Pages) -> None:
     """The review page, at a clip that is longer than a crop."""
     pages.go("/review", "Nearest by embedding")
     pages.page.set_viewport_size(_REVIEW)
-    pages.page.locator("#neighbours li").first.wait_for()
+    pages.page.locator("#spectrogram.loaded").wait_for()
     pages.page.keyboard.press(" ")
     pages.page.wait_for_timeout(_STATUS_MS)
     pages.page.keyboard.press(" ")
