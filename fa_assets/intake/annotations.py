@@ -59,6 +59,7 @@ _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
 """Columns of text in selection tables that are no labels."""
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
+_NO_CLASS = re.compile(r"(.*[_ ])?id|start|end|seconds|split|usage", re.IGNORECASE)
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
@@ -191,9 +192,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         except BadInputError as error:
             odd.append(error)
     if odd and not labelled:
-        raise BadInputError(
-            f"{odd[0].summary} Or take one column as it stands: --labels-column NAME.", odd[0].offenders
-        )
+        raise BadInputError(f"{odd[0].summary} Or take a column as it stands: --labels-column NAME.", odd[0].offenders)
     if labelled:
         best = max(labelled, key=lambda one: len(one[0].rows))
         same = [one for one in labelled if one[0].header == best[0].header]
@@ -257,7 +256,7 @@ def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels
     if name is None:
         name = _numbers_of_classes(table, fname)
         try:
-            indicators = indicator_labels(table, {fname, *GROUP_NAMES, "start", "end", "seconds", "split", "usage"})
+            indicators = indicator_labels(table, {fname, *GROUP_NAMES, *filter(_NO_CLASS.fullmatch, table.header)})
         except BadInputError:
             if name is None:
                 raise

@@ -116,6 +116,9 @@ def _is_garbled(name: str) -> bool:
 
 def _is_cut(name: str) -> bool:
     is_code = re.match(r"[bru]?[\"'\u201c\u201d\u201e\u2018\u00ab]|[\[{].*[\"']", name) is not None
+    is_code = (
+        is_code or re.search(r"&(amp|lt|gt|quot|apos|nbsp|#\d+)$", name) is not None
+    )  # of HTML, cut at its semicolon
     return is_code or any(name.count(one[0]) != name.count(one[1]) for one in ("()", "[]", "{}"))
 
 

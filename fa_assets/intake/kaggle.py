@@ -39,6 +39,8 @@ from fa_assets.store.source_files import (
 
 _NO_CLASSES = ("fname", "group", "fold", "usage", "split")
 """Columns of a table with a column for each class that are none."""
+_SHARES = ("fold", "split", "subset", "partition")
+"""Columns that say what part of the dataset a clip belongs to, which are not those of `train_curated.csv`."""
 _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
 
 
@@ -141,6 +143,10 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         )
     fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
     labels, said = labels_of(dataset, table)
+    if unused := [name for name in table.header if name.lower() in _SHARES]:
+        notes.append(
+            f"not used: {', '.join(map(repr, unused))}; given folds belong into {dataset.folds_csv.name}, test clips into test/"
+        )
     offenders = bad_fnames(fnames)
     for row, (fname, own) in enumerate(zip(fnames, labels, strict=True), start=1):
         if not own:

@@ -19,8 +19,8 @@ _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
 _FURTHER = "|\uff0c\u3001\uff1b\uff5c\n\t"
 """A bar, the commas, semicolon and bar of Chinese and Japanese, a new line and a tab inside a cell."""
 _BETWEEN_LABELS = ":#"
-_ONE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x", "+"})
-_ZERO = frozenset({"0", "0.0", "false", "f", "no", "n", "-", ""})
+_ONE = frozenset({"1", "1.0", "1,0", "true", "t", "yes", "y", "x", "+"})
+_ZERO = frozenset({"0", "0.0", "0,0", "false", "f", "no", "n", "-", ""})
 _NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan)?")
 _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE

@@ -43,7 +43,7 @@ AUDIO_SUFFIXES = frozenset(
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width, which editors and web pages leave in names."""
 _SHOWN = 5
-_NEAR, _MOST_CANDIDATES = 0.85, 200
+_NEAR, _MOST_CANDIDATES = 0.84, 200
 """How alike names are (`difflib`) of which one may be a typing error; among how many it is looked for."""
 
 

@@ -9,16 +9,18 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from fa_assets.errors import UserError
+from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.annotations import Columns, Found, labels_from_files
 from fa_assets.intake.class_folders import labels_by_folder, site_of, test_folder_of
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
-from fa_assets.intake.names import AUDIO_SUFFIXES, is_audio, listed
+from fa_assets.intake.names import AUDIO_SUFFIXES, NameIndex, is_audio, listed
+from fa_assets.intake.tables import read_table
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import files_below, find, is_file, is_folder
 
@@ -251,11 +253,22 @@ def _found(
     except UserError as error:
         unused = [*(path.name for path in files), *others]
         beside = f" Not used: {listed(unused)}; tables are read as CSV: export others as CSV." if unused else ""
-        raise unclear or UserError(f"{error}{beside}") from None
+        raise unclear or UserError(f"{error}{beside}{_typing_error(files, audio, columns)}") from None
     found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
     for name, labels in by_folder.rows:
         found.add(name, labels)
     return found, by_folder.level
+
+
+def _typing_error(files: Iterable[Path], audio: Sequence[str], columns: Columns) -> str:
+    """Where a table that names no clip names one nearly."""
+    index = NameIndex(PurePosixPath(name).name for name in audio)
+    for path in files:
+        with suppress(BadInputError):
+            for row in read_table(path, limits=columns.limits).rows[:1]:
+                if there := next(filter(None, map(index.near, row)), None):
+                    return f" The first row of {path.name} names a clip that is nearly called {there!r}: use the same names."
+    return ""
 
 
 def _groups(given: Mapping[str, str], fnames: Iterable[str], level: int | None) -> tuple[Mapping[str, str], list[str]]:

@@ -108,7 +108,8 @@ def read_table(
         text = text[comments.end() :]
         last = comments[0].splitlines()[-1].strip(" \t#")
         following = next(csv.reader([text.partition("\n")[0]], skipinitialspace=True), [])
-        if last.count(",") == len(following) - 1 > 0:  # which names the columns, as in AudioSet
+        has_numbers = any(re.fullmatch(r"[\d.]+", cell) for cell in following)  # as no header has
+        if has_numbers and last.count(",") == len(following) - 1 > 0:  # it names the columns, as in AudioSet
             text = f"{last}\n{text}"
         separator = declared[1] if declared else _separator(text, required)
         said.append(f"beginning after {len(comments[0].splitlines())} lines with #")

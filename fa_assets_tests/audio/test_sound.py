@@ -200,6 +200,12 @@ def test_what_ffmpeg_alone_reads_may_be_cut_short_too(tmp_path: Path, kind: str)
             inspect_clip(tmp_path / "a.wav")
 
 
+def test_a_header_alone_is_refused(tmp_path: Path) -> None:
+    content = written("FLAC", frames=600)
+    with pytest.raises(BadClipError, match="^truncated: the header promises 600 frames, the file holds 0$"):
+        inspected(tmp_path / "a", content[: content.index(b"\xff\xf8")])
+
+
 AS_CONTAINED = {
     "voc": lambda: written("VOC", "PCM_16"),
     "avi": FFMPEG_ALONE["avi"],

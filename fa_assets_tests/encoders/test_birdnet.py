@@ -159,5 +159,5 @@ def test_log_and_report_name_the_licence(birdnet_weights: Path, tmp_path: Path) 
             (record,) = instance.get_run_records()
             said = [entry.user_message for entry in instance.all_logs(record.dagster_run.run_id)]
     assert len([one for one in said if "Weights of BirdNET V2.4: CC BY-NC-SA 4.0." in one]) == 1
-    (page,) = (settings.storage_root / "reports").iterdir()
+    (page,) = (settings.storage_root / "reports").glob("*.html")
     assert f"weights: {birdnet_weights} (CC BY-NC-SA 4.0)" in page.read_text()

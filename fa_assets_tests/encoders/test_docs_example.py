@@ -59,5 +59,5 @@ def test_the_package_of_the_page_is_installed_and_the_graph_runs_on_it(
         assert run(settings).failures == ()
     header = ValueStore(settings.storage_root).header("mc5_embeddings", "0")
     assert header.details["encoder"] == "exported"
-    (page,) = (settings.storage_root / "reports").iterdir()
+    (page,) = (settings.storage_root / "reports").glob("*.html")
     assert "encoder: My exported network" in page.read_text()

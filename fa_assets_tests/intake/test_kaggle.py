@@ -41,6 +41,15 @@ def test_a_byte_order_mark_and_further_columns_do_no_harm(dataset: KaggleDataset
     assert read_labels(dataset).fnames == ("a.wav",)
 
 
+def test_columns_that_would_share_out_the_clips_are_said_not_to_be_used(dataset: KaggleDataset) -> None:
+    write(dataset, "fname,labels,split,Fold\na.wav,Rain,train,1\nb.wav,Bell,test,2\n")
+    clips = read_labels(dataset)
+    assert clips.fnames == ("a.wav", "b.wav")
+    assert any(
+        "not used: 'split', 'Fold'; given folds belong into train_curated_folds.csv" in one for one in clips.notes
+    )
+
+
 def test_a_label_that_looks_like_a_missing_value_is_a_label(dataset: KaggleDataset) -> None:
     write(dataset, "fname,labels\na.wav,NA\nb.wav,None\n")
     assert read_labels(dataset).labels == (("NA",), ("None",))

@@ -94,10 +94,10 @@ def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -
     assert SPEECH in " ".join(labelled.notes)
 
 
-@pytest.mark.parametrize("one", ["1", "1.0", "True", "yes", "x", "Y", "+"])
+@pytest.mark.parametrize("one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+"])
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)
-    zero = {"1": "0", "1.0": "", "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}[one]
+    zero = {"1": "0", "1.0": "", '"1,0"': '"0,0"', "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}[one]
     dataset.labels_csv.write_text(
         f"fname,group,Dog,Cat,Cow,seconds\na.wav,g,{one},{one},{zero},0.5\nb.wav,g,{zero},{one},{zero},2\n"
     )
@@ -178,6 +178,7 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ),
         ([['{"Dog": 1'], ["Cat"]], "'{\"Dog\": 1'", "of a program"),
         ([["\u201cDog\u201d"], ["Cat"]], "'\u201cDog\u201d'", "of a program"),
+        ([["Bird &amp", "Dog"], ["Rain"]], "'Bird &amp'", "of a program"),
         ([["0 1 0"], ["1 0 0"]], "'0 1 0'", "a row of a table of 0 and 1"),
         ([["Dog"], ["\uff24og"]], "'Dog', '\uff24og'", "Unicode form"),
         ([["dog-bark"], ["dog_bark"], ["Dog bark."]], "'Dog bark.', 'dog-bark', 'dog_bark'", "hyphens, dots"),

@@ -524,3 +524,16 @@ def test_one_column_of_0_and_1_can_be_taken_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--labels-column NAME"):
         propose(tmp_path)
     assert propose(tmp_path, columns=Columns(labels="hasbird")).rows == (("a.wav", ("1",)), ("b.wav", ("0",)))
+
+
+def test_numbers_of_clips_beside_columns_of_classes_are_no_class(tmp_path: Path) -> None:
+    make_audio(tmp_path, "0/a.wav", "0/b.wav")
+    (tmp_path / "labels.csv").write_text("clip_id,guitar,voice,path\n1,1,0,0/a.wav\n0,0,1,0/b.wav\n")
+    assert propose(tmp_path).rows == (("0/a.wav", ("guitar",)), ("0/b.wav", ("voice",)))
+
+
+def test_a_table_that_nearly_names_the_clips_is_named(tmp_path: Path) -> None:
+    make_audio(tmp_path, "my_clip_1.wav", "my_clip_2.wav")
+    (tmp_path / "labels.csv").write_text("path,label\nmy-clip-1.wav,Dog\nmy-clip-2.wav,Bird\n")
+    with pytest.raises(UserError, match="labels.csv names a clip that is nearly called 'my_clip_1.wav'"):
+        propose(tmp_path)

@@ -171,5 +171,6 @@ def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> Non
     table = read_table(tmp_path / "a.csv")
     assert table.header == ["YTID", "start_seconds", "positive_labels"]
     assert table.rows == [["ab", "30.0", "/m/09x0r,/m/02p0sh1"]]
-    (tmp_path / "b.csv").write_text("# made in 2017\nfname,labels\na.wav,Dog\n")
-    assert read_table(tmp_path / "b.csv").header == ["fname", "labels"]
+    for comment in ("# made in 2017", "# by Ada, with care"):
+        (tmp_path / "b.csv").write_text(f"{comment}\nfname,labels\na.wav,Dog\n")
+        assert read_table(tmp_path / "b.csv").header == ["fname", "labels"]
