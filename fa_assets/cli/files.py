@@ -157,6 +157,8 @@ def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: boo
             say(tagged.path)
             for tag in given if decide else tagged.tags[:top]:
                 say(f"  {tag.probability:.4f}  {tag.class_name}")
+            if decide and not given:
+                say("  no label reaches its threshold")
 
 
 def _its_files(folder: Path) -> str:

@@ -37,7 +37,7 @@ from fa_assets.graph.export import notebook_artifacts_asset
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.final_classifier import final_classifier_asset
 from fa_assets.graph.learning_curve import learning_curve_assets
-from fa_assets.graph.observation import usable_check
+from fa_assets.graph.observation import observe_source, usable_check
 from fa_assets.graph.place import Place
 from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.pools import living_executor
@@ -189,7 +189,7 @@ def definitions_of(
     schedules: Sequence[dg.ScheduleDefinition],
 ) -> dg.Definitions:
     """What Dagster loads; it needs no resources, so it merges with any other definitions."""
-    sources = [one.to_dagster(place) for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
+    sources = [one.to_dagster(place, observe_source) for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
     made = [one.to_dagster(place, **_scheme_tag(one.name, schemes)) for one in graph.assets]
     return dg.Definitions(
         assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),

@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from fa_assets.errors import UserError
-from fa_assets.graph.display import records, shown
+from fa_assets.graph.display import failure, records, shown
 from fa_assets.graph.place import Place
 from fa_assets.graph.source import CURATED_RECORDINGS, TEST_RECORDINGS, facts_of, scan_dataset, states_of
 from fa_assets.intake.recordings import Change, DatasetState, RecordingsState, change_between
@@ -110,6 +110,24 @@ def report_observations(instance: dg.DagsterInstance, place: Place, *, limit_s: 
     for observation in observed.observations:
         instance.report_runless_asset_event(observation)
     return observed.state
+
+
+def observe_source(name: str, place: Place, instance: dg.DagsterInstance) -> dg.ObserveResult:
+    """What the Observe button of one source does: a look at the folder, as the sensor has it."""
+    try:
+        observed = observe_dataset(instance, place)
+    except UserError as error:
+        raise failure(error) from error
+    state = states_of(observed.state)[name]
+    news = {one.asset_key: one for one in observed.observations}
+    own = news.pop(place.key(name), None)
+    for other in news.values():
+        instance.report_runless_asset_event(other)
+    return dg.ObserveResult(
+        asset_key=place.key(name),
+        data_version=dg.DataVersion(state.data_version),
+        metadata=own.metadata if own else facts_of(place.dataset, state),
+    )
 
 
 _CLIPS = {CURATED_RECORDINGS.name: "clips", TEST_RECORDINGS.name: "test clips"}

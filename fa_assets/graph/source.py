@@ -1,6 +1,6 @@
 """The sources: the curated and the test clips of the dataset folder, which others change and Dagster only observes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.display import failure, shown
+from fa_assets.graph.display import shown
 from fa_assets.graph.place import Place
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.references import OWNERS, code_references
@@ -25,8 +25,10 @@ class Source:
     columns: tuple[tuple[str, str, str], ...]
     parts: tuple[None, ...] = (None,)
 
-    def to_dagster(self, place: Place) -> dg.AssetsDefinition:
-        """The source as Dagster knows it."""
+    def to_dagster(
+        self, place: Place, look: Callable[[str, Place, dg.DagsterInstance], dg.ObserveResult]
+    ) -> dg.AssetsDefinition:
+        """The source as Dagster knows it; `look` is what its Observe button does."""
         spec = dg.AssetSpec(
             place.key(self.name),
             group_name=place.group("source"),
@@ -35,29 +37,16 @@ class Source:
             tags={"stage": "source", "domain": "audio-tagging"},
             metadata={
                 "dagster/column_schema": dg.TableSchema([dg.TableColumn(*column) for column in self.columns]),
-                "dagster/code_references": code_references(observe_source),
+                "dagster/code_references": code_references(look),
             },
             description=self.description,
         )
 
         @dg.multi_observable_source_asset(name=place.named(self.name), specs=[spec])  # type: ignore[untyped-decorator]
         def observe(context: dg.AssetExecutionContext) -> dg.ObserveResult:
-            return observe_source(self.name, place)
+            return look(self.name, place, context.instance)
 
         return observe
-
-
-def observe_source(name: str, place: Place) -> dg.ObserveResult:
-    """Look at the folder; what Dagster gets of one source."""
-    try:
-        state = states_of(scan_dataset(place.dataset, place.recorder))[name]
-    except UserError as error:
-        raise failure(error) from error
-    return dg.ObserveResult(
-        asset_key=place.key(name),
-        data_version=dg.DataVersion(state.data_version),
-        metadata=facts_of(place.dataset, state),
-    )
 
 
 CURATED_RECORDINGS = Source(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fa_assets.api import Tag
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.metrics.thresholds import choose_thresholds
 from fa_assets.store.values import ValueStore
@@ -40,3 +41,12 @@ def test_predict_decides_by_the_thresholds(finished: FinishedRun) -> None:
     for line in map(json.loads, lines):
         assert set(line["labels"]) == {name for name, p in line["classes"].items() if p >= threshold[name]}
     assert any(json.loads(line)["labels"] for line in lines)
+
+
+def test_predict_says_where_no_label_reaches_its_threshold(
+    finished: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tag, "is_given", False)
+    clip = finished.settings.dataset / "train_curated" / "00.wav"
+    said = fa_assets("predict", str(clip), "--decide", settings=finished.settings).stdout
+    assert said.splitlines() == [str(clip), "  no label reaches its threshold"]

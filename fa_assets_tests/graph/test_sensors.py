@@ -42,6 +42,24 @@ def test_a_change_is_observed_once_with_its_counts(
     assert len(observed()) == before + 1
 
 
+def test_the_observe_button_says_what_the_sensor_would(settings: Settings, instance: dg.DagsterInstance) -> None:
+    definitions = build_definitions(settings)
+
+    def observe() -> dg.ExecuteInProcessResult:
+        asset = definitions.get_assets_def("curated_recordings")
+        return dg.materialize([asset], instance=instance, selection=["curated_recordings"], raise_on_error=False)
+
+    assert observe().success
+    make_clip(settings.dataset / "train_curated" / "03.wav", ("Sweep",), index=101)
+    assert observe().success
+    newest = instance.fetch_observations(dg.AssetKey("curated_recordings"), limit=1).records[0].asset_observation
+    assert newest is not None and newest.metadata["changed"].value == "03.wav"
+    (settings.dataset / "train_curated.csv").write_text("fname,label\n")
+    assert not observe().success
+    record = instance.get_latest_asset_check_evaluation_record(USABLE)
+    assert record and record.evaluation and not record.evaluation.passed
+
+
 def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon, settings: Settings) -> None:
     labels = (settings.dataset / "train_curated.csv").read_text()
 
@@ -94,7 +112,9 @@ def test_clips_that_cannot_be_read_are_named_by_sensor_and_status(daemon: Daemon
     assert record and record.evaluation and not record.evaluation.passed
     assert "03.wav: a link to what is not there" in str(record.evaluation.description)
     said = fa_assets("status", settings=settings)
-    assert said.exit_code == 0 and said.stdout.startswith("curated_clips: curated_recordings changed\nMade from")
+    assert said.exit_code == 0 and said.stdout.startswith(
+        "curated_clips, label_corrections: curated_recordings changed\nMade from"
+    )
     assert "clips that cannot be read: 1 (03.wav: a link to what is not there)" in said.stderr
 
 
