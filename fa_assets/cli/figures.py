@@ -46,25 +46,36 @@ def thresholds_command(as_json: bool, **options: Any) -> None:
     """
     with friendly_errors():
         from fa_assets.cli import tables
-        from fa_assets.metrics.figures import CLASS, Figures
+        from fa_assets.metrics.figures import CLASS, DECIDED, Figures
         from fa_assets.models.classifier_file import load_final
 
         settings = apply_options(options)
         final = load_final(settings.storage_root / "classifiers")
         final.require_thresholds()
-        names = ("f1", "precision", "recall") if final.blend is None else ()
         classes = final.members[0].classes
-        if names:
+        if final.blend is None:
             figures = Figures.of_table(_metrics(settings, final.members[0].origin.scheme)[0], classes)
-            of = {name: figures.of(CLASS, name) for name in names}
+            of = {name: [one.value for one in figures.of(CLASS, name).values()] for name in DECIDED}
+        else:
+            of = _of_blend(settings)
         rows = [
-            {"class": one, "threshold": threshold, **{name: of[name][one].value for name in names}}
-            for one, threshold in zip(classes, final.thresholds, strict=True)
+            dict(zip(("class", "threshold", *of), row, strict=True))
+            for row in zip(classes, final.thresholds, *of.values(), strict=True)
         ]
         if as_json:
             say(json.dumps(rows, indent=2))
             return
         say(tables.plain(tuple(rows[0]), [tuple(row.values()) for row in rows]), styled=True)
+
+
+def _of_blend(settings: Settings) -> dict[str, list[float | None]]:
+    """What the decisions of the blend are worth, class by class."""
+    from fa_assets.store.values import ValueStore
+
+    found = ValueStore(settings.storage_root).read("blend").header.details.get("decisions")
+    if found is None:
+        raise UserError("blend was made by an older fa_assets: `fa-assets run` makes it again.")
+    return dict(found)
 
 
 def _metrics(settings: Settings, scheme: str | None = None) -> tuple[Any, Sequence[str]]:

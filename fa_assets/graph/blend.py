@@ -17,9 +17,12 @@ from fa_assets.graph.experiments import row_of
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
 from fa_assets.metrics.chance import lwlrap_without_knowledge
+from fa_assets.metrics.figures import CLASS, DECIDED, MICRO, Figures, decisions
 from fa_assets.metrics.gate import judge
+from fa_assets.metrics.predictions import Predictions
+from fa_assets.metrics.thresholds import decide
 from fa_assets.models.blend import contenders, fit_blend, judge_blends
-from fa_assets.models.nested import CHOSEN
+from fa_assets.models.nested import CHOSEN, Outcome
 
 
 def blend_asset(
@@ -42,7 +45,7 @@ def blend_asset(
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, probability=probability),
         contender_tables.BLEND,
-        version="6",
+        version="7",
         reads={"predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),
@@ -67,11 +70,9 @@ def judge_encoders(
     and the geometric mean of their probabilities, and a stacked logistic regression over their log-odds; with a paired
     bootstrap of the difference, and of the nested choice among them, in which no fold has a say in the blend it is judged by.
     The best row is the maximum of a search and so too high; the nested row is not. With FA_BLEND=on the final classifier and
-    the submission are the best blend, and this says whether a submission may be made."""
-    main, *rest = (read_predictions(one) for one in (predictions, *others.values()))
-    for one, stored in zip(rest, others.values(), strict=True):
-        if one.classes != main.classes or not np.array_equal(one.fnames, main.fnames):
-            raise BadInputError(f"{stored.asset} and {predictions.asset} are of other clips: materialize both again.")
+    the submission are the best blend, and this says whether a submission may be made. F1, precision and recall are of decisions
+    in each fold by the blend and the thresholds that the other folds choose (FA_THRESHOLD_RULE)."""
+    main, *rest = _of_the_same_clips([predictions, *others.values()])
     logits = np.stack([main.logits, *(one.logits for one in rest)])
     with work.phase("blend"):
         outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=main.units, progress=work.track("fits"))
@@ -79,6 +80,11 @@ def judge_encoders(
     *tried, nested = outcomes
     place = int(np.argmax([one.lwlrap for one in tried]))
     best, calibration = fitted[place], probability.calibration(main.truth, tried[place].scores)
+    thresholds = probability.thresholds(main.truth, tried[place].scores)
+    decided = Figures(
+        decisions(replace(main, units=None, decided=_nested_decisions(main, outcomes, probability))), main.classes
+    )
+    classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
     gain = nested.against_baseline
     if gain.warning:
         work.log.warning(gain.warning)
@@ -95,19 +101,50 @@ def judge_encoders(
         facts={
             "best": best.name,
             "units": gain.units,
+            **{name: decided.overall(name) for name in DECIDED},
+            "f1_micro": decided.of(MICRO, "f1")[""].value,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
         display={
             "against_the_main_encoder": records(
                 [*shown, "chosen"], [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
-            )
+            ),
+            "thresholds": records(
+                ["class_name", "threshold", *DECIDED],
+                list(zip(main.classes, map(or_none, thresholds.tolist()), *classwise, strict=True)),
+            ),
         },
         details={
             "blend": asdict(best),
-            "thresholds": [or_none(one) for one in probability.thresholds(main.truth, tried[place].scores).tolist()],
+            "thresholds": [or_none(one) for one in thresholds.tolist()],
+            "decisions": dict(zip(DECIDED, classwise, strict=True)),
             "calibration": calibration and {name: own.tolist() for name, own in vars(calibration).items()},
             "gate_passed": gate.passed,
             "gate": gate.reason,
             "out_of_fold": out_of_fold_figures(replace(main, logits=nested.scores, probabilities=nested.scores)),
         },
     )
+
+
+def _of_the_same_clips(stored: Sequence[Stored]) -> list[Predictions]:
+    """The predictions of each encoder.
+
+    Raises:
+        BadInputError: they are of other clips.
+    """
+    found = [read_predictions(one) for one in stored]
+    for one, own in zip(stored, found, strict=True):
+        if own.classes != found[0].classes or not np.array_equal(own.fnames, found[0].fnames):
+            raise BadInputError(f"{one.asset} and {stored[0].asset} are of other clips: materialize both again.")
+    return found
+
+
+def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> np.ndarray:
+    """Which labels are given, bool (n, C): in each fold by the blend that the others choose, and by their thresholds of it."""
+    *tried, nested = outcomes
+    scores_of = {one.name: one.scores for one in tried}
+    decided = np.zeros(main.truth.shape, bool)
+    for fold, name in zip(np.unique(main.fold), nested.chosen, strict=True):
+        own, scores = main.fold == fold, scores_of[name]
+        decided[own] = decide(scores[own], probability.thresholds(main.truth[~own], scores[~own]))
+    return decided

@@ -221,6 +221,8 @@ METRICS: Mapping[str, Callable[[Predictions], Iterator[Figure]]] = {
 """What is computed of every set of predictions; a new metric is a function here."""
 
 MAP, AUC = "map", "auc"
+DECIDED = ("f1", "precision", "recall")
+"""What `decisions` says of the labels that are given."""
 RANKINGS: Mapping[str, tuple[Callable[[np.ndarray, np.ndarray], float], Callable[[Curve], np.ndarray]]] = {
     MAP: (average_precision, Curve.average_precision),
     AUC: (roc_auc, Curve.roc_auc),

@@ -1,5 +1,6 @@
 """Two encoders on one dataset: a second one beside a finished run of CNN14, which makes nothing of that again."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 
 from fa_assets.api import Tagger
 from fa_assets.catalog.queries import LWLRAP_ORIGIN, SIMILAR_CLIPS, WORST_CLASSES
@@ -17,6 +19,7 @@ from fa_assets.errors import UserError
 from fa_assets.graph.jobs import intact_checks
 from fa_assets.metrics.bootstrap import paired_bootstrap
 from fa_assets.metrics.predictions import Predictions, predictions_of
+from fa_assets.metrics.thresholds import choose_thresholds
 from fa_assets.models.blend import Blend, judge_blends
 from fa_assets.models.classifier_file import load_classifier
 from fa_assets.settings import Settings, load_settings
@@ -114,6 +117,25 @@ def test_report_catalog_and_commands_know_both(both: Settings) -> None:
     (row,) = (row for row in cells if row[:2] == ["tiny", "mc5"])
     assert row[2] == f"{origin['lwlrap']:.4f}" and float(row[6]) > 0 and row[7:] == ["12", "CC0"]
     assert [row[0] for row in cells if len(row) == 7][-2:] == ["stacked", "chosen in each fold"]
+
+
+def test_decisions_of_the_blend_are_judged_by_what_the_other_folds_choose(both: Settings) -> None:
+    main, other = predictions(both, "mc5"), predictions(both, "tiny/mc5")
+    *tried, nested = judge_blends(("cnn14", "tiny"), np.stack([main.logits, other.logits]), main.truth, main.fold)
+    scores_of = {one.name: one.scores for one in tried}
+    decided = np.zeros_like(main.truth)
+    for fold in range(5):
+        rest, scores = main.fold != fold, scores_of[nested.chosen[fold]]
+        thresholds = choose_thresholds(main.truth[rest], scores[rest], None)
+        decided[~rest] = scores[~rest] >= thresholds
+    wanted = precision_recall_fscore_support(main.truth, decided, zero_division=np.nan)
+    shown = json.loads(fa_assets("thresholds", "--json", settings=both).stdout)
+    best = max(tried, key=lambda one: one.lwlrap)
+    assert [one["threshold"] for one in shown] == pytest.approx(
+        choose_thresholds(main.truth, best.scores, None).tolist(), abs=1e-9
+    )
+    for name, values in zip(("precision", "recall", "f1"), wanted, strict=False):
+        assert [one[name] for one in shown] == pytest.approx(values.tolist(), abs=1e-6, nan_ok=True), name
 
 
 def test_the_blend_is_judged_submitted_and_tags(both: Settings) -> None:
