@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from fa_assets.cli.interruption import ignore_signals
-from fa_assets.cli.options import apply_options, friendly_errors, setting_options
+from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.setting_fields import IN_CHECKOUT
 from fa_assets.settings import Settings
@@ -56,6 +56,9 @@ def ui_command(port: int, remake: bool, **options: Any) -> None:
         # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with ui_of_the_instance():
+            say(
+                f"The UI opens at http://{_HOST}:{port}, doubted labels at /review, reports at /reports. Ctrl-C ends it."
+            )
             _serve(port)
 
 
