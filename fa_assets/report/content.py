@@ -19,7 +19,7 @@ from fa_assets.report.evaluated import Evaluated
 from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.listening import listening
 from fa_assets.report.origin import environment_table, lineage_table, settings_table
-from fa_assets.report.page import Page, Section, Table
+from fa_assets.report.page import Cell, Page, Section, Table
 from fa_assets.report.picture import drawn
 from fa_assets.report.standing import findings, standing
 
@@ -93,14 +93,26 @@ def _class_section(run: Evaluated) -> Section:
     )
 
 
+_CURATED, _OUT_OF_FOLD = "curated", "out_of_fold"
+"""Scope and model of the rows in `test_metrics` that are of the curated clips."""
+
+
 def _test_section(run: Evaluated) -> list[Section]:
     if run.test is None or not run.test.num_rows:
         return []
-    columns = run.test.column_names
-    rows = [[row[name] for name in columns] for row in run.test.to_pylist()]
+    found = {(row["metric"], row["scope"], row["model"]): row for row in run.test.to_pylist()}
+    models = list(dict.fromkeys(model for *_, model in found))
+    rows: list[list[Cell]] = []
+    for metric, scope in dict.fromkeys((metric, scope) for metric, scope, _ in found if scope != _CURATED):
+        of = [found.get((metric, _CURATED if model == _OUT_OF_FOLD else scope, model)) for model in models]
+        tested = next(row for model, row in zip(models, of, strict=True) if row and model != _OUT_OF_FOLD)
+        interval = "" if tested["low"] is None else f"{tested['low']:.4f} to {tested['high']:.4f}"
+        values = [None if row is None else row["value"] for row in of]
+        rows.append([metric, scope, tested["clips"], *values, interval])
+    columns = ["figure", "scope", "clips", *models, "95% interval of the first"]
     text = (
         "Models: final is the classifier of all clips, fold_mean the mean of those of the folds; out_of_fold are the figures "
-        "of the curated clips, for comparison."
+        "of all curated clips, for comparison."
     )
     return [Section("Test set", text, tables=[Table("On the test clips whose labels are known", columns, rows)])]
 

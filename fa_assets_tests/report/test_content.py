@@ -48,12 +48,19 @@ def test_scores_that_know_nothing_are_not_called_better_than_chance(run: Evaluat
 def test_the_run_before_and_the_test_set_are_among_the_figures(run: Evaluated) -> None:
     before = Before("0123456789", AT, ranks(predictions(60, 6, seed=7)))
     rows = [
-        ("final", "lwlrap", "all", 9, 0.5),
-        ("final", "map", "all", 9, 0.25),
-        ("fold_mean", "lwlrap", "all", 9, 0.4),
+        ("final", "lwlrap", "all", 9, 0.5, 0.4, 0.6),
+        ("final", "map", "all", 9, 0.25, None, None),
+        ("fold_mean", "lwlrap", "all", 9, 0.4, None, None),
+        ("out_of_fold", "lwlrap", "curated", 60, 0.7, None, None),
     ]
-    test = pa.table(dict(zip(("model", "metric", "scope", "clips", "value"), zip(*rows, strict=True), strict=True)))
-    figures = {one.name: one for one in made(replace(run, before=before, test=test)).figures}
+    names = ("model", "metric", "scope", "clips", "value", "low", "high")
+    page = made(replace(run, before=before, test=pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))))
+    (table,) = next(one.tables for one in page.sections if one.title == "Test set")
+    assert [list(row) for row in table.rows] == [
+        ["lwlrap", "all", 9, 0.5, 0.4, 0.7, "0.4000 to 0.6000"],
+        ["map", "all", 9, 0.25, None, None, ""],
+    ]
+    figures = {one.name: one for one in page.figures}
     assert list(figures) == [
         "LWLRAP",
         "Chance",
