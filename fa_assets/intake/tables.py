@@ -36,10 +36,10 @@ _OTHER_FILES = {
 }
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _ELSEWHERE = ("windows-1251", "windows-1253", "gb18030", "shift_jis", "euc-kr", "big5")
-_LETTER, _CELL = r"[À-ÖØ-öø-ÿŒœŠšŽžŸƒˆ]", r"[^\s,;|\"]*"
+_LETTER = r"[À-ÖØ-öø-ÿŒœŠšŽžŸƒˆ]"
 _ODD_IN_THE_WEST = re.compile(
-    rf"{_CELL}(?:{_LETTER}{{3}}|(?<![\w’]){_LETTER}{{2}}(?!\w)|[ƒˆ„†‡‰‹›˜¢¤¥¦¨¬¯´¸¶]|[^\x00-\x7f][°±²³¹¼½¾¿¡ªº]"
-    rf"|(?<![0-9A-Za-z])[±²³¹ªº]){_CELL}"
+    rf"{_LETTER}{{3}}|(?<![\w’]){_LETTER}{{2}}(?!\w)|[ƒˆ„†‡‰‹›˜¢¤¥¦¨¬¯´¸¶]|[^\x00-\x7f][°±²³¹¼½¾¿¡ªº]"
+    r"|(?<![0-9A-Za-z])[±²³¹ªº]"
 )
 """What Windows-1252 makes of Cyrillic, Chinese and the like: letters in a row, or alone, and signs inside of words."""
 _AS_UTF8 = "save it as UTF-8 ('CSV UTF-8' in Excel)"
@@ -164,14 +164,20 @@ def read_text(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[str, str | Non
     except UnicodeError as error:
         if encoding is None and (text := _as_windows_1252(content) or ""):
             if odd := _ODD_IN_THE_WEST.search(text):
-                raise _of_another_encoding(path, odd[0]) from error
-            sample = re.search(r"[^\s,;]*[^\x00-\x7f][^\s,;]*", text)
-            return text, f"Windows-1252 (Latin-1), as in {sample and sample[0]!r}; {_AS_UTF8} if that looks wrong"
+                raise _of_another_encoding(path, _word_at(text, odd.start())) from error
+            sample = _word_at(text, next(place for place, letter in enumerate(text) if not letter.isascii()))
+            return text, f"Windows-1252 (Latin-1), as in {sample!r}; {_AS_UTF8} if that looks wrong"
         line = content.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else 1
         raise BadInputError(
             f"{path} is not a CSV file that can be read: neither UTF-8 (line {line}) nor Latin-1, but damaged or of another "
             f"encoding; {_AS_UTF8}."
         ) from error
+
+
+def _word_at(text: str, at: int) -> str:
+    """What stands around a place, up to the next blank, separator or quote; of a long word 40 characters to each side."""
+    before, after = (re.split(r"[\s,;|\"]", part) for part in (text[max(0, at - 40) : at], text[at : at + 40]))
+    return before[-1] + after[0]
 
 
 def _as_windows_1252(content: bytes) -> str | None:
