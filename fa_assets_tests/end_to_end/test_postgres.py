@@ -40,6 +40,7 @@ def run_once(settings: Settings, home: str) -> tuple[str | None, tuple[str, ...]
     return outcome.run_id, outcome.failures
 
 
+@pytest.mark.heavy
 def test_ten_runs_at_once_over_one_instance_lose_no_event(postgres: str, s3: ObjectStore, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
