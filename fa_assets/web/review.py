@@ -2,7 +2,7 @@
 
 import getpass
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -46,7 +46,8 @@ def review(site: Site, request: Request) -> Response:
 def doubts(site: Site, request: Request) -> Response:
     """Every doubted label with the verdict on it, and how good the model is."""
     audit = current(site.root)
-    verdicts = in_force(read_corrections(site.dataset.root, site.dataset.limits))
+    given = _given(site)
+    verdicts = in_force(given)
     rows = [
         {
             "fname": one["fname"],
@@ -59,12 +60,12 @@ def doubts(site: Site, request: Request) -> Response:
         }
         for one in audit.doubts
     ]
-    return JSONResponse({**_state(site, audit), "doubts": rows, "lwlrap": lwlrap_history(site.root, audit)})
+    return JSONResponse({**_state(audit, given), "doubts": rows, "lwlrap": lwlrap_history(site.root, audit)})
 
 
 def state(site: Site, request: Request) -> Response:
     """Which audit is shown now, how many corrections its labels do not have yet, and the clips that they leave no label of."""
-    return JSONResponse(_state(site, current(site.root)))
+    return JSONResponse(_state(current(site.root), _given(site)))
 
 
 def clip(site: Site, request: Request) -> Response:
@@ -74,7 +75,7 @@ def clip(site: Site, request: Request) -> Response:
     _require_known(audit, fname, class_name)
     own = audit.clips[fname]
     duplicates, neighbours = audit.alike(fname, site.duplicate_similarity)
-    standing = in_force(read_corrections(site.dataset.root, site.dataset.limits))
+    standing = in_force(_given(site))
     return JSONResponse(
         {
             "labels": own["labels"],
@@ -112,13 +113,12 @@ def _append(site: Site, body: bytes) -> Response:
         audit = current(site.root)
         _require_known(audit, fname, class_name)
         one = Correction(fname, class_name, given["verdict"], given["who"].strip(), utc_now(), given["why"].strip())
-        earlier = read_corrections(site.dataset.root, site.dataset.limits)
         shown = class_name in audit.clips[fname]["labels"]
-        append_corrections(site.dataset.root, as_shown(earlier, one, present=shown))
-        now = in_force(read_corrections(site.dataset.root, site.dataset.limits)).get((fname, class_name))
+        append_corrections(site.dataset.root, as_shown(_given(site), one, present=shown))
+        given_now = _given(site)
     except UserError as error:
         return _refused(str(error))
-    return JSONResponse({"verdict": _verdict(now), **_state(site, audit)})
+    return JSONResponse({"verdict": _verdict(in_force(given_now).get((fname, class_name))), **_state(audit, given_now)})
 
 
 def _refused(reason: str) -> Response:
@@ -132,8 +132,12 @@ def _require_known(audit: Audit, fname: str, class_name: str) -> None:
         raise UserError("There is no such class in the dataset.")
 
 
-def _state(site: Site, audit: Audit) -> Mapping[str, Any]:
-    followed = correcting(read_corrections(site.dataset.root, site.dataset.limits))
+def _given(site: Site) -> Sequence[Correction]:
+    return read_corrections(site.dataset.root, site.dataset.limits)
+
+
+def _state(audit: Audit, given: Sequence[Correction]) -> Mapping[str, Any]:
+    followed = correcting(given)
     waiting, labels = 0, {fname: set(audit.clips[fname]["labels"]) for fname, _ in followed if fname in audit.clips}
     for (fname, class_name), one in followed.items():
         if fname in labels and (class_name in labels[fname]) != (one.verdict == "add"):
