@@ -3,6 +3,7 @@ train_curated.csv itself."""
 
 import csv
 import os
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,13 +44,16 @@ def give_verdicts(dataset: KaggleDataset, verdicts: Sequence[Correction]) -> Giv
     ]
     if offenders:
         raise BadInputError("Verdicts on what the dataset does not have; correct them.", list(dict.fromkeys(offenders)))
-    rows, known = set(clips.corrections), in_force(clips.corrections)
-    new = []
+    rows, new = set(clips.corrections), []
+    of_label: dict[tuple[str, str], list[Correction]] = defaultdict(list)
+    for one in clips.corrections:
+        of_label[one.fname, one.class_name].append(one)
     for one in verdicts:
-        other = known.get((one.fname, one.class_name))
+        label = one.fname, one.class_name
+        other = in_force(of_label[label]).get(label)
         if one not in rows and (one.verdict == "undo" or other is None or other.verdict != one.verdict):
             new.append(one)
-            known = in_force([*clips.corrections, *new])
+            of_label[label].append(one)
     follow(dataset, replace(clips, labels=clips.given or clips.labels, given=None), [*clips.corrections, *new])
     append_corrections(dataset.root, new)
     return Given(tuple(new), len(verdicts) - len(new))
