@@ -111,9 +111,8 @@ def _effects(
     fingerprint_of(embeddings, engine.encoder)
     found = read_predictions(predictions)
     row_of = {fname: row for row, fname in enumerate(found.fnames)}
-    order = [
-        row_of[fname] for fname in labelled.fnames if fname in row_of
-    ]  # of the clips, as the classifiers were fitted
+    # Of the clips, as the classifiers were fitted.
+    order = [row_of[fname] for fname in labelled.fnames if fname in row_of]
     clips = TrainingClips(found.fnames[order], found.fold[order], found.classes, found.truth[order])
     after = found.logits[order]
     # A class that no clip has any more is none.

@@ -67,10 +67,8 @@ def _counted(pair: np.ndarray, place: np.ndarray, n: int, fewest: int) -> SameRe
     pair, place = pair[order], place[order]
     new = np.ones(len(pair), bool)
     new[1:] = (pair[1:] != pair[:-1]) | (place[1:] != place[:-1])
-    pair, distance = (
-        pair[new],
-        place[new].astype(np.int64) >> 16,
-    )  # a peak counts once, however many landmarks begin with it
+    # A peak counts once, however many landmarks begin with it.
+    pair, distance = pair[new], place[new].astype(np.int64) >> 16
     first = np.ones(len(pair), bool)
     first[1:] = (pair[1:] != pair[:-1]) | (distance[1:] != distance[:-1])
     starts = np.flatnonzero(first)
