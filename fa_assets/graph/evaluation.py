@@ -59,7 +59,7 @@ class ProbabilityOptions:
     calibrate: bool
 
     def __post_init__(self) -> None:
-        self.thresholds(np.zeros((0, 0), bool), np.zeros((0, 0)))
+        parse_rule(self.threshold_rule)
 
     @property
     def settings(self) -> Mapping[str, Scalar]:
