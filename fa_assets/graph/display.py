@@ -101,7 +101,8 @@ def pictures(
             continue
         if picture is not None:
             alt = picture.alt.replace("[", "(").replace("]", ")")
-            drawn[name] = dg.MetadataValue.md(f"![{alt}]({source})")
+            shown = f"[![{alt}]({source}?small)]({source})" if str(source).startswith("/") else f"![{alt}]({source})"
+            drawn[name] = dg.MetadataValue.md(shown)
     return drawn
 
 

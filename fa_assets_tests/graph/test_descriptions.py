@@ -91,8 +91,8 @@ def test_pictures_are_in_the_metadata(
     }
     assert PICTURES[asset] <= set(shown)
     for name, text in shown.items():
-        assert text is not None and text.startswith("![") and len(text) < 1000, name
-        file = illustrated.settings.storage_root / text.partition("](/")[2].removesuffix(")")
+        assert text is not None and text.startswith("[![") and len(text) < 1000, name
+        file = illustrated.settings.storage_root / text.rpartition("](/")[2].removesuffix(")")
         assert 0 < file.stat().st_size <= 100_000, name
 
 

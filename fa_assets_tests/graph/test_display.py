@@ -13,7 +13,7 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(caplog: 
     painters = {"good": lambda: Picture("Good", "a [good] one", "<svg/>"), "bad": fail, "none": lambda: None}
     shown = pictures(logging.getLogger("run"), painters, lambda picture: "/x.svg")
     assert set(shown) == {"good"}
-    assert shown["good"].value == "![a (good) one](/x.svg)"
+    assert shown["good"].value == "[![a (good) one](/x.svg?small)](/x.svg)"
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text
 
 
