@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import FileIO
 from itertools import chain
+from typing import cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.plane import AudioPlane
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from fa_assets.audio.frames import ac3_frame_bytes, is_amr_frame, mpeg_frame_bytes
+from fa_assets.audio.frames import ac3_frame_bytes, is_amr_frame, mpeg_frame_bytes, samples
 from fa_assets.audio.matroska import matroska_breaks_at
 from fa_assets.audio.truncation import beyond, second_file, second_mp4, several_files, stated_s, xing_header
 from fa_assets.errors import BadClipError
@@ -43,13 +43,15 @@ _SAY_NO_LENGTH = frozenset({
 """Formats that are told to be whole by their parts, or in everyday use."""
 _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""
-_TIMED = frozenset({"matroska", "mpegts", "flv", "asf"})
+_TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
 """Formats that say of each packet when it is heard."""
 _JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf", "adx"})
 """Formats of which `truncation` or the header knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # behind the sound, and between MP3 files that were joined
 _FASTEST_ADX = 1_000_000
 """The highest rate in Hz of an ADX file that is given to FFmpeg."""
+_FILMS = frozenset({"matroska", "asf", "flv"})
+"""Formats that state how long sound and picture last together."""
 _ENDS = frozenset({"aac", "tta"})
 """Formats of which nothing follows the last frame, but FFmpeg leaves out what does."""
 _CHECKED = frozenset({"wavpack", "tta", "ape", "flac", "ac3", "eac3"})
@@ -72,6 +74,7 @@ class FFmpegSound:
         self._file = file
         self._joined_at = joined_at
         self._end = self._packets = 0
+        self._picture_ends = Fraction(0)
         self._container = container
         self._stream = stream
         self._formats = frozenset(container.format.name.split(","))
@@ -101,7 +104,7 @@ class FFmpegSound:
                     f"changes from {self.rate} Hz and {self.channels} channels to {frame.sample_rate} Hz and "
                     f"{frame.layout.nb_channels} after {seen / self.rate:.2f} s: cut it there into two clips"
                 )
-            held.append(_samples(frame))
+            held.append(samples(frame))
             seen += len(held[-1])
             waiting += len(held[-1])
             if waiting >= _BLOCK_FRAMES:
@@ -110,7 +113,8 @@ class FFmpegSound:
         if waiting:  # a decoder may give frames without samples
             yield np.concatenate(held)
         stated, by = self._stated_s()
-        ends = max(Fraction(seen, self.rate), Fraction(due or 0))
+        picture_ends = self._picture_ends if self._formats & _FILMS else Fraction(0)
+        ends = max(Fraction(seen, self.rate), Fraction(due or 0), picture_ends)
         if stated is not None and ends < stated - by:
             raise BadClipError(
                 f"truncated: the header promises {float(stated):.2f} s, the file holds {float(ends):.2f} s"
@@ -161,16 +165,23 @@ class FFmpegSound:
         by = _SHORT_BY_S.get(name, Fraction(0))
         if name in ("adx", "avi"):
             return stated_s(self._file, self.rate), by
-        # A film may last longer than its sound, and of these two other things tell whether it is whole.
-        if not name or (name == "matroska" and len(self._container.streams) > 1):
+        if not name:
             return None, by
         if self._stream.duration is not None and self._stream.time_base is not None:
             return self._stream.duration * self._stream.time_base, by
         return None if self._container.duration is None else Fraction(self._container.duration, av.time_base), by
 
+    def _demuxed(self) -> "Iterator[Packet[AudioStream]]":
+        for packet in self._container.demux():
+            if packet.stream is self._stream:
+                yield cast("Packet[AudioStream]", packet)
+            else:
+                ends = (packet.pts or 0) + (packet.duration or 0)
+                self._picture_ends = max(self._picture_ends, ends * (packet.time_base or Fraction(0)))
+
     def _decoded(self) -> Iterator[AudioFrame]:
         seen = 0
-        packets = self._container.demux(self._stream)
+        packets = self._demuxed()
         is_mp3, junk = "mp3" in self._formats, False
         frame_bytes = mpeg_frame_bytes if self._codec.startswith(("mp2", "mp3")) else ac3_frame_bytes
         while True:
@@ -250,12 +261,13 @@ def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSou
 @dataclass(frozen=True)
 class Packets:
     """How many packets of sound a file has, how many frames they hold (infinitely many where that cannot be counted), whether
-    there are others, whether the last one is cut short, and the byte at which that begins, to which FFmpeg may add what follows
-    a FLAC file."""
+    there are others, and sound behind them, whether the last one is cut short, and the byte at which that begins, to which
+    FFmpeg may add what follows a FLAC file."""
 
     count: int
     frames: float
     has_others: bool = False
+    goes_on: bool = False
     is_cut: bool = False
     last: int = 0
 
@@ -263,7 +275,7 @@ class Packets:
 def count_packets(file: FileIO) -> Packets:
     """Count the packets of a file without decoding them."""
     packets = duration = last = 0
-    has_others = is_cut = False
+    has_others = goes_on = is_cut = False
     with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
@@ -273,13 +285,13 @@ def count_packets(file: FileIO) -> Packets:
             if expected is None and packet.size:  # what is no frame comes as a packet of its own
                 has_others |= not bytes(packet).startswith((b"ID3", b"TAG", b"APETAGEX"))  # libmpg123 skips those
             elif packet.size:
+                goes_on |= has_others and packets > 0
                 is_cut = packet.size < (expected or 0)
                 packets += 1
                 last = packet.pos or 0
                 duration += packet.duration or 0
-        return Packets(
-            packets, round(duration * (stream.time_base or 0) * (stream.rate or 0)), has_others, is_cut, last
-        )
+        frames = round(duration * (stream.time_base or 0) * (stream.rate or 0))
+        return Packets(packets, frames, has_others, goes_on, is_cut, last)
 
 
 @contextmanager
@@ -328,23 +340,3 @@ def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:
 
 def _shape(frame: AudioFrame) -> tuple[int, int]:
     return frame.sample_rate, frame.layout.nb_channels
-
-
-_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
-
-
-def _samples(frame: AudioFrame) -> np.ndarray:
-    """A frame's samples, (frames, channels) float32, full scale being 1."""
-    dtype, channels = _DTYPES.get(frame.format.packed.name), frame.layout.nb_channels
-    if dtype is None:
-        raise BadClipError(f"samples of a kind that is not read ({frame.format.name}): export it again, as WAV")
-    # Not `to_ndarray`, which looks for planes until it meets an address of 0: of 8 channels and more it ends the process.
-    planes = [memoryview(AudioPlane(frame, index)) for index in range(channels if frame.format.is_planar else 1)]
-    count = frame.samples * channels // len(planes)
-    samples = np.stack([np.frombuffer(plane, dtype, count) for plane in planes], axis=-1).reshape(-1, channels)
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.int16) - 128
-        return samples.astype(np.float32) / 128
-    return (samples / 2.0 ** (8 * samples.itemsize - 1)).astype(np.float32)

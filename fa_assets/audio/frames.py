@@ -1,4 +1,10 @@
-"""The heads of frames of formats that have no other header: is it a frame, and how long is it?"""
+"""Frames of sound: the heads of those of formats without a header (is it one, and how long?), the samples of decoded ones."""
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.plane import AudioPlane
+
+from fa_assets.errors import BadClipError
 
 _KBITS = {
     (3, 1): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -45,3 +51,23 @@ def is_amr_frame(content: bytes) -> bool:
     """Whether this is a frame of AMR (RFC 4867, section 5.3): a mode that there is, unused bits 0, and some sound."""
     first, *rest = content
     return not first & 0x83 and first >> 3 not in range(10, 14) and (first != 0 or any(rest))
+
+
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
+
+
+def samples(frame: AudioFrame) -> np.ndarray:
+    """A frame's samples, (frames, channels) float32, full scale being 1."""
+    dtype, channels = _DTYPES.get(frame.format.packed.name), frame.layout.nb_channels
+    if dtype is None:
+        raise BadClipError(f"samples of a kind that is not read ({frame.format.name}): export it again, as WAV")
+    # Not `to_ndarray`, which looks for planes until it meets an address of 0: of 8 channels and more it ends the process.
+    planes = [memoryview(AudioPlane(frame, index)) for index in range(channels if frame.format.is_planar else 1)]
+    count = frame.samples * channels // len(planes)
+    values = np.stack([np.frombuffer(plane, dtype, count) for plane in planes], axis=-1).reshape(-1, channels)
+    if values.dtype.kind == "f":
+        return values.astype(np.float32)
+    if values.dtype.kind == "u":
+        values = values.astype(np.int16) - 128
+        return values.astype(np.float32) / 128
+    return (values / 2.0 ** (8 * values.itemsize - 1)).astype(np.float32)

@@ -231,7 +231,7 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     header = xing_header(file)
     if header is None or not packets.count:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
-    return packets.count == header.frames
+    return packets.count == header.frames and not packets.goes_on
 
 
 def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:

@@ -43,7 +43,7 @@ class Extent:
 
 
 def find_extent(file: BinaryIO) -> Extent | None:
-    """What WAV (RIFF, RIFX, RF64), AVI, W64, AIFF, AIFF-C, AU, CAF and NIST SPHERE files promise and hold.
+    """What WAV (RIFF, RIFX, RF64, BW64), AVI, W64, AIFF, AIFF-C, AU, CAF and NIST SPHERE files promise and hold.
 
     Returns:
         None when the header leaves the size open, and for any other container.
@@ -198,7 +198,7 @@ def stated_s(file: BinaryIO, rate: int) -> Fraction | None:
 def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
     """Promised size in bytes of the audio, where in the file it starts, and the layout of the chunks beside it ("": none)."""
     magic = file.read(4)
-    if magic in (b"RIFF", b"RIFX", b"RF64"):
+    if magic in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         layout, long_size = (_IFF if magic == b"RIFX" else _IFF_LITTLE), None
         file.seek(12)
         for name, size, start in _chunks(file, layout):
