@@ -219,7 +219,7 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
 
 
 def _below(root: Path, location: str) -> str:
-    """A relative path from a folder on; whatever is no path as it is."""
+    """A relative path from a folder on; anything else as it is."""
     is_path = location and "://" not in location and location not in ("demo", "published")
     return str(root / Path(location).expanduser()) if is_path else location
 

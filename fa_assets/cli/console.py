@@ -42,7 +42,7 @@ class Console(rich.console.Console):
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """See rich: the pieces that are written, of all that is no string too."""
+        """See rich: the pieces that are written, of renderables other than strings too."""
         for piece in super().render(renderable, options):
             yield piece if piece.control else Segment(printable(piece.text, keep="\n"), piece.style)
 

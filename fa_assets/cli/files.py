@@ -61,7 +61,7 @@ def init_command(
         for what, names in (
             ("clips without a label", proposal.unlabelled),
             ("names in the tables that stand for no clip, or for several", proposal.missing),
-            ("files that are no audio by their names", proposal.left_out),
+            ("files that are not audio by their names", proposal.left_out),
         ):
             if names:
                 say(f"{len(names)} {what}: {listed(names, 10)}")

@@ -31,7 +31,7 @@ def status_lines(status: "Status", settings: Settings, *, everything: bool) -> I
     else:
         yield from _grouped(status)
     if status.failed_run:
-        yield f"Once that is mended: {run_command_line(settings)}"
+        yield f"Once that is fixed: {run_command_line(settings)}"
 
 
 def _grouped(status: "Status") -> Iterator[str]:

@@ -1,7 +1,7 @@
 """`fa-assets ui`: the Dagster UI over the instance of a storage folder.
 
 Three programs of Dagster's, in a group of processes: the code location, the webserver behind a guard (`webserver`), and the
-daemon. They start and end together, with the runs that they started, whoever of them ends first and however this command is
+daemon. They start and end together, with the runs that they started, whichever of them ends first and however this command is
 ended, be it by SIGKILL.
 """
 

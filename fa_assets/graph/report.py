@@ -148,7 +148,7 @@ class _TestFigures:
 
 
 def _test_figures(work: Work, ledger: Ledger, predictions: Stored) -> _TestFigures:
-    """test_metrics, where it was made from these predictions. It is no input, since there is a report also where no
+    """test_metrics, where it was made from these predictions. It is not an input, since there is a report also where no
     submission may be made."""
     try:
         value = work.values.read("test_metrics")

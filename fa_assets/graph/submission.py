@@ -324,11 +324,13 @@ def write_submission(path: Path, fnames: Sequence[str], classes: Sequence[str], 
         probabilities: float64 (clips, classes).
 
     Raises:
-        UserError: values that are no probabilities, or a clip twice.
+        UserError: values that are not probabilities, or a clip twice.
     """
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
         bad = [fname for fname, row in zip(fnames, probabilities, strict=True) if not np.isfinite(row).all()]
-        raise UserError(f"Some values are no probabilities: {', '.join(bad[:20])}. Materialize final_classifier again.")
+        raise UserError(
+            f"Some values are not probabilities: {', '.join(bad[:20])}. Materialize final_classifier again."
+        )
     if len(set(fnames)) < len(fnames):
         raise UserError("A test clip is there twice: materialize test_clips again.")
     with path.open("w", newline="", encoding="utf-8") as file:

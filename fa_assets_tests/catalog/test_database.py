@@ -1,4 +1,4 @@
-"""The catalog: equal to the ledger, whoever writes at once and whoever has it open."""
+"""The catalog: equal to the ledger, whatever writes at once and has it open."""
 
 import logging
 import subprocess
@@ -424,7 +424,7 @@ SNAPSHOT_HOLDERS = ["held = duckdb.connect(path)", "held = duckdb.connect(path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hold", SNAPSHOT_HOLDERS)
-def test_a_snapshot_is_whole_and_current_whoever_has_the_catalog_open(
+def test_a_snapshot_is_whole_and_current_while_the_catalog_is_open(
     hold: str, storage: MadeUpStorage, tmp_path: Path
 ) -> None:
     storage.write_everything()

@@ -226,7 +226,7 @@ def test_processes_that_materialize_at_once_lose_no_row(tmp_path: Path) -> None:
     assert {one.settings["number"] for one in made.values() if one.asset == "everyones"} == set(range(PROCESSES))
     assert sorted(row[0] for row in before["materializations"]) == sorted(made)
     readers = [one for one in made.values() if one.asset != "everyones"]
-    assert readers, "whoever comes last reads its own"
+    assert readers, "the last one reads its own"
     for one in readers:
         (read,) = one.inputs
         assert one.asset == f"own_{made[str(read.source_id)].settings['number']}"
