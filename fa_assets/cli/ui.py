@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from fa_assets.cli.interruption import ignore_signals
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import apply_options, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.setting_fields import IN_CHECKOUT
 from fa_assets.settings import Settings
@@ -40,26 +40,23 @@ _END_WITH_PARENT = f"read line; trap '' TERM; kill -TERM 0; sleep {_END_WITHIN_S
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help=f"Port on {_HOST}.")
 def ui_command(port: int, remake: bool, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
-    with friendly_errors():
-        from fa_assets.definitions import code_location
-        from fa_assets.graph.liveness import ui_of_the_instance
-        from fa_assets.graph.made_with import remember
-        from fa_assets.graph.runner import prepare_environment
+    from fa_assets.definitions import code_location
+    from fa_assets.graph.liveness import ui_of_the_instance
+    from fa_assets.graph.made_with import remember
+    from fa_assets.graph.runner import prepare_environment
 
-        settings = apply_options(options)
-        location = code_location(settings)
-        _require_free(port)
-        if not remake:
-            _require_same_settings(settings)
-        prepare_environment(location)
-        remember(settings.storage_root, settings.deciding)
-        # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with ui_of_the_instance():
-            say(
-                f"The UI opens at http://{_HOST}:{port}, doubted labels at /review, reports at /reports. Ctrl-C ends it."
-            )
-            _serve(port)
+    settings = apply_options(options)
+    location = code_location(settings)
+    _require_free(port)
+    if not remake:
+        _require_same_settings(settings)
+    prepare_environment(location)
+    remember(settings.storage_root, settings.deciding)
+    # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with ui_of_the_instance():
+        say(f"The UI opens at http://{_HOST}:{port}, doubted labels at /review, reports at /reports. Ctrl-C ends it.")
+        _serve(port)
 
 
 def _require_same_settings(settings: Settings) -> None:
