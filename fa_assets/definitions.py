@@ -21,16 +21,15 @@ from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import ProbabilityOptions
-from fa_assets.graph.failures import Advice
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.jobs import EVERYTHING, asset_jobs, catalog_snapshot_job
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.model import weights_asset
 from fa_assets.graph.place import Place
-from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
+from fa_assets.progress import Watcher, watch_nothing
 from fa_assets.settings import Settings, describe_problems, load_settings
 
 
@@ -44,10 +43,12 @@ def code_location(
         key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
     """
     place = Place(
-        _dataset(settings),
+        DatasetFolder(
+            settings.layout, settings.is_demo, settings.other_dataset == "replace", settings.on_bad_clip == "skip"
+        ),
         Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
-        ProgressReporter(watcher),
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
+        watcher,
     )
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
@@ -78,7 +79,7 @@ def code_location(
         jobs=[*jobs.values(), catalog_snapshot_job(place)],
         sensors=[
             refresh_sensor(*watched, settings.observe_every_s, running=running),
-            failure_sensor(graph, place, settings.observe_every_s, _advice(settings), settings.on_failure),
+            failure_sensor(graph, place, settings.observe_every_s, settings.command_line("run"), settings.on_failure),
         ],
         schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
@@ -105,25 +106,6 @@ def _shown(settings: Settings) -> dict[str, str]:
     """The settings that the UI shows."""
     where = {"dataset": settings.dataset, "storage": settings.storage_root, "device": settings.device}
     return {**{name: str(value) for name, value in where.items()}, **settings.deciding}
-
-
-def _dataset(settings: Settings) -> DatasetFolder:
-    return DatasetFolder(
-        str(settings.dataset),
-        settings.is_demo,
-        settings.limits,
-        settings.other_dataset == "replace",
-        settings.label_separator,
-        settings.match_names,
-        settings.on_bad_clip == "skip",
-    )
-
-
-def _advice(settings: Settings) -> Advice:
-    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoders": settings.encoders_label}
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = shlex.join(["fa-assets", "run", *words, "--checkpoint", settings.checkpoint_label])
-    return Advice(settings.dataset, command, settings.local_root)
 
 
 def _fit(settings: Settings) -> FitOptions:

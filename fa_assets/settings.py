@@ -19,7 +19,7 @@ from fa_assets.encoders.named import parse_encoders, weights_source, without_sec
 from fa_assets.encoders.registry import with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, SettingFields
+from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, IN_CHECKOUT, SettingFields
 from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 from fa_assets.store.source_files import Limits
 
@@ -214,6 +214,22 @@ class Settings(SettingFields):
         values |= {"encoders": self.encoders_label, "checkpoint": self.checkpoint_label}
         return {name: "" if value is None else str(value) for name, value in values.items()}
 
+    def command_line(self, command: str) -> str:
+        """The command `run` or `ui` with the settings that are not the defaults."""
+        given = self.model_dump(exclude_defaults=True, exclude_none=True)
+        given.pop("checkpoint", None)
+        source = self.checkpoint_source
+        # A URL with credentials is not repeated; it is in the environment, or typed again.
+        if source != weights_source(self.encoder, None, self.is_demo) and source == self.checkpoint_label:
+            given["checkpoint"] = source
+        if given.pop("encoders", None):
+            given |= {"encoders": self.encoders_label}
+            given.pop("encoder", None)
+        if not given and IN_CHECKOUT:
+            return {"ui": "make ui", "run": "make demo"}[command]
+        options = [f"{option_of(name)} {shlex.quote(str(value))}" for name, value in given.items()]
+        return " ".join(["fa-assets", command, *options])
+
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""
         values: dict[str, Any] = {
@@ -229,6 +245,11 @@ class Settings(SettingFields):
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
+
+
+def option_of(name: str) -> str:
+    """The option of a setting on the command line: ``--on-bad-clip`` for ``on_bad_clip``."""
+    return f"--{name.replace('_', '-')}"
 
 
 def load_settings(**given: Any) -> Settings:

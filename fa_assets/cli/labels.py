@@ -40,7 +40,7 @@ def labels_apply_command(file: Path, who: str | None, **options: Any) -> None:
     """
     from fa_assets.intake.exchange import verdicts_from_table
 
-    dataset = _dataset(apply_options(options))
+    dataset = apply_options(options).layout
     _give(dataset, verdicts_from_table(dataset, file, who or _user()))
 
 
@@ -55,7 +55,7 @@ def labels_import_command(path: Path, who: str | None, **options: Any) -> None:
     """
     from fa_assets.intake.exchange import verdicts_from_others
 
-    dataset = _dataset(apply_options(options))
+    dataset = apply_options(options).layout
     _give(dataset, verdicts_from_others(dataset, path, who or _user()))
 
 
@@ -92,7 +92,7 @@ def labels_write_csv_command(who: str | None, **options: Any) -> None:
     """Write the corrected labels into train_curated.csv, and leave a copy of the old one beside it."""
     from fa_assets.intake.correcting import write_corrected_csv
 
-    dataset = _dataset(apply_options(options))
+    dataset = apply_options(options).layout
     written = write_corrected_csv(dataset, who or _user())
     if written is None:
         say("No label is corrected: nothing was written.")
@@ -150,12 +150,6 @@ def _asked(settings: Settings, *, every: bool) -> "tuple[list[Asked], list[str]]
     names += [name for name in clips if every and name not in doubted]
     asked = [Asked(name, clips[name]["labels"], clips[name]["seconds"], doubted.get(name, ())) for name in names]
     return asked, list(folds.header.details["classes"])
-
-
-def _dataset(settings: Settings) -> "KaggleDataset":
-    from fa_assets.intake.kaggle import KaggleDataset
-
-    return KaggleDataset(settings.dataset, settings.limits, settings.label_separator, settings.match_names)
 
 
 def _user() -> str:

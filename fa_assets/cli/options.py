@@ -14,7 +14,7 @@ import click
 from fa_assets.cli.interruption import INTERRUPTED, ignore_signals
 from fa_assets.errors import UserError
 from fa_assets.printable import printable
-from fa_assets.settings import Settings, load_settings, variable_of
+from fa_assets.settings import Settings, load_settings, option_of, variable_of
 from fa_assets.store.storage_errors import as_memory_error, as_remote_error, as_storage_error
 
 _METAVARS = {
@@ -91,7 +91,7 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
             field = Settings.model_fields[name]
             choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
             command = click.option(
-                f"--{name.replace('_', '-')}",
+                option_of(name),
                 name,
                 type=click.Choice(choices) if choices else str,
                 metavar=None if choices else _METAVARS.get(name, "N"),

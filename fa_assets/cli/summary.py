@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.cli.options import say
-from fa_assets.cli.ui import ui_command_line
 from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, find_encoder, key_prefix
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.models.nested import CHOSEN
@@ -118,7 +117,7 @@ def print_summary(settings: Settings) -> None:
         ("files", str(summary.storage)),
         ("catalog", str(settings.local_root / "catalog.duckdb")),
         *([("report", str(summary.report))] if summary.report else []),
-        ("look at it", ui_command_line(settings)),
+        ("look at it", settings.command_line("ui")),
     ]
     width = max(14, *(len(name) for name, _ in lines))
     for name, text in lines:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -125,7 +124,7 @@ def write_report(
         pictures=work.recorder.pictures,
     )
     with work.phase("draw"):
-        html = render(page_of(run, dataset=Path(work.dataset.folder).name, run_id=work.run_id))
+        html = render(page_of(run, dataset=work.dataset.layout.root.name, run_id=work.run_id))
     path = work.root / "reports" / f"{work.run_id}.html"
     file = work.stored(path, write_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8")))
     beside = ranks_file(work.root, work.run_id)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.failures import Advice, notify, write_failure
+from fa_assets.graph.failures import notify, write_failure
 from fa_assets.graph.observation import SCAN_LIMIT_S, observe_dataset
 from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import REFRESH_SENSOR, being_made, refresh_request
@@ -102,13 +102,13 @@ class _Tick:
 
 
 def failure_sensor(
-    graph: Graph, place: Place, observe_every_s: int, advice: Advice, on_failure: str | None
+    graph: Graph, place: Place, observe_every_s: int, command: str, on_failure: str | None
 ) -> dg.SensorDefinition:
     """The sensor that says what failed.
 
     Args:
         observe_every_s: seconds between two looks.
-        advice: how to go on.
+        command: to go on with.
         on_failure: FA_ON_FAILURE.
     """
     assets = {one.name for one in graph.assets}
@@ -126,7 +126,7 @@ def failure_sensor(
         chosen = {place.asset(key) for key in run.asset_selection or ()} & assets
         if place.prefix and not (failed & steps or chosen):
             return  # of another dataset in the same code location
-        path = write_failure(context, advice)
+        path = write_failure(context, place, command)
         context.log.error(f"run {run.run_id} failed: see {path}")
         if on_failure:
             notify(on_failure, path)

@@ -25,7 +25,7 @@ from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.place import Place
 from fa_assets.graph.source import scan_dataset, versions_of
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.progress import ProgressCallback
+from fa_assets.progress import Pace, ProgressCallback
 from fa_assets.store.atomic import FileDigest
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.store.recipe import Recipe, Scalar, short_digest
@@ -40,6 +40,7 @@ KEEP_UNCHANGED_TAG = ".dagster/fa_assets.keep_unchanged"
 MAKE_AGAIN_TAG = ".dagster/fa_assets.make_again"
 """The hidden tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
 _FEW = 5
+_LOG_EVERY_S = 10.0
 
 _ESCAPING = EscapingFilter()
 
@@ -153,7 +154,7 @@ class Work:
         self.partitions: Sequence[str | None] = (None,)
         self.dataset = place.dataset
         self._context = context
-        self._progress = place.progress
+        self._watcher = place.watcher
         self._inputs: dict[tuple[str, str | None], InputVersion] = {}
         self._metadata: dict[str, object] = {}
         self._data_version: str | None = None
@@ -189,8 +190,16 @@ class Work:
             self._within = before + spent
 
     def track(self, unit: str, part: str = "") -> ProgressCallback:
-        """A progress callback, logged as this asset's, e.g. ``track("clips", "fold 0")``."""
-        return self._progress.track(self.log, f"{self.asset}, {part}" if part else self.asset, unit)
+        """A progress callback, e.g. ``track("clips", "fold 0")``; it is logged every `_LOG_EVERY_S` seconds, and at the end."""
+        task = f"{self.asset}, {part}" if part else self.asset
+        pace = Pace(task, unit, _LOG_EVERY_S)
+
+        def report(done: int, total: int) -> None:
+            self._watcher(task, unit, done, total)
+            if line := pace.say(done, total):
+                self.log.info(line)
+
+        return report
 
     def draw(self, painters: "Mapping[str, Callable[[], Picture | None]]") -> dict[str, dg.MetadataValue]:
         """Pictures for the UI, where they are wanted; see `pictures`."""

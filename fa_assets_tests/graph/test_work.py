@@ -15,9 +15,9 @@ from fa_assets.catalog.environment import LIBRARIES
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.place import Place
-from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.work import KEEP_UNCHANGED_TAG, Made, Stored, Work
+from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore
@@ -49,7 +49,7 @@ UPSTREAM = declared("upstream", lambda work: Made(TABLE))
 
 
 def place_of(root: Path) -> Place:
-    return Place(DatasetFolder(folder=str(root)), Recorder(storage=str(root)), ProgressReporter())
+    return Place(DatasetFolder(KaggleDataset(root)), Recorder(storage=str(root)))
 
 
 def materialize(
