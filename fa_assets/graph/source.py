@@ -96,7 +96,8 @@ def _require_own_storage(found: AbstractSet[str], dataset: DatasetFolder, record
     if stored and found.isdisjoint(stored):
         raise UserError(
             f"{recorder.root} holds the results of another dataset: of its {len(stored)} clips none is in "
-            f"{dataset.layout.root}. Give each dataset a storage of its own with FA_STORAGE, or set FA_OTHER_DATASET=replace to go on with this one."
+            f"{dataset.layout.root}. Give each dataset a storage of its own with FA_STORAGE, or set "
+            "FA_OTHER_DATASET=replace to go on with this one."
         )
 
 
