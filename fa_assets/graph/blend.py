@@ -13,7 +13,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import GROUP, ProbabilityOptions, out_of_fold_figures, read_predictions
-from fa_assets.graph.experiments import row_of
+from fa_assets.graph.experiments import contenders_table, row_of
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
 from fa_assets.metrics.chance import lwlrap_without_knowledge
@@ -31,13 +31,7 @@ def blend_asset(
     min_lwlrap: float | None,
     probability: ProbabilityOptions,
 ) -> Asset:
-    """`blend`.
-
-    Args:
-        engines, predictions: of each encoder, the main one first.
-        min_lwlrap: FA_MIN_LWLRAP.
-        probability: what is made of probabilities.
-    """
+    """`blend`; engines and predictions are of each encoder, the main one first."""
     names = [one.encoder for one in engines]
     main, *others = predictions
     return Asset(
@@ -80,10 +74,8 @@ def judge_encoders(
     *tried, nested = outcomes
     place = int(np.argmax([one.lwlrap for one in tried]))
     best, calibration = fitted[place], probability.calibration(main.truth, tried[place].scores)
-    thresholds = probability.thresholds(main.truth, tried[place].scores)
-    decided = Figures(
-        decisions(replace(main, units=None, decided=_nested_decisions(main, outcomes, probability))), main.classes
-    )
+    thresholds = [or_none(one) for one in probability.thresholds(main.truth, tried[place].scores).tolist()]
+    decided = _nested_decisions(main, outcomes, probability)
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
     gain = nested.against_baseline
     if gain.warning:
@@ -95,7 +87,6 @@ def judge_encoders(
         for one, blend in zip(tried, fitted, strict=True)
     ]
     rows.append({"blend": CHOSEN, **row_of(nested)})
-    shown = ["blend", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
     return Made(
         pa.Table.from_pylist(rows, schema=contender_tables.BLEND),
         facts={
@@ -106,17 +97,14 @@ def judge_encoders(
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
         display={
-            "against_the_main_encoder": records(
-                [*shown, "chosen"], [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
-            ),
+            "against_the_main_encoder": contenders_table(rows),
             "thresholds": records(
-                ["class_name", "threshold", *DECIDED],
-                list(zip(main.classes, map(or_none, thresholds.tolist()), *classwise, strict=True)),
+                ["class_name", "threshold", *DECIDED], zip(main.classes, thresholds, *classwise, strict=True)
             ),
         },
         details={
             "blend": asdict(best),
-            "thresholds": [or_none(one) for one in thresholds.tolist()],
+            "thresholds": thresholds,
             "decisions": dict(zip(DECIDED, classwise, strict=True)),
             "calibration": calibration and {name: own.tolist() for name, own in vars(calibration).items()},
             "gate_passed": gate.passed,
@@ -139,12 +127,12 @@ def _of_the_same_clips(stored: Sequence[Stored]) -> list[Predictions]:
     return found
 
 
-def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> np.ndarray:
-    """Which labels are given, bool (n, C): in each fold by the blend that the others choose, and by their thresholds of it."""
+def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> Figures:
+    """The figures of labels that are given in each fold by the blend that the others choose, and by their thresholds of it."""
     *tried, nested = outcomes
     scores_of = {one.name: one.scores for one in tried}
     decided = np.zeros(main.truth.shape, bool)
     for fold, name in zip(np.unique(main.fold), nested.chosen, strict=True):
         own, scores = main.fold == fold, scores_of[name]
         decided[own] = decide(scores[own], probability.thresholds(main.truth[~own], scores[~own]))
-    return decided
+    return Figures(decisions(replace(main, units=None, decided=decided)), main.classes)

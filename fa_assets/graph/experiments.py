@@ -1,6 +1,6 @@
 """Variants of the classifier, judged on the same folds from embeddings that are there; the default stays as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,8 @@ from fa_assets.models.experiments import Variant, parse_variants, run_experiment
 from fa_assets.models.nested import CHOSEN, Outcome
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+
+_SHOWN = ("lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won")
 
 
 def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
@@ -75,8 +77,6 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             work.log.warning(warning)
     settings = [*(vars(one) for one in (Variant(), *variants)), {}] if variants else []
     rows = [{"variant": one.name, **own, **row_of(one)} for own, one in zip(settings, outcomes, strict=True)]
-    shown = ["variant", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
-    shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
     return Made(
         pa.Table.from_pylist(rows, schema=contender_tables.EXPERIMENTS),
         facts={
@@ -84,7 +84,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             "units": outcomes[0].against_baseline.units if outcomes else None,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
-        display={"variants_against_baseline": records([*shown, "chosen"], shown_rows)}
+        display={"variants_against_baseline": contenders_table(rows)}
         if rows
         else {"nothing_to_do": dg.MetadataValue.text("No variants were asked for: see FA_EXPERIMENTS.")},
     )
@@ -105,6 +105,12 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "selected_in": list(outcome.selected_in),
         "chosen": list(outcome.chosen),
     }
+
+
+def contenders_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """The rows of contenders as the UI shows them; the first column names them."""
+    names = [next(iter(rows[0])), *_SHOWN]
+    return records([*names, "chosen"], [(*(row[name] for name in names), ", ".join(row["chosen"])) for row in rows])
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:
