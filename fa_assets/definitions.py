@@ -11,7 +11,6 @@ from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from fa_assets.encoders.named import without_secrets
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.encoders.registry import find_encoder, key_prefix, with_absolute_path
 from fa_assets.errors import UserError
@@ -92,12 +91,12 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
     """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
     how = settings.device, settings.precision, settings.batch_size, _ray(settings)
     engine, limits = EngineOptions(settings.encoder, *how), settings.limits
-    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label, limits))]
+    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, limits))]
     for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
         precisions = find_encoder(name).card.precisions
         precision = settings.precision if settings.precision in precisions else precisions[0]
         other = replace(engine, encoder=name, precision=precision, prefix=key_prefix(name), priority=-number)
-        found.append((other, weights_asset(name, source, without_secrets(source), limits, other.prefix)))
+        found.append((other, weights_asset(name, source, limits, other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
 

@@ -115,11 +115,6 @@ class Catalog:
             return False
         return True
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether a run could not write to it, and nothing has since."""
-        return self._behind.exists()
-
     def rebuild(self, timeout_s: float = TIMEOUT_S) -> int:
         """Rebuild the catalog from the ledger and the value files, beside the old one, and put it in its place.
 

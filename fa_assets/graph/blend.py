@@ -75,9 +75,8 @@ def judge_encoders(
     place = int(np.argmax([one.lwlrap for one in tried]))
     best, calibration = fitted[place], probability.calibration(main.truth, tried[place].scores)
     thresholds = [or_none(one) for one in probability.thresholds(main.truth, tried[place].scores).tolist()]
-    decided = _nested_decisions(main, outcomes, probability)
+    decided, gain = _nested_decisions(main, outcomes, probability), nested.against_baseline
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
-    gain = nested.against_baseline
     if gain.warning:
         work.log.warning(gain.warning)
     own = paired_bootstrap(main.truth, nested.scores, None, units=main.units)

@@ -109,12 +109,8 @@ def curated_clips(
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
     for line in (*labelled.notes, *table_notes(recordings), *_left_out(recordings, labelled, intake)):
         work.log.warning(line)
-    drawn = work.draw(
-        {
-            "durations": partial(durations, seconds),
-            "label_counts": partial(label_counts, table["labels"].to_pylist()),
-        }
-    )
+    labels = table["labels"].to_pylist()
+    drawn = work.draw({"durations": partial(durations, seconds), "label_counts": partial(label_counts, labels)})
     if labelled.changes:
         drawn[_CORRECTED] = records(["fname", "class", "verdict"], labelled.changes)
     details = {"classes": classes, "left_out": left_out}

@@ -30,11 +30,7 @@ _SHOWN = ("lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "u
 
 
 def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
-    """`experiments`.
-
-    Args:
-        variants: FA_EXPERIMENTS.
-        scheme: of the embeddings.
+    """`experiments`; `variants` is FA_EXPERIMENTS.
 
     Raises:
         UserError: the variants cannot be understood, or the scheme is not MC5.

@@ -29,10 +29,9 @@ def final_classifier_asset(
     embeddings: Sequence[Asset],
     judged: Asset,
 ) -> Asset:
-    """`final_classifier`, of one encoder, or the blend of several.
+    """`final_classifier`, of one encoder, or the blend of several, the main one first.
 
     Args:
-        engines, embeddings: of each encoder, the main one first.
         judged: what has the thresholds: the metrics, or of several encoders the asset that says how they are blended.
     """
     main, *others = embeddings

@@ -20,11 +20,7 @@ from fa_assets.models.learning_curve import DRAWS, SEED, learning_curve, parse_s
 def learning_curve_assets(
     sizes: str | None, scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset
 ) -> dict[str, Asset]:
-    """`learning_curve`, by its name; none without sizes.
-
-    Args:
-        sizes: FA_LEARNING_CURVE.
-        scheme: of the embeddings.
+    """`learning_curve`, by its name; none without `sizes`, which is FA_LEARNING_CURVE.
 
     Raises:
         UserError: the sizes cannot be understood.

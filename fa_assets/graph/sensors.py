@@ -19,27 +19,17 @@ from fa_assets.store.recipe import short_digest
 
 
 def refresh_sensor(graph: Graph, place: Place, job: Any, observe_every_s: int, *, running: bool) -> dg.SensorDefinition:
-    """The sensor that starts refreshes.
-
-    Args:
-        job: the job `everything`.
-        observe_every_s: seconds between two looks at the dataset folder.
-        running: whether it is on from the start.
-    """
-
-    @dg.sensor(
+    """The sensor that starts refreshes, runs of `job`; `running`: whether it is on from the start."""
+    return dg.SensorDefinition(
         name=place.named(REFRESH_SENSOR),
-        target=job,
+        evaluation_fn=lambda context: _refresh(context, graph, place),
+        job=job,
         minimum_interval_seconds=observe_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Looks at the dataset folder (names, sizes and times, then the bytes of what changed) and makes all that "
         "is stale in one run of the job everything. What that run left stale is not tried again before something changes; the "
         "nightly schedule tries it. Switch it off to pause refreshes.",
     )
-    def refresh_what_is_stale(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return _refresh(context, graph, place)
-
-    return refresh_what_is_stale
 
 
 def _refresh(context: dg.SensorEvaluationContext, graph: Graph, place: Place) -> dg.SensorResult | dg.SkipReason:
@@ -104,13 +94,7 @@ class _Tick:
 def failure_sensor(
     graph: Graph, place: Place, observe_every_s: int, command: str, on_failure: str | None
 ) -> dg.SensorDefinition:
-    """The sensor that says what failed.
-
-    Args:
-        observe_every_s: seconds between two looks.
-        command: to go on with.
-        on_failure: FA_ON_FAILURE.
-    """
+    """The sensor that says what failed, and the command to go on with; `on_failure` is FA_ON_FAILURE."""
     assets = {one.name for one in graph.assets}
     steps = {place.step(asset) for asset in assets}
 
