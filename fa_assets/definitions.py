@@ -122,13 +122,7 @@ def _fit(settings: Settings) -> FitOptions:
 def _ray(settings: Settings) -> RayOptions | None:
     if settings.engine == "local":
         return None
-    return RayOptions(
-        address=settings.ray_address,
-        actor_gpus=settings.ray_actor_gpus,
-        actor_cpus=settings.ray_actor_cpus,
-        decode_cpus=settings.ray_decode_cpus,
-        actors=settings.ray_actors,
-    )
+    return RayOptions(settings.ray_address, settings.ray_actors, settings.ray_actor_gpus)
 
 
 def code_location_with(**given: Any) -> CodeLocation:
