@@ -96,7 +96,7 @@ def judge_encoders(
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
         display={
-            "against_the_main_encoder": contenders_table(rows),
+            "against_the_main_encoder": contenders_table("blend", rows),
             "thresholds": records(
                 ["class_name", "threshold", *DECIDED], zip(main.classes, thresholds, *classwise, strict=True)
             ),

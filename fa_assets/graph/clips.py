@@ -111,8 +111,6 @@ def curated_clips(
         work.log.warning(line)
     labels = table["labels"].to_pylist()
     drawn = work.draw({"durations": partial(durations, seconds), "label_counts": partial(label_counts, labels)})
-    if labelled.changes:
-        drawn[_CORRECTED] = records(["fname", "class", "verdict"], labelled.changes)
     details = {"classes": classes, "left_out": left_out}
     return Made(
         table,
@@ -128,9 +126,10 @@ def curated_clips(
             **_lengths(seconds, window_s),
         },
         display={
-            **({"left_out": records(["fname", "reason"], left_out)} if left_out else {}),
-            **_near_duplicates(pairs, fnames),
+            "left_out": records(["fname", "reason"], left_out),
+            "near_duplicate_pairs": _near_duplicates(pairs, fnames),
             **drawn,
+            _CORRECTED: records(["fname", "class", "verdict"], labelled.changes),
         },
         details=details,
     )
@@ -163,11 +162,11 @@ def _table_of(intake: Intake, recordings_of: Sequence[str | None], given: np.nda
     return pa.table(columns | of_files, schema=tables.CLIPS)
 
 
-def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dict[str, dg.MetadataValue]:
+def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dg.MetadataValue | None:
     """The pairs that agree most."""
     shown = zip(pairs.first[:_SHOWN_PAIRS], pairs.second[:_SHOWN_PAIRS], pairs.peaks[:_SHOWN_PAIRS], strict=True)
     rows = [(fnames[one], fnames[other], int(peaks)) for one, other, peaks in shown]
-    return {"near_duplicate_pairs": records(["clip", "like", "peaks"], rows)} if rows else {}
+    return records(["clip", "like", "peaks"], rows)
 
 
 def _corrections(labelled: LabelledClips) -> dict[str, Scalar]:

@@ -80,11 +80,6 @@ def compare_schemes(
     gate = judge(result.ours, own, gain, chance, min_lwlrap)
     rows = _rows(result)
     table = [dict(zip(tables.COMPARISON.names, row, strict=True)) for row in rows]
-    shown = {
-        "against_baseline": records(["of", *schemes, "difference"], [(_named(*row[:2]), *row[2:]) for row in rows])
-    }
-    if others:
-        shown["encoders"] = records(_SHOWN, [[row[name] for name in _SHOWN] for row in of_encoders])
     drawn = work.draw(
         {
             "gain": partial(plots.gain, gain, schemes),
@@ -112,7 +107,11 @@ def compare_schemes(
             "classes_better": int((result.per_class.difference > 0).sum()),
             "classes_worse": int((result.per_class.difference < 0).sum()),
         },
-        display={**drawn, **shown},
+        display={
+            **drawn,
+            "against_baseline": records(["of", *schemes, "difference"], [(_named(*row[:2]), *row[2:]) for row in rows]),
+            "encoders": records(_SHOWN, of_encoders),
+        },
         details={"gain": asdict(gain), "gate_passed": gate.passed, "gate": gate.reason},
     )
 

@@ -1,7 +1,7 @@
 """The verdicts of people on labels, and what following them did to the scores."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 
 import numpy as np
@@ -78,7 +78,7 @@ def judge_corrections(
     figures = {
         f"lwlrap_{when}{names[one.on]}": getattr(one, when) for one in effects if one.on in names for when in _WHEN
     }
-    shown = [[row[name] for name in tables.LABEL_CORRECTIONS.names] for row in rows if row["in_force"]][-_SHOWN:]
+    newest = [row for row in rows if row["in_force"]][-_SHOWN:]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.LABEL_CORRECTIONS),
         facts={
@@ -88,12 +88,8 @@ def judge_corrections(
             **figures,
         },
         display={
-            **({"newest_in_force": records(tables.LABEL_CORRECTIONS.names, shown)} if shown else {}),
-            **(
-                {"effect": records(list(asdict(effects[0])), [[*asdict(one).values()] for one in effects])}
-                if effects
-                else {}
-            ),
+            "newest_in_force": records(tables.LABEL_CORRECTIONS.names, newest),
+            "effect": records([one.name for one in fields(Effect)], [asdict(one) for one in effects]),
         },
         details={"effects": [asdict(one) for one in effects]},
     )

@@ -26,7 +26,7 @@ from fa_assets.models.nested import CHOSEN, Outcome
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
-_SHOWN = ("lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won")
+_SHOWN = ("lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won", "chosen")
 
 
 def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
@@ -80,7 +80,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             "units": outcomes[0].against_baseline.units if outcomes else None,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
-        display={"variants_against_baseline": contenders_table(rows)}
+        display={"variants_against_baseline": contenders_table("variant", rows)}
         if rows
         else {"nothing_to_do": dg.MetadataValue.text("No variants were asked for: see FA_EXPERIMENTS.")},
     )
@@ -93,7 +93,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "lwlrap": outcome.lwlrap,
         **{
             name: getattr(outcome.against_baseline, name)
-            for name in ("difference", "low", "high", "units", "share_won")
+            for name in ("difference", "low", "high", "units", "share_won", "chosen")
         },
         **dict(zip(("low_of_all", "high_of_all"), outcome.simultaneous or (None, None), strict=True)),
         "lwlrap_per_fold": list(outcome.per_fold),
@@ -103,10 +103,9 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def contenders_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """The rows of contenders as the UI shows them; the first column names them."""
-    names = [next(iter(rows[0])), *_SHOWN]
-    return records([*names, "chosen"], [(*(row[name] for name in names), ", ".join(row["chosen"])) for row in rows])
+def contenders_table(name: str, rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | None:
+    """The rows of contenders, whose names are in the column `name`, as the UI shows them."""
+    return records([name, *_SHOWN], [{**row, "chosen": ", ".join(row["chosen"])} for row in rows])
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:

@@ -66,12 +66,11 @@ def measure_curve(
         for one in points
     ]
     table = pa.Table.from_pylist(rows, schema=contender_tables.LEARNING_CURVE)
-    shown = contender_tables.LEARNING_CURVE.names[:-1]
     return Made(
         table,
         facts={f"lwlrap_{row['clips_per_class'] or 'all'}": row["lwlrap"] for row in rows},
         display={
-            "by_clips_per_class": records(shown, [[row[name] for name in shown] for row in rows]),
+            "by_clips_per_class": records(contender_tables.LEARNING_CURVE.names[:-1], rows),
             **work.draw({"curve": partial(plots.learning_curve, table)}),
         },
     )

@@ -55,7 +55,7 @@ class Made:
         version: the data version; without one that which follows from inputs, settings and code version. One by content leaves
             what reads the value current where it turns out equal.
         facts: figures for the ledger, the catalog and the UI.
-        display: metadata for the UI alone (tables, pictures).
+        display: metadata for the UI alone (tables, pictures); what is None is left out.
         details: small facts kept in the value's header, for those who read it.
         environment: what the work ran on, beyond the library versions (device, batch).
         metrics: rows of the ledger's metrics.
@@ -66,7 +66,7 @@ class Made:
     fold: str | None = None
     version: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
-    display: Mapping[str, dg.MetadataValue] = field(default_factory=dict)
+    display: Mapping[str, dg.MetadataValue | None] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, Scalar] = field(default_factory=dict)
     metrics: Sequence[MetricRow] = ()
