@@ -68,10 +68,7 @@ def _of_blend(settings: Settings) -> dict[str, list[float | None]]:
     """What the decisions of the blend are worth, class by class."""
     from fa_assets.store.values import ValueStore
 
-    found = ValueStore(settings.storage_root).read("blend").header.details.get("decisions")
-    if found is None:
-        raise UserError("blend was made by an older fa_assets: `fa-assets run` makes it again.")
-    return dict(found)
+    return dict(ValueStore(settings.storage_root).read("blend").header.details["decisions"])
 
 
 def _metrics(settings: Settings, scheme: str | None = None) -> tuple[Any, Sequence[str]]:

@@ -124,7 +124,7 @@ def pipeline(
     audit = label_audit_asset(scheme, predictions)
     corrections = label_corrections_asset(scheme, main.engine, fit, embeddings, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
-    curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
+    curve = learning_curve_assets(curve_sizes, scheme, fit, folds, embeddings)
     reads = {"folds": folds, "embeddings": embeddings, "predictions": predictions}
     judged = {
         "metrics": metrics,

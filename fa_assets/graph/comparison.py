@@ -67,7 +67,7 @@ def compare_schemes(
     """Compare the figures of the two schemes, and of all encoders; see the description of the asset."""
     from fa_assets.report import comparison as plots
 
-    chance = float(str(metrics.detail("lwlrap_without_knowledge")))
+    chance = metrics.header.details["lwlrap_without_knowledge"]
     with work.phase("resample"):
         ours, theirs = read_figures(metrics), read_figures(baseline)
         result, own = compare(ours, theirs), interval(ours)

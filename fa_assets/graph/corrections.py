@@ -10,7 +10,6 @@ import pyarrow as pa
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import CLIPS_AT_ONCE, GROUP, read_predictions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
@@ -104,7 +103,6 @@ def _effects(
     fit: FitOptions,
 ) -> Sequence[Effect]:
     """What the corrections did: the predictions, beside those of classifiers that are fitted on the labels as given."""
-    fingerprint_of(embeddings, engine.encoder)
     found = read_predictions(predictions)
     row_of = {fname: row for row, fname in enumerate(found.fnames)}
     # Of the clips, as the classifiers were fitted.

@@ -1,33 +1,15 @@
-"""The encoder of a run: its recipe, loaded when first needed; values of another one, refused; and what is noted of it."""
+"""The encoder of a run: its recipe, loaded when first needed, and what is noted of it."""
 
 from collections.abc import Mapping
 
 from fa_assets.catalog.environment import library_versions
 from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.embed_clips import NOTHING_COMPUTED
-from fa_assets.encoders.registry import DEFAULT, EncoderRecipe
-from fa_assets.errors import UserError
-from fa_assets.graph.work import Stored, Work
+from fa_assets.encoders.registry import EncoderRecipe
+from fa_assets.graph.work import Work
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import ClassifierOrigin
 from fa_assets.store.recipe import Scalar
-
-
-def fingerprint_of(embeddings: Stored, encoder: str) -> str:
-    """What made embeddings: the encoder with its weights and precision, as one fingerprint.
-
-    Raises:
-        UserError: another encoder than this did, or one with different weights in different folds.
-    """
-    for partition, header in embeddings.headers.items():
-        made_by = header.details.get("encoder", DEFAULT)  # those of versions that knew one do not say
-        if made_by != encoder:
-            part = "" if partition is None else f", fold {partition},"
-            raise UserError(
-                f"{embeddings.asset}{part} was made by encoder {made_by}, and FA_ENCODER is {encoder}: materialize it again, "
-                f"or set FA_ENCODER={made_by}."
-            )
-    return str(embeddings.detail("encoder_fingerprint"))
 
 
 def classifier_origin(

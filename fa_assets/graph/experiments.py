@@ -16,7 +16,6 @@ from fa_assets.errors import UserError
 from fa_assets.graph import clip_tables, contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED
@@ -58,7 +57,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
     if variants:
         table = folds.table
         with work.phase("load"):
-            store = EmbeddingStore(work.root, fingerprint_of(embeddings, encoder))
+            store = EmbeddingStore(work.root, embeddings.encoder_fingerprint)
             crops = _crops(store, table, find_encoder(encoder).card)
         with work.phase("experiment"):
             outcomes = run_experiments(

@@ -10,7 +10,6 @@ import pyarrow as pa
 from fa_assets.graph import contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.features import FitOptions, TrainingClips, stack_by_clip
 from fa_assets.graph.work import Made, Stored, Work
@@ -18,7 +17,7 @@ from fa_assets.models.learning_curve import DRAWS, SEED, learning_curve, parse_s
 
 
 def learning_curve_assets(
-    sizes: str | None, scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset
+    sizes: str | None, scheme: str, fit: FitOptions, folds: Asset, embeddings: Asset
 ) -> dict[str, Asset]:
     """`learning_curve`, by its name; none without `sizes`, which is FA_LEARNING_CURVE.
 
@@ -31,7 +30,7 @@ def learning_curve_assets(
     asset = Asset(
         "learning_curve",
         GROUP,
-        partial(measure_curve, sizes=parsed, encoder=encoder, fit=fit),
+        partial(measure_curve, sizes=parsed, fit=fit),
         contender_tables.LEARNING_CURVE,
         version="1",
         reads={"folds": folds, "embeddings": embeddings},
@@ -41,16 +40,13 @@ def learning_curve_assets(
     return {asset.name: asset}
 
 
-def measure_curve(
-    work: Work, folds: Stored, embeddings: Stored, *, sizes: Sequence[int], encoder: str, fit: FitOptions
-) -> Made:
+def measure_curve(work: Work, folds: Stored, embeddings: Stored, *, sizes: Sequence[int], fit: FitOptions) -> Made:
     """Out-of-fold LWLRAP of classifiers that were fitted on a few clips of each class, one row for each size that
     FA_LEARNING_CURVE names and one for all clips: the mean, the lowest and the highest of five draws. Where it still rises
     at the end, more clips would help."""
     from fa_assets.report import learning_curve as plots
 
     clips = TrainingClips.of(folds)
-    fingerprint_of(embeddings, encoder)
     features = stack_by_clip(embeddings, clips.fnames, clips.fold_of)
     with work.phase("fit"):
         points = learning_curve(sizes, features, clips.truth, clips.fold_of, fit.fit, progress=work.track("fits"))

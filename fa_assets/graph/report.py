@@ -14,7 +14,6 @@ from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.checks_not_worse import REPORT, earlier_reports
 from fa_assets.graph.comparison import read_figures
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import weights_behind
@@ -86,7 +85,6 @@ def write_report(
     `fa-assets report --open` opens the newest. Beside it, RUN.parquet has how each label was ranked, which later runs are
     compared with. The value lists the page with its size and hash. Figures of the test set are those there are when it is
     made, which is last in a run."""
-    fingerprint_of(embeddings, encoders[0])
     card = find_encoder(encoders[0]).card
     clips, doubts, table = TrainingClips.of(folds), audit.table, folds.table
     found, units = read_predictions(predictions), clip_tables.units_by_name(table)

@@ -18,7 +18,6 @@ from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import averages, out_of_fold_figures, read_predictions
 from fa_assets.graph.source import TEST_RECORDINGS, Source
@@ -165,7 +164,7 @@ def submit(
     every, classes = list(others.values()), tuple(classifier.header.details["classes"])
     of_test, of_folds = (embeddings, *every[: len(engines) - 1]), (predictions, *every[len(engines) - 1 :])
     fnames, features = _features(of_test)
-    fingerprints = [fingerprint_of(one, engine.encoder) for one, engine in zip(of_test, engines, strict=True)]
+    fingerprints = [one.encoder_fingerprint for one in of_test]
     with work.phase("predict"):
         models, headers = work.root / "classifiers", [one.header for one in of_folds]
         final = load_final(models)

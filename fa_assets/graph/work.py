@@ -112,19 +112,10 @@ class Stored:
             self._require_same(scan.header, fold)
             yield scan
 
-    def detail(self, name: str) -> object:
-        """What all parts say of themselves.
-
-        Raises:
-            UserError: they say different things, or an older version of fa_assets made them.
-        """
-        found = {json.dumps(one.details.get(name)) for one in self.headers.values()}
-        if len(found) != 1 or "null" in found:
-            raise UserError(
-                f"The parts of {self.asset} do not agree about {name}, or were made by an older fa_assets: materialize all of "
-                "it again."
-            )
-        return next(iter(self.headers.values())).details[name]
+    @property
+    def encoder_fingerprint(self) -> str:
+        """Of embeddings: the encoder that made them, with its weights and precision; of all folds it is the same."""
+        return str(next(iter(self.headers.values())).details["encoder_fingerprint"])
 
     def _require_same(self, header: ValueHeader, fold: str | None) -> None:
         if header.data_version != self.headers[fold].data_version:
