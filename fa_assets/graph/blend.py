@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.errors import BadInputError
 from fa_assets.graph import contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
@@ -66,8 +65,8 @@ def judge_encoders(
     The best row is the maximum of a search and so too high; the nested row is not. With FA_BLEND=on the final classifier and
     the submission are the best blend, and this says whether a submission may be made. F1, precision and recall are of decisions
     in each fold by the blend and the thresholds that the other folds choose (FA_THRESHOLD_RULE)."""
-    main, *rest = _of_the_same_clips([predictions, *others.values()])
-    logits = np.stack([main.logits, *(one.logits for one in rest)])
+    every = [read_predictions(one) for one in (predictions, *others.values())]
+    main, logits = every[0], np.stack([one.logits for one in every])
     with work.phase("blend"):
         outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=main.units, progress=work.track("fits"))
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
@@ -111,19 +110,6 @@ def judge_encoders(
             "out_of_fold": out_of_fold_figures(replace(main, logits=nested.scores, probabilities=nested.scores)),
         },
     )
-
-
-def _of_the_same_clips(stored: Sequence[Stored]) -> list[Predictions]:
-    """The predictions of each encoder.
-
-    Raises:
-        BadInputError: they are of other clips.
-    """
-    found = [read_predictions(one) for one in stored]
-    for one, own in zip(stored, found, strict=True):
-        if own.classes != found[0].classes or not np.array_equal(own.fnames, found[0].fnames):
-            raise BadInputError(f"{one.asset} and {stored[0].asset} are of other clips: materialize both again.")
-    return found
 
 
 def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> Figures:

@@ -98,7 +98,7 @@ def write_report(
         schemes=schemes,
         clips=table,
         left_out=folds.header.details["left_out"],
-        embeddings=stack_by_clip(embeddings, clips.fnames, clips.fold_of),
+        embeddings=stack_by_clip(embeddings, clips.fold_of),
         predictions=found,
         ranks=ranks,
         figures=read_figures(metrics),

@@ -163,7 +163,8 @@ def submit(
         raise UserError(f"No submission is made: {found['gate']}. {WAY_OUT}")
     every, classes = list(others.values()), tuple(classifier.header.details["classes"])
     of_test, of_folds = (embeddings, *every[: len(engines) - 1]), (predictions, *every[len(engines) - 1 :])
-    fnames, features = _features(of_test)
+    fnames = embeddings.table["fname"].to_pylist()
+    features = [embedding_matrix(one.table["embedding"]) for one in of_test]
     fingerprints = [one.encoder_fingerprint for one in of_test]
     with work.phase("predict"):
         models, headers = work.root / "classifiers", [one.header for one in of_folds]
@@ -181,19 +182,10 @@ def submit(
         write = partial(write_submission, fnames=fnames, classes=classes, probabilities=values)
         files.append(work.stored(folder / FILES[name], write_file(folder / FILES[name], write)))
     judged = read_predictions(predictions)
+    names, listed = pa.array(fnames, pa.string()), name_column(classes, len(fnames))
+    parts = ([pa.repeat(name, len(fnames)), names, listed, list_column(values)] for name, values in by_model.items())
     return Made(
-        pa.concat_tables(
-            pa.table(
-                [
-                    pa.repeat(name, len(fnames)),
-                    pa.array(fnames, pa.string()),
-                    name_column(classes, len(fnames)),
-                    list_column(values),
-                ],
-                schema=tables.SUBMISSION,
-            )
-            for name, values in by_model.items()
-        ),
+        pa.concat_tables(pa.table(part, schema=tables.SUBMISSION) for part in parts),
         facts={"clips": len(fnames), "classes": len(classes), "gate": found["gate"]},
         details={
             "classes": classes,
@@ -274,20 +266,6 @@ def scopes_of(clips: pa.Table) -> dict[str, np.ndarray]:
     usage = np.array(clips["usage"].to_pylist(), dtype=object)
     scopes = {"all": known, **{name: known & (usage == name) for name in sorted({*usage} - {""})}}
     return scopes | ({"new": known & ~seen} if (known & seen).any() else {})
-
-
-def _features(embeddings: Sequence[Stored]) -> tuple[list[str], list[np.ndarray]]:
-    """The test clips, and their embeddings by each encoder, float32 (n, d).
-
-    Raises:
-        UserError: they are not of the same clips.
-    """
-    read = [one.table for one in embeddings]
-    if any(one["fname"] != read[0]["fname"] for one in read):
-        raise UserError(
-            f"{', '.join(one.asset for one in embeddings)} are of other test clips: materialize them again."
-        )
-    return read[0]["fname"].to_pylist(), [embedding_matrix(one["embedding"]) for one in read]
 
 
 def _of_fold(folder: StoragePath, name: str, engines: Sequence[EngineOptions], blend: Blend | None) -> FinalClassifier:
