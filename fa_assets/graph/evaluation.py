@@ -11,9 +11,8 @@ from fa_assets.errors import UserError
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
-from fa_assets.graph.encoder import classifier_origin
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
+from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, classifier_origin, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.calibration import Calibration, fit_calibration, nested_calibration
 from fa_assets.metrics.chance import lwlrap_without_knowledge

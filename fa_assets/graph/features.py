@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fa_assets.catalog.environment import library_versions
 from fa_assets.errors import UserError
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.work import Stored, Work
 from fa_assets.metrics.labels import multi_hot
+from fa_assets.models.blend import Blend
+from fa_assets.models.classifier_file import ClassifierOrigin
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.progress import ProgressCallback, no_progress
@@ -61,6 +64,23 @@ class FitOptions:
         if self.takes_files and not self.is_default_limit:
             fit["fit_in_memory_gb"] = self.in_memory_gb
         return fit
+
+
+def classifier_origin(
+    work: Work, partition: str | None, scheme: str, encoder: str, encoder_fingerprint: str, blend: Blend | None = None
+) -> ClassifierOrigin:
+    """What the file of a classifier says of the materialization that fits it."""
+    return ClassifierOrigin(
+        asset=work.asset,
+        partition=partition,
+        data_version=work.version,
+        scheme=scheme,
+        encoder=encoder,
+        encoder_fingerprint=encoder_fingerprint,
+        settings=work.recipe.settings,
+        versions=library_versions(),
+        blend=blend,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.encoder import classifier_origin
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.features import FitOptions, TrainingClips, training_set
+from fa_assets.graph.features import FitOptions, TrainingClips, classifier_origin, training_set
 from fa_assets.graph.submission import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.calibration import Calibration

@@ -24,6 +24,7 @@ from fa_assets.graph.display import EscapingFilter, pictures, shown
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.place import Place
 from fa_assets.graph.source import scan_dataset, versions_of
+from fa_assets.graph.staleness import named_part
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.progress import Pace, ProgressCallback
 from fa_assets.store.atomic import FileDigest
@@ -244,7 +245,7 @@ class Work:
         if self.asset in self._context.run.tags.get(MAKE_AGAIN_TAG, "").split():
             return False
         recorded = self._ledger.find(str(header.materialization_id), self.asset, fold)
-        self.log.info(f"{_named(self.asset, fold)} is kept: its inputs are unchanged")
+        self.log.info(f"{named_part(self.asset, fold)} is kept: its inputs are unchanged")
         self._data_version = header.data_version
         self._show({**recorded.metadata, "kept": "its inputs are unchanged"}, fold)
         return True
@@ -341,7 +342,3 @@ class Work:
             data_version=dg.DataVersion(self._data_version),
             metadata={"dagster/column_schema": schema, "dagster/column_lineage": lineage},
         )
-
-
-def _named(asset: str, fold: str | None) -> str:
-    return asset if fold is None else f"{asset}, fold {fold},"
