@@ -89,7 +89,8 @@ def code_location(
 
 def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
     """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
-    how = settings.device, settings.precision, settings.batch_size, _ray(settings)
+    ray = RayOptions(settings.ray_address, settings.ray_actors, settings.ray_actor_gpus)
+    how = settings.device, settings.precision, settings.batch_size, ray if settings.engine == "ray" else None
     engine, limits = EngineOptions(settings.encoder, *how), settings.limits
     found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, limits))]
     for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
@@ -117,12 +118,6 @@ def _fit(settings: Settings) -> FitOptions:
         is_default,
         settings.device,
     )
-
-
-def _ray(settings: Settings) -> RayOptions | None:
-    if settings.engine == "local":
-        return None
-    return RayOptions(settings.ray_address, settings.ray_actors, settings.ray_actor_gpus)
 
 
 def code_location_with(**given: Any) -> CodeLocation:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
@@ -36,11 +36,12 @@ _DECIDING = (
 class Settings(SettingFields):
     """The settings of one code location."""
 
-    @field_validator("classifier")
+    @field_validator("classifier", "scheme", "baseline")
     @classmethod
-    def _known_classifier(cls, name: str) -> str:
-        if name not in CLASSIFIERS:
-            raise ValueError(f"no such classifier; there are {', '.join(CLASSIFIERS)}")
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        what, known = ("classifier", [*CLASSIFIERS]) if info.field_name == "classifier" else ("crop scheme", [*SCHEMES])
+        if name not in known:
+            raise ValueError(f"no such {what}; there are {', '.join(known)}")
         return name
 
     @field_validator("encoder")
@@ -55,13 +56,6 @@ class Settings(SettingFields):
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
-        return name
-
-    @field_validator("scheme", "baseline")
-    @classmethod
-    def _known_scheme(cls, name: str) -> str:
-        if name not in SCHEMES:
-            raise ValueError(f"no such crop scheme; there are {', '.join(SCHEMES)}")
         return name
 
     @field_validator("dataset", "local")
@@ -100,24 +94,16 @@ class Settings(SettingFields):
         return {**given, "encoder": names[0]}
 
     @model_validator(mode="after")
-    def _two_encoders(self) -> "Settings":
+    def _consistent(self) -> "Settings":
         if self.blend == "on" and len(parse_encoders(self.encoders or "")) < 2:
             raise ValueError(
                 f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
             other = next(one for one in SCHEMES if one != self.scheme)
             raise ValueError(
                 f"FA_SCHEME and FA_BASELINE are both {self.scheme}; it is compared with another, e.g. {other}: set FA_BASELINE"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _usable_folders(self) -> "Settings":
         for name, path in (("FA_STORAGE", self.storage or self._default_storage), ("FA_LOCAL", self.local)):
             if isinstance(path, Path) and (reason := refusal_of(path)):
                 raise ValueError(f"{name}={str(path)!r}: {reason}")
