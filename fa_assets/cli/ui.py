@@ -76,7 +76,7 @@ def _require_same_settings(settings: Settings) -> None:
         ]
         raise UserError(
             f"{settings.storage_root} was made with other settings: {said}. The UI would make what needs them again within "
-            f"a minute. Open it with those of before ({', '.join(words)}), or with --remake to go on with the new ones."
+            f"a minute. Open it with the earlier ones ({', '.join(words)}), or with --remake to go on with the new ones."
         )
 
 

@@ -98,7 +98,7 @@ def sound_levels(clips: Value) -> dg.AssetCheckResult:
 
 
 def class_names(clips: Value) -> dg.AssetCheckResult:
-    """No class name looks like a mistake: twice there but for case, or cut at a comma."""
+    """No class name looks like a mistake: the same but for case, or cut at a comma."""
     rows = doubtful_names(clips.table["labels"].to_pylist())
     return offenders(
         "names",

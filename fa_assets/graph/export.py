@@ -74,7 +74,7 @@ def write_notebook_files(
         "train_curated_folds.csv": _folds_csv(folds.table),
     }
     folder = work.root / "notebook"
-    for name in file_names(folder):  # of a scheme of before
+    for name in file_names(folder):  # of an earlier scheme
         if name not in contents and fullmatch(EMBEDDINGS_FILE.format(r"\w+"), name):
             (folder / name).unlink(missing_ok=True)
     files = [

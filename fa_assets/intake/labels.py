@@ -1,6 +1,6 @@
 """From the cells of a table to labels: separators, names that hold one, lists, and a column for each class.
 
-Plain is what `,` and `;` separate. Whatever else is found is said in notes.
+Plain is what `,` and `;` separate. Whatever else is found is noted.
 """
 
 import json

@@ -28,7 +28,7 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
     none, what lies in the folder, sorted.
 
     Raises:
-        BadInputError: fnames that are unsafe, twice there or not in the folder; rows of `test.csv` that are twice there or have
+        BadInputError: fnames that are unsafe, there twice or not in the folder; rows of `test.csv` that are there twice or have
             labels that are not classes. All are named.
     """
     path = dataset.sample_submission_csv
