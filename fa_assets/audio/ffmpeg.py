@@ -154,7 +154,7 @@ class FFmpegSound:
             raise BadClipError(several_files(at))
         if self._formats & _ENDS and (size := beyond(self._file, self._end, os.fstat(self._file.fileno()).st_size, "")):
             raise BadClipError(
-                f"damaged: {size} bytes follow the sound that are no part of it: `head -c {self._end} FILE > NEW` drops them"
+                f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {self._end} FILE > NEW` drops them"
             )
 
     def _stated_s(self) -> tuple[Fraction | None, Fraction]:
@@ -193,7 +193,7 @@ class FFmpegSound:
                 if "amr" in self._formats and packet.size and not is_amr_frame(bytes(packet)):
                     if self._only_tags_follow():
                         return
-                    raise BadClipError(f"truncated or damaged: something that is no sound {where}")
+                    raise BadClipError(f"truncated or damaged: something that is not sound {where}")
                 frames = packet.decode()
             except av.FFmpegError as error:
                 if not is_mp3 or packet is None or mpeg_frame_bytes(bytes(packet)) is not None:
@@ -209,7 +209,7 @@ class FFmpegSound:
             if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
             if junk and frames:  # which may stand at the end, but was a frame here
-                raise BadClipError(f"damaged: something that is no sound {where}")
+                raise BadClipError(f"damaged: something that is not sound {where}")
             if frames and packet.pos is not None:
                 self._packets += 1
                 self._end = max(self._end, packet.pos + packet.size)
@@ -253,7 +253,7 @@ def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSou
                 "`ffmpeg -i FILE NEW.flac` takes its sound"
             )
         if "matroska" in container.format.name and (at := matroska_breaks_at(file)) is not None:
-            raise BadClipError(f"truncated or damaged: what begins at byte {at} is no whole part of a Matroska file")
+            raise BadClipError(f"truncated or damaged: what begins at byte {at} is not a whole part of a Matroska file")
         file.seek(position)
         yield FFmpegSound(file, container, stream, joined_at)
 
