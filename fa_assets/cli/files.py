@@ -40,7 +40,7 @@ def init_command(
 ) -> None:
     """Propose a label CSV for the audio in DIR, from tables, annotations or class folders anywhere below it."""
     with friendly_errors():
-        from fa_assets.intake.annotations import Columns
+        from fa_assets.intake.columns import Columns
         from fa_assets.intake.names import listed
         from fa_assets.intake.propose import propose
 

@@ -94,7 +94,7 @@ def trimmed(name: str) -> str:
 
 
 def _without_blanks(name: str) -> str:
-    return "/".join(map(trimmed, name.split("/")))
+    return "/".join(part.strip() for part in name.translate(dict.fromkeys(map(ord, INVISIBLE))).split("/"))
 
 
 def _digits(name: str) -> str:
