@@ -33,7 +33,7 @@ _AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 """What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
-"""Columns of text in selection tables that are no labels."""
+"""Columns of text in selection tables that are not labels."""
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
@@ -125,7 +125,7 @@ def labels_from_files(
 
 
 def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
-    """A table whose first row names a clip, and is no header then, with one; and its column that names the clips."""
+    """A table whose first row names a clip, and so is not a header, with one; and its column that names the clips."""
     if any(is_audio(name) and clip_of(index, name) for name in table.header):
         table = _headed(table)
     fname = columns.fname or _fname_column(table, index)
