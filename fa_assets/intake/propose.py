@@ -131,21 +131,7 @@ def propose(
     Raises:
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
     """
-    if folder.is_file():
-        command = [
-            "fa-assets",
-            "init",
-            str(folder.parent),
-            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
-        ]
-        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
-    if not is_folder(folder):
-        raise UserError(f"There is no folder {folder}.")
-    if table is not None and not is_file(table):
-        raise UserError(f"{table}: no such file; --csv takes a table.")
-    dataset = KaggleDataset(out or folder, limits=columns.limits)
-    if find(dataset.labels_csv) is not None:
-        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
+    dataset = _new_dataset(folder, table, out, columns)
     base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
     every = list(files_below(base, columns.limits))
     test_name = test_folder_of(every if base == folder else list(files_below(folder, columns.limits)))
@@ -172,29 +158,14 @@ def propose(
     groups, said = _groups(found.groups, [name for name, _ in rows], taken)
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
     notes = [*dict.fromkeys(found.notes), *said]
-    notes += [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    notes += _notes_on_clips(audio, rows, of_files=taken is None)
     if taken is not None and tables:
         notes.append(f"not used, as no source of labels: {listed(path.name for path in tables)}")
         notes += unread_tables(tables, audio, columns.limits)
     notes += unread_files(left_out, audio)
-    if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
-        notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
-    if inside := [
-        name for name, _ in rows if test_folder_of([f"train/{name}", *name.split("/")[:-1]]) in name.split("/")[:-1]
-    ]:
-        notes.append(
-            f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
-        )
-    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
     behind = () if columns.limits.follow_links else files_below(base, replace(columns.limits, follow_links=True))
     if more := {*behind} - {*every}:
         notes.append(f"files behind links to folders, left out since FA_LINKS is refuse: {listed(sorted(more))}")
-    if len(formats) > 1:
-        notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
-    if test:
-        notes.append(
-            f"{test_name}/ ({len(test)} clips) is the test set; {len(test_rows)} of them have a label for test.csv"
-        )
     notes += of_test
     return Proposal(
         dataset,
@@ -209,6 +180,51 @@ def propose(
         left_out=left_out,
         notes=tuple(notes),
     )
+
+
+def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Columns) -> KaggleDataset:
+    """The dataset that is to be written.
+
+    Raises:
+        UserError: there is no such folder or table, or the dataset is there already.
+    """
+    if folder.is_file():
+        command = [
+            "fa-assets",
+            "init",
+            str(folder.parent),
+            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
+        ]
+        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
+    if not is_folder(folder):
+        raise UserError(f"There is no folder {folder}.")
+    if table is not None and not is_file(table):
+        raise UserError(f"{table}: no such file; --csv takes a table.")
+    dataset = KaggleDataset(out or folder, limits=columns.limits)
+    if find(dataset.labels_csv) is not None:
+        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
+    return dataset
+
+
+def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list[str]:
+    """What is odd about the clips and their labels.
+
+    Args:
+        of_files: whether tables or annotations give the labels, and not folders.
+    """
+    notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
+        notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
+    if inside := [
+        name for name, _ in rows if test_folder_of([f"train/{name}", *name.split("/")[:-1]]) in name.split("/")[:-1]
+    ]:
+        notes.append(
+            f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
+        )
+    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
+    if len(formats) > 1:
+        notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
+    return notes
 
 
 def _test_set(
@@ -235,6 +251,9 @@ def _test_set(
             said.append(f"not used for test.csv: {error}")
     rows = [(name, tuple(own)) for name, own in sorted(labels.items()) if own]
     others = {name: None for name, own in rows if not classes >= {*own}}
+    if test:
+        labelled = len(rows) - len(others)
+        said.append(f"{folder.name}/ ({len(test)} clips) is the test set; {labelled} of them have a label for test.csv")
     if others:
         said.append(f"test clips with labels that no training clip has get none: {listed(others)}")
     return test, tuple(row for row in rows if row[0] not in others), said
