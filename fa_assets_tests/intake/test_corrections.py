@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.corrections import (
-    NAME,
-    Correction,
-    append_corrections,
-    as_shown,
-    in_force,
-    read_corrections,
-)
+from fa_assets.intake.corrections import NAME, Correction, append_corrections, as_shown, in_force, read_corrections
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.store.source_files import SourceFileError
 
@@ -252,10 +245,7 @@ def test_verdicts_that_change_nothing_leave_the_labels(tmp_path: Path, verdicts:
 
 @pytest.mark.parametrize(
     ("verdict", "said"),
-    [
-        ("a.wav Bell remove", "'a.wav': no label is left"),
-        ("a.wav Ran add", "'a.wav': 'Ran', to be added, is no class"),
-    ],
+    [("a.wav Bell remove", "'a.wav': no label is left"), ("a.wav Ran add", "'a.wav': 'Ran', to be added, is no class")],
 )
 def test_verdicts_that_cannot_be_followed_are_named(tmp_path: Path, verdict: str, said: str) -> None:
     with pytest.raises(BadInputError, match=said) as raised:

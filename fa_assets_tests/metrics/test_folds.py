@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.metrics.folds import (
-    continued_folds,
-    fold_balance,
-    fold_quality,
-    grouped_folds,
-    stratified_folds,
-)
+from fa_assets.metrics.folds import continued_folds, fold_balance, fold_quality, grouped_folds, stratified_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.units import independent_units
 

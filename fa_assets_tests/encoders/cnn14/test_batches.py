@@ -62,11 +62,7 @@ def assert_same(got: np.ndarray, wanted: np.ndarray) -> None:
 )
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8, 32])
 def test_batches_of_any_size(
-    encoder: Cnn14Encoder,
-    crops: np.ndarray,
-    alone: np.ndarray,
-    batch_size: int,
-    monkeypatch: pytest.MonkeyPatch,
+    encoder: Cnn14Encoder, crops: np.ndarray, alone: np.ndarray, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder, "batch_size", batch_size)
     assert_same(encoder.embed(crops), alone)
