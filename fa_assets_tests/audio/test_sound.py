@@ -1,5 +1,6 @@
 """Which reader takes a file, that it takes all of it, and what is said of a file that none takes."""
 
+import contextlib
 import io
 import os
 import struct
@@ -11,12 +12,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length
+from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip, load_mono, resampled_length
 from fa_assets.audio.ffmpeg import DECODER
 from fa_assets_tests.audio.encoded import encode, tone, true_seconds
 from fa_assets_tests.fuzz.sounds import with_checksums
 
 RATE = 32_000
+
+
+def inspected(folder: Path, content: bytes) -> ClipInfo:
+    path = folder / "a.wav"  # its content says what it is, not its name
+    path.write_bytes(content)
+    return inspect_clip(path)
 
 
 def written(
@@ -149,28 +156,20 @@ def piped(content: bytes) -> bytes:
     return changed(changed(content, 4, b"\xff" * 4), content.index(b"data") + 4, b"\xff" * 4)
 
 
-def inspected(path: Path, content: bytes) -> object:
-    path.write_bytes(content)
-    return inspect_clip(path)
-
-
 @pytest.mark.promise("A clip is read to its end or refused: what libsndfile would read in part, FFmpeg reads.", "input")
 @pytest.mark.parametrize("kind", FFMPEG_ALONE)
 def test_ffmpeg_reads_to_the_end_what_libsndfile_does_not(tmp_path: Path, kind: str) -> None:
     content = FFMPEG_ALONE[kind]()
-    path = tmp_path / "a.wav"  # its content says what it is, not its name
-    path.write_bytes(content)
-    info = inspect_clip(path)
+    info = inspected(tmp_path, content)
     assert info.decoder == DECODER
     assert info.seconds == pytest.approx(true_seconds(content), abs=1e-9)
-    assert len(load_mono(path, RATE)) == resampled_length(info.frames, info.sample_rate, RATE)
+    assert len(load_mono(tmp_path / "a.wav", RATE)) == resampled_length(info.frames, info.sample_rate, RATE)
 
 
 @pytest.mark.parametrize("kind", LIBSNDFILE_READS_WHOLE)
 def test_libsndfile_reads_what_it_reads_whole(tmp_path: Path, kind: str) -> None:
     content = LIBSNDFILE_READS_WHOLE[kind]()
-    (tmp_path / "a.wav").write_bytes(content)
-    info = inspect_clip(tmp_path / "a.wav")
+    info = inspected(tmp_path, content)
     assert info.decoder is None
     if kind != "w64 to a pipe":  # FFmpeg has other figures for open lengths, and pads blocks of ADPCM
         assert info.seconds == pytest.approx(true_seconds(content), abs=0.05)
@@ -195,15 +194,14 @@ def test_both_readers_give_the_same_samples(tmp_path: Path, subtype: str, channe
 def test_what_ffmpeg_alone_reads_may_be_cut_short_too(tmp_path: Path, kind: str) -> None:
     content = FFMPEG_ALONE[kind]()
     for share in (0.5, 0.85):
-        (tmp_path / "a.wav").write_bytes(content[: int(len(content) * share)])
         with pytest.raises(BadClipError, match="^truncated|^holds no samples|^not audio"):
-            inspect_clip(tmp_path / "a.wav")
+            inspected(tmp_path, content[: int(len(content) * share)])
 
 
 def test_a_header_alone_is_refused(tmp_path: Path) -> None:
     content = written("FLAC", frames=600)
     with pytest.raises(BadClipError, match="^truncated: the header promises 600 frames, the file holds 0$"):
-        inspected(tmp_path / "a", content[: content.index(b"\xff\xf8")])
+        inspected(tmp_path, content[: content.index(b"\xff\xf8")])
 
 
 AS_CONTAINED = {
@@ -216,19 +214,19 @@ AS_CONTAINED = {
 @pytest.mark.parametrize("kind", AS_CONTAINED)
 def test_containers_of_blocks_are_held_to_their_sizes(tmp_path: Path, kind: str) -> None:
     content = AS_CONTAINED[kind]()
-    assert inspected(tmp_path / "a", content)
+    assert inspected(tmp_path, content)
     for share in (0.5, 0.85, 0.99):
         with pytest.raises(BadClipError, match="^truncated: the header promises"):
-            inspected(tmp_path / "a", content[: int(len(content) * share)])
+            inspected(tmp_path, content[: int(len(content) * share)])
     with pytest.raises(BadClipError, match="^truncated: the header promises"):
-        inspected(tmp_path / "a", without(content, 1_500))
+        inspected(tmp_path, without(content, 1_500))
 
 
 @pytest.mark.parametrize("kind", ["swf", "nut"])
 def test_films_that_never_tell_what_they_lack_are_refused_with_the_way_out(tmp_path: Path, kind: str) -> None:
     codec, rate = ("libmp3lame", 44_100) if kind == "swf" else ("pcm_s16le", 16_000)
     with pytest.raises(BadClipError, match=f"^a film .{kind.upper()}. that does not say .*`ffmpeg -i FILE NEW.flac`"):
-        inspected(tmp_path / "a", encode(kind, codec, tone(rate, rate), rate))
+        inspected(tmp_path, encode(kind, codec, tone(rate, rate), rate))
 
 
 _ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)
@@ -238,30 +236,26 @@ _ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)
 def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path, kind: str) -> None:
     content = FFMPEG_ALONE[kind]()
     with pytest.raises(BadClipError, match=r"^138 bytes of a tag stand before .*`tail -c \+139 FILE > NEW`"):
-        inspected(tmp_path / "a", _ID3 + content)
-    assert inspected(tmp_path / "a", (_ID3 + content)[139 - 1 :])
+        inspected(tmp_path, _ID3 + content)
+    assert inspected(tmp_path, (_ID3 + content)[139 - 1 :])
 
 
 @pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30, bytes(13 * 100)], ids=["noise", "text", "zeros"])
 def test_junk_behind_amr_is_no_sound(tmp_path: Path, after: bytes) -> None:
     content = FFMPEG_ALONE["amr"]()
     with pytest.raises(BadClipError, match="^truncated or damaged: something that is no sound after 1.02 s"):
-        inspected(tmp_path / "a", content + after)
-    (tmp_path / "a").write_bytes(content + _TAG)
-    assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
+        inspected(tmp_path, content + after)
+    assert inspected(tmp_path, content + _TAG).seconds == pytest.approx(true_seconds(content))
 
 
-@pytest.mark.parametrize("bits", [33, 36, 45, 53, 64])
+@pytest.mark.parametrize("bits", [33, 64])
 def test_samples_of_more_bits_than_any_reader_takes_are_named(tmp_path: Path, bits: int) -> None:
     size = -(-bits // 8)
     head = struct.pack(
         "<4sI8sIHHIIHH", b"RIFF", 36 + 800 * size, b"WAVEfmt ", 16, 1, 1, 8_000, 8_000 * size, size, bits
     )
     with pytest.raises(BadClipError, match=f"^a WAV file of {bits} bits a sample: export it again with 16, 24 or 32"):
-        inspected(
-            tmp_path / "a.wav",
-            head + b"data" + (800 * size).to_bytes(4, "little") + _NOISE[: 800 * size].ljust(800 * size, b"1"),
-        )
+        inspected(tmp_path, head + b"data" + (800 * size).to_bytes(4, "little") + _NOISE.ljust(800 * size, b"1"))
 
 
 def blown(content: bytes, size: int) -> bytes:
@@ -288,42 +282,34 @@ def test_a_hole_is_found(tmp_path: Path, kind: str, hole: Callable[[bytes, int],
     size = 188 * 20 if kind == "transport stream" else 1_500
     if kind == "transport stream":  # its packets are of one length, and so are whole ones that are lost
         content = content[: len(content) // 376 * 376]
-    (tmp_path / "a").write_bytes(hole(content, size))
     with pytest.raises(BadClipError, match="^truncated|^damaged|^holds no samples"):
-        inspect_clip(tmp_path / "a")
+        inspected(tmp_path, hole(content, size))
 
 
 def test_a_rate_that_changes_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.mp3").write_bytes(mp3() + encode("mp3", "libmp3lame", tone(24_000, 44_100), 44_100))
     with pytest.raises(BadClipError, match="^changes from 16000 Hz and 1 channels to 44100 Hz and 1 after 1.5"):
-        inspect_clip(tmp_path / "a.mp3")
+        inspected(tmp_path, mp3() + encode("mp3", "libmp3lame", tone(24_000, 44_100), 44_100))
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "reason"),
-    [
-        (written("FLAC"), lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
-        (FFMPEG_ALONE["tta"](), FFMPEG_ALONE["tta"], "^several files in one: "),
-        (FFMPEG_ALONE["flv"](), FFMPEG_ALONE["flv"], "^several files in one: "),
-        (FFMPEG_ALONE["adx"](), FFMPEG_ALONE["adx"], "^several files in one: "),
-        (FFMPEG_ALONE["m4a"](), FFMPEG_ALONE["m4a"], "^several MP4 files in one: "),
-        (FFMPEG_ALONE["mp4 in fragments"](), FFMPEG_ALONE["mp4 in fragments"], "^several MP4 files in one: "),
-        (
-            written("OGG", "VORBIS"),
-            lambda: written("OGG", "VORBIS", rate=44_100),
-            r"^truncated or damaged: no sound after 1\.5\d s",
-        ),
-    ],
-    ids=["flac", "tta", "flv", "adx", "m4a", "fragments", "ogg"],
-)
-def test_joined_files_that_nothing_reads_whole_are_refused(
-    tmp_path: Path, first: bytes, second: Callable[[], bytes], reason: str
-) -> None:
-    (tmp_path / "a").write_bytes(first + second())
+JOINED: dict[str, tuple[Callable[[], bytes], Callable[[], bytes], str]] = {
+    "flac": (lambda: written("FLAC"), lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
+    **{kind: (FFMPEG_ALONE[kind],) * 2 + ("^several files in one: ",) for kind in ("tta", "flv", "adx")},
+    **{kind: (FFMPEG_ALONE[kind],) * 2 + ("^several MP4 files in one: ",) for kind in ("m4a", "mp4 in fragments")},
+    "ogg": (
+        lambda: written("OGG", "VORBIS"),
+        lambda: written("OGG", "VORBIS", rate=44_100),
+        r"^truncated or damaged: no sound after 1\.5\d s",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_joined_files_that_nothing_reads_whole_are_refused(tmp_path: Path, kind: str) -> None:
+    make_first, make_second, reason = JOINED[kind]
+    first = make_first()
     with pytest.raises(BadClipError, match=reason) as error:
-        inspect_clip(tmp_path / "a")
-    if "several" in reason:
-        assert f"`head -c {len(first)} FILE`" in str(error.value)
+        inspected(tmp_path, first + make_second())
+    assert ("several" in reason) == (f"`head -c {len(first)} FILE`" in str(error.value))
 
 
 ALONE = {
@@ -339,15 +325,12 @@ ALONE = {
 @pytest.mark.parametrize("second", ["wav", "mp3", "flac"])
 @pytest.mark.parametrize("first", ALONE)
 def test_files_of_two_kinds_joined_are_refused(tmp_path: Path, first: str, second: str) -> None:
-    content = ALONE[first]()
-    (tmp_path / "a").write_bytes(content + ALONE[second]())
+    content = ALONE[first]() + ALONE[second]()
     if first == second == "mp3":
-        assert inspect_clip(tmp_path / "a").seconds > 2
+        assert inspected(tmp_path, content).seconds > 2
         return
-    with pytest.raises(
-        BadClipError, match="^several (FLAC )?files in one|^its header says|^truncated or damaged|^damaged"
-    ):
-        inspect_clip(tmp_path / "a")
+    with pytest.raises(BadClipError, match="^several (FLAC )?files in one|^its header says|^(truncated or )?damaged"):
+        inspected(tmp_path, content)
 
 
 def wav(promised: int, held: int, after: bytes = b"") -> bytes:
@@ -374,13 +357,11 @@ BEYOND = {
 
 @pytest.mark.parametrize("kind", BEYOND)
 def test_sound_beyond_what_the_header_says_is_counted(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(BEYOND[kind]())
-    with pytest.raises(
-        BadClipError, match=r"^its header says \d+ (frames|bytes) of sound, after which \d{2,5} bytes follow"
-    ) as error:
-        inspect_clip(path)
-    assert ("ffmpeg -ignore_length 1" in str(error.value)) == path.read_bytes().startswith(b"RIFF")
+    content = BEYOND[kind]()
+    said = r"^its header says \d+ (frames|bytes) of sound, after which \d{2,5} bytes follow"
+    with pytest.raises(BadClipError, match=said) as error:
+        inspected(tmp_path, content)
+    assert ("ffmpeg -ignore_length 1" in str(error.value)) == content.startswith(b"RIFF")
 
 
 def test_the_advice_about_a_wrong_size_gives_the_whole_sound(tmp_path: Path) -> None:
@@ -402,8 +383,7 @@ AFTER = {
 
 @pytest.mark.parametrize("what", AFTER)
 def test_what_may_follow_the_sound(tmp_path: Path, what: str) -> None:
-    (tmp_path / "a.wav").write_bytes(wav(2_000, 2_000, AFTER[what]))
-    assert inspect_clip(tmp_path / "a.wav").frames == 2_000
+    assert inspected(tmp_path, wav(2_000, 2_000, AFTER[what])).frames == 2_000
 
 
 NO_SOUND = {
@@ -438,37 +418,31 @@ NO_SOUND = {
 }
 
 
-@pytest.mark.promise("What is no sound is named for what it is, with what to type next.", "input")
-@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"])
+@pytest.mark.promise(
+    "What is no sound is named for what it is, with what to type next.", "input", "25 files, each under 7 names"
+)
 @pytest.mark.parametrize("what", NO_SOUND)
-def test_what_is_no_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
+def test_what_is_no_sound_is_named(tmp_path: Path, what: str) -> None:
     content, reason = NO_SOUND[what]
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(BadClipError, match=reason) as error:
-        inspect_clip(path)
-    assert str(tmp_path) not in str(error.value)
-
-
-def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(encode("wav", "pcm_s64le", tone(800, 8_000), 8_000))
-    with pytest.raises(BadClipError, match="^a WAV file of 64 bits a sample: export it again"):
-        inspect_clip(tmp_path / "a.wav")
+    for suffix in (".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"):
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(BadClipError, match=reason) as error:
+            inspect_clip(path)
+        assert str(tmp_path) not in str(error.value)
 
 
 @pytest.mark.parametrize(("at", "new"), [(5, b"\0"), (6, b"\7"), (8, b"\x7f\xff\xff\xff")])
 def test_an_adx_header_at_which_ffmpeg_ends_the_process(tmp_path: Path, at: int, new: bytes) -> None:
-    (tmp_path / "a.wav").write_bytes(changed(FFMPEG_ALONE["adx"](), at, new))
     with pytest.raises(BadClipError, match="^not audio"):
-        inspect_clip(tmp_path / "a.wav")
+        inspected(tmp_path, changed(FFMPEG_ALONE["adx"](), at, new))
 
 
 @pytest.mark.promise("No file makes the intake open another one, as a playlist would.", "input")
 def test_a_file_does_not_make_ffmpeg_open_another_one(tmp_path: Path) -> None:
     (tmp_path / "secret.wav").write_bytes(written("WAV"))
-    (tmp_path / "a.wav").write_text("ffconcat version 1.0\nfile secret.wav\n")
     with pytest.raises(BadClipError, match="^not audio"):
-        inspect_clip(tmp_path / "a.wav")
+        inspected(tmp_path, b"ffconcat version 1.0\nfile secret.wav\n")
 
 
 @pytest.mark.parametrize(
@@ -493,12 +467,9 @@ def test_a_film_without_sound_or_with_two_tracks(tmp_path: Path, tracks: int, re
 def test_decoders_say_nothing_on_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     damaged = bytearray(mp3())
     damaged[3_000:4_000] = b"\xff\xfb" * 500
-    for name, content in {"a": loud_then_quiet(), "b": mp3() + mp3(), "c": bytes(damaged), "d": mp3()[:-700]}.items():
-        (tmp_path / name).write_bytes(content)
-        try:
-            inspect_clip(tmp_path / name)
-        except BadClipError:
-            continue
+    for content in (loud_then_quiet(), mp3() + mp3(), bytes(damaged), mp3()[:-700]):
+        with contextlib.suppress(BadClipError):
+            inspected(tmp_path, content)
     os.write(2, b"the terminal is heard\n")
     assert capfd.readouterr() == ("", "the terminal is heard\n")
 
@@ -513,11 +484,8 @@ MUST = {
 
 
 @pytest.mark.parametrize("name", MUST)
-def test_cases_that_people_reported(name: str) -> None:
-    shared = os.environ.get("FA_SHARED_DATA")
-    if not shared:
-        pytest.skip("FA_SHARED_DATA is unset: no cases beside it")
-    path, must = Path(shared).parent / "cases" / "audio" / name, MUST[name]
+def test_cases_that_people_reported(name: str, shared_data: Path) -> None:
+    path, must = shared_data.parent / "cases" / "audio" / name, MUST[name]
     if isinstance(must, str):
         with pytest.raises(BadClipError, match=must):
             inspect_clip(path)

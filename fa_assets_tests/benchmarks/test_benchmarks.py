@@ -31,6 +31,7 @@ def test_writes_the_keys_that_others_read(
     reference = narrow_reference(demo_checkpoint)
     tagger = SimpleNamespace(inference=lambda crops: (None, reference(crops)))
     monkeypatch.setattr(embed, "reference_tagger", lambda path, device: tagger)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # scikit-learn starts no processes
     write_clips(tmp_path / "train_curated", 2, [0.5])
     out = tmp_path / "out.json"
     arguments = ["--dataset", str(tmp_path), "--checkpoint", str(demo_checkpoint), "--json", str(out)]
@@ -121,8 +122,8 @@ def test_lwlrap_of_labelled_clips_by_precision(tmp_path: Path, demo_checkpoint: 
     from benchmarks.embed import lwlraps
     from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 
-    write_clips(tmp_path / "train_curated", 20, [0.1, 0.6])
-    rows = [f"{number:05}.wav,{'long' if number % 2 else 'short'}" for number in range(20)]
+    write_clips(tmp_path / "train_curated", 10, [0.1, 0.6])
+    rows = [f"{number:05}.wav,{'long' if number % 2 else 'short'}" for number in range(10)]
     (tmp_path / "train_curated.csv").write_text("\n".join(["fname,labels", *rows]))
     found = lwlraps(tmp_path, {"fp32": Cnn14Encoder(demo_checkpoint, device="cpu")})
     assert found == {"embed.lwlrap_fp32": 1.0, "embed.lwlrap_fp32_converged": 1.0}  # length alone tells them apart
