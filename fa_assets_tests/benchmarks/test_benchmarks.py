@@ -31,7 +31,6 @@ def test_writes_the_keys_that_others_read(
     reference = narrow_reference(demo_checkpoint)
     tagger = SimpleNamespace(inference=lambda crops: (None, reference(crops)))
     monkeypatch.setattr(embed, "reference_tagger", lambda path, device: tagger)
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # scikit-learn starts no processes
     write_clips(tmp_path / "train_curated", 2, [0.5])
     out = tmp_path / "out.json"
     arguments = ["--dataset", str(tmp_path), "--checkpoint", str(demo_checkpoint), "--json", str(out)]

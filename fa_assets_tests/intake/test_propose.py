@@ -343,14 +343,11 @@ def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
         ("train_curated.csv", "run --dataset {0}"),
     ],
 )
-def test_a_file_in_place_of_the_folder_says_what_to_type(
-    tmp_path, monkeypatch: pytest.MonkeyPatch, name: str, command: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_file_in_place_of_the_folder_says_what_to_type(tmp_path, name: str, command: str) -> None:
     make_audio(tmp_path, "a.wav")
     (tmp_path / name).touch()
     given = ("run", "--dataset") if command.startswith("run") else ("init",)
-    shown = fa_assets(*given, str(tmp_path / name))
+    shown = fa_assets(*given, str(tmp_path / name), variables={"FA_STORAGE": str(tmp_path / "storage")})
     assert shown.exit_code == 1
     assert f"{name} is a file" in shown.output and f"`fa-assets {command.format(tmp_path)}`" in shown.output
 

@@ -40,7 +40,7 @@ def infos(demo: Path, rows: list[tuple[str, list[str]]]) -> list[ClipInfo]:
 
 @pytest.fixture(scope="module")
 def sounds(demo: Path, rows: list[tuple[str, list[str]]]) -> list[np.ndarray]:
-    return [load_mono(demo / "train_curated" / fname, 16_000) for fname, _ in rows]
+    return [load_mono(demo / "train_curated" / fname, 32_000) for fname, _ in rows]
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_learnable_and_not_trivial(sounds: list[np.ndarray], rows: list[tuple[st
     import librosa
 
     def features(samples: np.ndarray) -> np.ndarray:
-        mel = librosa.feature.melspectrogram(y=samples, sr=16_000, n_fft=512, hop_length=320, n_mels=64, fmin=50)
+        mel = librosa.feature.melspectrogram(y=samples, sr=32_000, n_fft=1024, hop_length=640, n_mels=64, fmin=50)
         bands = librosa.power_to_db(mel)
         return np.concatenate([bands.mean(axis=1), bands.std(axis=1)])
 
