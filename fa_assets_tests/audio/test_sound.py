@@ -131,7 +131,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
             "an answer of a server before it": (b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n" * 60, b""),
             "zeros before it": (bytes(2_500), b""),
             "many zeros before it": (bytes(100_000), b""),
-            "a tag before it that is no ID3": (_APE, b""),
+            "a tag before it other than ID3": (_APE, b""),
         }.items()
     },
 }
@@ -241,9 +241,9 @@ def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path
 
 
 @pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30, bytes(13 * 100)], ids=["noise", "text", "zeros"])
-def test_junk_behind_amr_is_no_sound(tmp_path: Path, after: bytes) -> None:
+def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
     content = FFMPEG_ALONE["amr"]()
-    with pytest.raises(BadClipError, match="^truncated or damaged: something that is no sound after 1.02 s"):
+    with pytest.raises(BadClipError, match="^truncated or damaged: something that is not sound after 1.02 s"):
         inspected(tmp_path, content + after)
     assert inspected(tmp_path, content + _TAG).seconds == pytest.approx(true_seconds(content))
 
@@ -419,10 +419,10 @@ NO_SOUND = {
 
 
 @pytest.mark.promise(
-    "What is no sound is named for what it is, with what to type next.", "input", "25 files, each under 7 names"
+    "A file that is not sound is named for what it is, with what to type next.", "input", "25 files, each under 7 names"
 )
 @pytest.mark.parametrize("what", NO_SOUND)
-def test_what_is_no_sound_is_named(tmp_path: Path, what: str) -> None:
+def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:
     content, reason = NO_SOUND[what]
     for suffix in (".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"):
         path = tmp_path / f"a{suffix}"
