@@ -1,6 +1,5 @@
 """Which reader takes a file, that it takes all of it, and what is said of a file that none takes."""
 
-import contextlib
 import io
 import os
 import struct
@@ -12,18 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip, load_mono, resampled_length
+from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length
 from fa_assets.audio.ffmpeg import DECODER
 from fa_assets_tests.audio.encoded import encode, tone, true_seconds
 from fa_assets_tests.fuzz.sounds import with_checksums
 
 RATE = 32_000
-
-
-def inspected(folder: Path, content: bytes) -> ClipInfo:
-    path = folder / "a.wav"  # its content says what it is, not its name
-    path.write_bytes(content)
-    return inspect_clip(path)
 
 
 def written(
@@ -75,8 +68,15 @@ def flac_that_states(frames: int) -> bytes:
 
 
 _TAG = b"TAG" + bytes(125)
-_APE = b"APETAGEX\xd0\7\0\0\x40\0\0\0" + bytes(48) + b"APETAGEX\xd0\7\0\0\x40\0\0\0" + bytes(16)
+_APE = b"".join(
+    b"APETAGEX" + struct.pack("<4I8x", 2000, 64, 0, flags) + items
+    for flags, items in ((0xA << 28, bytes(32)), (8 << 28, b""))
+)
 _LYRICS = b"LYRICSBEGINLYR02160" + b"[00:01]some words here\r\n" * 90 + b"002179LYRICS200"
+_WAVPACK_TRAILER = b"wvpk" + bytes.fromhex(
+    "2c00000010040000c05d000000000000000000000000001000000000"  # a block without samples
+    "22064c49535404000000494e464f2f02a616994c"
+)
 _NOISE = np.random.default_rng(5).bytes(3_000)
 FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "m4a": lambda: encode("ipod", "aac", tone(24_000, 16_000), 16_000),
@@ -119,6 +119,14 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "adx": lambda: encode("adx", "adpcm_adx", tone(24_000, 16_000), 16_000),
     "wavpack with a tag": lambda: FFMPEG_ALONE["wavpack"]() + _TAG,
     "tta with tags": lambda: FFMPEG_ALONE["tta"]() + _APE + _TAG,
+    "wavpack of 8 channels": lambda: encode("wv", "wavpack", tone(24_000, 48_000, 8), 48_000),
+    "m4a of 8 channels": lambda: encode("ipod", "aac", tone(48_000, 48_000, 8), 48_000),
+    "wavpack of a wav with a chunk behind its sound": lambda: FFMPEG_ALONE["wavpack"]() + _WAVPACK_TRAILER,
+    "matroska that begins later": lambda: encode(
+        "matroska", "flac", tone(24_000, 16_000), 16_000, output_ts_offset="5"
+    ),
+    "voc of several blocks": lambda: encode("voc", "pcm_s16le", tone(24_000, 16_000), 16_000),
+    "mp2 with a tag": lambda: encode("mp2", "mp2", tone(48_000, 48_000), 48_000) + _LYRICS,
     **{
         f"mp3 with {what}": lambda before=before, after=after: before + mp3(write_xing="0", id3v2_version="0") + after
         for what, (before, after) in {
@@ -137,6 +145,11 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
 }
 LIBSNDFILE_READS_WHOLE: dict[str, Callable[[], bytes]] = {
     "gsm in wav": lambda: written("WAV", "GSM610", rate=8_000),
+    "nist sphere": lambda: written("NIST", "PCM_16"),
+    "aiff to a pipe": lambda: changed(written("AIFF"), written("AIFF").index(b"SSND") + 4, b"\x7f\0\0\x08"),
+    "mp3 as libsndfile writes it, without a tag": lambda: written("MP3"),
+    "mp3 without a tag": lambda: mp3(id3v2_version="0"),
+    "mp2": lambda: encode("mp2", "mp2", tone(48_000, 48_000), 48_000),
     "adpcm in wav": lambda: written("WAV", "IMA_ADPCM"),
     "w64 to a pipe": lambda: changed(changed(written("W64"), 16, b"\xff" * 8), 96, b"\xff" * 7 + b"\x7f"),
     "mp3": mp3,
@@ -156,22 +169,30 @@ def piped(content: bytes) -> bytes:
     return changed(changed(content, 4, b"\xff" * 4), content.index(b"data") + 4, b"\xff" * 4)
 
 
+def inspected(path: Path, content: bytes) -> object:
+    path.write_bytes(content)
+    return inspect_clip(path)
+
+
 @pytest.mark.promise("A clip is read to its end or refused: what libsndfile would read in part, FFmpeg reads.", "input")
 @pytest.mark.parametrize("kind", FFMPEG_ALONE)
 def test_ffmpeg_reads_to_the_end_what_libsndfile_does_not(tmp_path: Path, kind: str) -> None:
     content = FFMPEG_ALONE[kind]()
-    info = inspected(tmp_path, content)
+    path = tmp_path / "a.wav"  # its content says what it is, not its name
+    path.write_bytes(content)
+    info = inspect_clip(path)
     assert info.decoder == DECODER
     assert info.seconds == pytest.approx(true_seconds(content), abs=1e-9)
-    assert len(load_mono(tmp_path / "a.wav", RATE)) == resampled_length(info.frames, info.sample_rate, RATE)
+    assert len(load_mono(path, RATE)) == resampled_length(info.frames, info.sample_rate, RATE)
 
 
 @pytest.mark.parametrize("kind", LIBSNDFILE_READS_WHOLE)
 def test_libsndfile_reads_what_it_reads_whole(tmp_path: Path, kind: str) -> None:
     content = LIBSNDFILE_READS_WHOLE[kind]()
-    info = inspected(tmp_path, content)
+    (tmp_path / "a.wav").write_bytes(content)
+    info = inspect_clip(tmp_path / "a.wav")
     assert info.decoder is None
-    if kind != "w64 to a pipe":  # FFmpeg has other figures for open lengths, and pads blocks of ADPCM
+    if "to a pipe" not in kind:  # FFmpeg has other figures for open lengths, and pads blocks of ADPCM
         assert info.seconds == pytest.approx(true_seconds(content), abs=0.05)
 
 
@@ -194,18 +215,19 @@ def test_both_readers_give_the_same_samples(tmp_path: Path, subtype: str, channe
 def test_what_ffmpeg_alone_reads_may_be_cut_short_too(tmp_path: Path, kind: str) -> None:
     content = FFMPEG_ALONE[kind]()
     for share in (0.5, 0.85):
+        (tmp_path / "a.wav").write_bytes(content[: int(len(content) * share)])
         with pytest.raises(BadClipError, match="^truncated|^holds no samples|^not audio"):
-            inspected(tmp_path, content[: int(len(content) * share)])
+            inspect_clip(tmp_path / "a.wav")
 
 
 def test_a_header_alone_is_refused(tmp_path: Path) -> None:
     content = written("FLAC", frames=600)
     with pytest.raises(BadClipError, match="^truncated: the header promises 600 frames, the file holds 0$"):
-        inspected(tmp_path, content[: content.index(b"\xff\xf8")])
+        inspected(tmp_path / "a", content[: content.index(b"\xff\xf8")])
 
 
 AS_CONTAINED = {
-    "voc": lambda: written("VOC", "PCM_16"),
+    "nist sphere": lambda: written("NIST", "PCM_16"),
     "avi": FFMPEG_ALONE["avi"],
     "mp3 in avi": lambda: encode("avi", "libmp3lame", tone(24_000, 16_000), 16_000),
 }
@@ -214,19 +236,78 @@ AS_CONTAINED = {
 @pytest.mark.parametrize("kind", AS_CONTAINED)
 def test_containers_of_blocks_are_held_to_their_sizes(tmp_path: Path, kind: str) -> None:
     content = AS_CONTAINED[kind]()
-    assert inspected(tmp_path, content)
+    assert inspected(tmp_path / "a", content)
     for share in (0.5, 0.85, 0.99):
         with pytest.raises(BadClipError, match="^truncated: the header promises"):
-            inspected(tmp_path, content[: int(len(content) * share)])
+            inspected(tmp_path / "a", content[: int(len(content) * share)])
     with pytest.raises(BadClipError, match="^truncated: the header promises"):
-        inspected(tmp_path, without(content, 1_500))
+        inspected(tmp_path / "a", without(content, 1_500))
 
 
-@pytest.mark.parametrize("kind", ["swf", "nut"])
-def test_films_that_never_tell_what_they_lack_are_refused_with_the_way_out(tmp_path: Path, kind: str) -> None:
-    codec, rate = ("libmp3lame", 44_100) if kind == "swf" else ("pcm_s16le", 16_000)
-    with pytest.raises(BadClipError, match=f"^a film .{kind.upper()}. that does not say .*`ffmpeg -i FILE NEW.flac`"):
-        inspected(tmp_path, encode(kind, codec, tone(rate, rate), rate))
+@pytest.mark.parametrize(("kind", "codec"), [("swf", "libmp3lame"), ("nut", "pcm_s16le"), ("wtv", "mp2")])
+def test_what_never_tells_what_it_lacks_is_refused_with_the_way_out(tmp_path: Path, kind: str, codec: str) -> None:
+    with pytest.raises(BadClipError, match="^a file of the kind .*, which does not say .*`ffmpeg -i FILE NEW.flac`"):
+        inspected(tmp_path / "a", encode(kind, codec, tone(44_100, 44_100), 44_100))
+
+
+@pytest.mark.parametrize("kind", ["AVR", "IRCAM", "MAT5", "PAF", "PVF", "SDS", "SVX"])
+def test_the_advice_about_formats_that_do_not_state_their_length_works(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(BadClipError, match=r"^a file of the kind .*, which does not say") as error:
+        inspected(tmp_path / "a", written(kind, "PCM_16"))
+    code = str(error.value).split('"')[1].replace("FILE", str(tmp_path / "a")).replace("NEW", str(tmp_path / "new"))
+    exec(code)
+    assert inspect_clip(tmp_path / "new.wav").frames == 24_000
+
+
+def two_tracks() -> bytes:
+    """An Ogg file of two streams side by side."""
+    content = [written("OGG", "VORBIS", 24_000), written("OGG", "VORBIS", 23_000)]
+    at = [one.index(b"OggS", 4) for one in content]
+    return content[0][: at[0]] + content[1][: at[1]] + content[0][at[0] :] + content[1][at[1] :]
+
+
+LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
+    "mp3 that states its length": (
+        lambda: mp3(id3v2_version="0")[:6_480],
+        "^truncated: ends inside a frame, after 0.",
+    ),
+    "mp3 of zeros from its middle": (lambda: mp3()[:6_500] + bytes(6_500), "^truncated: the header promises 44 frames"),
+    "mp3 that does not": (lambda: mp3(write_xing="0")[:6_400], "^truncated: ends inside a frame, after 0."),
+    "mp2": (lambda: encode("mp2", "mp2", tone(48_000, 48_000), 48_000)[:5_000], "^truncated: ends inside a frame"),
+    "ac3": (lambda: FFMPEG_ALONE["ac3"]()[:5_000], "^truncated: ends inside a frame"),
+    "e-ac3": (
+        lambda: encode("eac3", "eac3", tone(48_000, 48_000, 2), 48_000)[:6_000],
+        "^truncated: ends inside a frame",
+    ),
+    "ac3 overwritten": (lambda: changed(FFMPEG_ALONE["ac3"](), 5_000, bytes(300)), "^truncated or damaged: no sound"),
+    "ac3 with a tag": (lambda: FFMPEG_ALONE["ac3"]() + _TAG, "^a tag stands behind the sound: `head -c "),
+    "avi overwritten": (
+        lambda: changed(FFMPEG_ALONE["avi"](), 20_000, _NOISE),
+        "^truncated: the header promises 1.50 s",
+    ),
+    "mp3 in avi overwritten": (lambda: changed(AS_CONTAINED["mp3 in avi"](), 9_000, _NOISE), "^truncated|^damaged"),
+    "mp3 with zeros between": (
+        lambda: mp3(write_xing="0") + bytes(2_000) + mp3()[2_000:],
+        "^damaged: something that is no",
+    ),
+    "aac with noise behind": (
+        lambda: FFMPEG_ALONE["aac"]() + _NOISE,
+        "^damaged: 3000 bytes follow the sound .*`head -c ",
+    ),
+    "tta with noise behind": (lambda: FFMPEG_ALONE["tta"]() + _NOISE, "^damaged: 3000 bytes follow the sound"),
+    "voc": (lambda: written("VOC", "PCM_16")[:30_000], "^truncated or damaged: no whole packet"),
+    "tracks of an ogg": (two_tracks, "^holds 2 sound tracks"),
+}
+
+
+@pytest.mark.promise(
+    "A file that lacks its end, or sound in its middle, is refused, where the file tells of it.", "input"
+)
+@pytest.mark.parametrize("kind", LACKING)
+def test_what_is_lacking_is_found(tmp_path: Path, kind: str) -> None:
+    content, reason = LACKING[kind]
+    with pytest.raises(BadClipError, match=reason):
+        inspected(tmp_path / "a", content())
 
 
 _ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)
@@ -236,26 +317,30 @@ _ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)
 def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path, kind: str) -> None:
     content = FFMPEG_ALONE[kind]()
     with pytest.raises(BadClipError, match=r"^138 bytes of a tag stand before .*`tail -c \+139 FILE > NEW`"):
-        inspected(tmp_path, _ID3 + content)
-    assert inspected(tmp_path, (_ID3 + content)[139 - 1 :])
+        inspected(tmp_path / "a", _ID3 + content)
+    assert inspected(tmp_path / "a", (_ID3 + content)[139 - 1 :])
 
 
 @pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30, bytes(13 * 100)], ids=["noise", "text", "zeros"])
 def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
     content = FFMPEG_ALONE["amr"]()
     with pytest.raises(BadClipError, match="^truncated or damaged: something that is not sound after 1.02 s"):
-        inspected(tmp_path, content + after)
-    assert inspected(tmp_path, content + _TAG).seconds == pytest.approx(true_seconds(content))
+        inspected(tmp_path / "a", content + after)
+    (tmp_path / "a").write_bytes(content + _TAG)
+    assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
 
 
-@pytest.mark.parametrize("bits", [33, 64])
+@pytest.mark.parametrize("bits", [33, 36, 45, 53, 64])
 def test_samples_of_more_bits_than_any_reader_takes_are_named(tmp_path: Path, bits: int) -> None:
     size = -(-bits // 8)
     head = struct.pack(
         "<4sI8sIHHIIHH", b"RIFF", 36 + 800 * size, b"WAVEfmt ", 16, 1, 1, 8_000, 8_000 * size, size, bits
     )
     with pytest.raises(BadClipError, match=f"^a WAV file of {bits} bits a sample: export it again with 16, 24 or 32"):
-        inspected(tmp_path, head + b"data" + (800 * size).to_bytes(4, "little") + _NOISE.ljust(800 * size, b"1"))
+        inspected(
+            tmp_path / "a.wav",
+            head + b"data" + (800 * size).to_bytes(4, "little") + _NOISE[: 800 * size].ljust(800 * size, b"1"),
+        )
 
 
 def blown(content: bytes, size: int) -> bytes:
@@ -282,34 +367,42 @@ def test_a_hole_is_found(tmp_path: Path, kind: str, hole: Callable[[bytes, int],
     size = 188 * 20 if kind == "transport stream" else 1_500
     if kind == "transport stream":  # its packets are of one length, and so are whole ones that are lost
         content = content[: len(content) // 376 * 376]
+    (tmp_path / "a").write_bytes(hole(content, size))
     with pytest.raises(BadClipError, match="^truncated|^damaged|^holds no samples"):
-        inspected(tmp_path, hole(content, size))
+        inspect_clip(tmp_path / "a")
 
 
 def test_a_rate_that_changes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(mp3() + encode("mp3", "libmp3lame", tone(24_000, 44_100), 44_100))
     with pytest.raises(BadClipError, match="^changes from 16000 Hz and 1 channels to 44100 Hz and 1 after 1.5"):
-        inspected(tmp_path, mp3() + encode("mp3", "libmp3lame", tone(24_000, 44_100), 44_100))
+        inspect_clip(tmp_path / "a.mp3")
 
 
-JOINED: dict[str, tuple[Callable[[], bytes], Callable[[], bytes], str]] = {
-    "flac": (lambda: written("FLAC"), lambda: written("FLAC", frames=9_000), "^several FLAC files in one: "),
-    **{kind: (FFMPEG_ALONE[kind],) * 2 + ("^several files in one: ",) for kind in ("tta", "flv", "adx")},
-    **{kind: (FFMPEG_ALONE[kind],) * 2 + ("^several MP4 files in one: ",) for kind in ("m4a", "mp4 in fragments")},
-    "ogg": (
-        lambda: written("OGG", "VORBIS"),
-        lambda: written("OGG", "VORBIS", rate=44_100),
-        r"^truncated or damaged: no sound after 1\.5\d s",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", JOINED)
-def test_joined_files_that_nothing_reads_whole_are_refused(tmp_path: Path, kind: str) -> None:
-    make_first, make_second, reason = JOINED[kind]
-    first = make_first()
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        (written("FLAC"), lambda: written("FLAC", frames=9_000), "^several files in one: "),
+        (FFMPEG_ALONE["tta"](), FFMPEG_ALONE["tta"], "^several files in one: "),
+        (FFMPEG_ALONE["flv"](), FFMPEG_ALONE["flv"], "^several files in one: "),
+        (FFMPEG_ALONE["adx"](), FFMPEG_ALONE["adx"], "^several files in one: "),
+        (FFMPEG_ALONE["m4a"](), FFMPEG_ALONE["m4a"], "^several files in one: "),
+        (FFMPEG_ALONE["mp4 in fragments"](), FFMPEG_ALONE["mp4 in fragments"], "^several files in one: "),
+        (
+            written("OGG", "VORBIS"),
+            lambda: written("OGG", "VORBIS", rate=44_100),
+            "^several files in one: ",
+        ),
+    ],
+    ids=["flac", "tta", "flv", "adx", "m4a", "fragments", "ogg"],
+)
+def test_joined_files_that_nothing_reads_whole_are_refused(
+    tmp_path: Path, first: bytes, second: Callable[[], bytes], reason: str
+) -> None:
+    (tmp_path / "a").write_bytes(first + second())
     with pytest.raises(BadClipError, match=reason) as error:
-        inspected(tmp_path, first + make_second())
-    assert ("several" in reason) == (f"`head -c {len(first)} FILE`" in str(error.value))
+        inspect_clip(tmp_path / "a")
+    if "several" in reason:
+        assert f"`head -c {len(first)} FILE`" in str(error.value)
 
 
 ALONE = {
@@ -325,12 +418,13 @@ ALONE = {
 @pytest.mark.parametrize("second", ["wav", "mp3", "flac"])
 @pytest.mark.parametrize("first", ALONE)
 def test_files_of_two_kinds_joined_are_refused(tmp_path: Path, first: str, second: str) -> None:
-    content = ALONE[first]() + ALONE[second]()
+    content = ALONE[first]()
+    (tmp_path / "a").write_bytes(content + ALONE[second]())
     if first == second == "mp3":
-        assert inspected(tmp_path, content).seconds > 2
+        assert inspect_clip(tmp_path / "a").seconds > 2
         return
-    with pytest.raises(BadClipError, match="^several (FLAC )?files in one|^its header says|^(truncated or )?damaged"):
-        inspected(tmp_path, content)
+    with pytest.raises(BadClipError, match="^several files in one|^its header says|^truncated or damaged|^damaged"):
+        inspect_clip(tmp_path / "a")
 
 
 def wav(promised: int, held: int, after: bytes = b"") -> bytes:
@@ -357,11 +451,13 @@ BEYOND = {
 
 @pytest.mark.parametrize("kind", BEYOND)
 def test_sound_beyond_what_the_header_says_is_counted(tmp_path: Path, kind: str) -> None:
-    content = BEYOND[kind]()
-    said = r"^its header says \d+ (frames|bytes) of sound, after which \d{2,5} bytes follow"
-    with pytest.raises(BadClipError, match=said) as error:
-        inspected(tmp_path, content)
-    assert ("ffmpeg -ignore_length 1" in str(error.value)) == content.startswith(b"RIFF")
+    path = tmp_path / "a.wav"
+    path.write_bytes(BEYOND[kind]())
+    with pytest.raises(
+        BadClipError, match=r"^its header says \d+ (frames|bytes) of sound, after which \d{2,5} bytes follow"
+    ) as error:
+        inspect_clip(path)
+    assert ("ffmpeg -ignore_length 1" in str(error.value)) == path.read_bytes().startswith(b"RIFF")
 
 
 def test_the_advice_about_a_wrong_size_gives_the_whole_sound(tmp_path: Path) -> None:
@@ -383,7 +479,8 @@ AFTER = {
 
 @pytest.mark.parametrize("what", AFTER)
 def test_what_may_follow_the_sound(tmp_path: Path, what: str) -> None:
-    assert inspected(tmp_path, wav(2_000, 2_000, AFTER[what])).frames == 2_000
+    (tmp_path / "a.wav").write_bytes(wav(2_000, 2_000, AFTER[what]))
+    assert inspect_clip(tmp_path / "a.wav").frames == 2_000
 
 
 NO_SOUND = {
@@ -418,31 +515,37 @@ NO_SOUND = {
 }
 
 
-@pytest.mark.promise(
-    "A file that is not sound is named for what it is, with what to type next.", "input", "25 files, each under 7 names"
-)
+@pytest.mark.promise("A file that is not sound is named for what it is, with what to type next.", "input")
+@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"])
 @pytest.mark.parametrize("what", NO_SOUND)
-def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:
+def test_what_is_not_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
     content, reason = NO_SOUND[what]
-    for suffix in (".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"):
-        path = tmp_path / f"a{suffix}"
-        path.write_bytes(content)
-        with pytest.raises(BadClipError, match=reason) as error:
-            inspect_clip(path)
-        assert str(tmp_path) not in str(error.value)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(BadClipError, match=reason) as error:
+        inspect_clip(path)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(encode("wav", "pcm_s64le", tone(800, 8_000), 8_000))
+    with pytest.raises(BadClipError, match="^a WAV file of 64 bits a sample: export it again"):
+        inspect_clip(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(("at", "new"), [(5, b"\0"), (6, b"\7"), (8, b"\x7f\xff\xff\xff")])
 def test_an_adx_header_at_which_ffmpeg_ends_the_process(tmp_path: Path, at: int, new: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(changed(FFMPEG_ALONE["adx"](), at, new))
     with pytest.raises(BadClipError, match="^not audio"):
-        inspected(tmp_path, changed(FFMPEG_ALONE["adx"](), at, new))
+        inspect_clip(tmp_path / "a.wav")
 
 
 @pytest.mark.promise("No file makes the intake open another one, as a playlist would.", "input")
 def test_a_file_does_not_make_ffmpeg_open_another_one(tmp_path: Path) -> None:
     (tmp_path / "secret.wav").write_bytes(written("WAV"))
+    (tmp_path / "a.wav").write_text("ffconcat version 1.0\nfile secret.wav\n")
     with pytest.raises(BadClipError, match="^not audio"):
-        inspected(tmp_path, b"ffconcat version 1.0\nfile secret.wav\n")
+        inspect_clip(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(
@@ -467,9 +570,12 @@ def test_a_film_without_sound_or_with_two_tracks(tmp_path: Path, tracks: int, re
 def test_decoders_say_nothing_on_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     damaged = bytearray(mp3())
     damaged[3_000:4_000] = b"\xff\xfb" * 500
-    for content in (loud_then_quiet(), mp3() + mp3(), bytes(damaged), mp3()[:-700]):
-        with contextlib.suppress(BadClipError):
-            inspected(tmp_path, content)
+    for name, content in {"a": loud_then_quiet(), "b": mp3() + mp3(), "c": bytes(damaged), "d": mp3()[:-700]}.items():
+        (tmp_path / name).write_bytes(content)
+        try:
+            inspect_clip(tmp_path / name)
+        except BadClipError:
+            continue
     os.write(2, b"the terminal is heard\n")
     assert capfd.readouterr() == ("", "the terminal is heard\n")
 
@@ -484,8 +590,11 @@ MUST = {
 
 
 @pytest.mark.parametrize("name", MUST)
-def test_cases_that_people_reported(name: str, shared_data: Path) -> None:
-    path, must = shared_data.parent / "cases" / "audio" / name, MUST[name]
+def test_cases_that_people_reported(name: str) -> None:
+    shared = os.environ.get("FA_SHARED_DATA")
+    if not shared:
+        pytest.skip("FA_SHARED_DATA is unset: no cases beside it")
+    path, must = Path(shared).parent / "cases" / "audio" / name, MUST[name]
     if isinstance(must, str):
         with pytest.raises(BadClipError, match=must):
             inspect_clip(path)
