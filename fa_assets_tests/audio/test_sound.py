@@ -290,6 +290,10 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: mp3(write_xing="0") + bytes(2_000) + mp3()[2_000:],
         "^damaged: something that is no",
     ),
+    "mp3 with the line ends of Windows": (
+        lambda: mp3(id3v2_version="0").replace(b"\n", b"\r\n"),
+        "^damaged|^not audio .*: it begins as MP3",
+    ),
     "aac with noise behind": (
         lambda: FFMPEG_ALONE["aac"]() + _NOISE,
         "^damaged: 3000 bytes follow the sound .*`head -c ",
