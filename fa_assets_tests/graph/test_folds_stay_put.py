@@ -137,7 +137,8 @@ def test_altered_copies_are_one_unit_and_share_a_fold_on_request(settings: Setti
     asked = settings.model_copy(update={"folds": "fresh", "near_duplicates": near_duplicates})
     assert run(asked, select="+folds").failures == ()
     table = ValueStore(settings.storage_root).read("folds").table
-    units, fold_of = clip_tables.units_by_name(table), folds_of(settings)
+    units = dict(zip(table["fname"].to_pylist(), clip_tables.units(table), strict=True))
+    fold_of = folds_of(settings)
     assert [units[twin] for twin in twins.values()] == [units[fname] for fname in twins]
     together = [fold_of[twin] == fold_of[fname] for fname, twin in twins.items()]
     assert all(together) == (near_duplicates == "group")
