@@ -5,7 +5,7 @@ Every simulation has a truth that is known, so that it can be counted how often 
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import expit
@@ -30,7 +30,8 @@ CLASSES = {
     "8 of 40 groups of 10": (40, 10, 0.2),
 }
 """Groups, clips in each, and the share of groups that have the class."""
-SCORERS = ("random", "recordings")
+SCORERS = {"random": [1] * 60, "recordings": [5] * 20, "unequal recordings": [1, 2, 3, 5, 8, 13, 20] * 4}
+"""Clips in each group that have the same labels, and scores alike."""
 
 
 def coverage(setting: str, *, by_unit: bool, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
@@ -188,16 +189,13 @@ def random_passed_gate(clips: int, *, trials: int, resamples: int = RESAMPLES, s
 def above_chance(
     scorer: str, *, trials: int, permutations: int = PERMUTATIONS, by_unit: bool = True, seed: int = 0
 ) -> tuple[float, float]:
-    """How often scores that know nothing are above the permutation threshold, and above class frequencies as well.
-
-    "random": 60 clips, scores of their own. "recordings": 20 recordings of 5 clips with the same labels, and scores alike.
-    """
+    """How often scores that know nothing are above the permutation threshold, and above class frequencies as well."""
     random = np.random.default_rng(seed)
-    size = 5 if scorer == "recordings" else 1
+    sizes = SCORERS[scorer]
     above, both = 0, 0
     for trial in range(trials):
-        truth, units = _labels(random, 20 if size > 1 else 60, size)
-        scores = random.random((int(units.max()) + 1, truth.shape[1]))[units] + 0.1 * random.random(truth.shape)
+        truth, units = _labels(random, len(sizes), sizes)
+        scores = random.random((len(sizes), truth.shape[1]))[units] + 0.1 * random.random(truth.shape)
         reached = lwlrap_sums(truth, scores).overall
         drawn = units if by_unit else np.arange(len(units))
         is_above = reached > permutation_threshold(truth, scores, drawn, trial, permutations)
@@ -217,8 +215,9 @@ def late_groups(n_groups: int, seed: int = 0) -> tuple[float, float, float]:
     return float((late != previous).mean()), *quality
 
 
-def _labels(random: np.random.Generator, units: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth (units * size, 8) of classes of unequal frequency, the same within a unit, and the unit of each row."""
+def _labels(random: np.random.Generator, units: int, size: int | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Truth (clips, 8) of so many units of this size, or of these sizes: classes of unequal frequency, the same within a unit;
+    and the unit of each row."""
     frequency = np.arange(8, 0, -1) / 36
     truth = np.eye(8, dtype=bool)[random.choice(8, units, p=frequency)]
     truth[np.arange(units), random.choice(8, units, p=frequency)] = True

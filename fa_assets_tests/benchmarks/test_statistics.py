@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.statistics import (
     GROUPED,
+    SCORERS,
     above_chance,
     class_coverage,
     coverage,
@@ -43,7 +44,7 @@ def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> 
     assert random_passed_gate(80, trials=60, resamples=200) <= 0.02
 
 
-@pytest.mark.parametrize("scorer", ["random", "recordings"])
+@pytest.mark.parametrize("scorer", SCORERS)
 def test_scores_that_know_nothing_are_above_chance_in_one_of_a_hundred_cases(scorer: str) -> None:
     above, both = above_chance(scorer, trials=200, permutations=99)
     assert both <= above <= 0.03  # 0.01, and three standard errors
