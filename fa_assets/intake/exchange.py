@@ -14,7 +14,8 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.annotations import Columns, labels_from_files
+from fa_assets.intake.annotations import labels_from_files
+from fa_assets.intake.columns import Columns
 from fa_assets.intake.correcting import known_classes, verdicts_of
 from fa_assets.intake.corrections import COLUMNS, Correction, read_verdicts, utc_now
 from fa_assets.intake.kaggle import KaggleDataset, read_labels
@@ -149,7 +150,7 @@ def _from_label_studio(dataset: KaggleDataset, path: Path, who: str) -> list[Cor
             people[fname] = _person(newest.get("completed_by")) or who
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadInputError(
-            f"{path} is no export of Label Studio's tasks with their annotations ({type(error).__name__}: {error}): choose "
+            f"{path} is not an export of Label Studio's tasks with their annotations ({type(error).__name__}: {error}): choose "
             "JSON when you export (not JSON-MIN or CSV), of a project made from `fa-assets labels export`."
         ) from error
     found = verdicts_of(dataset, labels, asked, who, "Label Studio")
