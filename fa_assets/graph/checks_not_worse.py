@@ -32,18 +32,20 @@ def not_worse_check(metrics: Asset, scheme: str, max_drop: float) -> Check:
     )
 
 
-def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetCheckResult:
+def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetCheckResult | str:
     """Warns where LWLRAP fell."""
     header = metrics.header
     ours = read_ranks(beside_metrics(ledger.folder.parent, header.asset, header.run_id))
     others = list(earlier(ledger, header.asset, header.data_version))
     before, best = (newest_kept(ledger, some) for some in (others, sorted(others, key=_lwlrap, reverse=True)))
     if ours is None or before is None or best is None:
-        return dg.AssetCheckResult(passed=True, description="There is no earlier one to compare with.")
+        return "there is no earlier one to compare with"
     references = {"the run before": before} | ({"the best so far": best} if best[0] != before[0] else {})
     changes = {name: rank_changes(ranks, ours) for name, (_, ranks) in references.items()}
     fell = [name for name, change in changes.items() if change.is_loss(max_drop)]
     told = [describe(name, change) for name, change in changes.items()]
+    if not any(one.change for one in changes.values()):
+        return " ".join(told)
     if fell:
         told.append(f"More than {max_drop:g} lower than {' and '.join(fell)}. {_ADVICE}")
     rows = [

@@ -14,12 +14,13 @@ from fa_assets_tests.recorded import put_before, ranks_of, with_precision
 def test_the_best_counts_as_well_as_the_run_before(scheme: str, settings: Settings, finished: FinishedRun) -> None:
     root, metrics = settings.storage_root, f"{scheme}_metrics"
     now = ranks_of(root, metrics)
-    assert evaluate(settings, f"{scheme}_not_worse").description == "There is no earlier one to compare with."
+    assert evaluate(settings, f"{scheme}_not_worse") is None
     put_before(root, "run2", 0.1, now, metrics)
-    assert evaluate(settings, f"{scheme}_not_worse").passed
+    same = evaluate(settings, f"{scheme}_not_worse")
+    assert same and same.passed
     put_before(root, "run1", 0.99, with_precision(now, 0.3), metrics)
     told = evaluate(settings, f"{scheme}_not_worse")
-    assert not told.passed
+    assert told and not told.passed
     assert "(+0.0000, 95% interval +0.0000 to +0.0000)" in str(told.description)
     assert "lower than the best so far. See what differs" in str(told.description)
 
@@ -28,9 +29,7 @@ def test_clips_with_other_labels_are_left_out(settings: Settings, finished: Fini
     better = with_precision(ranks_of(settings.storage_root), 1)
     names = pa.array(["x"] * len(better))
     put_before(settings.storage_root, "run1", 0.99, better.set_column(4, "class_name", names))
-    told = evaluate(settings, "mc5_not_worse")
-    assert told.passed
-    assert "no clip has the same sound and labels; 24 clips with other labels left out" in str(told.description)
+    assert evaluate(settings, "mc5_not_worse") is None
 
 
 @pytest.mark.parametrize(("loss", "low", "high"), [(0.0, 0.0, 0.05), (0.064, 0.95, 1.0)])
