@@ -21,7 +21,7 @@ from benchmarks.timing import largest_difference, middle, require
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
-from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips_on
+from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.encoders.registry import EncoderRecipe
@@ -74,9 +74,9 @@ def measure(engine: Engine, clips: list[Clip], folder: Path) -> tuple[np.ndarray
     """Vectors of the second half of the clips, and the seconds they took."""
     store = EmbeddingStore(folder, "benchmark")
     half = len(clips) // 2
-    embed_clips_on(engine, clips[:half], SCHEMES["mc5"], store, CARD)
+    embed_clips(engine, clips[:half], SCHEMES["mc5"], store, CARD)
     started = time.perf_counter()
-    vectors = embed_clips_on(engine, clips[half:], SCHEMES["mc5"], store, CARD).vectors
+    vectors = embed_clips(engine, clips[half:], SCHEMES["mc5"], store, CARD).vectors
     return vectors, time.perf_counter() - started
 
 

@@ -27,7 +27,7 @@ from fa_assets import api
 from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import load_mono
 from fa_assets.encoders.birdnet import CARD, ENCODER, PUBLISHED, BirdnetEncoder, embedding_index, open_interpreter
-from fa_assets.encoders.embed_clips import embed_clips
+from fa_assets.encoders.embed_clips import LocalEngine, embed_clips
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.encoders.weights import unzip_member
 from fa_assets.errors import UserError
@@ -171,7 +171,7 @@ def beside_a_plain_loop(dataset: Path, weights: Path, n_clips: int = 24) -> Mapp
     def by_platform() -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:
             store = EmbeddingStore(Path(folder), "trained")
-            return embed_clips(clips, scheme, store, lambda: encoder, CARD, threads=threads).vectors
+            return embed_clips(LocalEngine(lambda: encoder, threads), clips, scheme, store, CARD).vectors
 
     times: dict[str, list[float]] = {"loop": [], "platform": []}
     found = {}

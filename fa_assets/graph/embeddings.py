@@ -13,7 +13,7 @@ import pyarrow as pa
 from fa_assets.audio.crops import SCHEMES, CropScheme
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.embed_clips import embed_clips_on
+from fa_assets.encoders.embed_clips import embed_clips
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
@@ -138,7 +138,7 @@ def _embed(
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
         paths = clip_paths(folder, clips["fname"].to_pylist(), work.dataset.limits)
-        result = embed_clips_on(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
+        result = embed_clips(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
     labels = [own or ["?"] for own in clips["labels"].to_pylist()]

@@ -26,9 +26,3 @@ def precision_at_recall(truth: np.ndarray, scores: np.ndarray) -> float:
 
     precision, recall, _ = precision_recall_curve(truth, scores)
     return float(precision[recall >= RECALL].max())
-
-
-def mean_average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """The mean over the classes that have a positive, of truth and scores (n, C); nan where none has."""
-    found = [average_precision(own, ranked) for own, ranked in zip(truth.T, scores.T, strict=True) if own.any()]
-    return float(np.mean(found)) if found else float("nan")
