@@ -67,6 +67,10 @@ class ShardIndex:
     checksums: np.ndarray
     replaces: frozenset[str] = frozenset()
 
+    def part(self, rows: np.ndarray) -> "ShardIndex":
+        """Of some rows alone."""
+        return ShardIndex(self.keys[rows], self.checksums[rows])
+
 
 class DamagedShardError(Exception):
     """A shard that does not hold what was written; the message says how that was found out."""
