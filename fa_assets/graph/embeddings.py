@@ -22,7 +22,7 @@ from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clip_files import clip_paths
 from fa_assets.progress import ProgressCallback
-from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
+from fa_assets.store.embedding_store import EmbeddingStore, list_column
 from fa_assets.store.recipe import Scalar
 
 GPU_POOL = "gpu"
@@ -149,7 +149,7 @@ def _embed(
         }
     )
     return Made(
-        pa.table([clips["fname"], embedding_column(result.vectors)], schema=schema),
+        pa.table([clips["fname"], list_column(result.vectors)], schema=schema),
         facts={
             "clips": clips.num_rows,
             "clips_computed": result.clips_computed,

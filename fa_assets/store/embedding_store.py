@@ -27,16 +27,16 @@ from fa_assets.store.shards import (
     CHECKSUM_BYTES,
     DamagedShardError,
     ShardIndex,
-    embedding_column,
     embedding_matrix,
     is_merged,
     is_shard,
+    list_column,
     read_index,
     read_rows,
     write_shard,
 )
 
-__all__ = ["CropKey", "EmbeddingStore", "embedding_column", "embedding_matrix", "embedding_stores"]
+__all__ = ["CropKey", "EmbeddingStore", "embedding_matrix", "embedding_stores", "list_column"]
 
 log = logging.getLogger(__name__)
 

@@ -240,11 +240,10 @@ def row_checksums(fingerprint: str, keys: np.ndarray, embeddings: np.ndarray) ->
     return checksums
 
 
-def embedding_column(embeddings: np.ndarray) -> pa.Array:
-    """An (n, d) float32 array as an Arrow list<float> column."""
-    rows, width = embeddings.shape
-    offsets = pa.array(np.arange(0, rows * width + 1, width, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1)))
+def list_column(values: np.ndarray) -> pa.ListArray:
+    """An (n, width) array as a column of lists."""
+    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
 
 
 def embedding_matrix(column: pa.ChunkedArray) -> np.ndarray:
@@ -262,7 +261,7 @@ def _table(keys: np.ndarray, embeddings: np.ndarray) -> pa.Table:
         {
             "clip_sha256": [sha256[at : at + 64] for at in range(0, len(sha256), 64)],
             **{name: numbers[:, column] for column, name in enumerate(_KEY_COLUMNS[1:])},
-            "embedding": embedding_column(embeddings),
+            "embedding": list_column(embeddings),
         }
     )
 
