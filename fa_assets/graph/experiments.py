@@ -45,7 +45,7 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
         GROUP,
         partial(try_variants, variants=parsed, encoder=encoder),
         contender_tables.EXPERIMENTS,
-        version="5",
+        version="6",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"variants": " ".join(one.name for one in parsed), "resamples": RESAMPLES, "seed": SEED},
     )
