@@ -138,8 +138,8 @@ def ranking(predictions: Predictions) -> Iterator[Figure]:
                 clip = np.arange(len(labels)) * len(own) // len(labels)
                 as_they_are = Curve.of(labels, ranked, np.ones((len(own), 1)), clip)
                 values[:, place, column] = [figure(as_they_are)[0] for figure in RANKINGS.values()]
-                resamples = Curve.of(labels, ranked, weights, clip)
-                drawn[:, place, column] = [figure(resamples) for figure in RANKINGS.values()]
+                of_draws = Curve.of(labels, ranked, weights, clip)
+                drawn[:, place, column] = [figure(of_draws) for figure in RANKINGS.values()]
     for metric, by_fold, drawn_by_fold in zip(RANKINGS, values, drawn, strict=True):
         macro = _mean(by_fold[:, :-1], 1)
         found = [

@@ -106,7 +106,7 @@ def _outcomes(
     clip, _, baseline = ranked[0]
     positives = np.bincount(clip, minlength=len(truth))
     gains = [np.bincount(clip, weights=precision - baseline, minlength=len(truth)) for _, _, precision in ranked]
-    ends = simultaneous(np.stack(gains[1:-1]), positives, units=drawn) if len(gains) > 2 else []
+    ends = simultaneous(np.stack(gains[1:-1]), positives, units=drawn).tolist() if len(gains) > 2 else []
     return [
         Outcome(
             name,
@@ -117,6 +117,6 @@ def _outcomes(
             interval,
         )
         for name, own, gain, interval in zip(
-            names, scores, gains, [None, *((float(low), float(high)) for low, high in ends), None], strict=True
+            names, scores, gains, [None, *((low, high) for low, high in ends), None], strict=True
         )
     ]
