@@ -197,15 +197,9 @@ class Trained:
         return Embedded.of(self.storage / "birdnet-tiles", "tiles")
 
     def lwlrap(self) -> None:
-        print(f"| {COLUMNS} |")
-        print("|---" * (COLUMNS.count("|") + 1) + "|")
-        for encoder, checkpoint, schemes in (
-            ("birdnet", str(self.weights), ("center", "mc5", "tiles")),
-            ("cnn14", "demo", ("center", "mc5")),
-        ):
-            for scheme in schemes:
-                row = measure(self.dataset, self.storage, encoder, checkpoint, scheme)
-                print(f"| {' | '.join(map(str, row.cells))} |", flush=True)
+        birdnet = [("birdnet", str(self.weights), scheme) for scheme in ("center", "mc5", "tiles")]
+        every = [*birdnet, *(("cnn14", "demo", scheme) for scheme in ("center", "mc5"))]
+        print(table(COLUMNS, [measure(self.dataset, self.storage, *one).cells for one in every]))
 
     def loop(self) -> None:
         found = beside_a_plain_loop(self.dataset, self.weights)
