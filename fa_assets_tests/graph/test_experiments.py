@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.cli.summary import read_summary
+from fa_assets.cli.summary import scheme_results
 from fa_assets.graph.recorder import Recorder
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -24,7 +24,7 @@ def test_variants_are_judged_beside_the_baseline_and_the_default_stays(finished:
     assert "Other classifiers" in page and "pool=max,crops=3" in page
     rows = ValueStore(settings.storage_root).read("experiments").table.to_pylist()
     assert [row["variant"] for row in rows] == ["baseline", "C=0.2", "pool=max,crops=3", "chosen in each fold"]
-    mc5 = read_summary(settings.storage_root).results["mc5"]
+    mc5 = scheme_results(settings.storage_root)["mc5"]
     assert rows[0]["lwlrap"] == pytest.approx(mc5.overall, abs=0.1)  # the same objective, another solver
     assert rows[0]["difference"] == 0.0
     for row in rows:
