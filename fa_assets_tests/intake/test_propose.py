@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.annotations import Columns
 from fa_assets.intake.clips import inspect_clips, unnamed_clips
+from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
@@ -105,8 +105,8 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             id="audiomoth-sites",
         ),
         pytest.param(
-            {f"wren/SMA0{n}_20230512_063000.WAV": "" for n in range(5)},
-            {f"wren/SMA0{n}_20230512_063000.WAV": "wren" for n in range(5)},
+            {f"{one}/SMA0{n}_20230512_063000.WAV": "" for n in range(5) for one in ("wren", "tit")},
+            {f"{one}/SMA0{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
             ["5 groups, each of which stays in one fold: 'SMA00'"],
             id="recorders-in-class-folders",
         ),
@@ -319,6 +319,121 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
             id="numbers-of-classes",
         ),
         pytest.param(
+            {"1a.wav": "", "2b.wav": "", "list.csv": "1a,Dog\n2b,Cat\n"},
+            {"1a.wav": "Dog", "2b.wav": "Cat"},
+            ["list.csv has no header: its first row is 1a, Dog"],
+            id="without-a-header-or-endings",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "list.csv": "My labels,\n,\nfile,label\na.wav,Dog\nb.wav,Cat\n"},
+            {"a.wav": "Dog", "b.wav": "Cat"},
+            ["beginning after 'My labels'"],
+            id="a-title-above",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "list.csv": "'file','label'\n'a.wav','Dog, big'\n'b.wav','Cat'\n"},
+            {"a.wav": "Dog,big", "b.wav": "Cat"},
+            ["columns file and label"],
+            id="single-quotes",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "x.csv": "file,label\na.wav,Dog\nb.wav,Cat\n",
+                "y.csv": "file,label\na.wav,Cow\nb.wav,Cat\n",
+            },
+            {"a.wav": "Dog,Cow", "b.wav": "Cat"},
+            ["labels of several tables are joined, of 'a.wav'; --csv takes one table"],
+            id="two-tables-that-differ",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "x.csv": 'audio,label\n/data/1/a.wav,Dog\n/data/1/b.wav,"{""choices"": [""Dog"",""Cat""]}"\n',
+            },
+            {"a.wav": "Dog", "b.wav": "Dog,Cat"},
+            ["labels are lists"],
+            id="label-studio",
+        ),
+        pytest.param(
+            {"a.wav": "", "b.wav": "", "x.csv": "file,Dog,Cat,is_test\na.wav,1,0,0\nb.wav,0,1,1\n"},
+            {"a.wav": "Dog", "b.wav": "Cat"},
+            ["a column for each class: 'Dog', 'Cat'"],
+            id="a-share-beside-classes",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("train/a.wav", "train/b.wav", "test/c.wav"), ""),
+                "train.csv": "file,label\na.wav,Dog\nb.wav,Cat\n",
+                "test.csv": "file,label\nc.wav,Dog\n",
+            },
+            {"train/a.wav": "Dog", "train/b.wav": "Cat"},
+            ["test/ (1 clips) is the test set; 1 of them"],
+            id="a-table-of-the-test-set",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("mp3/000/000002.mp3", "mp3/000/000005.mp3"), ""),
+                "meta/tracks.csv": ",album,track,track\n,title,genre_label,title\ntrack_id,,,\n2,a,Folk,x\n5,b,Rock,y\n",
+                "meta/genres.csv": "genre_id,title\n2,Folk\n",
+            },
+            {"mp3/000/000002.mp3": "Folk", "mp3/000/000005.mp3": "Rock"},
+            ["columns track_id and track genre_label", "not used, though they name clips: 'genres.csv'"],
+            id="fma-with-a-header-of-three-rows",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("audio/--a1.wav", "audio/b-2.wav"), ""),
+                "segments.csv": '# x\n# YTID, start_seconds, positive_labels\n--a1, 0.000, "/m/1,/m/2"\nb-2, 1.0, "/m/1"\n',
+            },
+            {"audio/--a1.wav": "/m/1,/m/2", "audio/b-2.wav": "/m/1"},
+            ["columns YTID and positive_labels"],
+            id="audioset",
+        ),
+        pytest.param(
+            {"a.mp3": "", "b.mp3": "", "tags.tsv": "PATH\tN\tTAGS\na.mp3\t1\trock\tpop\nb.mp3\t2\tjazz\n"},
+            {"a.mp3": "rock,pop", "b.mp3": "jazz"},
+            ["separated by '\\t'"],
+            id="mtg-jamendo",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("Actor_01/a.wav", "Actor_02/b.wav"), ""),
+                "a.json": "{}",
+                "data/wav.scp": "a a.wav\n",
+                "x.TextGrid": "",
+            },
+            {"Actor_01/a.wav": "Actor_01", "Actor_02/b.wav": "Actor_02"},
+            [
+                "look like speakers",
+                "'a.json'; if the labels are there, export",
+                "lists of Kaldi",
+                "of Praat: 'Down to Table",
+            ],
+            id="folders-of-speakers",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("audio/a.wav", "audio/b.wav", "test/c.wav", "test/d.wav"), ""),
+                "all.csv": "file,label,split\na.wav,Dog,train\nb.wav,Cat,train\nc.wav,Dog,test\nd.wav,Cow,test\n",
+            },
+            {"audio/a.wav": "Dog", "audio/b.wav": "Cat"},
+            ["test/ (2 clips) is the test set; 1 of them", "that no training clip has get none: 'd.wav'"],
+            id="a-table-of-training-and-test-clips",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("train/a.wav", "train/b.wav", "test/a.wav"), ""),
+                "train/metadata.csv": "file_name,label\na.wav,Dog\nb.wav,Cat\n",
+                "test/metadata.csv": "file_name,label\na.wav,Cat\n",
+            },
+            {"train/a.wav": "Dog", "train/b.wav": "Cat"},
+            ["test/ (1 clips) is the test set; 1 of them"],
+            id="a-table-in-the-test-folder",
+        ),
+        pytest.param(
             {"a.wav": "", "b.wav": "", "a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
             {"a.wav": "Wren", "b.wav": "Tit"},
             ["annotations of each clip"],
@@ -381,7 +496,7 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
     ("name", "text", "said"),
     [
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
-        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'; tables are read as CSV"),
+        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'. not read, since only CSV is"),
         ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
         ("list.csv", "file,label\na.wav,Do\0g\n", "^.*list.csv is not a CSV file that can be read: NUL"),
         ("list.csv", "file,label\n", "^.*list.csv has no rows"),
@@ -396,6 +511,35 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         propose(tmp_path)
     if "Kind" in text:
         assert propose(tmp_path, columns=Columns(labels="Kind")).rows == (("a.wav", ("x",)),)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "ids.csv",
+            "a-7,12,Dog\nb-7,3,Cat\n",
+            "has parts of the names of clips, as 'a-7' of 'x/Ya-7_0012.wav': add a column",
+        ),
+        (
+            "annotation_1.csv",
+            "0.05,0.43,Wren\n0.5,0.7,Tit\n",
+            "'annotation_1.csv' hold times, .* call them a.csv for a.wav",
+        ),
+        ("x/Ya-7_0012.ann", "0.1\t0.2\tDog\n", "are called as clips are: .* call them a.txt for a.wav"),
+        ("wav.scp", "a a.wav\n", "are lists of Kaldi: write a CSV"),
+        (
+            "meta.csv",
+            "file,say,what\nYa-7_0012.wav,x,p\nYb-7_0003.wav,y,q\nz.wav,y,q\n",
+            "--labels-column takes one of 'say', 'what'; --level N the folders as classes",
+        ),
+    ],
+)
+def test_files_that_are_no_tables_of_clips_are_named_with_what_to_do(tmp_path, name: str, text: str, said: str) -> None:
+    make_audio(tmp_path, "x/Ya-7_0012.wav", "x/Yb-7_0003.wav")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=said):
+        propose(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
@@ -506,7 +650,7 @@ def test_rows_that_may_say_what_a_clip_is_not_are_named(tmp_path: Path, table: s
 def test_confidence_beside_annotations_is_named(tmp_path: Path) -> None:
     make_audio(tmp_path, "a.wav", "b.wav")
     for name in "ab":
-        table = "Start (s),End (s),Common name,Confidence\n0,3,Great Tit,0.9\n3,6,Wren,0.2\n"
+        table = "Start (s),End (s),Common name,Confidence\n0,3,Great Tit,0.9\n"
         (tmp_path / f"{name}.BirdNET.results.csv").write_text(table)
     said = [note for note in propose(tmp_path).notes if "whatever it says" in note]
     assert len(said) == 1 and "'Confidence' is not used" in said[0]
@@ -524,6 +668,23 @@ def test_one_column_of_0_and_1_can_be_taken_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--labels-column NAME"):
         propose(tmp_path)
     assert propose(tmp_path, columns=Columns(labels="hasbird")).rows == (("a.wav", ("1",)), ("b.wav", ("0",)))
+
+
+def test_labels_that_are_called_as_clips_are_name_no_clips(tmp_path: Path) -> None:
+    make_audio(tmp_path, "train_curated/a.wav", "train_curated/b.wav", "train_noisy/d.wav")
+    (tmp_path / "train_noisy.csv").write_text("fname,labels\nd.wav,a\n")
+    with pytest.raises(UserError, match="in no class folders.*Not used: 'train_noisy.csv'"):
+        propose(tmp_path)
+
+
+def test_lists_of_clips_and_columns_of_blanks_say_what_to_do(tmp_path: Path) -> None:
+    make_audio(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "dog.txt").write_text("a.wav\n")
+    (tmp_path / "list.txt").write_text("a.wav Dog\nb.wav Cat\n")
+    with pytest.raises(
+        UserError, match="'dog.txt' list clips: .* end in .csv. 'list.txt' have blanks .*`tr -s ' ' ','"
+    ):
+        propose(tmp_path)
 
 
 def test_numbers_of_clips_beside_columns_of_classes_are_no_class(tmp_path: Path) -> None:
