@@ -204,13 +204,11 @@ class Catalog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=max(0.0, deadline - time.monotonic()))
         try:
-            lock.acquire()
+            held = lock.acquire()
         except Timeout:
             raise CatalogBusyError(f"The catalog {self.path} is being written by another process.") from None
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     def _open(self, deadline: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         """Open the database, waiting until `deadline` while another process, or a part of this one, has it open."""
