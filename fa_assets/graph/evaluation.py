@@ -29,12 +29,13 @@ from fa_assets.metrics.figures import (
 )
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
-from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
+from fa_assets.metrics.predictions import Predictions, name_column, predictions_of
 from fa_assets.metrics.reliability import Reliability, reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.report.classes import AVERAGE_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
+from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import TableStream
@@ -113,7 +114,7 @@ def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptio
         GROUP,
         partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
-        version="5",
+        version="6",
         reads={"predictions": predictions},
         settings={"scheme": scheme, **probability.settings},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "

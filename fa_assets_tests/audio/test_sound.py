@@ -288,7 +288,7 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
     "mp3 in avi overwritten": (lambda: changed(AS_CONTAINED["mp3 in avi"](), 9_000, _NOISE), "^truncated|^damaged"),
     "mp3 with zeros between": (
         lambda: mp3(write_xing="0") + bytes(2_000) + mp3()[2_000:],
-        "^damaged: something that is no",
+        "^damaged: something that is not sound",
     ),
     "mp3 with the line ends of Windows": (
         lambda: mp3(id3v2_version="0").replace(b"\n", b"\r\n"),
