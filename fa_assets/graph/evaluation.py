@@ -31,13 +31,14 @@ from fa_assets.metrics.figures import (
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.label_ranks import label_ranks
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
-from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
+from fa_assets.metrics.predictions import Predictions, name_column, predictions_of
 from fa_assets.metrics.reliability import reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.report.classes import AVERAGE_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
 from fa_assets.report.ranks import beside_metrics, write_ranks
+from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import TableStream, Value

@@ -92,7 +92,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "lwlrap": outcome.lwlrap,
         **{
             name: getattr(outcome.against_baseline, name)
-            for name in ("difference", "low", "high", "units", "share_won", "chosen")
+            for name in ("difference", "low", "high", "units", "share_won")
         },
         **dict(zip(("low_of_all", "high_of_all"), outcome.simultaneous or (None, None), strict=True)),
         "lwlrap_per_fold": list(outcome.per_fold),

@@ -18,7 +18,7 @@ from fa_assets.graph.checks_clips import folds_balanced
 from fa_assets.graph.checks_embeddings import embedding_problems, sound
 from fa_assets.graph.checks_evaluation import classifier_problems, clips_new_to_encoder
 from fa_assets.settings import Settings
-from fa_assets.store.embedding_store import embedding_column, embedding_matrix
+from fa_assets.store.embedding_store import embedding_matrix, list_column
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import Value, ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -139,7 +139,7 @@ def damage_similarity(settings: Settings) -> None:
 
     def plant(table: pa.Table) -> pa.Table:
         vectors = np.concatenate([twin, embedding_matrix(table["embedding"])[1:]])
-        return table.set_column(1, table.schema.field("embedding"), embedding_column(vectors))
+        return table.set_column(1, table.schema.field("embedding"), list_column(vectors))
 
     rewrite(settings, "mc5_embeddings", plant, fold="3")
 
@@ -153,7 +153,7 @@ def damage_test_embeddings(settings: Settings) -> None:
 
     def plant(table: pa.Table) -> pa.Table:
         vectors = np.concatenate([embedding_matrix(one["embedding"])[:1] for one in (curated, table)])
-        return table.slice(0, 2).set_column(1, table.schema.field("embedding"), embedding_column(vectors))
+        return table.slice(0, 2).set_column(1, table.schema.field("embedding"), list_column(vectors))
 
     rewrite(settings, "test_embeddings", plant)
 
