@@ -5,7 +5,7 @@ set -eu
 
 if [ -n "${RAY_HEAD:-}" ]; then
   said=$(mktemp)
-  # Again whenever it ends, for the head may be started anew.
+  # Again whenever it ends, for the head may be restarted.
   while true; do
     ray start --address="$RAY_HEAD" --num-cpus=0 --num-gpus=0 --disable-usage-stats --block >"$said" 2>&1 || true
     sleep 5

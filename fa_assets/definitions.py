@@ -11,7 +11,6 @@ from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from fa_assets.encoders.named import without_secrets
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.encoders.registry import find_encoder, key_prefix, with_absolute_path
 from fa_assets.errors import UserError
@@ -21,16 +20,15 @@ from fa_assets.graph.clips import clips_asset, folds_asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import ProbabilityOptions
-from fa_assets.graph.failures import Advice
 from fa_assets.graph.features import FitOptions
 from fa_assets.graph.jobs import EVERYTHING, asset_jobs, catalog_snapshot_job
 from fa_assets.graph.location import CodeLocation
 from fa_assets.graph.model import weights_asset
 from fa_assets.graph.place import Place
-from fa_assets.graph.progress import ProgressReporter, Watcher, watch_nothing
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
+from fa_assets.progress import Watcher, watch_nothing
 from fa_assets.settings import Settings, describe_problems, load_settings
 
 
@@ -44,10 +42,12 @@ def code_location(
         key_prefix: of the asset keys; jobs, sensors, the schedule and groups have it in their names.
     """
     place = Place(
-        _dataset(settings),
+        DatasetFolder(
+            settings.layout, settings.is_demo, settings.other_dataset == "replace", settings.on_bad_clip == "skip"
+        ),
         Recorder(str(settings.storage_root), str(settings.local_root), settings.pictures == "on"),
-        ProgressReporter(watcher),
         (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix),
+        watcher,
     )
     schemes = (settings.scheme, settings.baseline)
     clips = clips_asset(settings.on_bad_clip, find_encoder(settings.encoder).card.crop_seconds)
@@ -78,7 +78,7 @@ def code_location(
         jobs=[*jobs.values(), catalog_snapshot_job(place)],
         sensors=[
             refresh_sensor(*watched, settings.observe_every_s, running=running),
-            failure_sensor(graph, place, settings.observe_every_s, _advice(settings), settings.on_failure),
+            failure_sensor(graph, place, settings.observe_every_s, settings.command_line("run"), settings.on_failure),
         ],
         schedules=[nightly_schedule(*watched, *nightly, running=running)],
     )
@@ -89,14 +89,15 @@ def code_location(
 
 def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
     """The encoders with the assets of their weights, the main one first; one that does not know FA_PRECISION has its own."""
-    how = settings.device, settings.precision, settings.batch_size, _ray(settings)
+    ray = RayOptions(settings.ray_address, settings.ray_actors, settings.ray_actor_gpus)
+    how = settings.device, settings.precision, settings.batch_size, ray if settings.engine == "ray" else None
     engine, limits = EngineOptions(settings.encoder, *how), settings.limits
-    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, settings.checkpoint_label, limits))]
+    found = [(engine, weights_asset(settings.encoder, settings.checkpoint_source, limits))]
     for number, (name, source) in enumerate(settings.other_encoders.items(), 1):
         precisions = find_encoder(name).card.precisions
         precision = settings.precision if settings.precision in precisions else precisions[0]
         other = replace(engine, encoder=name, precision=precision, prefix=key_prefix(name), priority=-number)
-        found.append((other, weights_asset(name, source, without_secrets(source), limits, other.prefix)))
+        found.append((other, weights_asset(name, source, limits, other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
 
@@ -105,25 +106,6 @@ def _shown(settings: Settings) -> dict[str, str]:
     """The settings that the UI shows."""
     where = {"dataset": settings.dataset, "storage": settings.storage_root, "device": settings.device}
     return {**{name: str(value) for name, value in where.items()}, **settings.deciding}
-
-
-def _dataset(settings: Settings) -> DatasetFolder:
-    return DatasetFolder(
-        str(settings.dataset),
-        settings.is_demo,
-        settings.limits,
-        settings.other_dataset == "replace",
-        settings.label_separator,
-        settings.match_names,
-        settings.on_bad_clip == "skip",
-    )
-
-
-def _advice(settings: Settings) -> Advice:
-    options = {"dataset": settings.dataset, "storage": settings.storage_root, "encoders": settings.encoders_label}
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = shlex.join(["fa-assets", "run", *words, "--checkpoint", settings.checkpoint_label])
-    return Advice(settings.dataset, command, settings.local_root)
 
 
 def _fit(settings: Settings) -> FitOptions:
@@ -135,18 +117,6 @@ def _fit(settings: Settings) -> FitOptions:
         settings.fit_in_memory_gb,
         is_default,
         settings.device,
-    )
-
-
-def _ray(settings: Settings) -> RayOptions | None:
-    if settings.engine == "local":
-        return None
-    return RayOptions(
-        address=settings.ray_address,
-        actor_gpus=settings.ray_actor_gpus,
-        actor_cpus=settings.ray_actor_cpus,
-        decode_cpus=settings.ray_decode_cpus,
-        actors=settings.ray_actors,
     )
 
 
@@ -219,7 +189,7 @@ class AudioTagging(dg.Component, _Attributes, dg.Resolvable):  # type: ignore[mi
 
 
 def _below(root: Path, location: str) -> str:
-    """A relative path from a folder on; whatever is no path as it is."""
+    """A relative path from a folder on; anything else as it is."""
     is_path = location and "://" not in location and location not in ("demo", "published")
     return str(root / Path(location).expanduser()) if is_path else location
 

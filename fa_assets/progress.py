@@ -7,6 +7,14 @@ ProgressCallback = Callable[[int, int], None]
 """Called as ``progress(done, total)`` with a number of clips, bytes or classes; the caller knows the unit."""
 
 
+Watcher = Callable[[str, str, int, int], None]
+"""Called as ``watcher(task, unit, done, total)``, by several tasks."""
+
+
+def watch_nothing(task: str, unit: str, done: int, total: int) -> None:
+    """The watcher of a run that has no terminal."""
+
+
 def no_progress(done: int, total: int) -> None:
     """Watch nothing."""
 

@@ -87,12 +87,6 @@ class SettingFields(BaseSettings):
         ge=0,
         description="GPUs of each actor, that is each copy of the network. Default: 1 where the cluster has any, else 0.",
     )
-    ray_actor_cpus: float | None = Field(
-        default=None, gt=0, description="CPUs of each actor. Default: 1 beside a GPU, else 0.75."
-    )
-    ray_decode_cpus: float | None = Field(
-        default=None, gt=0, description="CPUs of each task that decodes. Default: 1 beside GPUs, else 0.25."
-    )
     ray_actors: int | None = Field(
         default=None,
         ge=1,

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.named import parse_encoders, weights_source, without_secrets
 from fa_assets.encoders.registry import with_absolute_path
 from fa_assets.errors import UserError
 from fa_assets.models.classifiers import CLASSIFIERS
-from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, SettingFields
+from fa_assets.setting_fields import DATA_FOLDER, DEMO_DATASET, IN_CHECKOUT, SettingFields
 from fa_assets.store.roots import StoragePath, absolute_path, is_remote, open_root, refusal_of
 from fa_assets.store.source_files import Limits
 
@@ -36,11 +36,12 @@ _DECIDING = (
 class Settings(SettingFields):
     """The settings of one code location."""
 
-    @field_validator("classifier")
+    @field_validator("classifier", "scheme", "baseline")
     @classmethod
-    def _known_classifier(cls, name: str) -> str:
-        if name not in CLASSIFIERS:
-            raise ValueError(f"no such classifier; there are {', '.join(CLASSIFIERS)}")
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        what, known = ("classifier", [*CLASSIFIERS]) if info.field_name == "classifier" else ("crop scheme", [*SCHEMES])
+        if name not in known:
+            raise ValueError(f"no such {what}; there are {', '.join(known)}")
         return name
 
     @field_validator("encoder")
@@ -55,13 +56,6 @@ class Settings(SettingFields):
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("no such time zone; use a name like Europe/Berlin") from error
-        return name
-
-    @field_validator("scheme", "baseline")
-    @classmethod
-    def _known_scheme(cls, name: str) -> str:
-        if name not in SCHEMES:
-            raise ValueError(f"no such crop scheme; there are {', '.join(SCHEMES)}")
         return name
 
     @field_validator("dataset", "local")
@@ -100,24 +94,16 @@ class Settings(SettingFields):
         return {**given, "encoder": names[0]}
 
     @model_validator(mode="after")
-    def _two_encoders(self) -> "Settings":
+    def _consistent(self) -> "Settings":
         if self.blend == "on" and len(parse_encoders(self.encoders or "")) < 2:
             raise ValueError(
                 f"FA_BLEND=on needs a second encoder: set FA_ENCODERS, such as FA_ENCODERS='{self.encoder} birdnet'"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _two_schemes(self) -> "Settings":
         if self.scheme == self.baseline:
             other = next(one for one in SCHEMES if one != self.scheme)
             raise ValueError(
                 f"FA_SCHEME and FA_BASELINE are both {self.scheme}; it is compared with another, e.g. {other}: set FA_BASELINE"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _usable_folders(self) -> "Settings":
         for name, path in (("FA_STORAGE", self.storage or self._default_storage), ("FA_LOCAL", self.local)):
             if isinstance(path, Path) and (reason := refusal_of(path)):
                 raise ValueError(f"{name}={str(path)!r}: {reason}")
@@ -214,6 +200,22 @@ class Settings(SettingFields):
         values |= {"encoders": self.encoders_label, "checkpoint": self.checkpoint_label}
         return {name: "" if value is None else str(value) for name, value in values.items()}
 
+    def command_line(self, command: str) -> str:
+        """The command `run` or `ui` with the settings that are not the defaults."""
+        given = self.model_dump(exclude_defaults=True, exclude_none=True)
+        given.pop("checkpoint", None)
+        source = self.checkpoint_source
+        # A URL with credentials is not repeated; it is in the environment, or typed again.
+        if source != weights_source(self.encoder, None, self.is_demo) and source == self.checkpoint_label:
+            given["checkpoint"] = source
+        if given.pop("encoders", None):
+            given |= {"encoders": self.encoders_label}
+            given.pop("encoder", None)
+        if not given and IN_CHECKOUT:
+            return {"ui": "make ui", "run": "make demo"}[command]
+        options = [f"{option_of(name)} {shlex.quote(str(value))}" for name, value in given.items()]
+        return " ".join(["fa-assets", command, *options])
+
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process see these settings."""
         values: dict[str, Any] = {
@@ -229,6 +231,11 @@ class Settings(SettingFields):
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``FA_DATASET`` for ``dataset``."""
     return f"FA_{name.upper()}"
+
+
+def option_of(name: str) -> str:
+    """The option of a setting on the command line: ``--on-bad-clip`` for ``on_bad_clip``."""
+    return f"--{name.replace('_', '-')}"
 
 
 def load_settings(**given: Any) -> Settings:

@@ -9,7 +9,7 @@ _HELD: list[socket.socket] = []
 def free_port() -> int:
     """One of 127.0.0.1 that nothing listens on, and that from now on nobody else is given.
 
-    It stays bound here. So whoever asks the kernel for a port gets another one, whereas a server that is told this number may
+    It stays bound here. Anyone who asks the kernel for a port gets another one, whereas a server that is told this number may
     listen on it, as Linux lets it where both sockets have SO_REUSEADDR (asyncio and gRPC set it).
     """
     held = socket.socket()

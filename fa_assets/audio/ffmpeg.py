@@ -170,7 +170,7 @@ class FFmpegSound:
                 if "amr" in self._formats and packet.size and not _is_amr_frame(packet):
                     if self._only_tags_follow():
                         return
-                    raise BadClipError(f"truncated or damaged: something that is no sound {where}")
+                    raise BadClipError(f"truncated or damaged: something that is not sound {where}")
                 frames = packet.decode()
             except av.FFmpegError as error:
                 if is_mp3 and packet is not None and not _is_mpeg_frame(packet):
@@ -182,7 +182,7 @@ class FFmpegSound:
             if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
             if junk and frames:  # which may stand at the end, but was a frame here
-                raise BadClipError(f"damaged: something that is no sound {where}")
+                raise BadClipError(f"damaged: something that is not sound {where}")
             if frames and packet.pos is not None:
                 self._end = max(self._end, packet.pos + packet.size)
             if self._codec == "flac" and self._formats & {"flac", "wav"} and _hides_a_frame(packet):
@@ -212,7 +212,7 @@ def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
                 "takes its sound"
             )
         if "matroska" in container.format.name and (at := matroska_breaks_at(file)) is not None:
-            raise BadClipError(f"truncated or damaged: what begins at byte {at} is no whole part of a Matroska file")
+            raise BadClipError(f"truncated or damaged: what begins at byte {at} is not a whole part of a Matroska file")
         file.seek(position)
         yield FFmpegSound(file, container, stream)
 

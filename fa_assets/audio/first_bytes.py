@@ -1,4 +1,4 @@
-"""What a file that is no sound is, told by its first bytes, and what to type next."""
+"""What a file that is not sound is, told by its first bytes, and what to type next."""
 
 LENGTH = 512
 """How many bytes are looked at."""

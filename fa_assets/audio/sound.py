@@ -243,8 +243,8 @@ def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = Non
         raise BadClipError(f"truncated: the header promises {promised} {unit}, the file holds {held}")
     if extent.beyond:
         raise BadClipError(
-            f"its header says {promised} {unit} of sound, after which {extent.beyond} bytes follow that are no part of it: the "
-            "recorder lost power, or files were joined. "
+            f"its header says {promised} {unit} of sound, after which {extent.beyond} bytes follow that do not belong to it: "
+            "the recorder lost power, or files were joined. "
             + ("`ffmpeg -ignore_length 1 -i FILE NEW.wav` takes them too" if extent.is_wav else "Export it again whole")
             + ("; `ffmpeg -i FILE NEW.wav` takes what the header says" if promised else "")
         )

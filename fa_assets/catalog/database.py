@@ -115,16 +115,11 @@ class Catalog:
             return False
         return True
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether a run could not write to it, and nothing has since."""
-        return self._behind.exists()
-
     def rebuild(self, timeout_s: float = TIMEOUT_S) -> int:
         """Rebuild the catalog from the ledger and the value files, beside the old one, and put it in its place.
 
-        Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced; whoever reads the old one
-        goes on reading it until they open the new one.
+        Returns the number of entries in it; raises as `sync` does. A damaged catalog is replaced; its readers
+        go on reading the old one until they open the new one.
         """
         deadline = time.monotonic() + timeout_s
         with self._alone(deadline):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, as_json_option, say, storage_options
 from fa_assets.errors import UserError
 from fa_assets.store.storage_errors import require_there
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
     from fa_assets.settings import Settings
 
-_storage_options = setting_options("dataset", "storage", "local")
-
 
 @click.group("catalog", cls=Commands)
 def catalog_group() -> None:
@@ -26,119 +24,108 @@ def catalog_group() -> None:
 
 
 @catalog_group.command("sync")
-@_storage_options
+@storage_options
 def catalog_sync_command(**options: Any) -> None:
     """Add what the ledger has and the catalog has not."""
-    with friendly_errors():
-        say(f"{_catalog(options).sync()} materializations added.")
+    say(f"{_catalog(options).sync()} materializations added.")
 
 
 @catalog_group.command("rebuild")
-@_storage_options
+@storage_options
 def catalog_rebuild_command(**options: Any) -> None:
     """Rebuild the catalog from the ledger and the stored values."""
-    with friendly_errors():
-        say(f"Rebuilt from {_catalog(options).rebuild()} materializations.")
+    say(f"Rebuilt from {_catalog(options).rebuild()} materializations.")
 
 
 @catalog_group.command("snapshot")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@_storage_options
+@storage_options
 def catalog_snapshot_command(file: Path, **options: Any) -> None:
     """Write an up-to-date copy to FILE, which a dashboard may hold open, also while the catalog is open elsewhere."""
-    with friendly_errors():
-        say(f"{file}: {_catalog(options).snapshot(file)} materializations.")
+    say(f"{file}: {_catalog(options).snapshot(file)} materializations.")
 
 
 @catalog_group.command("schema")
 def catalog_schema_command() -> None:
     """Print the tables, views and macros with their columns, as Markdown (docs/catalog.md has them too)."""
-    with friendly_errors():
-        from fa_assets.catalog.schema import as_markdown
+    from fa_assets.catalog.schema import as_markdown
 
-        say(as_markdown().rstrip())
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+    say(as_markdown().rstrip())
 
 
 @click.command("runs")
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Only the N newest.  [default: all]")
-@_as_json
-@_storage_options
+@as_json_option
+@storage_options
 def runs_command(last: int | None, as_json: bool, **options: Any) -> None:
     """List the runs, newest first: when, what they made, and the LWLRAP they found."""
-    with friendly_errors():
-        from fa_assets.catalog import tracing
-        from fa_assets.cli import tables
+    from fa_assets.catalog import tracing
+    from fa_assets.cli import tables
 
-        with tracing.up_to_date(_catalog(options)) as connection:
-            runs = tracing.runs(connection)[:last]
-        say(tracing.to_json(runs) if as_json else tables.runs(runs), styled=True)
+    with tracing.up_to_date(_catalog(options)) as connection:
+        runs = tracing.runs(connection)[:last]
+    say(tracing.to_json(runs) if as_json else tables.runs(runs), styled=True)
 
 
 @click.command("lineage")
 @click.argument("target")
 @click.option("--downstream", is_flag=True, help="What was made from it, instead of what it was made from.")
-@_as_json
-@_storage_options
+@as_json_option
+@storage_options
 def lineage_command(target: str, downstream: bool, as_json: bool, **options: Any) -> None:
     """Say what TARGET was made from: files, weights, folds, settings, code, libraries, commit.
 
     TARGET is an asset (mc5_metrics), one fold of it ('mc5_embeddings[3]'), a materialization or a run: its id or the
     beginning of it, 'latest' or 'previous'.
     """
-    with friendly_errors():
-        from fa_assets.catalog import tracing
-        from fa_assets.cli import tables
+    from fa_assets.catalog import tracing
+    from fa_assets.cli import tables
 
-        with tracing.up_to_date(_catalog(options)) as connection:
-            found = tracing.lineage(connection, target, downstream)
-        say(tracing.to_json(found) if as_json else tables.lineage(found), styled=True)
+    with tracing.up_to_date(_catalog(options)) as connection:
+        found = tracing.lineage(connection, target, downstream)
+    say(tracing.to_json(found) if as_json else tables.lineage(found), styled=True)
 
 
 @click.command("diff")
 @click.argument("run_a", metavar="RUN", default="previous")
 @click.argument("run_b", metavar="RUN", default="latest")
-@_as_json
+@as_json_option
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="As a page, to listen to."
 )
-@_storage_options
+@storage_options
 def diff_command(run_a: str, run_b: str, as_json: bool, page: Path | None, **options: Any) -> None:
     """Say how two runs differ, each with all that it was made from: settings, code, inputs, libraries, data, LWLRAP.
 
     RUN is a run's id or the beginning of it, 'latest' or 'previous' of those that made metrics; without them, those two.
     """
-    with friendly_errors():
-        from fa_assets.catalog import tracing
-        from fa_assets.cli import tables
+    from fa_assets.catalog import tracing
+    from fa_assets.cli import tables
 
-        with tracing.up_to_date(_catalog(options)) as connection:
-            if page is not None:
-                _write_page(page, connection, apply_options(options), run_a, run_b)
-                return
-            found = tracing.differences(connection, run_a, run_b)
-        say(tracing.to_json(found) if as_json else tables.differences(found), styled=True)
+    with tracing.up_to_date(_catalog(options)) as connection:
+        if page is not None:
+            _write_page(page, connection, apply_options(options), run_a, run_b)
+            return
+        found = tracing.differences(connection, run_a, run_b)
+    say(tracing.to_json(found) if as_json else tables.differences(found), styled=True)
 
 
 @click.command("sql")
 @click.argument("query")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
-@_as_json
-@_storage_options
+@as_json_option
+@storage_options
 def sql_command(query: str, as_csv: bool, as_json: bool, **options: Any) -> None:
     """Run QUERY on the catalog, read-only, and print the rows."""
-    with friendly_errors():
-        if as_csv and as_json:
-            raise UserError("--csv and --json are both given: take one.")
-        rows = _catalog(options).query(query)
-        if as_csv:
-            say(rows.to_csv(index=False).rstrip("\n"))
-        elif as_json:
-            say(rows.to_json(orient="records", date_format="iso", indent=1, double_precision=15))
-        else:
-            say(rows.to_string(index=False))
+    if as_csv and as_json:
+        raise UserError("--csv and --json are both given: take one.")
+    rows = _catalog(options).query(query)
+    if as_csv:
+        say(rows.to_csv(index=False).rstrip("\n"))
+    elif as_json:
+        say(rows.to_json(orient="records", date_format="iso", indent=1, double_precision=15))
+    else:
+        say(rows.to_string(index=False))
 
 
 CATALOG_COMMANDS: tuple[click.Command, ...] = (catalog_group, runs_command, lineage_command, diff_command, sql_command)

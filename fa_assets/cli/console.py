@@ -23,10 +23,9 @@ from rich.text import Text
 
 from fa_assets.cli.options import in_options
 from fa_assets.printable import printable
-from fa_assets.progress import Pace
+from fa_assets.progress import Pace, Watcher
 
 if TYPE_CHECKING:
-    from fa_assets.graph.progress import Watcher
     from fa_assets.graph.runner import RunOutcome, StepListener
 
 _LINE_EVERY_S = 5.0
@@ -42,7 +41,7 @@ class Console(rich.console.Console):
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """See rich: the pieces that are written, of all that is no string too."""
+        """See rich: the pieces that are written, of renderables other than strings too."""
         for piece in super().render(renderable, options):
             yield piece if piece.control else Segment(printable(piece.text, keep="\n"), piece.style)
 
@@ -59,7 +58,7 @@ def terminal() -> TextIO:
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[tuple["Watcher", "StepListener"]]:
+def progress(console: Console) -> Iterator[tuple[Watcher, "StepListener"]]:
     """Who is to be told of the progress of long tasks, and of the assets that begin and end."""
     if not console.is_terminal:
         lines = _Lines(console)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.settings import variable_of
 
@@ -28,8 +28,7 @@ def encoders_group(context: click.Context) -> None:
             found[name] = find_entry(name)
         except UserError as error:
             found[name] = str(error)
-    with friendly_errors():
-        say(tables.encoders(found), styled=True)
+    say(tables.encoders(found), styled=True)
 
 
 @encoders_group.command("check")
@@ -40,34 +39,28 @@ def encoders_check_command(name: str, **options: Any) -> None:
 
     Without --checkpoint it takes the demo weights where the encoder has such.
     """
-    with friendly_errors():
-        os.environ.pop(variable_of("encoders"), None)
-        settings = apply_options({**options, "encoder": name})
-        from fa_assets.cli import tables
-        from fa_assets.encoders.registry import find_encoder
-        from fa_assets.encoders.trial import try_encoder
-        from fa_assets.encoders.weights import resolve_weights
+    os.environ.pop(variable_of("encoders"), None)
+    settings = apply_options({**options, "encoder": name})
+    from fa_assets.cli import tables
+    from fa_assets.encoders.registry import find_encoder
+    from fa_assets.encoders.trial import try_encoder
+    from fa_assets.encoders.weights import resolve_weights
 
-        definition = find_encoder(name)
-        definition.require_installed()
-        definition.require_precision(settings.precision)
-        source = settings.checkpoint_source if settings.checkpoint else definition.default_weights(demo_set=True)
-        weights = resolve_weights(definition, source, settings.local_root / "checkpoints", limits=settings.limits)
-        encoder = definition.load(
-            weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
-        )
-        say(tables.encoders({name: definition}), styled=True)
-        trial = try_encoder(encoder)
-        for finding in trial.findings:
-            say(
-                f"{'BREACH' if finding.breach else 'ok':>6}  {finding.what}"
-                + f": {finding.breach}" * bool(finding.breach)
-            )
-        if not math.isnan(trial.seconds_per_clip):
-            say(
-                f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}"
-            )
-        if not trial.passed:
-            say(f"{name} cannot be used as it is.")
-            sys.exit(1)
-        say(f"{name} passed every check.")
+    definition = find_encoder(name)
+    definition.require_installed()
+    definition.require_precision(settings.precision)
+    source = settings.checkpoint_source if settings.checkpoint else definition.default_weights(demo_set=True)
+    weights = resolve_weights(definition, source, settings.local_root / "checkpoints", limits=settings.limits)
+    encoder = definition.load(
+        weights.path, device=settings.device, precision=settings.precision, batch_size=settings.batch_size
+    )
+    say(tables.encoders({name: definition}), styled=True)
+    trial = try_encoder(encoder)
+    for finding in trial.findings:
+        say(f"{'BREACH' if finding.breach else 'ok':>6}  {finding.what}" + f": {finding.breach}" * bool(finding.breach))
+    if not math.isnan(trial.seconds_per_clip):
+        say(f"{trial.seconds_per_clip:.3g} s a clip of {definition.card.crop_seconds:g} s, on {encoder.device_name}")
+    if not trial.passed:
+        say(f"{name} cannot be used as it is.")
+        sys.exit(1)
+    say(f"{name} passed every check.")

@@ -6,76 +6,69 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import apply_options, as_json_option, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.settings import Settings
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-
 
 @click.command("metrics")
-@_as_json
+@as_json_option
 @setting_options("dataset", "storage", "scheme")
 def metrics_command(as_json: bool, **options: Any) -> None:
     """Print the out-of-fold figures of the main encoder: averages, and each class, with 95% intervals.
 
     docs/evaluation.md says what they mean. As JSON: every figure but those of single clips, as in the catalog's view figures.
     """
-    with friendly_errors():
-        from fa_assets.cli import tables
-        from fa_assets.metrics.figures import CLIP, Figures
-        from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, average_rows, class_rows
+    from fa_assets.cli import tables
+    from fa_assets.metrics.figures import CLIP, Figures
+    from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, average_rows, class_rows
 
-        table, classes = _metrics(apply_options(options))
-        if as_json:
-            say(json.dumps([row for row in table.to_pylist() if row["scope"] != CLIP], indent=2))
-            return
-        figures = Figures.of_table(table, classes)
-        say(tables.plain(AVERAGE_COLUMNS, average_rows(figures)), styled=True)
-        say("")
-        say(tables.plain(CLASS_COLUMNS, class_rows(figures)), styled=True)
+    table, classes = _metrics(apply_options(options))
+    if as_json:
+        say(json.dumps([row for row in table.to_pylist() if row["scope"] != CLIP], indent=2))
+        return
+    figures = Figures.of_table(table, classes)
+    say(tables.plain(AVERAGE_COLUMNS, average_rows(figures)), styled=True)
+    say("")
+    say(tables.plain(CLASS_COLUMNS, class_rows(figures)), styled=True)
 
 
 @click.command("thresholds")
-@_as_json
+@as_json_option
 @setting_options("dataset", "storage")
 def thresholds_command(as_json: bool, **options: Any) -> None:
     """Print from which probability on `fa-assets predict --decide` gives each label, and what such decisions are worth.
 
     F1, precision and recall are out of fold, by thresholds that were chosen on the other folds (FA_THRESHOLD_RULE).
     """
-    with friendly_errors():
-        from fa_assets.cli import tables
-        from fa_assets.metrics.figures import CLASS, DECIDED, Figures
-        from fa_assets.models.classifier_file import load_final
+    from fa_assets.cli import tables
+    from fa_assets.metrics.figures import CLASS, DECIDED, Figures
+    from fa_assets.models.classifier_file import load_final
 
-        settings = apply_options(options)
-        final = load_final(settings.storage_root / "classifiers")
-        final.require_thresholds()
-        classes = final.members[0].classes
-        if final.blend is None:
-            figures = Figures.of_table(_metrics(settings, final.members[0].origin.scheme)[0], classes)
-            of = {name: [one.value for one in figures.of(CLASS, name).values()] for name in DECIDED}
-        else:
-            of = _of_blend(settings)
-        rows = [
-            dict(zip(("class", "threshold", *of), row, strict=True))
-            for row in zip(classes, final.thresholds, *of.values(), strict=True)
-        ]
-        if as_json:
-            say(json.dumps(rows, indent=2))
-            return
-        say(tables.plain(tuple(rows[0]), [tuple(row.values()) for row in rows]), styled=True)
+    settings = apply_options(options)
+    final = load_final(settings.storage_root / "classifiers")
+    final.require_thresholds()
+    classes = final.members[0].classes
+    if final.blend is None:
+        figures = Figures.of_table(_metrics(settings, final.members[0].origin.scheme)[0], classes)
+        of = {name: [one.value for one in figures.of(CLASS, name).values()] for name in DECIDED}
+    else:
+        of = _of_blend(settings)
+    rows = [
+        dict(zip(("class", "threshold", *of), row, strict=True))
+        for row in zip(classes, final.thresholds, *of.values(), strict=True)
+    ]
+    if as_json:
+        say(json.dumps(rows, indent=2))
+        return
+    say(tables.plain(tuple(rows[0]), [tuple(row.values()) for row in rows]), styled=True)
 
 
 def _of_blend(settings: Settings) -> dict[str, list[float | None]]:
     """What the decisions of the blend are worth, class by class."""
     from fa_assets.store.values import ValueStore
 
-    found = ValueStore(settings.storage_root).read("blend").header.details.get("decisions")
-    if found is None:
-        raise UserError("blend was made by an older fa_assets: `fa-assets run` makes it again.")
-    return dict(found)
+    return dict(ValueStore(settings.storage_root).read("blend").header.details["decisions"])
 
 
 def _metrics(settings: Settings, scheme: str | None = None) -> tuple[Any, Sequence[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import apply_options, say, setting_options
 from fa_assets.errors import UserError
 from fa_assets.setting_fields import DATA_FOLDER
 
@@ -39,37 +39,36 @@ def init_command(
     **options: Any,
 ) -> None:
     """Propose a label CSV for the audio in DIR, from tables, annotations or class folders anywhere below it."""
-    with friendly_errors():
-        from fa_assets.intake.annotations import Columns
-        from fa_assets.intake.names import listed
-        from fa_assets.intake.propose import propose
+    from fa_assets.intake.annotations import Columns
+    from fa_assets.intake.names import listed
+    from fa_assets.intake.propose import propose
 
-        proposal = propose(
-            Path(folder).expanduser(),
-            table=Path(table).expanduser() if table else None,
-            columns=Columns(
-                fname_column, labels_column, group_column, label_separator, limits=apply_options(options).limits
-            ),
-            level=level,
-            out=Path(out).expanduser() if out else None,
-        )
-        say(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
-        for name, count in proposal.counts.items():
-            say(f"{count:>8}  {name}")
-        for note in proposal.notes:
-            say(note)
-        for what, names in (
-            ("clips without a label", proposal.unlabelled),
-            ("names in the tables that stand for no clip, or for several", proposal.missing),
-            ("files that are no audio by their names", proposal.left_out),
-        ):
-            if names:
-                say(f"{len(names)} {what}: {listed(names, 10)}")
-        if yes:
-            written = " and ".join(map(str, proposal.write()))
-            say(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
-        else:
-            say("Nothing was written; the same command with --yes writes train_curated.csv.")
+    proposal = propose(
+        Path(folder).expanduser(),
+        table=Path(table).expanduser() if table else None,
+        columns=Columns(
+            fname_column, labels_column, group_column, label_separator, limits=apply_options(options).limits
+        ),
+        level=level,
+        out=Path(out).expanduser() if out else None,
+    )
+    say(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")
+    for name, count in proposal.counts.items():
+        say(f"{count:>8}  {name}")
+    for note in proposal.notes:
+        say(note)
+    for what, names in (
+        ("clips without a label", proposal.unlabelled),
+        ("names in the tables that stand for no clip, or for several", proposal.missing),
+        ("files that are not audio by their names", proposal.left_out),
+    ):
+        if names:
+            say(f"{len(names)} {what}: {listed(names, 10)}")
+    if yes:
+        written = " and ".join(map(str, proposal.write()))
+        say(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
+    else:
+        say("Nothing was written; the same command with --yes writes train_curated.csv.")
 
 
 @click.command("fetch")
@@ -92,34 +91,33 @@ def fetch_command(
     corpus: str, parts: str | None, to: str | None, kaggle_order: bool, mirror: str | None, keep_archives: bool
 ) -> None:
     """Fetch a published corpus, check it, and lay it out for `fa-assets run`; again, it goes on where it stopped."""
-    with friendly_errors():
-        from fa_assets.cli.console import Console, progress
-        from fa_assets.intake.corpora import ALL
-        from fa_assets.intake.corpora.fetch import fetch
-        from fa_assets.intake.corpora.layout import about
+    from fa_assets.cli.console import Console, progress
+    from fa_assets.intake.corpora import ALL
+    from fa_assets.intake.corpora.fetch import fetch
+    from fa_assets.intake.corpora.layout import about
 
-        logging.basicConfig(format="%(message)s")
-        folder = Path(to or DATA_FOLDER / corpus).expanduser().absolute()
-        console = Console(stderr=True, highlight=False)
-        console.print(about(ALL[corpus]) + f"Into {folder}", markup=False, soft_wrap=True)
-        try:
-            with progress(console) as (watcher, _):
-                fetched = fetch(
-                    ALL[corpus],
-                    folder,
-                    parts=None if parts is None else [part.strip() for part in parts.split(",")],
-                    kaggle_order=kaggle_order,
-                    mirror=mirror,
-                    keep_archives=keep_archives,
-                    progress=lambda task: partial(watcher, task, "bytes"),
-                )
-        except OSError as error:
-            raise UserError(
-                f"{folder} cannot be written to ({error.strerror or error}): --to DIR takes another folder. What was "
-                "fetched is kept, and the same command goes on from there."
-            ) from error
-        say(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
-        say(f"fa-assets run --dataset {shlex.quote(str(folder))}")
+    logging.basicConfig(format="%(message)s")
+    folder = Path(to or DATA_FOLDER / corpus).expanduser().absolute()
+    console = Console(stderr=True, highlight=False)
+    console.print(about(ALL[corpus]) + f"Into {folder}", markup=False, soft_wrap=True)
+    try:
+        with progress(console) as (watcher, _):
+            fetched = fetch(
+                ALL[corpus],
+                folder,
+                parts=None if parts is None else [part.strip() for part in parts.split(",")],
+                kaggle_order=kaggle_order,
+                mirror=mirror,
+                keep_archives=keep_archives,
+                progress=lambda task: partial(watcher, task, "bytes"),
+            )
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror or error}): --to DIR takes another folder. What was "
+            "fetched is kept, and the same command goes on from there."
+        ) from error
+    say(f"{fetched.clips} clips, {fetched.classes} classes, {fetched.test_clips} test clips in {folder}")
+    say(f"fa-assets run --dataset {shlex.quote(str(folder))}")
 
 
 @click.command("predict")
@@ -134,31 +132,30 @@ def fetch_command(
 @setting_options("dataset", "storage", "device", "checkpoint", "max_clip_gb")
 def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: bool, **options: Any) -> None:
     """Tag audio FILEs with the final classifier of a storage folder: the most probable classes first."""
-    with friendly_errors():
-        checkpoint = options.pop("checkpoint")
-        settings = apply_options(options)
-        if address := next((file for file in files if re.match(r"(?i)(https?|ftp|s3|gs)://", file)), None):
-            raise UserError(f"{address} is an address: download it first, as with `curl -LO {shlex.quote(address)}`.")
-        for folder in (path for path in map(Path, files) if path.is_dir()):
-            raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
-        from fa_assets.api import Tagger
+    checkpoint = options.pop("checkpoint")
+    settings = apply_options(options)
+    if address := next((file for file in files if re.match(r"(?i)(https?|ftp|s3|gs)://", file)), None):
+        raise UserError(f"{address} is an address: download it first, as with `curl -LO {shlex.quote(address)}`.")
+    for folder in (path for path in map(Path, files) if path.is_dir()):
+        raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
+    from fa_assets.api import Tagger
 
-        root, limits = settings.storage_root, settings.limits
-        tagger = Tagger.load(root, device=settings.device, checkpoint=checkpoint, limits=limits)
-        if decide:
-            tagger.classifier.require_thresholds()
-        for tagged in tagger.tag_files(files):
-            given = [tag for tag in tagged.tags if tag.is_given]
-            if as_json:
-                found: dict[str, Any] = {"labels": [tag.class_name for tag in given]} if decide else {}
-                classes = {tag.class_name: tag.probability for tag in tagged.tags}
-                say(json.dumps({"file": str(tagged.path), **found, "classes": classes}))
-                continue
-            say(tagged.path)
-            for tag in given if decide else tagged.tags[:top]:
-                say(f"  {tag.probability:.4f}  {tag.class_name}")
-            if decide and not given:
-                say("  no label reaches its threshold")
+    root, limits = settings.storage_root, settings.limits
+    tagger = Tagger.load(root, device=settings.device, checkpoint=checkpoint, limits=limits)
+    if decide:
+        tagger.classifier.require_thresholds()
+    for tagged in tagger.tag_files(files):
+        given = [tag for tag in tagged.tags if tag.is_given]
+        if as_json:
+            found: dict[str, Any] = {"labels": [tag.class_name for tag in given]} if decide else {}
+            classes = {tag.class_name: tag.probability for tag in tagged.tags}
+            say(json.dumps({"file": str(tagged.path), **found, "classes": classes}))
+            continue
+        say(tagged.path)
+        for tag in given if decide else tagged.tags[:top]:
+            say(f"  {tag.probability:.4f}  {tag.class_name}")
+        if decide and not given:
+            say("  no label reaches its threshold")
 
 
 def _its_files(folder: Path) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, say, setting_options
 from fa_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ def labels_apply_command(file: Path, who: str | None, **options: Any) -> None:
     FILE is a table with the columns fname, class and verdict (keep, add, remove, unsure, undo), or label_audit.csv with a
     column verdict added, of which rows without one are left out.
     """
-    with friendly_errors():
-        from fa_assets.intake.exchange import verdicts_from_table
+    from fa_assets.intake.exchange import verdicts_from_table
 
-        dataset = _dataset(apply_options(options))
-        _give(dataset, verdicts_from_table(dataset, file, who or _user()))
+    dataset = apply_options(options).layout
+    _give(dataset, verdicts_from_table(dataset, file, who or _user()))
 
 
 @labels_group.command("import")
@@ -54,11 +53,10 @@ def labels_import_command(path: Path, who: str | None, **options: Any) -> None:
 
     PATH is Label Studio's export (JSON), or a label track, or a folder of them, as Audacity and Raven export them.
     """
-    with friendly_errors():
-        from fa_assets.intake.exchange import verdicts_from_others
+    from fa_assets.intake.exchange import verdicts_from_others
 
-        dataset = _dataset(apply_options(options))
-        _give(dataset, verdicts_from_others(dataset, path, who or _user()))
+    dataset = apply_options(options).layout
+    _give(dataset, verdicts_from_others(dataset, path, who or _user()))
 
 
 @labels_group.command("export")
@@ -76,16 +74,15 @@ def labels_import_command(path: Path, who: str | None, **options: Any) -> None:
 @setting_options("dataset", "storage")
 def labels_export_command(folder: Path, format: str, every: bool, address: str, **options: Any) -> None:
     """Write the clips whose labels the last run doubts into the new FOLDER, most doubted first."""
-    with friendly_errors():
-        from fa_assets.intake.exchange import CONFIG, TASKS, write_audacity, write_label_studio
+    from fa_assets.intake.exchange import CONFIG, TASKS, write_audacity, write_label_studio
 
-        asked, classes = _asked(apply_options(options), every=every)
-        if format == "audacity":
-            write_audacity(folder, asked)
-            say(f"{len(asked)} label tracks in {folder}. Next: fa-assets labels import {folder}")
-            return
-        write_label_studio(folder, asked, classes, address)
-        say(f"{len(asked)} tasks in {folder / TASKS}, the labelling interface in {folder / CONFIG}.")
+    asked, classes = _asked(apply_options(options), every=every)
+    if format == "audacity":
+        write_audacity(folder, asked)
+        say(f"{len(asked)} label tracks in {folder}. Next: fa-assets labels import {folder}")
+        return
+    write_label_studio(folder, asked, classes, address)
+    say(f"{len(asked)} tasks in {folder / TASKS}, the labelling interface in {folder / CONFIG}.")
 
 
 @labels_group.command("write-csv")
@@ -93,15 +90,14 @@ def labels_export_command(folder: Path, format: str, every: bool, address: str, 
 @_dataset_options
 def labels_write_csv_command(who: str | None, **options: Any) -> None:
     """Write the corrected labels into train_curated.csv, and leave a copy of the old one beside it."""
-    with friendly_errors():
-        from fa_assets.intake.correcting import write_corrected_csv
+    from fa_assets.intake.correcting import write_corrected_csv
 
-        dataset = _dataset(apply_options(options))
-        written = write_corrected_csv(dataset, who or _user())
-        if written is None:
-            say("No label is corrected: nothing was written.")
-        else:
-            say(f"{written.changes} labels written to {dataset.labels_csv}; the old one is {written.backup}.")
+    dataset = apply_options(options).layout
+    written = write_corrected_csv(dataset, who or _user())
+    if written is None:
+        say("No label is corrected: nothing was written.")
+    else:
+        say(f"{written.changes} labels written to {dataset.labels_csv}; the old one is {written.backup}.")
 
 
 @labels_group.command("next")
@@ -113,21 +109,20 @@ def labels_next_command(count: int, file: Path | None, **options: Any) -> None:
 
     They are the clips of test/ that test.csv gives no labels, by their embeddings and the final classifier of the last run.
     """
-    with friendly_errors():
-        import csv
+    import csv
 
-        from fa_assets.cli import tables
-        from fa_assets.models.to_label import COLUMNS, clips_to_label
-        from fa_assets.printable import spreadsheet_row
+    from fa_assets.cli import tables
+    from fa_assets.models.to_label import COLUMNS, clips_to_label
+    from fa_assets.printable import spreadsheet_row
 
-        rows = clips_to_label(apply_options(options).storage_root, count)
-        if file is None:
-            say(tables.plain(COLUMNS, rows), styled=True)
-            return
-        with file.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.writer(opened, lineterminator="\n")
-            writer.writerows([COLUMNS, *map(spreadsheet_row, rows)])
-        say(f"{len(rows)} clips in {file}. Label them in train_curated.csv, and move them to train_curated/.")
+    rows = clips_to_label(apply_options(options).storage_root, count)
+    if file is None:
+        say(tables.plain(COLUMNS, rows), styled=True)
+        return
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened, lineterminator="\n")
+        writer.writerows([COLUMNS, *map(spreadsheet_row, rows)])
+    say(f"{len(rows)} clips in {file}. Label them in train_curated.csv, and move them to train_curated/.")
 
 
 def _give(dataset: "KaggleDataset", verdicts: "list[Correction]") -> None:
@@ -155,12 +150,6 @@ def _asked(settings: Settings, *, every: bool) -> "tuple[list[Asked], list[str]]
     names += [name for name in clips if every and name not in doubted]
     asked = [Asked(name, clips[name]["labels"], clips[name]["seconds"], doubted.get(name, ())) for name in names]
     return asked, list(folds.header.details["classes"])
-
-
-def _dataset(settings: Settings) -> "KaggleDataset":
-    from fa_assets.intake.kaggle import KaggleDataset
-
-    return KaggleDataset(settings.dataset, settings.limits, settings.label_separator, settings.match_names)
 
 
 def _user() -> str:

@@ -19,7 +19,7 @@ from fa_assets.cli.encoders import encoders_group
 from fa_assets.cli.figures import metrics_command, thresholds_command
 from fa_assets.cli.files import fetch_command, init_command, predict_command
 from fa_assets.cli.labels import labels_group
-from fa_assets.cli.options import Commands, apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import Commands, apply_options, say, setting_options, storage_options
 from fa_assets.cli.store import store_group
 from fa_assets.cli.ui import ui_command
 from fa_assets.setting_fields import DEMO_DATASET
@@ -66,19 +66,17 @@ def main() -> None:
 @click.option("--force", is_flag=True, help="Also what is current.")
 def run_command(select: str | None, only: tuple[str, ...], force: bool, **options: Any) -> None:
     """Materialize what is not current, with progress, and print a summary."""
-    with friendly_errors():
-        _run(apply_options(options), select=select, folds=only, force=force)
+    _run(apply_options(options), select=select, folds=only, force=force)
 
 
 @main.command("demo")
 @setting_options("storage", "device", "precision")
 def demo_command(**options: Any) -> None:
     """Run everything on the generated demo set with untrained demo weights."""
-    with friendly_errors():
-        os.environ.update({variable_of("dataset"): str(DEMO_DATASET), variable_of("checkpoint"): "demo"})
-        if options["storage"] is None:
-            os.environ.pop(variable_of("storage"), None)
-        _run(apply_options(options))
+    os.environ.update({variable_of("dataset"): str(DEMO_DATASET), variable_of("checkpoint"): "demo"})
+    if options["storage"] is None:
+        os.environ.pop(variable_of("storage"), None)
+    _run(apply_options(options))
 
 
 @main.command("status")
@@ -86,42 +84,39 @@ def demo_command(**options: Any) -> None:
 @click.option("--all", "everything", is_flag=True, help="A line for each value, and all that a failed run said.")
 def status_command(everything: bool, **options: Any) -> None:
     """Say what is not current and why, and what failed."""
-    with friendly_errors():
-        settings = apply_options(options)
-        from fa_assets.cli.status import status_lines
-        from fa_assets.definitions import code_location
-        from fa_assets.graph.runner import find_status
+    settings = apply_options(options)
+    from fa_assets.cli.status import status_lines
+    from fa_assets.definitions import code_location
+    from fa_assets.graph.runner import find_status
 
-        status = find_status(code_location(settings))
-        for line in status_lines(status, settings, everything=everything):
-            say(line)
-        if status.unreadable:
-            say(f"Warning: {status.unreadable}", err=True)
+    status = find_status(code_location(settings))
+    for line in status_lines(status, settings, everything=everything):
+        say(line)
+    if status.unreadable:
+        say(f"Warning: {status.unreadable}", err=True)
 
 
 @main.command("summary")
 @setting_options(*_ALL_SETTINGS)
 def summary_command(**options: Any) -> None:
     """Print the summary of what has been materialized."""
-    with friendly_errors():
-        from fa_assets.cli.summary import print_summary
+    from fa_assets.cli.summary import print_summary
 
-        print_summary(apply_options(options))
+    print_summary(apply_options(options))
 
 
 @main.command("report")
-@setting_options("dataset", "storage", "local")
+@storage_options
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
 def report_command(open_page: bool, **options: Any) -> None:
     """Print where the newest report page is, or open it."""
-    with friendly_errors():
-        from fa_assets.store.values import ValueStore
+    from fa_assets.store.values import ValueStore
 
-        root = apply_options(options).storage_root
-        page = root / ValueStore(root).read("report").table.to_pylist()[0]["path"]
-        if open_page:
-            webbrowser.open(page.as_uri())
-        say(str(page))
+    root = apply_options(options).storage_root
+    page = root / ValueStore(root).read("report").table.to_pylist()[0]["path"]
+    if open_page:
+        webbrowser.open(page.as_uri())
+    say(str(page))
 
 
 COMMANDS = (

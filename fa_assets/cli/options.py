@@ -14,7 +14,7 @@ import click
 from fa_assets.cli.interruption import INTERRUPTED, ignore_signals
 from fa_assets.errors import UserError
 from fa_assets.printable import printable
-from fa_assets.settings import Settings, load_settings, variable_of
+from fa_assets.settings import Settings, load_settings, option_of, variable_of
 from fa_assets.store.storage_errors import as_memory_error, as_remote_error, as_storage_error
 
 _METAVARS = {
@@ -65,10 +65,12 @@ _EXAMPLES = {
 
 
 class Commands(click.Group):
-    """A group whose list of commands says the whole of their first sentences, and whose commands show an example each."""
+    """A group whose list of commands says the whole of their first sentences, and whose commands show an example each and
+    end with `friendly_errors`."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """See click."""
+        cmd.callback = friendly_errors()(cmd.callback) if cmd.callback else None
         if example := _EXAMPLES.get(name or cmd.name or ""):
             cmd.epilog = f"Example: fa-assets {example}"
         super().add_command(cmd, name)
@@ -89,7 +91,7 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
             field = Settings.model_fields[name]
             choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
             command = click.option(
-                f"--{name.replace('_', '-')}",
+                option_of(name),
                 name,
                 type=click.Choice(choices) if choices else str,
                 metavar=None if choices else _METAVARS.get(name, "N"),
@@ -99,6 +101,10 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
         return command
 
     return decorate
+
+
+storage_options = setting_options("dataset", "storage", "local")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
 def apply_options(options: dict[str, Any]) -> Settings:
@@ -134,12 +140,18 @@ def say(text: object, *, err: bool = False, color: str | None = None, styled: bo
         raise UserError(f"Standard output cannot be written to ({error.strerror}).") from error
 
 
-def _as_place(error: Exception) -> UserError | None:
-    """The error of a file or folder that was named, as a sentence; None where it is another one."""
-    if not isinstance(error, OSError) or error.filename is None:
-        return None
-    place = os.fsdecode(error.filename)
-    return UserError(f"{place} cannot be used ({error.strerror}): make that possible, or name another place.")
+def _explained(error: Exception) -> UserError | None:
+    """The error of the storage, of memory, or of a file or folder that was named, as a sentence; None of another one."""
+    settings, home = load_settings(), os.environ.get("DAGSTER_HOME")
+    explained = (
+        as_remote_error(error, settings.storage_root)
+        or as_storage_error(error, settings.local_root, Path(home) if home else None)
+        or as_memory_error(error)
+    )
+    if explained is None and isinstance(error, OSError) and error.filename is not None:
+        place = os.fsdecode(error.filename)
+        return UserError(f"{place} cannot be used ({error.strerror}): make that possible, or name another place.")
+    return explained
 
 
 @contextmanager
@@ -147,17 +159,8 @@ def friendly_errors() -> Iterator[None]:
     """Print what a user can fix as one line, and exit with 1; an interruption exits with 130."""
     try:
         yield
-    except UserError as error:
-        say(in_options(str(error)), err=True, color="red")
-        sys.exit(1)
     except Exception as error:
-        settings, home = load_settings(), os.environ.get("DAGSTER_HOME")
-        explained = (
-            as_remote_error(error, settings.storage_root)
-            or as_storage_error(error, settings.local_root, Path(home) if home else None)
-            or as_memory_error(error)
-            or _as_place(error)
-        )
+        explained = error if isinstance(error, UserError) else _explained(error)
         if explained is None:
             raise
         say(in_options(str(explained)), err=True, color="red")

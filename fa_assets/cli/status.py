@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fa_assets.cli.options import in_options
-from fa_assets.cli.ui import run_command_line
 from fa_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def status_lines(status: "Status", settings: Settings, *, everything: bool) -> I
     else:
         yield from _grouped(status)
     if status.failed_run:
-        yield f"Once that is mended: {run_command_line(settings)}"
+        yield f"Once that is fixed: {settings.command_line('run')}"
 
 
 def _grouped(status: "Status") -> Iterator[str]:

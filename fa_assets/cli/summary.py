@@ -4,17 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.cli.options import say
-from fa_assets.cli.ui import ui_command_line
-from fa_assets.encoders.registry import DEFAULT, checkpoint_asset, find_encoder, key_prefix
+from fa_assets.encoders.registry import checkpoint_asset, find_encoder, key_prefix
 from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 from fa_assets.models.nested import CHOSEN
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
-from fa_assets.store.values import MissingValueError, ValueStore
+from fa_assets.store.values import MissingValueError, Value, ValueStore
 
 
 @dataclass(frozen=True)
@@ -25,46 +23,14 @@ class SchemeResult:
     per_fold: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """The state of one storage folder; what has not been materialized yet is None or empty."""
-
-    storage: StoragePath
-    clips: int | None
-    hours: float | None
-    left_out: tuple[tuple[str, str], ...]
-    classes: int | None
-    checkpoint_origin: str | None
-    checkpoint_trained: bool | None
-    results: dict[str, SchemeResult]
-    report: StoragePath | None
-
-
-def read_summary(storage: StoragePath, encoder: str = DEFAULT, others: Iterable[str] = ()) -> Summary:
-    """Read the summary of a storage folder, with the weights of an encoder, and the results of it and of others."""
-    values = ValueStore(storage)
-    clips = _maybe(values, "curated_clips")
-    checkpoint = _maybe(values, checkpoint_asset(encoder))
-    header = values.header("curated_clips")
-    row = checkpoint.to_pylist()[0] if checkpoint is not None else {}
-    report = _maybe(values, "report")
-    results = {}
-    for scheme in [*SCHEMES, *(f"{key_prefix(other)}{scheme}" for other in others for scheme in SCHEMES)]:
-        metrics = _maybe(values, f"{scheme}_metrics")
-        if metrics is not None:
-            figures = Figures.of_table(metrics, ())
+def scheme_results(storage: StoragePath, other_encoders: Iterable[str] = ()) -> dict[str, SchemeResult]:
+    """What has been found, by crop scheme: of the main encoder, and of others (``birdnet/mc5``)."""
+    values, results = ValueStore(storage), {}
+    for scheme in [f"{prefix}{scheme}" for prefix in ("", *map(key_prefix, other_encoders)) for scheme in SCHEMES]:
+        if metrics := _maybe(values, f"{scheme}_metrics"):
+            figures = Figures.of_table(metrics.table, ())
             results[scheme] = SchemeResult(float(figures.values(OVERALL)[0]), tuple(figures.values(FOLD).tolist()))
-    return Summary(
-        storage=storage,
-        clips=None if clips is None else clips.num_rows,
-        hours=None if clips is None else float(np.asarray(clips["seconds"]).sum()) / 3600,
-        left_out=tuple((fname, reason) for fname, reason in header.details["left_out"]) if header else (),
-        classes=None if header is None else len(header.details.get("classes", ())),
-        checkpoint_origin=row.get("origin"),
-        checkpoint_trained=row.get("trained"),
-        results=results,
-        report=None if report is None else storage / report["path"][0].as_py(),
-    )
+    return results
 
 
 def new_terms(settings: Settings) -> list[str]:
@@ -84,49 +50,53 @@ def print_summary(settings: Settings) -> None:
     from fa_assets.definitions import code_location
     from fa_assets.graph.staleness import stale_by_settings
 
-    summary = read_summary(settings.storage_root, settings.encoder, settings.other_encoders)
-    if summary.clips is None:
+    values = ValueStore(settings.storage_root)
+    clips = _maybe(values, "curated_clips")
+    if clips is None:
         say("Nothing has been materialized yet.")
         return
-    lines = [("clips", f"{summary.clips} ({summary.hours:.2f} h), {summary.classes} classes")]
-    if summary.left_out:
-        lines.append(("left out", f"{len(summary.left_out)} clips that cannot be used:"))
-        lines += [("", f"{fname}: {reason}") for fname, reason in summary.left_out[:20]]
-    if summary.checkpoint_origin is not None:
-        lines.append(("weights", summary.checkpoint_origin))
-        if not summary.checkpoint_trained:
+    hours, details = float(np.asarray(clips.table["seconds"]).sum()) / 3600, clips.header.details
+    lines = [("clips", f"{clips.table.num_rows} ({hours:.2f} h), {len(details.get('classes', ()))} classes")]
+    if left_out := details["left_out"]:
+        lines.append(("left out", f"{len(left_out)} clips that cannot be used:"))
+        lines += [("", f"{fname}: {reason}") for fname, reason in left_out[:20]]
+    if checkpoint := _maybe(values, checkpoint_asset(settings.encoder)):
+        weights = checkpoint.table.to_pylist()[0]
+        lines.append(("weights", weights["origin"]))
+        if not weights["trained"]:
             lines.append(("", "UNTRAINED weights: the figures show that the pipeline works, nothing about real sound"))
     location = code_location(settings)
     stale = stale_by_settings(location.graph, location.place)
-    schemes = [one for one in (settings.scheme, settings.baseline) if one in summary.results]
-    of_others = [
-        f"{key_prefix(other)}{one}" for other in settings.other_encoders for one in (settings.scheme, settings.baseline)
-    ]
-    for scheme in [*schemes, *(one for one in of_others if one in summary.results)]:
-        result = summary.results[scheme]
+    results = scheme_results(settings.storage_root, settings.other_encoders)
+    wanted = (settings.scheme, settings.baseline)
+    schemes = [one for one in wanted if one in results]
+    of_others = [f"{key_prefix(other)}{one}" for other in settings.other_encoders for one in wanted]
+    for scheme in [*schemes, *(one for one in of_others if one in results)]:
+        result = results[scheme]
         per_fold = "  ".join(f"{value:.4f}" for value in result.per_fold)
         note = "   not of these settings: see fa-assets status" if f"{scheme}_metrics" in stale else ""
         lines.append((f"LWLRAP {scheme}", f"{result.overall:.4f}   folds {per_fold}{note}"))
     if len(schemes) == 2 and stale.keys().isdisjoint({*(f"{one}_metrics" for one in schemes), "comparison"}):
-        ours, baseline = (summary.results[one].overall for one in schemes)
+        ours, baseline = (results[one].overall for one in schemes)
         lines.append((" - ".join(schemes), f"{ours - baseline:+.4f}"))
-    blend = _maybe(ValueStore(settings.storage_root), "blend")
+    blend = _maybe(values, "blend")
     if blend is not None and "blend" not in stale and settings.other_encoders:
-        (nested,) = (row for row in blend.to_pylist() if row["blend"] == CHOSEN)
+        (nested,) = (row for row in blend.table.to_pylist() if row["blend"] == CHOSEN)
         lines.append(("LWLRAP blend", f"{nested['lwlrap']:.4f}   the nested choice"))
+    report = _maybe(values, "report")
     lines += [
-        ("files", str(summary.storage)),
+        ("files", str(settings.storage_root)),
         ("catalog", str(settings.local_root / "catalog.duckdb")),
-        *([("report", str(summary.report))] if summary.report else []),
-        ("look at it", ui_command_line(settings)),
+        *([("report", str(settings.storage_root / report.table["path"][0].as_py()))] if report else []),
+        ("look at it", settings.command_line("ui")),
     ]
     width = max(14, *(len(name) for name, _ in lines))
     for name, text in lines:
         say(f"{name:>{width}}  {text}")
 
 
-def _maybe(values: ValueStore, asset: str) -> pa.Table | None:
+def _maybe(values: ValueStore, asset: str) -> Value | None:
     try:
-        return values.read(asset).table
+        return values.read(asset)
     except MissingValueError:
         return None

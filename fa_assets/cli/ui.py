@@ -1,7 +1,7 @@
 """`fa-assets ui`: the Dagster UI over the instance of a storage folder.
 
 Three programs of Dagster's, in a group of processes: the code location, the webserver behind a guard (`webserver`), and the
-daemon. They start and end together, with the runs that they started, whoever of them ends first and however this command is
+daemon. They start and end together, with the runs that they started, whichever of them ends first and however this command is
 ended, be it by SIGKILL.
 """
 
@@ -20,10 +20,9 @@ from typing import Any
 import click
 
 from fa_assets.cli.interruption import ignore_signals
-from fa_assets.cli.options import apply_options, friendly_errors, say, setting_options
+from fa_assets.cli.options import apply_options, say, setting_options
 from fa_assets.errors import UserError
-from fa_assets.setting_fields import IN_CHECKOUT
-from fa_assets.settings import Settings
+from fa_assets.settings import Settings, option_of
 from fa_assets.store.atomic import temporary_folder
 
 _HOST = "127.0.0.1"
@@ -40,26 +39,23 @@ _END_WITH_PARENT = f"read line; trap '' TERM; kill -TERM 0; sleep {_END_WITHIN_S
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help=f"Port on {_HOST}.")
 def ui_command(port: int, remake: bool, **options: Any) -> None:
     """Open the Dagster UI (webserver and daemon) on 127.0.0.1 over the same instance."""
-    with friendly_errors():
-        from fa_assets.definitions import code_location
-        from fa_assets.graph.liveness import ui_of_the_instance
-        from fa_assets.graph.made_with import remember
-        from fa_assets.graph.runner import prepare_environment
+    from fa_assets.definitions import code_location
+    from fa_assets.graph.liveness import ui_of_the_instance
+    from fa_assets.graph.made_with import remember
+    from fa_assets.graph.runner import prepare_environment
 
-        settings = apply_options(options)
-        location = code_location(settings)
-        _require_free(port)
-        if not remake:
-            _require_same_settings(settings)
-        prepare_environment(location)
-        remember(settings.storage_root, settings.deciding)
-        # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with ui_of_the_instance():
-            say(
-                f"The UI opens at http://{_HOST}:{port}, doubted labels at /review, reports at /reports. Ctrl-C ends it."
-            )
-            _serve(port)
+    settings = apply_options(options)
+    location = code_location(settings)
+    _require_free(port)
+    if not remake:
+        _require_same_settings(settings)
+    prepare_environment(location)
+    remember(settings.storage_root, settings.deciding)
+    # Dagster's programs end at SIGTERM as they do at SIGINT, which a shell lets what it starts in the background ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with ui_of_the_instance():
+        say(f"The UI opens at http://{_HOST}:{port}, doubted labels at /review, reports at /reports. Ctrl-C ends it.")
+        _serve(port)
 
 
 def _require_same_settings(settings: Settings) -> None:
@@ -75,16 +71,13 @@ def _require_same_settings(settings: Settings) -> None:
     if others:
         said = "; ".join(f"{name} {before[name] or 'none'}, now {now[name] or 'none'}" for name in others)
         words = [
-            f"{_option(name)} {shlex.quote(before[name])}" if before[name] else f"no {_option(name)}" for name in others
+            f"{option_of(name)} {shlex.quote(before[name])}" if before[name] else f"no {option_of(name)}"
+            for name in others
         ]
         raise UserError(
             f"{settings.storage_root} was made with other settings: {said}. The UI would make what needs them again within "
-            f"a minute. Open it with those of before ({', '.join(words)}), or with --remake to go on with the new ones."
+            f"a minute. Open it with the earlier ones ({', '.join(words)}), or with --remake to go on with the new ones."
         )
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _serve(port: int) -> None:
@@ -143,35 +136,6 @@ def _ended_together() -> Iterator[list[subprocess.Popen[bytes]]]:
             os.killpg(group, signal.SIGKILL)
         for one in programs:
             one.wait()
-
-
-def ui_command_line(settings: Settings) -> str:
-    """The command that opens the UI with the settings that are not the defaults."""
-    return _command_line("ui", settings)
-
-
-def run_command_line(settings: Settings) -> str:
-    """The command that makes what is stale with the settings that are not the defaults."""
-    return _command_line("run", settings)
-
-
-def _command_line(command: str, settings: Settings) -> str:
-    given = settings.model_dump(exclude_defaults=True, exclude_none=True)
-    given.pop("checkpoint", None)
-    source = settings.checkpoint_source
-    # A URL with credentials is not repeated; it is in the environment, or typed again.
-    if (
-        source != settings.model_copy(update={"checkpoint": None}).checkpoint_source
-        and source == settings.checkpoint_label
-    ):
-        given["checkpoint"] = source
-    if given.pop("encoders", None):
-        given |= {"encoders": settings.encoders_label}
-        given.pop("encoder", None)
-    if not given and IN_CHECKOUT:
-        return {"ui": "make ui", "run": "make demo"}[command]
-    options = [f"{_option(name)} {shlex.quote(str(value))}" for name, value in given.items()]
-    return " ".join(["fa-assets", command, *options])
 
 
 def _require_free(port: int) -> None:

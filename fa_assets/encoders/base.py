@@ -120,11 +120,11 @@ class EncoderCard:
         whole = isinstance(self.sample_rate, int) and isinstance(self.dimension, int)
         if not (whole and 100 <= self.sample_rate <= 1_000_000 and 1 <= self.dimension <= 1_000_000):
             raise UserError(
-                f"{self.name}: {self.sample_rate} Hz and {self.dimension} numbers are no encoder's: correct its card."
+                f"{self.name}: {self.sample_rate} Hz and {self.dimension} numbers cannot be right: correct its card."
             )
         if not 0.001 <= self.crop_seconds <= min(3600, _MOST_SAMPLES / self.sample_rate):
             raise UserError(
-                f"{self.name}: crops of {self.crop_seconds:g} s at {self.sample_rate} Hz are no encoder's: correct its card."
+                f"{self.name}: crops of {self.crop_seconds:g} s at {self.sample_rate} Hz cannot be right: correct its card."
             )
 
     @property

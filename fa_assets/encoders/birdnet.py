@@ -58,7 +58,7 @@ CARD = EncoderCard(
 )
 
 BATCH_SIZE = 32
-"""Crops at a time where nothing is said: enough that no thread waits long for the others, 18 MB."""
+"""Crops at a time by default: enough that no thread waits long for the others, 18 MB."""
 
 
 class BirdnetEncoder:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 BATCH_SIZE = 32
-"""Crops at a time where nothing is said."""
+"""Crops at a time by default."""
 
 _CUDA = "CUDAExecutionProvider"
 

@@ -38,7 +38,7 @@ from fa_assets.store.roots import open_root
 log = logging.getLogger(__name__)
 
 _BATCH = {"cpu": 32, "gpu": 64}
-"""Crops of a batch where nothing is said."""
+"""Crops of a batch by default."""
 _AHEAD = 3
 """Batches of an actor at once: one in the network, the others decoded or on their way."""
 _MOST_CROPS = 256
@@ -133,7 +133,7 @@ class RayEngine:
     Args:
         encoder: makes the encoder in an actor.
         options: what to ask of the cluster.
-        device: as the setting; with "auto" and "cuda" actors want a GPU where nothing is said.
+        device: as the setting; with "auto" and "cuda" actors want a GPU by default.
         batch_size: crops of a batch.
         decode: decodes a clip in a task.
     """

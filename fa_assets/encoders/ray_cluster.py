@@ -21,8 +21,8 @@ from fa_assets.store.atomic import remove_abandoned, replacing
 if TYPE_CHECKING:
     import ray
 
-_CPUS = {"actor": 0.75, "decode": 0.25}
-"""Without GPUs, the parts of one CPU: decoding takes far less of it."""
+_CPUS = (0.75, 0.25)
+"""Of an actor and of a task that decodes, without GPUs: the parts of one CPU; decoding takes far less of it."""
 _ANSWER_S = 20.0
 
 
@@ -33,15 +33,12 @@ class RayOptions:
     Attributes:
         address: see `connect`.
         actors: copies of the network at most.
-        actor_gpus, actor_cpus: of each actor.
-        decode_cpus: of each decoding task.
+        actor_gpus: of each actor.
     """
 
     address: str | None = None
     actors: int | None = None
     actor_gpus: float | None = None
-    actor_cpus: float | None = None
-    decode_cpus: float | None = None
 
     def on(self, cpus: float, gpus: float, device: str) -> "Use":
         """What to use of a cluster with so many CPUs and GPUs.
@@ -51,13 +48,11 @@ class RayOptions:
         """
         on_gpu = gpus > 0 and device in ("auto", "cuda")
         actor_gpus = self.actor_gpus if self.actor_gpus is not None else float(on_gpu or device == "cuda")
-        actor_cpus = self.actor_cpus or (1.0 if actor_gpus else _CPUS["actor"])
-        decode_cpus = self.decode_cpus or (1.0 if actor_gpus else _CPUS["decode"])
+        actor_cpus, decode_cpus = (1.0, 1.0) if actor_gpus else _CPUS
         if actor_gpus > gpus or actor_cpus + decode_cpus > cpus:
             raise UserError(
                 f"The Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and an actor and a decoder need "
-                f"{actor_cpus + decode_cpus:g} and {actor_gpus:g}: add nodes, or set FA_RAY_ACTOR_CPUS, FA_RAY_ACTOR_GPUS, "
-                "FA_RAY_DECODE_CPUS or FA_DEVICE=cpu."
+                f"{actor_cpus + decode_cpus:g} and {actor_gpus:g}: add nodes, or set FA_RAY_ACTOR_GPUS or FA_DEVICE=cpu."
             )
         fit = int(gpus / actor_gpus if actor_gpus else cpus / (actor_cpus + decode_cpus))
         return Use(self.actors or max(1, fit), actor_gpus, actor_cpus, decode_cpus)

@@ -42,7 +42,7 @@ REQUIRES = ("transformers",)
 WINDOW_S = 10.0
 """The window of models that take any length."""
 BATCH_SIZE = 16
-"""Crops at a time where nothing is said."""
+"""Crops at a time by default."""
 
 _FRAME_S = 0.01
 """AST counts its window in frames of the spectrogram, 10 ms apart."""

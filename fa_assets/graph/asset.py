@@ -43,7 +43,7 @@ class Asset:
         reads: what is read, by the parameter of `make`.
         settings: those that the values depend on; they are part of the code version.
         kinds: shown as icons.
-        description: the docstring of `make`, where nothing is said.
+        description: by default the docstring of `make`.
         by_fold: whether the value is stored, and made, a fold at a time.
         pool: of Dagster's concurrency pools.
         priority: of steps that are ready at once, the highest goes first.
@@ -133,7 +133,7 @@ class Check:
         asset: whose.
         judge: called as ``judge(value, **reads)``, of an asset by fold as ``judge(values, **reads)`` with the values of
             the run's folds; what it reads of an asset by fold comes as such a mapping, too.
-        description: what is true when it passes.
+        description: what is true when it passes; by default the docstring of `judge`.
         name: where it is not that of `judge`.
         blocking: whether nothing is made from a value that fails it.
         reads: other assets, by the parameter of `judge`.
@@ -142,7 +142,7 @@ class Check:
 
     asset: Asset
     judge: Callable[..., dg.AssetCheckResult]
-    description: str
+    description: str | None = None
     name: str | None = None
     blocking: bool = False
     reads: Mapping[str, Asset] = field(default_factory=dict)
@@ -163,7 +163,7 @@ class Check:
         @dg.asset_check(
             asset=place.key(self.asset.name),
             name=self.title,
-            description=self.description,
+            description=self.description or " ".join(str(_function(self.judge).__doc__).split()),
             blocking=self.blocking,
             partitions_def=FOLDS if self.asset.by_fold else None,
             additional_deps=[place.key(one.name) for one in self.reads.values()],

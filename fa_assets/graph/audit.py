@@ -63,7 +63,6 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
     writer.writerows(spreadsheet_row([row[name] for name in tables.LABEL_AUDIT.names]) for row in rows)
     digest = write_file(file, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
     drawn = work.draw({"doubts_per_class": partial(doubts_per_class, doubts)})
-    shown = [[row[name] for name in _SHOWN_COLUMNS] for row in rows[:SHOWN]]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.LABEL_AUDIT),
         facts={
@@ -76,7 +75,7 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
         display={
             "review": dg.MetadataValue.url(REVIEW),
             **drawn,
-            **({"most_doubted": records(_SHOWN_COLUMNS, shown)} if shown else {}),
+            "most_doubted": records(_SHOWN_COLUMNS, rows[:SHOWN]),
         },
         files=[work.stored(file, digest)],
     )

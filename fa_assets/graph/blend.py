@@ -7,13 +7,12 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.errors import BadInputError
 from fa_assets.graph import contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import GROUP, ProbabilityOptions, out_of_fold_figures, read_predictions
-from fa_assets.graph.experiments import row_of
+from fa_assets.graph.experiments import contenders_table, row_of
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
 from fa_assets.metrics.chance import lwlrap_without_knowledge
@@ -31,13 +30,7 @@ def blend_asset(
     min_lwlrap: float | None,
     probability: ProbabilityOptions,
 ) -> Asset:
-    """`blend`.
-
-    Args:
-        engines, predictions: of each encoder, the main one first.
-        min_lwlrap: FA_MIN_LWLRAP.
-        probability: what is made of probabilities.
-    """
+    """`blend`; engines and predictions are of each encoder, the main one first."""
     names = [one.encoder for one in engines]
     main, *others = predictions
     return Asset(
@@ -72,20 +65,17 @@ def judge_encoders(
     The best row is the maximum of a search and so too high; the nested row is not. With FA_BLEND=on the final classifier and
     the submission are the best blend, and this says whether a submission may be made. F1, precision and recall are of decisions
     in each fold by the blend and the thresholds that the other folds choose (FA_THRESHOLD_RULE)."""
-    main, *rest = _of_the_same_clips([predictions, *others.values()])
-    logits = np.stack([main.logits, *(one.logits for one in rest)])
+    every = [read_predictions(one) for one in (predictions, *others.values())]
+    main, logits = every[0], np.stack([one.logits for one in every])
     with work.phase("blend"):
         outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=main.units, progress=work.track("fits"))
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
     *tried, nested = outcomes
     place = int(np.argmax([one.lwlrap for one in tried]))
     best, calibration = fitted[place], probability.calibration(main.truth, tried[place].scores)
-    thresholds = probability.thresholds(main.truth, tried[place].scores)
-    decided = Figures(
-        decisions(replace(main, units=None, decided=_nested_decisions(main, outcomes, probability))), main.classes
-    )
+    thresholds = [or_none(one) for one in probability.thresholds(main.truth, tried[place].scores).tolist()]
+    decided, gain = _nested_decisions(main, outcomes, probability), nested.against_baseline
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
-    gain = nested.against_baseline
     if gain.warning:
         work.log.warning(gain.warning)
     own = paired_bootstrap(main.truth, nested.scores, None, units=main.units)
@@ -95,7 +85,6 @@ def judge_encoders(
         for one, blend in zip(tried, fitted, strict=True)
     ]
     rows.append({"blend": CHOSEN, **row_of(nested)})
-    shown = ["blend", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
     return Made(
         pa.Table.from_pylist(rows, schema=contender_tables.BLEND),
         facts={
@@ -106,17 +95,14 @@ def judge_encoders(
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
         display={
-            "against_the_main_encoder": records(
-                [*shown, "chosen"], [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
-            ),
+            "against_the_main_encoder": contenders_table("blend", rows),
             "thresholds": records(
-                ["class_name", "threshold", *DECIDED],
-                list(zip(main.classes, map(or_none, thresholds.tolist()), *classwise, strict=True)),
+                ["class_name", "threshold", *DECIDED], zip(main.classes, thresholds, *classwise, strict=True)
             ),
         },
         details={
             "blend": asdict(best),
-            "thresholds": [or_none(one) for one in thresholds.tolist()],
+            "thresholds": thresholds,
             "decisions": dict(zip(DECIDED, classwise, strict=True)),
             "calibration": calibration and {name: own.tolist() for name, own in vars(calibration).items()},
             "gate_passed": gate.passed,
@@ -126,25 +112,12 @@ def judge_encoders(
     )
 
 
-def _of_the_same_clips(stored: Sequence[Stored]) -> list[Predictions]:
-    """The predictions of each encoder.
-
-    Raises:
-        BadInputError: they are of other clips.
-    """
-    found = [read_predictions(one) for one in stored]
-    for one, own in zip(stored, found, strict=True):
-        if own.classes != found[0].classes or not np.array_equal(own.fnames, found[0].fnames):
-            raise BadInputError(f"{one.asset} and {stored[0].asset} are of other clips: materialize both again.")
-    return found
-
-
-def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> np.ndarray:
-    """Which labels are given, bool (n, C): in each fold by the blend that the others choose, and by their thresholds of it."""
+def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> Figures:
+    """The figures of labels that are given in each fold by the blend that the others choose, and by their thresholds of it."""
     *tried, nested = outcomes
     scores_of = {one.name: one.scores for one in tried}
     decided = np.zeros(main.truth.shape, bool)
     for fold, name in zip(np.unique(main.fold), nested.chosen, strict=True):
         own, scores = main.fold == fold, scores_of[name]
         decided[own] = decide(scores[own], probability.thresholds(main.truth[~own], scores[~own]))
-    return decided
+    return Figures(decisions(replace(main, units=None, decided=decided)), main.classes)

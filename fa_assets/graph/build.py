@@ -9,6 +9,7 @@ under the prefix of its name.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -39,7 +40,6 @@ from fa_assets.graph.final_classifier import final_classifier_asset
 from fa_assets.graph.learning_curve import learning_curve_assets
 from fa_assets.graph.observation import observe_source, usable_check
 from fa_assets.graph.place import Place
-from fa_assets.graph.policies import with_freshness
 from fa_assets.graph.pools import living_executor
 from fa_assets.graph.references import with_pages
 from fa_assets.graph.report import report_asset
@@ -111,9 +111,7 @@ def pipeline(
         encoders: each with the asset of its weights, the main one first.
         schemes: the crop scheme, and its baseline.
         blend: whether the final classifier is a blend of the encoders.
-        experiments, min_lwlrap, max_lwlrap_drop, duplicate_similarity: the settings of these names.
-        curve_sizes: FA_LEARNING_CURVE.
-        probability: what is made of probabilities.
+        curve_sizes: FA_LEARNING_CURVE; as the others, a setting's value.
     """
     every = [_Evaluated.by(engine, weights, schemes, fit, folds, probability) for engine, weights in encoders]
     main, *others = every
@@ -126,12 +124,8 @@ def pipeline(
     audit = label_audit_asset(scheme, predictions)
     corrections = label_corrections_asset(scheme, main.engine, fit, embeddings, predictions)
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
-    curve = learning_curve_assets(curve_sizes, scheme, encoder, fit, folds, embeddings)
-    reads = {
-        "folds": folds,
-        "embeddings": embeddings,
-        "predictions": predictions,
-    }
+    curve = learning_curve_assets(curve_sizes, scheme, fit, folds, embeddings)
+    reads = {"folds": folds, "embeddings": embeddings, "predictions": predictions}
     judged = {
         "metrics": metrics,
         "baseline": main.metrics[schemes[1]],
@@ -150,17 +144,34 @@ def pipeline(
             schemes, [one.encoder for one in engines], **reads, **judged, **curve, **{one.name: one for one in blended}
         ),
     ]
-    checks = [check for one in every for check in model_checks(one.weights)] + clip_checks(clips, folds)
-    checks += [check for one in every for check in one.checks(folds, max_lwlrap_drop)]
+    checks = _checks(clips, folds, every, test_stage, scheme, max_lwlrap_drop, duplicate_similarity)
     checks += comparison_checks(comparison, schemes)
-    alike = duplicate_similarity or main.engine.card.duplicate_similarity
-    checks += leakage_checks(metrics, embeddings, alike)
-    test_clips, test_embeddings, *_, submission, _ = test_stage
-    checks += test_set_checks(test_clips, submission, test_embeddings, embeddings, alike)
-    checks += [training_data_check(one.metrics[scheme], one.engine.card) for one in every]
-    checks += reproduction_checks(metrics, folds, main.weights)
     checks += [gate_check(one, "main encoder") for one in blended if blend]
     return Graph(assets, checks)
+
+
+def _checks(
+    clips: Asset,
+    folds: Asset,
+    every: Sequence[_Evaluated],
+    test_stage: Sequence[Asset],
+    scheme: str,
+    max_lwlrap_drop: float,
+    duplicate_similarity: float | None,
+) -> list[Check]:
+    """The checks of the clips, and of all that each encoder makes of them."""
+    main, (test_clips, test_embeddings, *_, submission, _) = every[0], test_stage
+    embeddings, metrics = main.embeddings[scheme], main.metrics[scheme]
+    alike = duplicate_similarity or main.engine.card.duplicate_similarity
+    return [
+        *(check for one in every for check in model_checks(one.weights)),
+        *clip_checks(clips, folds),
+        *(check for one in every for check in one.checks(folds, max_lwlrap_drop)),
+        *leakage_checks(metrics, embeddings, alike),
+        *test_set_checks(test_clips, submission, test_embeddings, embeddings, alike),
+        *(training_data_check(one.metrics[scheme], one.engine.card) for one in every),
+        *reproduction_checks(metrics, folds, main.weights),
+    ]
 
 
 def _test_stage(
@@ -192,13 +203,24 @@ def definitions_of(
     sources = [one.to_dagster(place, observe_source) for one in (CURATED_RECORDINGS, TEST_RECORDINGS)]
     made = [one.to_dagster(place, **_scheme_tag(one.name, schemes)) for one in graph.assets]
     return dg.Definitions(
-        assets=with_pages([*sources, *with_freshness(made, metrics_max_age_days)]),
+        assets=with_pages([*sources, *_with_freshness(made, metrics_max_age_days)]),
         asset_checks=[usable_check(place), *(one.to_dagster(place) for one in graph.checks)],
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,
         executor=None if place.prefix else living_executor,
     )
+
+
+def _with_freshness(assets: Sequence[dg.AssetsDefinition], max_age_days: float) -> list[dg.AssetsDefinition]:
+    """The assets; metrics are overdue after so many days, and warned of after half."""
+    fail = timedelta(days=max_age_days)
+    policy = dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
+
+    def apply(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return dg.apply_freshness_policy(spec, policy) if spec.key.to_user_string().endswith("_metrics") else spec
+
+    return [one.map_asset_specs(apply) for one in assets]
 
 
 def _scheme_tag(name: str, schemes: Sequence[str]) -> dict[str, str]:

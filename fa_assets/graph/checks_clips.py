@@ -1,7 +1,7 @@
 """Checks of the intake: clips and folds."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from fa_assets.graph import clip_tables
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
+from fa_assets.graph.verdicts import offenders
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.metrics.folds import FOLD_SEED, LARGEST_FOLD, N_FOLDS, fold_quality, grouped_folds
 from fa_assets.metrics.labels import multi_hot
@@ -22,29 +23,20 @@ SILENT_PEAK = 1e-4
 CLIPPED_SHARE = 0.01
 IMBALANCE_BOUND = 0.05
 """How far the label imbalance may be above that of a fresh stratification; see docs/refreshes.md."""
-_SHOWN = 1_000
 
 
 def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
     """Checks of the intake."""
     return [
-        Check(curated_clips, every_clip_used, "Every clip that the label CSV names can be read; none was left out."),
+        Check(curated_clips, every_clip_used),
         Check(
             curated_clips,
             sound_levels,
             f"No clip is silent (the mean of its channels stays below {SILENT_PEAK:g} of full scale) or clipped (more than "
             f"{CLIPPED_SHARE:.0%} of its samples at full scale).",
         ),
-        Check(
-            curated_clips,
-            class_names,
-            "No class name looks like a mistake: twice there but for case, or cut at a comma.",
-        ),
-        Check(
-            folds,
-            no_duplicates_across_folds,
-            "No two clips with the same bytes lie in different folds: the model would have seen one.",
-        ),
+        Check(curated_clips, class_names),
+        Check(folds, no_duplicates_across_folds),
         Check(
             folds,
             partial(
@@ -62,40 +54,28 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
                 _thin_classes,
                 folds_needed=N_FOLDS,
                 bad=f"are missing from some folds, most often because they have fewer than {N_FOLDS} positives: their "
-                "scores rest "
-                "on the other folds. Add clips of them, or read those scores with care.",
+                "scores rest on the other folds. Add clips of them, or read those scores with care.",
                 good="every class is in every fold",
             ),
             f"Every class has at least {N_FOLDS} positives and one in every fold, so every fold evaluates it.",
             name="positives_in_every_fold",
         ),
-        Check(
-            folds,
-            folds_complete,
-            "Every clip is in one fold and no fold is empty: without that nothing that follows can be computed.",
-            blocking=True,
-            reads={"clips": curated_clips},
-        ),
+        Check(folds, folds_complete, blocking=True, reads={"clips": curated_clips}),
         Check(
             folds,
             partial(folds_balanced, near_duplicates=folds.settings["near_duplicates"] == "group"),
             f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; folds are as "
             f"even in size, and none has more than {LARGEST_FOLD:g} times an even share of the clips.",
         ),
-        Check(folds, groups_whole, "No group of the label CSV lies in several folds."),
-        Check(
-            folds,
-            recordings_whole,
-            "No clips that sound like one recording, in whole or in part, lie in different folds. Peaks of their spectrograms "
-            "are compared, which other levels, encodings, shifts, excerpts and noise leave in place.",
-        ),
+        Check(folds, groups_whole),
+        Check(folds, recordings_whole),
     ]
 
 
 def every_clip_used(clips: Value) -> dg.AssetCheckResult:
-    """Warns of clips that were left out."""
+    """Every clip that the label CSV names can be read; none was left out."""
     left_out = clips.header.details["left_out"]
-    return _warning(
+    return offenders(
         "left_out",
         ["fname", "reason"],
         left_out,
@@ -107,7 +87,7 @@ def every_clip_used(clips: Value) -> dg.AssetCheckResult:
 def sound_levels(clips: Value) -> dg.AssetCheckResult:
     """Warns of silent and clipped clips."""
     rows = level_problems(clips.table)
-    return _warning(
+    return offenders(
         "clips",
         ["fname", "problem", "peak", "clipped_share"],
         rows,
@@ -118,9 +98,9 @@ def sound_levels(clips: Value) -> dg.AssetCheckResult:
 
 
 def class_names(clips: Value) -> dg.AssetCheckResult:
-    """Warns of class names that look like mistakes."""
+    """No class name looks like a mistake: the same but for case, or cut at a comma."""
     rows = doubtful_names(clips.table["labels"].to_pylist())
-    return _warning(
+    return offenders(
         "names",
         ["names", "what"],
         rows,
@@ -130,9 +110,9 @@ def class_names(clips: Value) -> dg.AssetCheckResult:
 
 
 def no_duplicates_across_folds(folds: Value) -> dg.AssetCheckResult:
-    """Warns of identical clips in different folds."""
+    """No two clips with the same bytes lie in different folds: the model would have seen one."""
     pairs = duplicates_across_folds(*(folds.table[name].to_pylist() for name in ("fname", "fold", "sha256")))
-    return _warning(
+    return offenders(
         "pairs",
         ["clip", "fold", "same_as", "in_fold", "similarity"],
         pairs,
@@ -143,7 +123,7 @@ def no_duplicates_across_folds(folds: Value) -> dg.AssetCheckResult:
 
 
 def folds_complete(folds: Value, clips: Value) -> dg.AssetCheckResult:
-    """Fails where a clip has no fold, or a fold no clip."""
+    """Every clip is in one fold and no fold is empty: without that nothing that follows can be computed."""
     fold_of = np.asarray(folds.table["fold"])
     problems = fold_problems(clips.table["fname"].to_pylist(), folds.table["fname"].to_pylist(), fold_of)
     return dg.AssetCheckResult(
@@ -197,10 +177,10 @@ def _larger_than(share: float, units: np.ndarray, clips: pa.Table) -> list[tuple
 
 
 def groups_whole(folds: Value) -> dg.AssetCheckResult:
-    """Warns of groups that lie in several folds."""
+    """No group of the label CSV lies in several folds."""
     groups = folds.table["group"].to_pylist()
     divided = divided_groups(groups, folds.table["fold"].to_pylist())
-    return _warning(
+    return offenders(
         "groups",
         ["group", "folds"],
         divided,
@@ -211,9 +191,10 @@ def groups_whole(folds: Value) -> dg.AssetCheckResult:
 
 
 def recordings_whole(folds: Value) -> dg.AssetCheckResult:
-    """Warns of recordings that lie in several folds."""
+    """No clips that sound like one recording, in whole or in part, lie in different folds. Peaks of their spectrograms
+    are compared, which other levels, encodings, shifts, excerpts and noise leave in place."""
     divided = divided_groups(folds.table["same_recording"].to_pylist(), folds.table["fold"].to_pylist())
-    return _warning(
+    return offenders(
         "recordings",
         ["first_clip", "folds"],
         divided,
@@ -289,19 +270,4 @@ def _truth_and_folds(folds: Value) -> tuple[list[str], np.ndarray, np.ndarray]:
 def _thin_classes(folds: Value, *, folds_needed: int, bad: str, good: str) -> dg.AssetCheckResult:
     """Warns of classes with positives in fewer folds than needed."""
     thin = thin_classes(*_truth_and_folds(folds), folds_needed=folds_needed)
-    return _warning("classes", ["class", "positives", "folds"], thin, bad=f"{len(thin)} classes {bad}", good=good)
-
-
-def _warning(
-    name: str, columns: Sequence[str], offenders: Sequence[Sequence[object]], *, bad: str, good: str
-) -> dg.AssetCheckResult:
-    """A check that lists its offenders and warns when there is one."""
-    metadata: Mapping[str, dg.MetadataValue] = (
-        {name: records(columns, offenders[:_SHOWN]), "found": dg.MetadataValue.int(len(offenders))} if offenders else {}
-    )
-    return dg.AssetCheckResult(
-        passed=not offenders,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=bad if offenders else good,
-        metadata=metadata,
-    )
+    return offenders("classes", ["class", "positives", "folds"], thin, bad=f"{len(thin)} classes {bad}", good=good)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.graph.asset import Asset, Check
-from fa_assets.graph.display import records
+from fa_assets.graph.verdicts import offenders
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import Value
 
@@ -45,13 +45,14 @@ def sound(embeddings: Mapping[str, Value], folds: Value, *, card: EncoderCard) -
         )
     ]
     found = "; ".join(f"fold {fold}: {problem}" for fold, problem in rows)
-    return dg.AssetCheckResult(
-        passed=not rows,
-        description="These embeddings cannot be used; materialize folds and then these again, and if it stays so, look at the "
-        f"weights and the precision. {found}"
-        if rows
-        else "sound",
-        metadata={"problems": records(["fold", "problem"], rows)} if rows else {},
+    return offenders(
+        "problems",
+        ["fold", "problem"],
+        rows,
+        bad="These embeddings cannot be used; materialize folds and then these again, and if it stays so, look at the weights "
+        f"and the precision. {found}",
+        good="sound",
+        fails=True,
     )
 
 

@@ -1,13 +1,13 @@
 """Is the test set new to the classifier? Clips of it that are among the curated ones flatter the score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 import dagster as dg
 import numpy as np
 
 from fa_assets.graph.asset import Asset, Check
-from fa_assets.graph.display import records
+from fa_assets.graph.verdicts import offenders
 from fa_assets.metrics.near_duplicates import pairs_across_folds
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import Value
@@ -20,7 +20,7 @@ def test_set_checks(
 ) -> list[Check]:
     """Those of the test clips, and of their embeddings against those of the curated clips."""
     return [
-        Check(clips, no_curated_clips_in_test, "No test clip is a curated clip, byte for byte."),
+        Check(clips, no_curated_clips_in_test),
         Check(
             submission,
             partial(no_near_duplicates_in_test, threshold=threshold),
@@ -32,14 +32,15 @@ def test_set_checks(
 
 
 def no_curated_clips_in_test(clips: Value) -> dg.AssetCheckResult:
-    """Warns of test clips that the classifier is fitted on."""
+    """No test clip is a curated clip, byte for byte."""
     found = [row for row in zip(*(clips.table[one].to_pylist() for one in ("fname", "same_as")), strict=True) if row[1]]
-    return _warning(
+    return offenders(
+        "clips",
         ["test_clip", "curated_clip"],
         found,
-        f"{len(found)} test clips are curated clips, byte for byte: the classifier has seen them, and scores on the test set "
-        "are too high. Take them out of one of the two; test_metrics also has the figures of the others (scope new).",
-        "no test clip is a curated clip",
+        bad=f"{len(found)} test clips are curated clips, byte for byte: the classifier has seen them, and scores on the test "
+        "set are too high. Take them out of one of the two; test_metrics also has the figures of the others (scope new).",
+        good="no test clip is a curated clip",
     )
 
 
@@ -49,7 +50,7 @@ def no_near_duplicates_in_test(
     """Warns of test clips that are nearly the same to the model as curated clips."""
     curated, test = [one.table for one in embeddings.values() if one.table.num_rows], test_embeddings.table
     if not test.num_rows or not curated:
-        return _warning([], [], "", "there are no test clips")
+        return offenders("clips", [], [], bad="", good="there are no test clips")
     names = [fname for one in curated for fname in one["fname"].to_pylist()], test["fname"].to_pylist()
     vectors = [
         np.concatenate([embedding_matrix(one["embedding"]) for one in curated]),
@@ -57,21 +58,12 @@ def no_near_duplicates_in_test(
     ]
     pairs = pairs_across_folds(vectors, threshold, _SHOWN)
     rows = [(names[1][one.second[1]], names[0][one.first[1]], round(one.similarity, 4)) for one in pairs.most_alike]
-    return _warning(
+    return offenders(
+        "clips",
         ["test_clip", "curated_clip", "similarity"],
         rows,
-        f"{pairs.pairs} pairs of a test clip and a curated clip are nearly the same: scores on the test set may be too high. "
-        "Listen to some. Where they merely sound alike, raise FA_DUPLICATE_SIMILARITY.",
-        f"None is found at a similarity of {threshold:g}. That clears nothing: excerpts, shifts and noise are hardly seen.",
-    )
-
-
-def _warning(
-    columns: Sequence[str], offenders: Sequence[tuple[object, ...]], bad: str, good: str
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=not offenders,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=bad if offenders else good,
-        metadata={"clips": records(columns, offenders[:_SHOWN])} if offenders else {},
+        bad=f"{pairs.pairs} pairs of a test clip and a curated clip are nearly the same: scores on the test set may be too "
+        "high. Listen to some. Where they merely sound alike, raise FA_DUPLICATE_SIMILARITY.",
+        good=f"None is found at a similarity of {threshold:g}. That clears nothing: excerpts, shifts and noise are hardly "
+        "seen.",
     )

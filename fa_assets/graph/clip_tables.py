@@ -15,7 +15,7 @@ def units(clips: pa.Table, near_duplicates: bool = True) -> np.ndarray:
     """The independent unit of each clip, int64 (clips,): its group, its copies and its near-duplicates.
 
     Args:
-        near_duplicates: whether these count; folds of before they were looked for have none.
+        near_duplicates: whether these count; folds from before that search have none.
     """
     known = near_duplicates and "same_recording" in clips.column_names
     columns = ("group", "sha256", "same_recording") if known else ("group", "sha256")

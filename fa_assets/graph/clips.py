@@ -88,14 +88,7 @@ def curated_clips(
 
     labelled = read_labels(recordings)
     classes = read_classes(recordings, labelled)
-    if len(labelled.fnames) < N_FOLDS:
-        raise UserError(
-            f"{recordings.labels_csv} names {len(labelled.fnames)} clips: {N_FOLDS} folds need at least {N_FOLDS}."
-        )
-    if len(classes) < 2:
-        raise UserError(
-            f"{recordings.labels_csv} has one label, {classes[0]}, and nothing to tell it from: add clips with another label."
-        )
+    _require_enough(recordings, labelled, classes)
     with work.phase("inspect"):
         intake = inspect_clips(
             recordings.clips_folder,
@@ -111,30 +104,13 @@ def curated_clips(
     with work.phase("near_duplicates"):
         pairs = same_recordings([info.landmarks for info in infos if info.landmarks])
         recordings_of = first_of_recording(pairs, fnames)
-    given = read_given_folds(recordings, fnames, N_FOLDS)
-    columns = {
-        "fname": fnames,
-        "labels": [list(clip.labels) for clip in intake.clips],
-        "group": [clip.group for clip in intake.clips],
-        "same_recording": recordings_of,
-        "given_fold": [None] * len(fnames) if given is None else given.tolist(),
-    }
-    table = pa.table(
-        [columns[name] if name in columns else [getattr(info, name) for info in infos] for name in tables.CLIPS.names],
-        schema=tables.CLIPS,
-    )
+    table = _table_of(intake, recordings_of, read_given_folds(recordings, fnames, N_FOLDS))
     seconds = np.array([info.seconds for info in infos])
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
     for line in (*labelled.notes, *table_notes(recordings), *_left_out(recordings, labelled, intake)):
         work.log.warning(line)
-    drawn = work.draw(
-        {
-            "durations": partial(durations, seconds),
-            "label_counts": partial(label_counts, table["labels"].to_pylist()),
-        }
-    )
-    if labelled.changes:
-        drawn[_CORRECTED] = records(["fname", "class", "verdict"], labelled.changes)
+    labels = table["labels"].to_pylist()
+    drawn = work.draw({"durations": partial(durations, seconds), "label_counts": partial(label_counts, labels)})
     details = {"classes": classes, "left_out": left_out}
     return Made(
         table,
@@ -150,19 +126,47 @@ def curated_clips(
             **_lengths(seconds, window_s),
         },
         display={
-            **({"left_out": records(["fname", "reason"], left_out)} if left_out else {}),
-            **_near_duplicates(pairs, fnames),
+            "left_out": records(["fname", "reason"], left_out),
+            "near_duplicate_pairs": _near_duplicates(pairs, fnames),
             **drawn,
+            _CORRECTED: records(["fname", "class", "verdict"], labelled.changes),
         },
         details=details,
     )
 
 
-def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dict[str, dg.MetadataValue]:
+def _require_enough(dataset: KaggleDataset, labelled: LabelledClips, classes: Sequence[str]) -> None:
+    """Refuse clips that are too few for the folds, or all of one label."""
+    if len(labelled.fnames) < N_FOLDS:
+        raise UserError(
+            f"{dataset.labels_csv} names {len(labelled.fnames)} clips: {N_FOLDS} folds need at least {N_FOLDS}."
+        )
+    if len(classes) < 2:
+        raise UserError(
+            f"{dataset.labels_csv} has one label, {classes[0]}, and nothing to tell it from: add clips with another label."
+        )
+
+
+def _table_of(intake: Intake, recordings_of: Sequence[str | None], given: np.ndarray | None) -> pa.Table:
+    """A row for each clip, with the first clip of its recording and the fold that it is given."""
+    columns: dict[str, Sequence[object]] = {
+        "fname": [clip.fname for clip in intake.clips],
+        "labels": [list(clip.labels) for clip in intake.clips],
+        "group": [clip.group for clip in intake.clips],
+        "same_recording": recordings_of,
+        "given_fold": [None] * len(intake.clips) if given is None else given.tolist(),
+    }
+    of_files = {
+        name: [getattr(clip.info, name) for clip in intake.clips] for name in {*tables.CLIPS.names} - columns.keys()
+    }
+    return pa.table(columns | of_files, schema=tables.CLIPS)
+
+
+def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dg.MetadataValue | None:
     """The pairs that agree most."""
     shown = zip(pairs.first[:_SHOWN_PAIRS], pairs.second[:_SHOWN_PAIRS], pairs.peaks[:_SHOWN_PAIRS], strict=True)
     rows = [(fnames[one], fnames[other], int(peaks)) for one, other, peaks in shown]
-    return {"near_duplicate_pairs": records(["clip", "like", "peaks"], rows)} if rows else {}
+    return records(["clip", "like", "peaks"], rows)
 
 
 def _corrections(labelled: LabelledClips) -> dict[str, Scalar]:

@@ -32,14 +32,7 @@ def comparison_asset(
     schemes: tuple[str, str],
     min_lwlrap: float | None,
 ) -> Asset:
-    """`comparison`.
-
-    Args:
-        metrics, baseline: the metrics of the schemes.
-        others: those of other encoders, by scheme (``birdnet/mc5``).
-        schemes: the names of the two.
-        min_lwlrap: FA_MIN_LWLRAP.
-    """
+    """`comparison`; `others` are the metrics of other encoders, by scheme (``birdnet/mc5``)."""
     return Asset(
         "comparison",
         GROUP,
@@ -74,19 +67,19 @@ def compare_schemes(
     """Compare the figures of the two schemes, and of all encoders; see the description of the asset."""
     from fa_assets.report import comparison as plots
 
-    chance = float(str(metrics.detail("lwlrap_without_knowledge")))
+    chance = metrics.header.details["lwlrap_without_knowledge"]
     with work.phase("resample"):
         ours, theirs = read_figures(metrics), read_figures(baseline)
         result, own = compare(ours, theirs), interval(ours)
         every = dict(zip((*schemes, *others), (ours, theirs, *map(read_figures, others.values())), strict=True))
         of_encoders = _rows_of_encoders(every) if others else []
     gain = result.gain
-    answer = verdict(gain, *schemes)
-    work.log.info(answer)
+    work.log.info(verdict(gain, *schemes))
     if gain.warning:
         work.log.warning(gain.warning)
     gate = judge(result.ours, own, gain, chance, min_lwlrap)
     rows = _rows(result)
+    table = [dict(zip(tables.COMPARISON.names, row, strict=True)) for row in rows]
     drawn = work.draw(
         {
             "gain": partial(plots.gain, gain, schemes),
@@ -96,11 +89,10 @@ def compare_schemes(
     )
     return Made(
         pa.Table.from_pylist(
-            [*(dict(zip(tables.COMPARISON.names, row, strict=True)) for row in rows), *of_encoders],
-            schema=tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
+            [*table, *of_encoders], schema=tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON
         ),
         facts={
-            "is_the_gain_real": answer,
+            "is_the_gain_real": verdict(gain, *schemes),
             "lwlrap": result.ours,
             "lwlrap_low": own.low,
             "lwlrap_high": own.high,
@@ -118,9 +110,7 @@ def compare_schemes(
         display={
             **drawn,
             "against_baseline": records(["of", *schemes, "difference"], [(_named(*row[:2]), *row[2:]) for row in rows]),
-            **(
-                {"encoders": records(_SHOWN, [[row[name] for name in _SHOWN] for row in of_encoders])} if others else {}
-            ),
+            "encoders": records(_SHOWN, of_encoders),
         },
         details={"gain": asdict(gain), "gate_passed": gate.passed, "gate": gate.reason},
     )

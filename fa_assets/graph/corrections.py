@@ -1,7 +1,7 @@
 """The verdicts of people on labels, and what following them did to the scores."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,6 @@ import pyarrow as pa
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import CLIPS_AT_ONCE, GROUP, read_predictions
 from fa_assets.graph.features import FitOptions, TrainingClips, training_set
@@ -78,7 +77,7 @@ def judge_corrections(
     figures = {
         f"lwlrap_{when}{names[one.on]}": getattr(one, when) for one in effects if one.on in names for when in _WHEN
     }
-    shown = [[row[name] for name in tables.LABEL_CORRECTIONS.names] for row in rows if row["in_force"]][-_SHOWN:]
+    newest = [row for row in rows if row["in_force"]][-_SHOWN:]
     return Made(
         pa.Table.from_pylist(rows, schema=tables.LABEL_CORRECTIONS),
         facts={
@@ -88,12 +87,8 @@ def judge_corrections(
             **figures,
         },
         display={
-            **({"newest_in_force": records(tables.LABEL_CORRECTIONS.names, shown)} if shown else {}),
-            **(
-                {"effect": records(list(asdict(effects[0])), [[*asdict(one).values()] for one in effects])}
-                if effects
-                else {}
-            ),
+            "newest_in_force": records(tables.LABEL_CORRECTIONS.names, newest),
+            "effect": records([one.name for one in fields(Effect)], [asdict(one) for one in effects]),
         },
         details={"effects": [asdict(one) for one in effects]},
     )
@@ -108,7 +103,6 @@ def _effects(
     fit: FitOptions,
 ) -> Sequence[Effect]:
     """What the corrections did: the predictions, beside those of classifiers that are fitted on the labels as given."""
-    fingerprint_of(embeddings, engine.encoder)
     found = read_predictions(predictions)
     row_of = {fname: row for row, fname in enumerate(found.fnames)}
     # Of the clips, as the classifiers were fitted.

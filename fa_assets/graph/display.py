@@ -56,9 +56,18 @@ class EscapingFilter(logging.Filter):
         return True
 
 
-def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
-    """A table of at least one row, its numbers to four decimals; None is shown as null and NaN is not allowed."""
-    listed = [dict(zip(columns, map(_in_a_table, row), strict=True)) for row in rows]
+def records(
+    columns: Sequence[str], rows: Iterable[Sequence[object] | Mapping[str, object]]
+) -> dg.TableMetadataValue | None:
+    """A table, its numbers to four decimals; None without rows. In it, None is shown as null, and NaN is not allowed.
+
+    Args:
+        rows: the values of the columns, or more by their names.
+    """
+    cells = ([row[name] for name in columns] if isinstance(row, Mapping) else row for row in rows)
+    listed = [dict(zip(columns, map(_in_a_table, row), strict=True)) for row in cells]
+    if not listed:
+        return None
     return dg.MetadataValue.table(
         records=[dg.TableRecord(record) for record in listed],  # type: ignore[arg-type]
         schema=dg.TableSchema(

@@ -137,7 +137,7 @@ def _embed(
 
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
-        paths = clip_paths(folder, clips["fname"].to_pylist(), work.dataset.limits)
+        paths = clip_paths(folder, clips["fname"].to_pylist(), work.dataset.layout.limits)
         result = embed_clips_on(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")

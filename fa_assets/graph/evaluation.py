@@ -11,9 +11,8 @@ from fa_assets.errors import UserError
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import or_none, records
-from fa_assets.graph.encoder import classifier_origin, fingerprint_of
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, training_set
+from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, classifier_origin, training_set
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.calibration import Calibration, fit_calibration, nested_calibration
 from fa_assets.metrics.chance import lwlrap_without_knowledge
@@ -128,14 +127,13 @@ def oof_predictions(
 ) -> Iterator[Made]:
     """Fit on four folds, predict the fifth, five times; see the description of the asset."""
     clips, units = TrainingClips.of(folds), clip_tables.units(folds.table)
-    fingerprint = fingerprint_of(embeddings, engine.encoder)
     with training_set(work, embeddings, clips, engine.card.dimension, fit) as features:
         models: list[OneVsRest] = []
         files: list[StoredFile] = []
         for fold in range(N_FOLDS):
             with work.phase("fit"):
                 models.append(features.fit(fold, fit, work.track("classes", f"fold {fold}")))
-            origin = classifier_origin(work, str(fold), scheme, engine.encoder, fingerprint)
+            origin = classifier_origin(work, str(fold), scheme, engine.encoder, embeddings.encoder_fingerprint)
             file = work.root / "classifiers" / f"{engine.prefix}{scheme}_fold_{fold}.npz"
             files.append(work.stored(file, save_classifier(file, StoredClassifier(models[-1], clips.classes, origin))))
         fitted = [row for fold, model in enumerate(models) for row in _per_class(fold, clips.classes, model)]

@@ -1,6 +1,6 @@
 """Variants of the classifier, judged on the same folds from embeddings that are there; the default stays as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ from fa_assets.errors import UserError
 from fa_assets.graph import clip_tables, contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED
@@ -26,13 +25,11 @@ from fa_assets.models.nested import CHOSEN, Outcome
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
+_SHOWN = ("lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won", "chosen")
+
 
 def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
-    """`experiments`.
-
-    Args:
-        variants: FA_EXPERIMENTS.
-        scheme: of the embeddings.
+    """`experiments`; `variants` is FA_EXPERIMENTS.
 
     Raises:
         UserError: the variants cannot be understood, or the scheme is not MC5.
@@ -60,7 +57,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
     if variants:
         table = folds.table
         with work.phase("load"):
-            store = EmbeddingStore(work.root, fingerprint_of(embeddings, encoder))
+            store = EmbeddingStore(work.root, embeddings.encoder_fingerprint)
             crops = _crops(store, table, find_encoder(encoder).card)
         with work.phase("experiment"):
             outcomes = run_experiments(
@@ -75,8 +72,6 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             work.log.warning(warning)
     settings = [*(vars(one) for one in (Variant(), *variants)), {}] if variants else []
     rows = [{"variant": one.name, **own, **row_of(one)} for own, one in zip(settings, outcomes, strict=True)]
-    shown = ["variant", "lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won"]
-    shown_rows = [(*(row[name] for name in shown), ", ".join(row["chosen"])) for row in rows]
     return Made(
         pa.Table.from_pylist(rows, schema=contender_tables.EXPERIMENTS),
         facts={
@@ -84,7 +79,7 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
             "units": outcomes[0].against_baseline.units if outcomes else None,
             **{f"lwlrap {'nested' if one.name == CHOSEN else one.name}": one.lwlrap for one in outcomes},
         },
-        display={"variants_against_baseline": records([*shown, "chosen"], shown_rows)}
+        display={"variants_against_baseline": contenders_table("variant", rows)}
         if rows
         else {"nothing_to_do": dg.MetadataValue.text("No variants were asked for: see FA_EXPERIMENTS.")},
     )
@@ -97,7 +92,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "lwlrap": outcome.lwlrap,
         **{
             name: getattr(outcome.against_baseline, name)
-            for name in ("difference", "low", "high", "units", "share_won")
+            for name in ("difference", "low", "high", "units", "share_won", "chosen")
         },
         **dict(zip(("low_of_all", "high_of_all"), outcome.simultaneous or (None, None), strict=True)),
         "lwlrap_per_fold": list(outcome.per_fold),
@@ -105,6 +100,11 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "selected_in": list(outcome.selected_in),
         "chosen": list(outcome.chosen),
     }
+
+
+def contenders_table(name: str, rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | None:
+    """The rows of contenders, whose names are in the column `name`, as the UI shows them."""
+    return records([name, *_SHOWN], [{**row, "chosen": ", ".join(row["chosen"])} for row in rows])
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:

@@ -18,7 +18,6 @@ from fa_assets.encoders.base import Checkpoint, EncoderCard
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import weights_behind
@@ -62,21 +61,20 @@ def write_notebook_files(
     """The notebook's own files in `<storage>/notebook/`, rows in the order of the label CSV:
     embeddings_curated_mc5.npy, metadata_c3a.json, oof_tta.npy, metrics_c3a_curated.json, train_curated_folds.csv.
     The value lists them with their sizes and hashes. `delta_vs_c2_baseline` is against the recorded 0.8001."""
-    fingerprint_of(embeddings, encoder)
     clips, card = TrainingClips.of(folds), find_encoder(encoder).card
     checkpoint, found = weights_behind(Ledger(work.root / "ledger"), embeddings), read_predictions(predictions)
     figures = Figures(lwlrap(replace(found, units=None)), found.classes)
     oof = np.empty(found.probabilities.shape, np.float32)
     oof[np.argsort(clips.fold_of, kind="stable")] = found.probabilities
     contents = {
-        EMBEDDINGS_FILE.format(scheme): _npy(stack_by_clip(embeddings, clips.fnames, clips.fold_of)),
+        EMBEDDINGS_FILE.format(scheme): _npy(stack_by_clip(embeddings, clips.fold_of)),
         "metadata_c3a.json": json.dumps(_metadata(scheme, card, checkpoint), indent=2).encode(),
         "oof_tta.npy": _npy(oof),
         "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, figures), indent=2).encode(),
         "train_curated_folds.csv": _folds_csv(folds.table),
     }
     folder = work.root / "notebook"
-    for name in file_names(folder):  # of a scheme of before
+    for name in file_names(folder):  # of an earlier scheme
         if name not in contents and fullmatch(EMBEDDINGS_FILE.format(r"\w+"), name):
             (folder / name).unlink(missing_ok=True)
     files = [

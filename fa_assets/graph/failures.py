@@ -3,12 +3,12 @@
 import logging
 import shlex
 import subprocess
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
+from fa_assets.graph.place import Place
 from fa_assets.printable import printable
 from fa_assets.store.atomic import replacing
 
@@ -17,24 +17,15 @@ log = logging.getLogger(__name__)
 _NOTIFY_LIMIT_S = 30.0
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What a failure's file says besides the failure: the dataset, the command that goes on, and the folder that it is in."""
-
-    dataset: Path
-    command: str
-    local_root: Path
-
-
-def write_failure(context: dg.RunFailureSensorContext, advice: Advice) -> Path:
-    """Write `failures/<time>_<run>.md` in the local folder: what failed, why, and how to go on; return its path."""
+def write_failure(context: dg.RunFailureSensorContext, place: Place, command: str) -> Path:
+    """Write `failures/<time>_<run>.md` in the local folder: what failed, why, and the command to go on; return its path."""
     run = context.dagster_run
     steps = [(event.step_key, _cause(event)) for event in context.get_step_failure_events()]
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
     lines = [
         f"# Run {run.run_id} failed",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, job {run.job_name}, dataset {advice.dataset}",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, job {run.job_name}, dataset {place.dataset.layout.root}",
         *([f"Selected assets: {', '.join(assets)}."] if assets else []),
         "",
         "## What failed",
@@ -47,12 +38,12 @@ def write_failure(context: dg.RunFailureSensorContext, advice: Advice) -> Path:
         "What was finished is kept; no crop is embedded twice. Fix what is listed above. A change of the data, the settings or "
         "the code starts what is stale by itself, and the nightly schedule tries it again in any case. To go on at once:",
         "",
-        f"    {advice.command}",
+        f"    {command}",
         "",
         f"or, in the UI, Re-execute on the page of the run, /runs/{run.run_id}.",
         "",
     ]
-    path = advice.local_root / "failures" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}_{run.run_id[:8]}.md"
+    path = place.recorder.local_root / "failures" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}_{run.run_id[:8]}.md"
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines))
     return path

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fa_assets.catalog.environment import library_versions
 from fa_assets.errors import UserError
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.work import Stored, Work
 from fa_assets.metrics.labels import multi_hot
+from fa_assets.models.blend import Blend
+from fa_assets.models.classifier_file import ClassifierOrigin
 from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.progress import ProgressCallback, no_progress
@@ -61,6 +64,23 @@ class FitOptions:
         if self.takes_files and not self.is_default_limit:
             fit["fit_in_memory_gb"] = self.in_memory_gb
         return fit
+
+
+def classifier_origin(
+    work: Work, partition: str | None, scheme: str, encoder: str, encoder_fingerprint: str, blend: Blend | None = None
+) -> ClassifierOrigin:
+    """What the file of a classifier says of the materialization that fits it."""
+    return ClassifierOrigin(
+        asset=work.asset,
+        partition=partition,
+        data_version=work.version,
+        scheme=scheme,
+        encoder=encoder,
+        encoder_fingerprint=encoder_fingerprint,
+        settings=work.recipe.settings,
+        versions=library_versions(),
+        blend=blend,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,17 +149,15 @@ def training_set(
     work: Work, embeddings: Stored, clips: TrainingClips, dimension: int, options: FitOptions
 ) -> Iterator[TrainingSet]:
     """Read embeddings that are stored by fold; into a file of the local folder, which is gone afterwards, where there
-    are more than
-    `options.in_memory_gb`.
+    are more than `options.in_memory_gb`.
 
     Raises:
-        UserError: a fold's embeddings are of other clips than the folds say now; they are more than `options.in_memory_gb` and
-            the classifier needs them in memory.
+        UserError: they are more than `options.in_memory_gb` and the classifier needs them in memory.
         StorageError: there is no room for the file.
     """
     gigabytes = 4e-9 * len(clips.fnames) * dimension
     if gigabytes <= options.in_memory_gb:
-        yield TrainingSet(stack_by_clip(embeddings, clips.fnames, clips.fold_of), clips)
+        yield TrainingSet(stack_by_clip(embeddings, clips.fold_of), clips)
         return
     too_much = f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={options.in_memory_gb:g}"
     if not options.takes_files:
@@ -151,44 +169,19 @@ def training_set(
     work.log.info(f"{too_much}: they are read from a file in {scratch} at every step")
     with row_file(scratch, dimension, len(clips.fnames)) as file:
         with work.phase("read"):
-            for fold, partition in enumerate(FOLD_NAMES):
-                _append(embeddings, partition, clips.fnames[clips.fold_of == fold].tolist(), file)
+            for partition in FOLD_NAMES:
+                with embeddings.scan(partition) as scan:
+                    for part in filter(len, scan.parts):
+                        file.append(embedding_matrix(part["embedding"]))
         yield TrainingSet(file, clips)
 
 
-def stack_by_clip(embeddings: Stored, fnames: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
-    """Embeddings that are stored by fold as one float32 array (clips, d), in the order of the clips.
-
-    Raises:
-        UserError: a fold's embeddings are of other clips than the folds say now.
-    """
-    stacked: np.ndarray | None = None
+def stack_by_clip(embeddings: Stored, fold_of: np.ndarray) -> np.ndarray:
+    """Embeddings that are stored by fold as one float32 array (clips, d), in the order of the clips."""
+    stacked = np.empty((0, 0), np.float32)
     for fold, partition in enumerate(FOLD_NAMES):
-        table = embeddings.of(partition)
-        rows = np.flatnonzero(fold_of == fold)
-        if table["fname"].to_pylist() != list(fnames[rows]):
-            raise _of_other_clips(embeddings.asset, partition)
-        vectors = embedding_matrix(table["embedding"])
-        if stacked is None:
-            stacked = np.empty((len(fnames), vectors.shape[1]), np.float32)
-        stacked[rows] = vectors
-    assert stacked is not None
+        vectors = embedding_matrix(embeddings.of(partition)["embedding"])
+        if not stacked.size:
+            stacked = np.empty((len(fold_of), vectors.shape[1]), np.float32)
+        stacked[fold_of == fold] = vectors
     return stacked
-
-
-def _append(embeddings: Stored, partition: str, fnames: list[str], file: RowFile) -> None:
-    """Write a fold's embeddings to the file, in tables of a few rows."""
-    with embeddings.scan(partition) as scan:
-        done = 0
-        for part in scan.parts:
-            if part["fname"].to_pylist() != fnames[done : done + part.num_rows]:
-                raise _of_other_clips(embeddings.asset, partition)
-            if part.num_rows:
-                file.append(embedding_matrix(part["embedding"]))
-            done += part.num_rows
-    if done != len(fnames):
-        raise _of_other_clips(embeddings.asset, partition)
-
-
-def _of_other_clips(asset: str, partition: str) -> UserError:
-    return UserError(f"{asset}, fold {partition}, was made for other clips or folds: materialize it again.")

@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.encoder import classifier_origin, fingerprint_of
 from fa_assets.graph.engine import EngineOptions
-from fa_assets.graph.features import FitOptions, TrainingClips, training_set
+from fa_assets.graph.features import FitOptions, TrainingClips, classifier_origin, training_set
 from fa_assets.graph.submission import GROUP
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.calibration import Calibration
@@ -29,10 +28,9 @@ def final_classifier_asset(
     embeddings: Sequence[Asset],
     judged: Asset,
 ) -> Asset:
-    """`final_classifier`, of one encoder, or the blend of several.
+    """`final_classifier`, of one encoder, or the blend of several, the main one first.
 
     Args:
-        engines, embeddings: of each encoder, the main one first.
         judged: what has the thresholds: the metrics, or of several encoders the asset that says how they are blended.
     """
     main, *others = embeddings
@@ -76,10 +74,11 @@ def fit_final_classifier(
     models: list[OneVsRest] = []
     files: list[StoredFile] = []
     for engine, own in zip(engines, (embeddings, *others.values()), strict=True):
-        fingerprint = fingerprint_of(own, engine.encoder)
         with training_set(work, own, clips, engine.card.dimension, fit) as features, work.phase("fit"):
             models.append(features.fit(None, fit, work.track("classes", engine.encoder if others else "")))
-        origin = classifier_origin(work, None, scheme, engine.encoder, fingerprint, None if engine.prefix else blended)
+        origin = classifier_origin(
+            work, None, scheme, engine.encoder, own.encoder_fingerprint, None if engine.prefix else blended
+        )
         file = work.root / "classifiers" / f"{engine.prefix}{FINAL}"
         stored = StoredClassifier(models[-1], clips.classes, origin, thresholds, calibration)
         files.append(work.stored(file, save_classifier(file, stored)))
@@ -104,7 +103,7 @@ def fit_final_classifier(
             "classes_not_converged": sum(int((one.trained & ~one.converged).sum()) for one in models),
             "classes_untrained": int((~model.trained).sum()),
             "fit": features.way,
-            "encoder_fingerprint": fingerprint_of(embeddings, engines[0].encoder),
+            "encoder_fingerprint": embeddings.encoder_fingerprint,
             **({"blend": blended.name, "encoders": " ".join(blended.encoders)} if blended else {}),
         },
         details={"classes": clips.classes},

@@ -36,40 +36,21 @@ _STAGES = {
 def asset_jobs(graph: Graph, place: Place, settings: Mapping[str, str]) -> dict[str, Any]:
     """The jobs over the graph, by the name that they have without a prefix; `settings` are shown with `everything`."""
 
-    def job(
-        name: str,
-        selection: dg.AssetSelection,
-        description: str,
-        metadata: Mapping[str, str] | None = None,
-        **tags: str,
-    ) -> Any:
+    def job(name: str, selection: dg.AssetSelection, description: str, **options: Any) -> Any:
         return dg.define_asset_job(
-            place.named(name),
-            selection=selection,
-            description=description,
-            tags=tags,
-            metadata=metadata,
-            executor_def=living_executor,
+            place.named(name), selection, description=description, executor_def=living_executor, **options
         )
 
-    def assets(group: str | None = None) -> dg.AssetSelection:
-        chosen = [one for one in graph.assets if group in (None, one.group)]
-        return dg.AssetSelection.assets(*(place.key(one.name) for one in chosen))
+    def assets(*groups: str) -> dg.AssetSelection:
+        return dg.AssetSelection.assets(*(place.key(one.name) for one in graph.assets if one.group in groups))
 
-    stages = {f"{group}_stage": job(f"{group}_stage", assets(group), text) for group, text in _STAGES.items()}
+    shown = {name: printable(value) for name, value in settings.items() if value}
+    intact = dg.AssetSelection.checks(*intact_checks(graph, place).values())
     return {
         # Its tag holds unless the one who starts it says otherwise.
-        EVERYTHING: job(
-            EVERYTHING,
-            assets(),
-            _EVERYTHING,
-            {name: printable(value) for name, value in settings.items() if value},
-            **{FROM_TAG: "UI"},
-        ),
-        **stages,
-        "verify_checkpoint": job(
-            "verify_checkpoint", dg.AssetSelection.checks(*intact_checks(graph, place).values()), _VERIFY_CHECKPOINT
-        ),
+        EVERYTHING: job(EVERYTHING, assets(*_STAGES), _EVERYTHING, metadata=shown, tags={FROM_TAG: "UI"}),
+        **{f"{group}_stage": job(f"{group}_stage", assets(group), text) for group, text in _STAGES.items()},
+        "verify_checkpoint": job("verify_checkpoint", intact, _VERIFY_CHECKPOINT),
     }
 
 

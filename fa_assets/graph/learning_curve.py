@@ -10,7 +10,6 @@ import pyarrow as pa
 from fa_assets.graph import contender_tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import GROUP
 from fa_assets.graph.features import FitOptions, TrainingClips, stack_by_clip
 from fa_assets.graph.work import Made, Stored, Work
@@ -18,13 +17,9 @@ from fa_assets.models.learning_curve import DRAWS, SEED, learning_curve, parse_s
 
 
 def learning_curve_assets(
-    sizes: str | None, scheme: str, encoder: str, fit: FitOptions, folds: Asset, embeddings: Asset
+    sizes: str | None, scheme: str, fit: FitOptions, folds: Asset, embeddings: Asset
 ) -> dict[str, Asset]:
-    """`learning_curve`, by its name; none without sizes.
-
-    Args:
-        sizes: FA_LEARNING_CURVE.
-        scheme: of the embeddings.
+    """`learning_curve`, by its name; none without `sizes`, which is FA_LEARNING_CURVE.
 
     Raises:
         UserError: the sizes cannot be understood.
@@ -35,7 +30,7 @@ def learning_curve_assets(
     asset = Asset(
         "learning_curve",
         GROUP,
-        partial(measure_curve, sizes=parsed, encoder=encoder, fit=fit),
+        partial(measure_curve, sizes=parsed, fit=fit),
         contender_tables.LEARNING_CURVE,
         version="1",
         reads={"folds": folds, "embeddings": embeddings},
@@ -45,17 +40,14 @@ def learning_curve_assets(
     return {asset.name: asset}
 
 
-def measure_curve(
-    work: Work, folds: Stored, embeddings: Stored, *, sizes: Sequence[int], encoder: str, fit: FitOptions
-) -> Made:
+def measure_curve(work: Work, folds: Stored, embeddings: Stored, *, sizes: Sequence[int], fit: FitOptions) -> Made:
     """Out-of-fold LWLRAP of classifiers that were fitted on a few clips of each class, one row for each size that
     FA_LEARNING_CURVE names and one for all clips: the mean, the lowest and the highest of five draws. Where it still rises
     at the end, more clips would help."""
     from fa_assets.report import learning_curve as plots
 
     clips = TrainingClips.of(folds)
-    fingerprint_of(embeddings, encoder)
-    features = stack_by_clip(embeddings, clips.fnames, clips.fold_of)
+    features = stack_by_clip(embeddings, clips.fold_of)
     with work.phase("fit"):
         points = learning_curve(sizes, features, clips.truth, clips.fold_of, fit.fit, progress=work.track("fits"))
     rows: list[dict[str, Any]] = [
@@ -70,12 +62,11 @@ def measure_curve(
         for one in points
     ]
     table = pa.Table.from_pylist(rows, schema=contender_tables.LEARNING_CURVE)
-    shown = contender_tables.LEARNING_CURVE.names[:-1]
     return Made(
         table,
         facts={f"lwlrap_{row['clips_per_class'] or 'all'}": row["lwlrap"] for row in rows},
         display={
-            "by_clips_per_class": records(shown, [[row[name] for name in shown] for row in rows]),
+            "by_clips_per_class": records(contender_tables.LEARNING_CURVE.names[:-1], rows),
             **work.draw({"curve": partial(plots.learning_curve, table)}),
         },
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from fa_assets.encoders.base import Checkpoint
+from fa_assets.encoders.named import without_secrets
 from fa_assets.encoders.registry import checkpoint_asset, find_encoder
 from fa_assets.encoders.weights import resolve_weights, weights_files
 from fa_assets.graph import tables
@@ -34,16 +35,8 @@ def weights_behind(ledger: Ledger, embeddings: Stored) -> Checkpoint:
     return Checkpoint(**{**{one.name: row[one.name] for one in fields(Checkpoint)}, "path": Path(row["path"])})
 
 
-def weights_asset(encoder: str, source: str, label: str, limits: Limits, prefix: str = "") -> Asset:
-    """`<encoder>_checkpoint`.
-
-    Args:
-        encoder: its name in the registry.
-        source: a path, a URL, "published" or "demo".
-        label: the same without credentials.
-        limits: how large they may be.
-        prefix: see `EngineOptions`.
-    """
+def weights_asset(encoder: str, source: str, limits: Limits, prefix: str = "") -> Asset:
+    """`<encoder>_checkpoint`; `source` is a path, a URL, "published" or "demo"."""
     card = find_encoder(encoder).card
     size = f"; {card.weights_size}" if card.weights_size else ""
     return Asset(
@@ -52,7 +45,7 @@ def weights_asset(encoder: str, source: str, label: str, limits: Limits, prefix:
         partial(find_weights, encoder=encoder, source=source, limits=limits),
         tables.CHECKPOINT,
         version="2",
-        settings={"checkpoint": label},
+        settings={"checkpoint": without_secrets(source)},
         kinds=frozenset({card.framework}),
         description=f"The weights of {card.title} ({card.citation}{size}), as one row: path, size in bytes, sha1, origin, "
         "trained or not. Downloaded where the setting FA_CHECKPOINT asks for it, checked for size and hash where those are "

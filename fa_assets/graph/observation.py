@@ -1,6 +1,6 @@
 """Looking at the dataset folder, and telling Dagster when it changed or cannot be used.
 
-The newest observation of each source in the Dagster instance is what counts as known, whoever made it: the sensor, the
+The newest observation of each source in the Dagster instance is what counts as known, whether made by the sensor, the
 command line or the asset's Observe button. What was seen then is kept beside the memory of hashes, so that the next look
 can name the clips that were added, changed and removed. The check `dataset_usable` is evaluated at every look, and reported
 when it says something else than before.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from fa_assets.graph.dataset import DatasetFolder
-from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
+from fa_assets.progress import Watcher, watch_nothing
 
 STAGES = ("source", "clips", "model", "embeddings", "evaluation", "submission", "export")
 """In the order of the pipeline."""
@@ -19,14 +19,14 @@ class Place:
 
     Attributes:
         dataset, recorder: the folder of clips, and the storage.
-        progress: told of the progress of long assets.
         prefix: of the asset keys, so that several datasets go into one code location.
+        watcher: told of the progress of long assets.
     """
 
     dataset: DatasetFolder
     recorder: Recorder
-    progress: ProgressReporter
     prefix: Sequence[str] = ()
+    watcher: Watcher = watch_nothing
 
     def key(self, asset: str) -> dg.AssetKey:
         """The key of an asset; its name may have parts, as ``birdnet/mc5_metrics``."""

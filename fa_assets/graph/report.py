@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -15,7 +14,6 @@ from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.checks_not_worse import REPORT, earlier_reports
 from fa_assets.graph.comparison import read_figures
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
 from fa_assets.graph.model import weights_behind
@@ -87,7 +85,6 @@ def write_report(
     `fa-assets report --open` opens the newest. Beside it, RUN.parquet has how each label was ranked, which later runs are
     compared with. The value lists the page with its size and hash. Figures of the test set are those there are when it is
     made, which is last in a run."""
-    fingerprint_of(embeddings, encoders[0])
     card = find_encoder(encoders[0]).card
     clips, doubts, table = TrainingClips.of(folds), audit.table, folds.table
     found, units = read_predictions(predictions), clip_tables.units_by_name(table)
@@ -101,7 +98,7 @@ def write_report(
         schemes=schemes,
         clips=table,
         left_out=folds.header.details["left_out"],
-        embeddings=stack_by_clip(embeddings, clips.fnames, clips.fold_of),
+        embeddings=stack_by_clip(embeddings, clips.fold_of),
         predictions=found,
         ranks=ranks,
         figures=read_figures(metrics),
@@ -125,7 +122,7 @@ def write_report(
         pictures=work.recorder.pictures,
     )
     with work.phase("draw"):
-        html = render(page_of(run, dataset=Path(work.dataset.folder).name, run_id=work.run_id))
+        html = render(page_of(run, dataset=work.dataset.layout.root.name, run_id=work.run_id))
     path = work.root / "reports" / f"{work.run_id}.html"
     file = work.stored(path, write_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8")))
     beside = ranks_file(work.root, work.run_id)
@@ -148,7 +145,7 @@ class _TestFigures:
 
 
 def _test_figures(work: Work, ledger: Ledger, predictions: Stored) -> _TestFigures:
-    """test_metrics, where it was made from these predictions. It is no input, since there is a report also where no
+    """test_metrics, where it was made from these predictions. It is not an input, since there is a report also where no
     submission may be made."""
     try:
         value = work.values.read("test_metrics")

@@ -45,14 +45,6 @@ StepListener = Callable[[str, float | None], None]
 """Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
 
 
-def no_listener(asset: str, seconds: float | None) -> None:
-    """Listen to nothing."""
-
-
-def ignore_warning(warning: str) -> None:
-    """Do nothing with a warning, which is in the log as well."""
-
-
 @dataclass(frozen=True)
 class RunOutcome:
     """What a run did: its id (None when everything was current), what it set out to make, what failed, what warned."""
@@ -94,8 +86,8 @@ def run(
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
-    on_step: StepListener = no_listener,
-    on_warning: Callable[[str], None] = ignore_warning,
+    on_step: StepListener = lambda asset, seconds: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> RunOutcome:
     """Materialize what is not current.
 

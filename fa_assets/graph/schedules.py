@@ -18,31 +18,23 @@ from fa_assets.intake.recordings import ScanUnfinishedError
 def nightly_schedule(
     graph: Graph, place: Place, job: Any, cron: str, timezone: str, *, running: bool
 ) -> dg.ScheduleDefinition:
-    """Every night: look at the folder, verify the weights file, and make what is stale, also what failed before.
-
-    Args:
-        job: the job `everything`.
-        cron, timezone: when.
-        running: whether it is on from the start.
+    """Every night a run of `job`: look at the folder, verify the weights file, and make what is stale, also what failed
+    before; `running`: whether it is on from the start.
 
     Raises:
         UserError: FA_NIGHTLY_CRON is not a cron expression.
     """
-    define = dg.schedule(
-        name=place.named("nightly_refresh"),
-        cron_schedule=cron,
-        execution_timezone=timezone,
-        target=job,
-        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
-        description="Makes whatever is stale, also what failed before, in one run; and reads the weights file again to see "
-        "whether it is still the one that was recorded.",
-    )
-
-    def nightly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return _refresh(context, graph, place)
-
     try:
-        return define(nightly_refresh)
+        return dg.ScheduleDefinition(
+            name=place.named("nightly_refresh"),
+            cron_schedule=cron,
+            execution_timezone=timezone,
+            execution_fn=lambda context: _refresh(context, graph, place),
+            target=job,
+            default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+            description="Makes whatever is stale, also what failed before, in one run; and reads the weights file again to "
+            "see whether it is still the one that was recorded.",
+        )
     except dg.DagsterInvalidDefinitionError as error:
         raise UserError(f"FA_NIGHTLY_CRON={cron!r} is not a cron expression, such as '0 3 * * *'.") from error
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
-from fa_assets.graph.failures import Advice, notify, write_failure
+from fa_assets.graph.failures import notify, write_failure
 from fa_assets.graph.observation import SCAN_LIMIT_S, observe_dataset
 from fa_assets.graph.place import Place
 from fa_assets.graph.refresh import REFRESH_SENSOR, being_made, refresh_request
@@ -19,27 +19,17 @@ from fa_assets.store.recipe import short_digest
 
 
 def refresh_sensor(graph: Graph, place: Place, job: Any, observe_every_s: int, *, running: bool) -> dg.SensorDefinition:
-    """The sensor that starts refreshes.
-
-    Args:
-        job: the job `everything`.
-        observe_every_s: seconds between two looks at the dataset folder.
-        running: whether it is on from the start.
-    """
-
-    @dg.sensor(
+    """The sensor that starts refreshes, runs of `job`; `running`: whether it is on from the start."""
+    return dg.SensorDefinition(
         name=place.named(REFRESH_SENSOR),
-        target=job,
+        evaluation_fn=lambda context: _refresh(context, graph, place),
+        job=job,
         minimum_interval_seconds=observe_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Looks at the dataset folder (names, sizes and times, then the bytes of what changed) and makes all that "
         "is stale in one run of the job everything. What that run left stale is not tried again before something changes; the "
         "nightly schedule tries it. Switch it off to pause refreshes.",
     )
-    def refresh_what_is_stale(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return _refresh(context, graph, place)
-
-    return refresh_what_is_stale
 
 
 def _refresh(context: dg.SensorEvaluationContext, graph: Graph, place: Place) -> dg.SensorResult | dg.SkipReason:
@@ -102,15 +92,9 @@ class _Tick:
 
 
 def failure_sensor(
-    graph: Graph, place: Place, observe_every_s: int, advice: Advice, on_failure: str | None
+    graph: Graph, place: Place, observe_every_s: int, command: str, on_failure: str | None
 ) -> dg.SensorDefinition:
-    """The sensor that says what failed.
-
-    Args:
-        observe_every_s: seconds between two looks.
-        advice: how to go on.
-        on_failure: FA_ON_FAILURE.
-    """
+    """The sensor that says what failed, and the command to go on with; `on_failure` is FA_ON_FAILURE."""
     assets = {one.name for one in graph.assets}
     steps = {place.step(asset) for asset in assets}
 
@@ -126,7 +110,7 @@ def failure_sensor(
         chosen = {place.asset(key) for key in run.asset_selection or ()} & assets
         if place.prefix and not (failed & steps or chosen):
             return  # of another dataset in the same code location
-        path = write_failure(context, advice)
+        path = write_failure(context, place, command)
         context.log.error(f"run {run.run_id} failed: see {path}")
         if on_failure:
             notify(on_failure, path)

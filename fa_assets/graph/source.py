@@ -95,8 +95,9 @@ def _require_own_storage(found: AbstractSet[str], dataset: DatasetFolder, record
         return
     if stored and found.isdisjoint(stored):
         raise UserError(
-            f"{recorder.root} holds the results of another dataset: of its {len(stored)} clips none is in {dataset.folder}. "
-            "Give each dataset a storage of its own with FA_STORAGE, or set FA_OTHER_DATASET=replace to go on with this one."
+            f"{recorder.root} holds the results of another dataset: of its {len(stored)} clips none is in "
+            f"{dataset.layout.root}. Give each dataset a storage of its own with FA_STORAGE, or set "
+            "FA_OTHER_DATASET=replace to go on with this one."
         )
 
 
@@ -114,7 +115,7 @@ def facts_of(dataset: DatasetFolder, state: RecordingsState) -> dict[str, Any]:
     """What an observation says."""
     return shown(
         {
-            "folder": dg.MetadataValue.path(dataset.folder),
+            "folder": dg.MetadataValue.path(dataset.layout.root),
             "clips_named": state.clips_named,
             "clips_present": state.clips_present,
             "bytes": state.bytes_present,

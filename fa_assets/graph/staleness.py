@@ -152,18 +152,19 @@ def _reason_of_its_own(asset: "Asset", header: ValueHeader, current: Mapping[Par
         version = current.get((needed.asset, needed.partition))
         # An asset that goes on from its own previous value (folds) does not become stale by having done so.
         if version is not None and version != needed.data_version and needed.asset != header.asset:
-            return f"{_named(needed.asset, needed.partition)} changed"
+            return f"{named_part(needed.asset, needed.partition)} changed"
     return None
 
 
 def _reason_upstream(header: ValueHeader | None, current: Mapping[Part, str]) -> str | None:
     for needed in header.inputs if header else ():
         if (needed.asset, needed.partition) not in current and needed.asset != header.asset:  # type: ignore[union-attr]
-            return f"{_named(needed.asset, needed.partition)} is not current"
+            return f"{named_part(needed.asset, needed.partition)} is not current"
     return None
 
 
-def _named(asset: str, partition: str | None) -> str:
+def named_part(asset: str, partition: str | None) -> str:
+    """A value in a sentence."""
     return asset if partition is None else f"{asset}, fold {partition},"
 
 

@@ -18,7 +18,6 @@ from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
-from fa_assets.graph.encoder import fingerprint_of
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import averages, out_of_fold_figures, read_predictions
 from fa_assets.graph.source import TEST_RECORDINGS, Source
@@ -164,8 +163,9 @@ def submit(
         raise UserError(f"No submission is made: {found['gate']}. {WAY_OUT}")
     every, classes = list(others.values()), tuple(classifier.header.details["classes"])
     of_test, of_folds = (embeddings, *every[: len(engines) - 1]), (predictions, *every[len(engines) - 1 :])
-    fnames, features = _features(of_test)
-    fingerprints = [fingerprint_of(one, engine.encoder) for one, engine in zip(of_test, engines, strict=True)]
+    fnames = embeddings.table["fname"].to_pylist()
+    features = [embedding_matrix(one.table["embedding"]) for one in of_test]
+    fingerprints = [one.encoder_fingerprint for one in of_test]
     with work.phase("predict"):
         models, headers = work.root / "classifiers", [one.header for one in of_folds]
         final = load_final(models)
@@ -182,19 +182,10 @@ def submit(
         write = partial(write_submission, fnames=fnames, classes=classes, probabilities=values)
         files.append(work.stored(folder / FILES[name], write_file(folder / FILES[name], write)))
     judged = read_predictions(predictions)
+    names, listed = pa.array(fnames, pa.string()), name_column(classes, len(fnames))
+    parts = ([pa.repeat(name, len(fnames)), names, listed, list_column(values)] for name, values in by_model.items())
     return Made(
-        pa.concat_tables(
-            pa.table(
-                [
-                    pa.repeat(name, len(fnames)),
-                    pa.array(fnames, pa.string()),
-                    name_column(classes, len(fnames)),
-                    list_column(values),
-                ],
-                schema=tables.SUBMISSION,
-            )
-            for name, values in by_model.items()
-        ),
+        pa.concat_tables(pa.table(part, schema=tables.SUBMISSION) for part in parts),
         facts={"clips": len(fnames), "classes": len(classes), "gate": found["gate"]},
         details={
             "classes": classes,
@@ -277,20 +268,6 @@ def scopes_of(clips: pa.Table) -> dict[str, np.ndarray]:
     return scopes | ({"new": known & ~seen} if (known & seen).any() else {})
 
 
-def _features(embeddings: Sequence[Stored]) -> tuple[list[str], list[np.ndarray]]:
-    """The test clips, and their embeddings by each encoder, float32 (n, d).
-
-    Raises:
-        UserError: they are not of the same clips.
-    """
-    read = [one.table for one in embeddings]
-    if any(one["fname"] != read[0]["fname"] for one in read):
-        raise UserError(
-            f"{', '.join(one.asset for one in embeddings)} are of other test clips: materialize them again."
-        )
-    return read[0]["fname"].to_pylist(), [embedding_matrix(one["embedding"]) for one in read]
-
-
 def _of_fold(folder: StoragePath, name: str, engines: Sequence[EngineOptions], blend: Blend | None) -> FinalClassifier:
     """The classifiers of a fold, blended as the final ones."""
     return FinalClassifier(tuple(load_classifier(folder / f"{one.prefix}{name}") for one in engines), blend)
@@ -324,11 +301,13 @@ def write_submission(path: Path, fnames: Sequence[str], classes: Sequence[str], 
         probabilities: float64 (clips, classes).
 
     Raises:
-        UserError: values that are no probabilities, or a clip twice.
+        UserError: values that are not probabilities, or a clip twice.
     """
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
         bad = [fname for fname, row in zip(fnames, probabilities, strict=True) if not np.isfinite(row).all()]
-        raise UserError(f"Some values are no probabilities: {', '.join(bad[:20])}. Materialize final_classifier again.")
+        raise UserError(
+            f"Some values are not probabilities: {', '.join(bad[:20])}. Materialize final_classifier again."
+        )
     if len(set(fnames)) < len(fnames):
         raise UserError("A test clip is there twice: materialize test_clips again.")
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -5,14 +5,29 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from fa_assets.graph.display import records
 from fa_assets.store.check_records import CheckRecord, CheckRecords
 from fa_assets.store.ledger import new_entry_id
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import Value
 
+_LISTED = 1_000
 _NAMED = 10
 _RELATIONS = {"same_as": "same as ", "like": "like "}
 """Columns of offenders whose name says how the second of two clips belongs to the first."""
+
+
+def offenders(
+    name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, bad: str, good: str, fails: bool = False
+) -> dg.AssetCheckResult:
+    """A verdict that passes without rows, and else warns, or fails; it has the first `_LISTED` of them as the table `name`."""
+    listed = {name: records(columns, rows[:_LISTED]), "found": dg.MetadataValue.int(len(rows))} if rows else {}
+    return dg.AssetCheckResult(
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.ERROR if fails else dg.AssetCheckSeverity.WARN,
+        description=bad if rows else good,
+        metadata=listed,
+    )
 
 
 def with_offenders(result: dg.AssetCheckResult, check: str) -> dg.AssetCheckResult:

@@ -24,8 +24,9 @@ from fa_assets.graph.display import EscapingFilter, pictures, shown
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.place import Place
 from fa_assets.graph.source import scan_dataset, versions_of
+from fa_assets.graph.staleness import named_part
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.progress import ProgressCallback
+from fa_assets.progress import Pace, ProgressCallback
 from fa_assets.store.atomic import FileDigest
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.store.recipe import Recipe, Scalar, short_digest
@@ -40,6 +41,7 @@ KEEP_UNCHANGED_TAG = ".dagster/fa_assets.keep_unchanged"
 MAKE_AGAIN_TAG = ".dagster/fa_assets.make_again"
 """The hidden tag of a refresh that names the assets which are not kept: a blocking check of theirs did not pass."""
 _FEW = 5
+_LOG_EVERY_S = 10.0
 
 _ESCAPING = EscapingFilter()
 
@@ -54,7 +56,7 @@ class Made:
         version: the data version; without one that which follows from inputs, settings and code version. One by content leaves
             what reads the value current where it turns out equal.
         facts: figures for the ledger, the catalog and the UI.
-        display: metadata for the UI alone (tables, pictures).
+        display: metadata for the UI alone (tables, pictures); what is None is left out.
         details: small facts kept in the value's header, for those who read it.
         environment: what the work ran on, beyond the library versions (device, batch).
         metrics: rows of the ledger's metrics.
@@ -65,7 +67,7 @@ class Made:
     fold: str | None = None
     version: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
-    display: Mapping[str, dg.MetadataValue] = field(default_factory=dict)
+    display: Mapping[str, dg.MetadataValue | None] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, Scalar] = field(default_factory=dict)
     metrics: Sequence[MetricRow] = ()
@@ -111,19 +113,10 @@ class Stored:
             self._require_same(scan.header, fold)
             yield scan
 
-    def detail(self, name: str) -> object:
-        """What all parts say of themselves.
-
-        Raises:
-            UserError: they say different things, or an older version of fa_assets made them.
-        """
-        found = {json.dumps(one.details.get(name)) for one in self.headers.values()}
-        if len(found) != 1 or "null" in found:
-            raise UserError(
-                f"The parts of {self.asset} do not agree about {name}, or were made by an older fa_assets: materialize all of "
-                "it again."
-            )
-        return next(iter(self.headers.values())).details[name]
+    @property
+    def encoder_fingerprint(self) -> str:
+        """Of embeddings: the encoder that made them, with its weights and precision; of all folds it is the same."""
+        return str(next(iter(self.headers.values())).details["encoder_fingerprint"])
 
     def _require_same(self, header: ValueHeader, fold: str | None) -> None:
         if header.data_version != self.headers[fold].data_version:
@@ -153,7 +146,7 @@ class Work:
         self.partitions: Sequence[str | None] = (None,)
         self.dataset = place.dataset
         self._context = context
-        self._progress = place.progress
+        self._watcher = place.watcher
         self._inputs: dict[tuple[str, str | None], InputVersion] = {}
         self._metadata: dict[str, object] = {}
         self._data_version: str | None = None
@@ -189,8 +182,16 @@ class Work:
             self._within = before + spent
 
     def track(self, unit: str, part: str = "") -> ProgressCallback:
-        """A progress callback, logged as this asset's, e.g. ``track("clips", "fold 0")``."""
-        return self._progress.track(self.log, f"{self.asset}, {part}" if part else self.asset, unit)
+        """A progress callback, e.g. ``track("clips", "fold 0")``; it is logged every `_LOG_EVERY_S` seconds, and at the end."""
+        task = f"{self.asset}, {part}" if part else self.asset
+        pace = Pace(task, unit, _LOG_EVERY_S)
+
+        def report(done: int, total: int) -> None:
+            self._watcher(task, unit, done, total)
+            if line := pace.say(done, total):
+                self.log.info(line)
+
+        return report
 
     def draw(self, painters: "Mapping[str, Callable[[], Picture | None]]") -> dict[str, dg.MetadataValue]:
         """Pictures for the UI, where they are wanted; see `pictures`."""
@@ -244,7 +245,7 @@ class Work:
         if self.asset in self._context.run.tags.get(MAKE_AGAIN_TAG, "").split():
             return False
         recorded = self._ledger.find(str(header.materialization_id), self.asset, fold)
-        self.log.info(f"{_named(self.asset, fold)} is kept: its inputs are unchanged")
+        self.log.info(f"{named_part(self.asset, fold)} is kept: its inputs are unchanged")
         self._data_version = header.data_version
         self._show({**recorded.metadata, "kept": "its inputs are unchanged"}, fold)
         return True
@@ -341,7 +342,3 @@ class Work:
             data_version=dg.DataVersion(self._data_version),
             metadata={"dagster/column_schema": schema, "dagster/column_lineage": lineage},
         )
-
-
-def _named(asset: str, fold: str | None) -> str:
-    return asset if fold is None else f"{asset}, fold {fold},"

@@ -57,7 +57,7 @@ _AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 """What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
-"""Columns of text in selection tables that are no labels."""
+"""Columns of text in selection tables that are not labels."""
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
 _NO_CLASS = re.compile(r"(.*[_ ])?id|start|end|seconds|split|usage", re.IGNORECASE)
 _SAMPLE = 200
@@ -162,7 +162,7 @@ def labels_from_files(
 
 
 def _with_header(table: Table, index: NameIndex) -> Table:
-    """A table whose first row names a clip, and is no header then, with one."""
+    """A table with a header, also where its first row names a clip and so is not one."""
     if not any(is_audio(name) and clip_of(index, name) for name in table.header):
         return table
     return _headed(table)

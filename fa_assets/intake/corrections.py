@@ -77,7 +77,7 @@ def read_verdicts(
 
     Raises:
         SourceFileError: it cannot be read.
-        BadInputError: as `read_table`; rows that are no verdicts, all of them named.
+        BadInputError: as `read_table`; rows that are not verdicts, all of them named.
     """
     table = read_table(path, columns[:3], limits=limits)
     cells = [table.column(name) if name in table.header else [""] * len(table.rows) for name in columns]
@@ -173,7 +173,7 @@ def corrected(
         if own is None:
             lost.append(fname)
         elif one.verdict == "add" and class_name not in known:
-            offenders.append(f"{fname!r}: {class_name!r}, to be added, is no class")
+            offenders.append(f"{fname!r}: {class_name!r}, to be added, is not a class")
         elif (class_name in own) != (one.verdict == "add"):
             counts[one.verdict] += 1
             added = (class_name,) if one.verdict == "add" else ()
@@ -209,7 +209,7 @@ def _require_valid(path: Path, corrections: Sequence[Correction]) -> None:
     offenders = [f"row {row}, {why}" for row, one in enumerate(corrections, start=1) for why in _wrong(one)]
     if offenders:
         raise BadInputError(
-            f"{path} has rows that are no verdicts on labels; correct or delete them (docs/data.md).", offenders
+            f"{path} has rows that are not verdicts on labels; correct or delete them (docs/data.md).", offenders
         )
 
 
@@ -225,7 +225,7 @@ def _wrong(one: Correction) -> list[str]:
         if one.when:
             datetime.fromisoformat(one.when.strip())
     except ValueError:
-        wrong.append(f"{one.fname!r}: {one.when!r} is no time such as {utc_now()}")
+        wrong.append(f"{one.fname!r}: {one.when!r} is not a time such as {utc_now()}")
     return wrong
 
 

@@ -149,7 +149,7 @@ def _from_label_studio(dataset: KaggleDataset, path: Path, who: str) -> list[Cor
             people[fname] = _person(newest.get("completed_by")) or who
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadInputError(
-            f"{path} is no export of Label Studio's tasks with their annotations ({type(error).__name__}: {error}): choose "
+            f"{path} is not an export of Label Studio's tasks with their annotations ({type(error).__name__}: {error}): choose "
             "JSON when you export (not JSON-MIN or CSV), of a project made from `fa-assets labels export`."
         ) from error
     found = verdicts_of(dataset, labels, asked, who, "Label Studio")

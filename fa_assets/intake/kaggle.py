@@ -11,7 +11,7 @@
     test.csv                   fname,labels[,usage]  optional: their labels, and the share they belong to (Public, Private)
 
 Row order is the files' order everywhere. Nothing is repaired silently: what does not fit is refused, every offender
-named at once; what is read in another way than as it stands is said in `notes`.
+named at once; what is read other than as it stands is noted in `notes`.
 """
 
 import shlex

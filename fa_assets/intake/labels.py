@@ -1,6 +1,6 @@
 """From the cells of a table to labels: separators, names that hold one, lists, and a column for each class.
 
-Plain is what `,` and `;` separate. Whatever else is found is said in notes.
+Plain is what `,` and `;` separate. Whatever else is found is noted.
 """
 
 import json
@@ -86,7 +86,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     """The labels of a table with a column of 0 and 1 for each class (one-hot, multi-hot), and notes; None for another table.
 
     Args:
-        other: columns that are no classes.
+        other: columns that are not classes.
 
     Raises:
         BadInputError: two columns of one name; numbers that are neither 0 nor 1 where only those say what a clip is.
@@ -124,9 +124,9 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
             f"rows without any 1, for which a column of their own, as 'nothing', can be added: {_listed(without)}"
         )
     if left_out:
-        notes.append(f"columns that are no classes, since they hold more than 0 and 1: {_listed(left_out)}")
+        notes.append(f"columns that are not classes, since they hold more than 0 and 1: {_listed(left_out)}")
     if empty := [name for name, cells in columns.items() if not any(cells)]:
-        notes.append(f"columns without any 1 are no classes: {_listed(empty)}")
+        notes.append(f"columns without any 1 are not classes: {_listed(empty)}")
     return labels, notes
 
 
@@ -155,7 +155,7 @@ def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> Bad
     shown = ", ".join(f"{one:g}" for one in values[:5]) + (", ..." if len(values) > 5 else "")
     return BadInputError(
         f"{table.path}: a column for each class holds 1 or 0; {_listed(columns)} hold {shown}, which looks like {what} 0 and "
-        f"1: {way_out}. Or give the labels in a column 'labels'; columns that are no classes can be left out."
+        f"1: {way_out}. Or give the labels in a column 'labels'; columns that are not classes can be left out."
     )
 
 

@@ -53,7 +53,7 @@ def canonical(fname: str) -> str:
 
 
 def bad_fnames(fnames: Sequence[str]) -> list[str]:
-    """Names that are twice there, empty, absolute or lead out of the folder, in words."""
+    """Names that are there twice, empty, absolute or lead out of the folder, in words."""
     offenders = [f"{name!r}: {n} rows" for name, n in Counter(fnames).items() if n > 1]
     for row, name in enumerate(fnames, start=1):
         if not name.strip():

@@ -272,7 +272,7 @@ def _typing_error(files: Iterable[Path], audio: Sequence[str], columns: Columns)
 
 
 def _groups(given: Mapping[str, str], fnames: Iterable[str], level: int | None) -> tuple[Mapping[str, str], list[str]]:
-    """The groups of the clips: those given, or what their paths and names say, where that is no class; and notes."""
+    """The groups of the clips: those given, or what their paths and names say, where that is not a class; and notes."""
     groups = dict(given)
     for fname in fnames if not given else ():
         path = PurePosixPath(fname)

@@ -1,6 +1,6 @@
 """A table that somebody wrote: a CSV file in any usual encoding and dialect.
 
-Plain is UTF-8 and commas. Whatever else a file is read as is said in `Table.notes`; a file that cannot be read is refused
+Plain is UTF-8 and commas. Whatever else a file is read as is noted in `Table.notes`; a file that cannot be read is refused
 with the reason and what to do.
 """
 

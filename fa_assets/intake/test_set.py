@@ -28,8 +28,8 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
     none, what lies in the folder, sorted.
 
     Raises:
-        BadInputError: fnames that are unsafe, twice there or not in the folder; rows of `test.csv` that are twice there or have
-            labels that are no classes. All are named.
+        BadInputError: fnames that are unsafe, there twice or not in the folder; rows of `test.csv` that are there twice or have
+            labels that are not classes. All are named.
     """
     path = dataset.sample_submission_csv
     rows = read_csv(dataset, path, "fname") if is_file(path) else None
@@ -78,6 +78,6 @@ def _submitted(fnames: list[str], there: Iterable[str]) -> tuple[list[str], list
     if fnames:
         left_out, why = [name for name in there if name not in set(fnames)], "have no row in sample_submission.csv"
     else:
-        fnames, left_out, why = [name for name in there if is_audio(name)], [], "are no audio by their names"
+        fnames, left_out, why = [name for name in there if is_audio(name)], [], "are not audio by their names"
         left_out = [name for name in there if not is_audio(name)]
     return fnames, [f"{len(left_out)} files in test/ {why} and are left out: {listed(left_out)}"] if left_out else []

@@ -24,7 +24,7 @@ def corrections_section(corrections: pa.Table, effects: Sequence[Effect]) -> lis
     if effects:
         text += (
             " Before and after are models of the same folds and embeddings, fitted on the labels as given and as corrected. "
-            "Whoever corrects what a model doubts raises the first two rows by that alone; on clips without a correction the "
+            "Correcting what a model doubts raises the first two rows by itself; on clips without a correction the "
             "difference shows what the model learnt. Their level is flattered too: clips that it was wrong about are not "
             "among them. The intervals (95%) are of the difference."
         )

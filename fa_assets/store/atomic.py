@@ -1,7 +1,7 @@
 """Files that are either whole or not there.
 
 Below a local root a file is written in a hidden folder ``.*.tmp`` beside its place, flushed to disk, and moved into place with
-`os.replace`; below an object store's root it is written on this machine and put, and an object appears whole. Whoever reads
+`os.replace`; below an object store's root it is written on this machine and put, and an object appears whole. A reader of
 the final name sees the old bytes or the new ones, never a part.
 
 A hidden folder is locked for as long as the process that made it lives, however that ends; so what dead processes left

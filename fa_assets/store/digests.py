@@ -1,6 +1,6 @@
 """Digests of local files that are not read again while their size, times and inode are as they were.
 
-Kept in a small JSON file, which may be lost: then files are read again. Whoever sets back a file's time of modification (`cp
+Kept in a small JSON file, which may be lost: then files are read again. Setting back a file's time of modification (`cp
 -p`, rsync, git) does not set back the time of its last change, nor its inode. A file that changed just before it was hashed may
 change again within the same tick of its file system's clock: it is hashed again the next time.
 """

@@ -3,7 +3,7 @@
 Everything that is stored is reached through a path below the root: a `pathlib.Path` when it is a local folder, a `UPath`
 when it is not; both answer to the same names. Only this module and `atomic.replacing` know which of the two it is.
 
-Credentials are no part of a location: an object store takes them from where its library looks for them (for S3
+Credentials are not part of a location: an object store takes them from where its library looks for them (for S3
 ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, or fsspec's configuration files). So
 a location may be shown and recorded.
 """

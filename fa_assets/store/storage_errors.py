@@ -104,7 +104,7 @@ def require_writable(root: Path, setting: str = "FA_STORAGE") -> None:
     """Make the folder `root`, which `setting` names, where it is missing, and write to it once, before any work is done for it.
 
     Raises:
-        StorageError: it is full, cannot be written to, or is no folder.
+        StorageError: it is full, cannot be written to, or is not a folder.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
             "an answer of a server before it": (b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n" * 60, b""),
             "zeros before it": (bytes(2_500), b""),
             "many zeros before it": (bytes(100_000), b""),
-            "a tag before it that is no ID3": (_APE, b""),
+            "a tag before it other than ID3": (_APE, b""),
         }.items()
     },
 }
@@ -243,9 +243,9 @@ def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path
 
 
 @pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30, bytes(13 * 100)], ids=["noise", "text", "zeros"])
-def test_junk_behind_amr_is_no_sound(tmp_path: Path, after: bytes) -> None:
+def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
     content = FFMPEG_ALONE["amr"]()
-    with pytest.raises(BadClipError, match="^truncated or damaged: something that is no sound after 1.02 s"):
+    with pytest.raises(BadClipError, match="^truncated or damaged: something that is not sound after 1.02 s"):
         inspected(tmp_path / "a", content + after)
     (tmp_path / "a").write_bytes(content + _TAG)
     assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
@@ -438,10 +438,10 @@ NO_SOUND = {
 }
 
 
-@pytest.mark.promise("What is no sound is named for what it is, with what to type next.", "input")
+@pytest.mark.promise("A file that is not sound is named for what it is, with what to type next.", "input")
 @pytest.mark.parametrize("suffix", [".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"])
 @pytest.mark.parametrize("what", NO_SOUND)
-def test_what_is_no_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
+def test_what_is_not_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
     content, reason = NO_SOUND[what]
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)

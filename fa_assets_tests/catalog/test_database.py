@@ -1,4 +1,4 @@
-"""The catalog: equal to the ledger, whoever writes at once and whoever has it open."""
+"""The catalog: equal to the ledger, whatever writes at once and has it open."""
 
 import logging
 import subprocess
@@ -333,11 +333,11 @@ def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_lat
             assert storage.catalog.try_sync("run-1", "folds") is False, what
         assert time.monotonic() - started >= 0.3
         assert "catches up at the next write, or with `fa-assets catalog sync`" in caplog.text
-        assert storage.catalog.is_behind
+        assert storage.catalog.path.with_name("catalog.duckdb.behind").exists()
         with pytest.raises(CatalogBusyError, match=r"catalog\.duckdb is (open elsewhere|being written)"):
             storage.catalog.sync(timeout_s=0.1)
     assert storage.catalog.try_sync("run-1", "folds") is True
-    assert not storage.catalog.is_behind
+    assert not storage.catalog.path.with_name("catalog.duckdb.behind").exists()
     assert rows(storage, "select distinct materialization_id from predictions") == [(written,)]
 
 
@@ -424,7 +424,7 @@ SNAPSHOT_HOLDERS = ["held = duckdb.connect(path)", "held = duckdb.connect(path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hold", SNAPSHOT_HOLDERS)
-def test_a_snapshot_is_whole_and_current_whoever_has_the_catalog_open(
+def test_a_snapshot_is_whole_and_current_while_the_catalog_is_open(
     hold: str, storage: MadeUpStorage, tmp_path: Path
 ) -> None:
     storage.write_everything()

@@ -31,7 +31,7 @@ def settings(needs_ray: None, finished: FinishedRun, tmp_path: Path) -> Iterator
 
 
 def processes_of(settings: Settings) -> dict[int, str]:
-    """Whoever has the storage folder in its environment: the run and all that it started; number and name."""
+    """What has the storage folder in its environment: the run and all that it started; number and name."""
     mark = f"FA_STORAGE={settings.storage_root}".encode()
     found = {}
     for process in Path("/proc").glob("[0-9]*"):

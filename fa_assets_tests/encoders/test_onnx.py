@@ -80,11 +80,14 @@ def a_pipe(path: Path) -> None:
         (lambda card: card.write_text("{"), r"small\.json: not a card .*Invalid JSON"),
         (without("dimension"), "dimension: Field required"),
         (lambda card: make_network(card.with_suffix(".onnx"), rate=8), "rate: Extra inputs are not permitted"),
-        (lambda card: make_network(card.with_suffix(".onnx"), sample_rate=0), "0 Hz and 12 numbers are no encoder's"),
-        (lambda card: make_network(card.with_suffix(".onnx"), dimension=10**12), "Hz and 1000000000000 numbers are no"),
+        (lambda card: make_network(card.with_suffix(".onnx"), sample_rate=0), "0 Hz and 12 numbers cannot be right"),
+        (
+            lambda card: make_network(card.with_suffix(".onnx"), dimension=10**12),
+            "Hz and 1000000000000 numbers cannot be",
+        ),
         (
             lambda card: make_network(card.with_suffix(".onnx"), crop_seconds=1e308),
-            r"crops of 1e\+308 s at 16000 Hz are no",
+            r"crops of 1e\+308 s at 16000 Hz cannot be",
         ),
     ],
 )

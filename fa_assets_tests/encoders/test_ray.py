@@ -273,7 +273,6 @@ def test_clips_stay_whole_in_batches_unless_they_are_larger(
         (RayOptions(), "auto", 16, 4, 4, 1),
         (RayOptions(), "cpu", 16, 4, 16, 0),
         (RayOptions(actor_gpus=0.5), "cuda", 16, 4, 8, 0.5),
-        (RayOptions(actor_cpus=3, decode_cpus=1), "auto", 8, 0, 2, 0),
         (RayOptions(actors=3), "auto", 8, 0, 3, 0),
     ],
 )

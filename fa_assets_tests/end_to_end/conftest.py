@@ -30,7 +30,7 @@ def unchanged(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -
 def site(illustrated: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One UI for all tests of it, with a few past runs, its automation switched off; ended when the last of them is done.
 
-    Whoever changes something leaves the dataset's clips readable, the switches as they were, and no run going.
+    A test that changes something leaves the dataset's clips readable, the switches as they were, and no run going.
     """
     with served_site(illustrated, tmp_path_factory.mktemp("ui"), PAST_RUNS) as one:
         yield one

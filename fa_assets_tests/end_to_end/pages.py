@@ -50,7 +50,7 @@ class Pages:
         self.text(until).first.wait_for()
 
     def leave(self) -> None:
-        """Open nothing, which asks the webserver nothing; what was just being asked may be broken off, which is no error."""
+        """Open nothing, which asks the webserver nothing; what was just being asked may be broken off, not an error."""
         before = list(self.errors)
         self.page.goto("about:blank")
         self.errors[:] = before

@@ -35,7 +35,7 @@ def test_what_is_current_is_not_made_again_and_the_summary_says_where_things_are
     assert "24" in done.stdout
 
 
-@pytest.mark.promise("A standard output that is full is said as what it is.", "disk")
+@pytest.mark.promise("A full standard output is reported as such.", "disk")
 def test_a_standard_output_that_is_full_is_no_full_storage() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

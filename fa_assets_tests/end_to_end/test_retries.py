@@ -12,7 +12,7 @@ import torch
 
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.graph import retries
-from fa_assets.graph.runner import RunOutcome, ignore_warning
+from fa_assets.graph.runner import RunOutcome
 from fa_assets.settings import Settings
 from fa_assets.store.download import Retries
 from fa_assets.store.embedding_store import embedding_matrix
@@ -40,7 +40,9 @@ def told(run_id: str | None) -> tuple[list[str], int]:
     return [one.user_message for one in entries if "(retry " in one.user_message], len(again)
 
 
-def fetch_from(server: Server, settings: Settings, on_warning: Callable[[str], None] = ignore_warning) -> RunOutcome:
+def fetch_from(
+    server: Server, settings: Settings, on_warning: Callable[[str], None] = lambda warning: None
+) -> RunOutcome:
     changed = settings.model_copy(update={"checkpoint": server.url})
     return run(changed, select="cnn14_checkpoint", on_warning=on_warning)
 

@@ -78,7 +78,7 @@ def judge_tables(dataset: KaggleDataset) -> str | None:
     if len(set(labelled.fnames)) < len(labelled.fnames) or len(set(classes)) < len(classes):
         raise WrongError("accepted with names twice")
     if any(not own or not set(own) <= set(classes) for own in labelled.labels):
-        raise WrongError("accepted with labels that are no classes")
+        raise WrongError("accepted with labels that are not classes")
     if folds is not None and sorted(set(folds.tolist())) != list(range(N_FOLDS)):
         raise WrongError(f"accepted with folds {folds}")
     return None

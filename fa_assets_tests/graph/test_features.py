@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fa_assets.cli.summary import read_summary
+from fa_assets.cli.summary import scheme_results
 from fa_assets.definitions import _fit
 from fa_assets.graph.features import FROM_FILE, IN_MEMORY
 from fa_assets.metrics.lwlrap import lwlrap_sums
@@ -65,7 +65,7 @@ def test_predictions_and_metrics_are_those_in_memory(finished: FinishedRun, from
     np.testing.assert_array_equal(predictions_of(store, "mc5", "truth").astype(bool), truth)
     tables = [values.read("mc5_oof_predictions").table for values in (before, store)]
     assert tables[0].select(["fname", "fold"]).equals(tables[1].select(["fname", "fold"]))
-    told = read_summary(from_file.storage_root).results["mc5"]
+    told = scheme_results(from_file.storage_root)["mc5"]
     assert told.overall == pytest.approx(lwlrap_sums(truth, logits).overall, abs=1e-12)
     for fold in range(5):
         wanted = lwlrap_sums(truth[folds == fold], logits[folds == fold]).overall

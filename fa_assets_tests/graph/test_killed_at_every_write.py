@@ -22,7 +22,7 @@ from fa_assets_tests.graph.test_work import declared, materialize, place_of
 
 
 class KilledError(BaseException):
-    """What stands for the end of the process: whoever catches it cannot write or remove anything any more."""
+    """What stands for the end of the process: what catches it cannot write or remove anything any more."""
 
 
 def assets(clips: list[int]) -> Graph:

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from fa_assets.catalog.database import Catalog
-from fa_assets.cli.summary import read_summary
+from fa_assets.cli.summary import scheme_results
 from fa_assets.definitions import build_definitions
 from fa_assets.settings import Settings
 from fa_assets.store.values import ValueStore
@@ -42,7 +42,7 @@ def test_variants_are_judged_beside_the_baseline_and_the_default_stays(
     assert "Other classifiers" in page and "pool=max,crops=3" in page
     rows = ValueStore(settings.storage_root).read("experiments").table.to_pylist()
     assert [row["variant"] for row in rows] == ["baseline", "C=0.2", "pool=max,crops=3", "chosen in each fold"]
-    mc5 = read_summary(settings.storage_root).results["mc5"]
+    mc5 = scheme_results(settings.storage_root)["mc5"]
     assert rows[0]["lwlrap"] == pytest.approx(mc5.overall, abs=0.1)  # the same objective, another solver
     assert rows[0]["difference"] == 0.0
     for row in rows:
@@ -66,7 +66,7 @@ def test_the_learning_curve_is_recorded_and_shown(asked: tuple[Settings, str], c
     for row in rows:
         assert row["low"] <= row["lwlrap"] <= row["high"]
         assert (row["low"], row["high"]) == (min(row["draws"]), max(row["draws"]))
-    usual = read_summary(settings.storage_root).results["mc5"].overall
+    usual = scheme_results(settings.storage_root)["mc5"].overall
     assert rows[-1]["lwlrap"] == usual and rows[-1]["clips"] == pytest.approx(24 * 4 / 5)
     assert catalog.query("select lwlrap from assets.learning_curve")["lwlrap"].tolist() == [
         row["lwlrap"] for row in rows

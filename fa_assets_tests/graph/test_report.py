@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fa_assets.cli.summary import read_summary
+from fa_assets.cli.summary import print_summary, scheme_results
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.finished_run import FinishedRun
@@ -26,7 +26,7 @@ def page(illustrated: FinishedRun) -> Path:
 
 def test_the_report_has_the_figures_tables_settings_lineage_and_sounds(page: Path, illustrated: FinishedRun) -> None:
     html = page.read_text()
-    results = read_summary(illustrated.settings.storage_root).results
+    results = scheme_results(illustrated.settings.storage_root)
     assert f'<dt>LWLRAP</dt><dd class="value">{results["mc5"].overall:.4f}</dd>' in html
     assert "The weights are untrained" in html
     judged = re.search(r"(\d+) of (\d+) checks passed", html)
@@ -65,8 +65,9 @@ def test_the_audit_is_the_same_in_the_csv_and_ranked(illustrated: FinishedRun) -
         assert (row["class_name"] in row["labels"].split(",")) == (row["kind"] == "wrong label")
 
 
-def test_the_summary_names_the_report(page: Path, illustrated: FinishedRun) -> None:
-    assert read_summary(illustrated.settings.storage_root).report == page
+def test_the_summary_names_the_report(page: Path, illustrated: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(illustrated.settings)
+    assert f"report  {page}\n" in capsys.readouterr().out
 
 
 def test_the_command_prints_where_the_newest_report_is(page: Path, illustrated: FinishedRun, tmp_path: Path) -> None:

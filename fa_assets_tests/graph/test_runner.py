@@ -39,7 +39,7 @@ def test_status_names_the_failed_run_the_file_and_the_way_out_in_five_lines(sett
     assert len(said) <= 5
     assert said[0].startswith(f"The last run, {str(failed.run_id)[:8]}, failed: curated_clips: 1 of 24 clips")
     assert "05.wav" in said[1]
-    assert said[-1].startswith("Once that is mended: fa-assets run --dataset")
+    assert said[-1].startswith("Once that is fixed: fa-assets run --dataset")
     every = fa_assets("status", "--all", settings=settings).stdout.splitlines()
     assert len(every) > 20 and any(line.startswith("mc5_embeddings, fold 4: ") for line in every)
     settings = settings.model_copy(update={"on_bad_clip": "skip"})

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from fa_assets.cli.summary import read_summary
+from fa_assets.cli.summary import scheme_results
 from fa_assets.graph.recorder import Recorder
 from fa_assets.metrics.figures import Figures
 from fa_assets.store.embedding_store import embedding_matrix
@@ -143,7 +143,7 @@ def test_metrics_are_scikit_learns_overall_and_per_fold(values: ValueStore, sche
 
 def test_the_comparison_is_of_the_two_metrics(values: ValueStore, storage: Path) -> None:
     frame = values.read("comparison").table.to_pandas().set_index(["scope", "key"])
-    results = read_summary(storage).results
+    results = scheme_results(storage)
     assert frame.loc[("overall", ""), "lwlrap"] == pytest.approx(results["mc5"].overall, abs=1e-15)
     assert frame.loc[("overall", ""), "baseline"] == pytest.approx(results["center"].overall, abs=1e-15)
     for fold in range(5):
@@ -177,7 +177,7 @@ def test_the_notebooks_files_have_its_keys_shapes_and_order(values: ValueStore, 
         "tta_scheme",
         "checkpoint_sha1",
     }
-    summary = read_summary(finished.settings.storage_root).results["mc5"]
+    summary = scheme_results(finished.settings.storage_root)["mc5"]
     assert metrics["oof_lwlrap"] == pytest.approx(summary.overall)
     assert metrics["per_fold_lwlrap"] == pytest.approx(summary.per_fold)
     assert metrics["delta_vs_c2_baseline"] == pytest.approx(summary.overall - 0.8001)

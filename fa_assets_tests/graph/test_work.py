@@ -15,9 +15,9 @@ from fa_assets.catalog.environment import LIBRARIES
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.place import Place
-from fa_assets.graph.progress import ProgressReporter
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.work import KEEP_UNCHANGED_TAG, Made, Stored, Work
+from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.store.atomic import digest_file
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry
 from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore
@@ -49,7 +49,7 @@ UPSTREAM = declared("upstream", lambda work: Made(TABLE))
 
 
 def place_of(root: Path) -> Place:
-    return Place(DatasetFolder(folder=str(root)), Recorder(storage=str(root)), ProgressReporter())
+    return Place(DatasetFolder(KaggleDataset(root)), Recorder(storage=str(root)))
 
 
 def materialize(
@@ -226,7 +226,7 @@ def test_processes_that_materialize_at_once_lose_no_row(tmp_path: Path) -> None:
     assert {one.settings["number"] for one in made.values() if one.asset == "everyones"} == set(range(PROCESSES))
     assert sorted(row[0] for row in before["materializations"]) == sorted(made)
     readers = [one for one in made.values() if one.asset != "everyones"]
-    assert readers, "whoever comes last reads its own"
+    assert readers, "the last one reads its own"
     for one in readers:
         (read,) = one.inputs
         assert one.asset == f"own_{made[str(read.source_id)].settings['number']}"

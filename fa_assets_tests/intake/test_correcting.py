@@ -132,9 +132,9 @@ def replace_choices(result: dict[str, object], labels: list[str]) -> dict[str, o
     ["[{", "{}x", '{"a": 1}', "[1]", '[{"data": {}, "annotations": [{"result": []}]}]', "[" * 100_000],
     ids=["cut", "no JSON", "an object", "numbers", "no clip", "deep"],
 )
-def test_what_is_no_export_of_label_studio_is_refused(dataset: KaggleDataset, tmp_path: Path, text: str) -> None:
+def test_what_is_not_an_export_of_label_studio_is_refused(dataset: KaggleDataset, tmp_path: Path, text: str) -> None:
     (tmp_path / "export.json").write_text(text)
-    with pytest.raises(BadInputError, match="no export of Label Studio's tasks"):
+    with pytest.raises(BadInputError, match="not an export of Label Studio's tasks"):
         verdicts_from_others(dataset, tmp_path / "export.json", "ada")
 
 

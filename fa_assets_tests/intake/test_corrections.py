@@ -68,7 +68,7 @@ def test_steering_characters_in_what_people_write_are_escaped(tmp_path: Path) ->
         ("/x.wav,Rain,add,,,", "an absolute path"),
         ("x.wav, ,add,,,", "'x.wav': an empty class"),
         ("x.wav,Rain,perhaps,,,", "'perhaps' is none of keep, add, remove, unsure, undo"),
-        ("x.wav,Rain,add,,yesterday,", "'yesterday' is no time"),
+        ("x.wav,Rain,add,,yesterday,", "'yesterday' is not a time"),
         ('"x\ty.wav",Rain,add,,,', "control characters"),
         ("x.wav,Rain,ad", "row 2, 'x.wav': 3 cells"),
     ],
@@ -254,7 +254,7 @@ def test_verdicts_that_change_nothing_leave_the_labels(tmp_path: Path, verdicts:
     ("verdict", "said"),
     [
         ("a.wav Bell remove", "'a.wav': no label is left"),
-        ("a.wav Ran add", "'a.wav': 'Ran', to be added, is no class"),
+        ("a.wav Ran add", "'a.wav': 'Ran', to be added, is not a class"),
     ],
 )
 def test_verdicts_that_cannot_be_followed_are_named(tmp_path: Path, verdict: str, said: str) -> None:

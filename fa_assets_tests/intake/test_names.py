@@ -146,7 +146,7 @@ def test_what_is_left_out_of_the_test_set_is_said(tmp_path: Path) -> None:
         (dataset.test_folder / name).touch()
     clips = read_submission_clips(dataset, ("Dog",))
     assert clips.fnames == ("a.wav", "b.wav")
-    assert "no audio by their names and are left out: 'notes.txt'" in clips.notes[0]
+    assert "not audio by their names and are left out: 'notes.txt'" in clips.notes[0]
     dataset.sample_submission_csv.write_text("fname,Dog\nA.WAV,0\n")
     with pytest.raises(BadInputError, match="there is 'a.wav'"):
         read_submission_clips(dataset, ("Dog",))

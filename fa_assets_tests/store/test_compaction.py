@@ -1,4 +1,4 @@
-"""Compaction loses nothing, whoever reads, appends, compacts or dies meanwhile, and changes no number."""
+"""Compaction loses nothing, whatever reads, appends, compacts or dies meanwhile, and changes no number."""
 
 import logging
 import signal

@@ -55,7 +55,7 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises nearly anything on bytes that are no checkpoint
+    except Exception as error:  # torch raises nearly anything on bytes that are not a checkpoint
         if isinstance(error, MemoryError) or "alloc" in str(error):
             raise CheckpointError(f"{path}: there is not enough memory to read it; free some.") from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -102,7 +102,7 @@ def _shape_problems(state: "Mapping[str, torch.Tensor]", narrow: int, front: Fro
 
 
 def _kind_problems(state: "Mapping[str, torch.Tensor]") -> list[str]:
-    """What is no dense tensor of real numbers on the CPU, in words; the shapes are right."""
+    """What is not a dense tensor of real numbers on the CPU, in words; the shapes are right."""
     return _listed(
         "of a kind that is not read", [f"{name}: {kind}" for name in state if (kind := _kind(name, state[name]))]
     )

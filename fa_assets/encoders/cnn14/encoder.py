@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH_SIZES = {"cpu": 32, "cuda": 64}
-"""Crops at a time where nothing is said; what is not a GPU of CUDA's counts as a CPU, here and below."""
+"""Crops at a time by default; what is not a GPU of CUDA's counts as a CPU, here and below."""
 BATCH_FRAMES = {"cpu": 8 * 1001, "cuda": 64 * 1001}
 """Frames at a time, of all crops together: what bounds memory. So a batch holds more short crops than long ones."""
 SPARE_FRAMES = {"cpu": 512, "cuda": 8192}

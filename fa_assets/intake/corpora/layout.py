@@ -18,7 +18,7 @@ def write_layout(folder: Path, layout: Layout) -> None:
     """Write train_curated.csv, sample_submission.csv and, where there are any, train_curated_folds.csv and test.csv.
 
     Raises:
-        BadInputError: labels that are no classes; all are named.
+        BadInputError: labels that are not classes; all are named.
     """
     known = set(layout.classes)
     clips = [*layout.clips, *layout.test]
