@@ -39,7 +39,7 @@ def init_command(
     **options: Any,
 ) -> None:
     """Propose a label CSV for the audio in DIR, from tables, annotations or class folders anywhere below it."""
-    from fa_assets.intake.annotations import Columns
+    from fa_assets.intake.columns import Columns
     from fa_assets.intake.names import listed
     from fa_assets.intake.propose import propose
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.encoders.threads import usable_cpus
-from fa_assets.errors import UserError
+from fa_assets.errors import BadInputError, UserError
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
@@ -55,7 +55,7 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
-        version="5",
+        version="6",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )
@@ -184,7 +184,12 @@ def _left_out(dataset: KaggleDataset, labelled: LabelledClips, intake: Intake) -
     kept = {label for clip in intake.clips for label in clip.labels}
     if lost := sorted({label for own in labelled.labels for label in own} - kept):
         yield f"{len(lost)} classes have no clip left, since all of theirs are left out: {listed(lost)}"
-    if unnamed := unnamed_clips(dataset, labelled):
+    try:
+        unnamed = unnamed_clips(dataset, labelled)
+    except BadInputError as error:
+        yield f"which files have no row in {dataset.labels_csv.name} cannot be told: {error}"
+        return
+    if unnamed:
         yield (
             f"{len(unnamed)} files in {dataset.clips_folder.name} have no row in {dataset.labels_csv.name} and are not used: "
             f"{listed(unnamed)}"

@@ -10,58 +10,37 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.columns import (
+    GROUP_NAMES,
+    Columns,
+    is_numeric,
+    label_column,
+    named_label_column,
+    numbers_of_classes,
+    once,
+)
 from fa_assets.intake.labels import (
     Labels,
     indicator_labels,
     joined_labels,
     numbered_columns,
-    split_labels,
     unused_shares,
 )
 from fa_assets.intake.names import NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table, read_text
-from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
-LABEL_NAMES = (
-    *(
-        "labels",
-        "label",
-        "category",
-        "class",
-        "class_name",
-        "classes",
-        "tags",
-        "tag",
-        "species",
-        "event",
-        "event_label",
-    ),
-    *("common name", "annotation", "annotations", "species code", "primary_label", "sound", "target"),
-    *("scene_label", "scene", "ebird_code", "manual id", "common_name", "scientific name", "scientific_name"),
-    *("emotion", "genre", "instrument"),
-)
-GROUP_NAMES = (
-    "group",
-    "fold",
-    "fsid",
-    "src_file",
-    "recording",
-    "recording_id",
-    "site",
-    "speaker",
-    "uploader",
-    "location",
-)
-"""Columns whose clips belong into one fold, the first that is there."""
 _AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 """What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
 """Columns of text in selection tables that are not labels."""
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
-_NO_CLASS = re.compile(r"(.*[_ ])?id|start|end|seconds|split|usage", re.IGNORECASE)
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
+
+
+class WhichColumnError(UserError):
+    """A table names the clips, and which of its columns holds the labels cannot be told."""
 
 
 @dataclass
@@ -72,34 +51,18 @@ class Found:
         origin: where it is from, in words.
         labels: of each clip, each once.
         groups: of each clip, where there are any.
-        missing: names that no clip has, or several have.
+        missing: names that no clip has, or several have, and their labels.
     """
 
     origin: str
     labels: dict[str, dict[str, None]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, None] = field(default_factory=dict)
+    missing: dict[str, dict[str, None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def add(self, clip: str, labels: Iterable[str]) -> None:
         """More labels of a clip."""
         self.labels.setdefault(clip, {}).update(dict.fromkeys(label for label in labels if label))
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns to take, where they were named, what separates labels, the classes that are known, and how much is read."""
-
-    fname: str | None = None
-    labels: str | None = None
-    group: str | None = None
-    separator: str | None = None
-    classes: frozenset[str] = frozenset()
-    limits: Limits = USUAL_LIMITS
-
-    def split(self, cells: Sequence[str]) -> tuple[list[Labels], list[str]]:
-        """As `split_labels`."""
-        return split_labels(cells, separator=self.separator, names=self.classes)
 
 
 def labels_from_files(
@@ -123,8 +86,9 @@ def labels_from_files(
     notes = []
     for path in files:
         clip = _annotated(folder, path, index)
-        if clip is not None and (labels := _annotations(path, columns)) is not None:
-            own.add(clip, labels)
+        if clip is not None and (annotated := _annotations(path, columns)) is not None:
+            own.add(clip, annotated[0])
+            own.notes += annotated[1][: not own.notes]
             continue
         try:
             table = read_table(path, limits=columns.limits)
@@ -136,23 +100,22 @@ def labels_from_files(
             continue
         if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
             continue  # a list of files, or prose
-        table = _with_header(table, index)
+        table, fname = _with_header(table, index, columns)
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
             notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
             continue
-        fname = columns.fname or _fname_column(table, index)
         for wanted in (columns.fname, columns.labels, columns.group):
             if explicit and wanted is not None and wanted not in table.header:
                 raise UserError(f"{path} has no column {wanted!r}; it has {', '.join(table.header)}.")
         if fname is not None and fname in table.header:
             tables.append((table, fname))
             continue
-        if clip is not None and table.header and _is_numeric(table.header[:1]):  # a time
+        if clip is not None and table.header and is_numeric(table.header[:1]):  # a time
             table = _headed(table)
-        if clip is not None and (name := _label_column(table, "")) is not None:
+        if clip is not None and (name := label_column(table, "", columns)) is not None:
             for one in columns.split(table.column(name))[0]:
                 own.add(clip, one)
-            own.notes += unused_shares(table, _once(table, name))[: not own.notes]
+            own.notes += unused_shares(table, once(table, name))[: not own.notes]
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
         found.notes += [f"not read: {note}" for note in notes]
@@ -161,11 +124,14 @@ def labels_from_files(
     return found
 
 
-def _with_header(table: Table, index: NameIndex) -> Table:
-    """A table with a header, also where its first row names a clip and so is not one."""
-    if not any(is_audio(name) and clip_of(index, name) for name in table.header):
-        return table
-    return _headed(table)
+def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
+    """A table whose first row names a clip, and so is not a header, with one; and its column that names the clips."""
+    if any(is_audio(name) and clip_of(index, name) for name in table.header):
+        table = _headed(table)
+    fname = columns.fname or _fname_column(table, index)
+    if fname and fname != columns.fname and clip_of(index, fname):
+        return _headed(table), f"column {table.header.index(fname) + 1}"
+    return table, fname
 
 
 def _headed(table: Table) -> Table:
@@ -199,21 +165,16 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         rows = [(table, fname, read[0]) for table, fname, read in same]
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
         origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
-    elif len(tables) > 1 and not columns.labels:
+    elif len(tables) > 1 and not columns.labels and all(table.header == tables[0][0].header for table, _ in tables):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
         origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
     else:
-        table, fname = tables[0]
-        others = _once(table, fname)
-        likely = [name for name in others if 1 < len({*table.column(name)}) < len(table.rows)] or others
-        if not likely:
-            raise UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
-        raise UserError(
-            f"{table.path}: which column holds the labels? --labels-column takes one of {', '.join(likely)}."
-        )
+        raise _which_column(*max(tables, key=lambda one: _count_named(one[0], one[1], index)), index)
     if unused := sorted({table.path.name for table, _ in tables} - {table.path.name for table, _, _ in rows}):
         notes.append(f"not used, though they name clips: {listed(unused)}; --csv takes one")
     found = Found(origin, notes=notes)
+    named_by: dict[str, Table] = {}
+    twice: dict[str, None] = {}
     for table, fname, labels in rows:
         group = columns.group or next(
             (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname), None
@@ -222,95 +183,88 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         for cell, own, its in zip(table.column(fname), labels, groups, strict=True):
             clip = clip_of(index, cell)
             if clip is None:
-                found.missing[cell] = None
+                found.missing.setdefault(cell, {}).update(dict.fromkeys(filter(None, own)))
                 continue
+            if clip in named_by and own and named_by[clip] is not table and {*own} != {*found.labels.get(clip, ())}:
+                twice[clip] = None
+            named_by.setdefault(clip, table)
             found.add(clip, own)
             if its.strip():
                 found.groups[clip] = its.strip()
-        found.notes += table.notes
-        rows_of = Counter(clip_of(index, cell) for cell in table.column(fname))
-        if several := [name for name, count in rows_of.items() if name and count > 1]:
-            found.notes.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
-            found.notes += unused_shares(table, _once(table, fname))
-        for name in (one for one in table.header if one.lower() in _PARTS):
-            if tests := sum(cell.strip().lower().startswith("test") for cell in table.column(name)):
-                its = f"{tests} rows of test clips are taken as training clips"
-                found.notes.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
-        if table.uneven:
-            found.notes.append(
-                f"{table.path.name}: left out, since they have not as many cells as the header: " + listed(table.uneven)
-            )
+        found.notes += _table_notes(table, fname, index, found.missing)
         if group:
             found.notes.append(f"{table.path.name}: clips of one {group!r} get one group")
+    if twice and labelled:
+        found.notes.append(f"labels of several tables are joined, of {listed(twice)}; --csv takes one table")
     return found
+
+
+def _table_notes(table: Table, fname: str, index: NameIndex, missing: Collection[str]) -> list[str]:
+    """What of a table is read in another way than as it stands, or not at all."""
+    said = [*table.notes]
+    rows_of = Counter(clip_of(index, cell) for cell in table.column(fname))
+    if several := [name for name, count in rows_of.items() if name and count > 1]:
+        said.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
+        said += unused_shares(table, once(table, fname))
+    for name in (one for one in table.header if one.lower() in _PARTS):
+        shares = zip(table.column(name), table.column(fname), strict=True)
+        if tests := sum(share.strip().lower().startswith("test") and cell not in missing for share, cell in shares):
+            its = f"{tests} rows of test clips are taken as training clips"
+            said.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
+    if table.uneven:
+        its = listed(table.uneven)
+        said.append(f"{table.path.name}: left out, since they have not as many cells as the header: {its}")
+    return said
 
 
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:
     """The labels of each row, the columns they are from, and notes."""
-    named = _named_label_column(table, fname)
-    several = list(dict.fromkeys([*([named] if named else []), *numbered_columns(_once(table, fname))]))
+    named = named_label_column(table, fname)
+    several = list(dict.fromkeys([*([named] if named else []), *numbered_columns(once(table, fname))]))
     if not columns.labels and len(several) > 1 and several != [named]:
         labels, notes = joined_labels(table, several, separator=columns.separator, names=columns.classes)
         return labels, ", ".join(several), notes
     name = columns.labels or named
     if name is None:
-        name = _numbers_of_classes(table, fname)
+        name = numbers_of_classes(table, fname)
         try:
-            indicators = indicator_labels(table, {fname, *GROUP_NAMES, *filter(_NO_CLASS.fullmatch, table.header)})
+            indicators = indicator_labels(table, {fname, *GROUP_NAMES})
         except BadInputError:
             if name is None:
                 raise
             indicators = None
         if indicators is not None and len({label for own in indicators[0] for label in own}) > 1:
             return indicators[0], "one for each class", indicators[1]
-        name = name or _label_column(table, fname)
+        name = name or label_column(table, fname, columns)
     if name is None or name not in table.header:
         return None
     labels, notes = columns.split(table.column(name))
     return labels, name, notes
 
 
+def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
+    """The error for a table that names clips, of which no column is called as labels are."""
+    others = once(table, fname)
+    texts = [name for name in others if not is_numeric(table.column(name))]
+    likely = [name for name in texts if 1 < len({*table.column(name)}) < len(table.rows)]
+    if not others:
+        return UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
+    folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
+    what = f"{table.path}: which column holds the labels? --labels-column takes one of"
+    return (WhichColumnError if likely else UserError)(f"{what} {listed(likely or texts or others, 20)}{folders}.")
+
+
+def _count_named(table: Table, fname: str, index: NameIndex) -> int:
+    return len({clip_of(index, cell) for cell in table.column(fname)[:_SAMPLE]} - {None})
+
+
 def _fname_column(table: Table, index: NameIndex) -> str | None:
     """The column whose cells name most clips."""
-    counts = {
-        name: len({clip_of(index, cell) for cell in table.column(name)[:_SAMPLE]} - {None}) for name in _once(table, "")
-    }
+    own = once(table, "")
+    called = [name for name in own if any(map(is_audio, table.column(name)[:_SAMPLE]))]  # as no labels are
+    counts = {name: _count_named(table, name, index) for name in called or own}
     best = max(counts, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] else None
-
-
-def _once(table: Table, fname: str) -> list[str]:
-    """The other columns whose name no two have."""
-    return [name for name in table.header if name and name != fname and table.header.count(name) == 1]
-
-
-def _named_label_column(table: Table, fname: str) -> str | None:
-    named = {name.lower(): name for name in table.header if name != fname}
-    found = (named[one] for one in LABEL_NAMES if one in named)
-    return next((name for name in found if not _is_numeric(table.column(name))), None)
-
-
-def _numbers_of_classes(table: Table, fname: str) -> str | None:
-    """A column that is called as labels are, and holds numbers in every row."""
-    named = {name.lower(): name for name in _once(table, fname) if all(table.column(name))}
-    return next((named[one] for one in LABEL_NAMES if one in named), None)
-
-
-def _label_column(table: Table, fname: str) -> str | None:
-    """By its name; else the one text column that repeats itself, or is the only other one."""
-    named = _named_label_column(table, fname)
-    repeating = [
-        name
-        for name in _once(table, fname)
-        if not _is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
-    ]
-    others = [name for name in _once(table, fname) if not _is_numeric(table.column(name))]
-    likely = repeating or (others if len(table.header) == 2 else [])
-    return named or (likely[0] if len(likely) == 1 else None)
-
-
-def _is_numeric(cells: Collection[str]) -> bool:
-    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|", cell.strip().lower()) for cell in cells)
 
 
 def _annotated(folder: Path, path: Path, index: NameIndex) -> str | None:
@@ -325,8 +279,8 @@ def _annotated(folder: Path, path: Path, index: NameIndex) -> str | None:
     return None
 
 
-def _annotations(path: Path, columns: Columns) -> list[str] | None:
-    """The labels of an Audacity label file or a Raven selection table of one clip; None for another file.
+def _annotations(path: Path, columns: Columns) -> tuple[list[str], list[str]] | None:
+    """The labels of an Audacity label file or a Raven selection table of one clip, and notes; None for another file.
 
     Raises:
         UserError: which column of a selection table holds the labels cannot be told.
@@ -337,13 +291,13 @@ def _annotations(path: Path, columns: Columns) -> list[str] | None:
         return None
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(_AUDACITY.fullmatch(line) for line in lines):
-        return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"]
+        return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"], []
     if "Begin Time (s)" not in text.partition("\n")[0]:
         return None
     table = read_table(path, limits=columns.limits)
-    own = [name for name in _once(table, "") if name not in _RAVEN and not _is_numeric(table.column(name))]
-    named = columns.labels if columns.labels in table.header else _named_label_column(table, "")
+    own = [name for name in once(table, "") if name not in _RAVEN and not is_numeric(table.column(name))]
+    named = columns.labels if columns.labels in table.header else named_label_column(table, "")
     name = named or (own[0] if len(own) == 1 else None)
     if name is None and own:
         raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(own)}.")
-    return None if name is None else [cell.strip() for cell in table.column(name)]
+    return None if name is None else (table.column(name), unused_shares(table, once(table, name)))

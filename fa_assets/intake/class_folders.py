@@ -13,6 +13,11 @@ _NO_CLASS = re.compile(
     re.IGNORECASE,
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
+_NO_SOUND = re.compile(
+    r"(actor|speaker|spk|subject|participant|person|patient|user|singer|bird|animal|site|station|id|s|p)[ _-]?\d+|\d{2,}",
+    re.IGNORECASE,
+)
+"""Folders of one person, animal or place each, or only numbered."""
 _TRAIN, _TEST = (
     re.compile(rf"{name}(ing)?([ _-]?(set|data|audio|clips))?", re.IGNORECASE) for name in ("train", "test")
 )
@@ -66,11 +71,19 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
     if level and not rows:
         raise UserError(f"No clip lies in a folder of level {level}; the deepest is {max(map(len, folders.values()))}.")
     by_time = all(_BY_TIME.fullmatch(name) for name in audio)
-    if not rows or (level is None and all(_NO_CLASS.fullmatch(own[0]) for _, own in rows)):
+    classes = sorted({own[0] for _, own in rows})
+    if level is None and (len(classes) < 2 or all(map(_NO_CLASS.fullmatch, classes))):
+        one = f" (all in {classes[0]!r}, which --level {chosen} takes as the one class)" if len(classes) == 1 else ""
         raise UserError(
             ("The clips are named by their time, as recorders name them, and" if by_time else "The clips")
-            + " lie in no class folders, and no table or annotation beside them says what they are: sort them into a folder "
-            "for each class, give the labels with --csv FILE, or put Raven selection tables or Audacity labels beside them."
+            + f" lie in no class folders{one}, and no table or annotation beside them says what they are: sort them into a "
+            "folder for each class, give the labels with --csv FILE, or put Raven selection tables or Audacity labels beside "
+            "them."
+        )
+    if all(map(_NO_SOUND.fullmatch, classes)):
+        notes.append(
+            f"the folders' names, as {classes[0]!r}, look like speakers, sites or numbers rather than classes: if so, give the "
+            "labels with --csv"
         )
     if by_time:
         notes.append(

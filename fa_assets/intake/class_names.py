@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from fa_assets.intake.names import INVISIBLE, listed
 
+_SAME_LOOK = str.maketrans("АВЕКМНОРСТХаеорсухіЅѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο’‘‐‑–—", "ABEKMHOPCTXaeopcyxiSsjABEZHIKMNOPTYXo''----")
+"""Letters of Cyrillic and Greek, apostrophes and hyphens beside those of ASCII that look the same."""
 _JOINED_BY = ("+", "/", "&", "\\", "|", ":", "#", " and ", " ")
 _PLACEHOLDERS = frozenset(
     (
@@ -60,10 +62,22 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         if _IS_VECTOR.fullmatch(name)
     ]
     found += [(repr(name), "looks like UTF-8 that was read as another encoding") for name in names if _is_garbled(name)]
+    found += [
+        (repr(name), f"is {other!r} in GBK: if that is the name, save the table as UTF-8")
+        for name in names
+        if (other := _in_gbk(name))
+    ]
+    found += [
+        (repr(name), "ends with a number: if that says how sure it is, leave it out")
+        for name in names
+        if re.search(r"\w\s*[:=]\s*[01]?[.,]?\d+%?$", name)
+    ]
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
-    differ = "differ by case, blanks, underscores, hyphens, dots, Unicode form or characters that cannot be seen"
+    differ = (
+        "differ by case, blanks, hyphens, dots, Unicode form, letters that look the same, or ones that cannot be seen"
+    )
     found += [(_shown(same), differ) for same in alike.values() if len(same) > 1]
     together = Counter(pair for own in labels for pair in pairwise(own))
     alone = {own[0] for own in labels if len(own) == 1}
@@ -87,7 +101,9 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
             places.setdefault(part, {})[name] = place
     found, held = [], []
     for name, parts in parts_of.items():
-        are_names = all(part in names for part in parts)
+        are_names = all(part in names for part in parts) or (
+            separator in "+/&\\|" and any(part in names for part in parts)
+        )
         recur = all(len(places[part]) > 1 for part in parts)
         move = any(len(set(places[part].values())) > 1 for part in parts)  # as words of a name do not
         if are_names or (recur and (separator != " " or (move and not set(parts) & set(names)))):
@@ -102,7 +118,11 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
 
 
 def _has_invisible(name: str) -> bool:
-    return any(one in INVISIBLE or (one != " " and unicodedata.category(one) in ("Zs", "Cc", "Cf")) for one in name)
+    return any(_is_invisible(one) or (one != " " and unicodedata.category(one) in ("Zs", "Cc")) for one in name)
+
+
+def _is_invisible(letter: str) -> bool:
+    return letter in INVISIBLE or unicodedata.category(letter) == "Cf"
 
 
 def _is_garbled(name: str) -> bool:
@@ -112,6 +132,16 @@ def _is_garbled(name: str) -> bool:
         return not name.isascii() and bool(name.encode("cp1252").decode())
     except UnicodeError:
         return False
+
+
+def _in_gbk(name: str) -> str | None:
+    """What a name of one or two letters with accents is, where the table was no UTF-8 and looked like it."""
+    if not re.fullmatch(r"[À-ÖØ-öø-ÿ]{1,2}", name):
+        return None
+    try:
+        return name.encode().decode("gbk")
+    except UnicodeError:
+        return None
 
 
 def _is_cut(name: str) -> bool:
@@ -124,7 +154,7 @@ def _is_cut(name: str) -> bool:
 
 def _as_seen(name: str) -> str:
     """Names that a reader takes for one are equal."""
-    name = unicodedata.normalize("NFKC", "".join(one for one in name if one not in INVISIBLE))
+    name = unicodedata.normalize("NFKC", "".join(one for one in name if not _is_invisible(one))).translate(_SAME_LOOK)
     return re.sub(r"[\s_.-]+", " ", name).strip().casefold()
 
 

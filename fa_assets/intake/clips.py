@@ -2,8 +2,10 @@
 
 import logging
 import os
+import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,12 +118,13 @@ def inspect_clips(
 
 
 def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
-    """The audio files in the folder of clips that have no row, by their names."""
+    """The audio files in the folder of clips that have no row, by their names.
+
+    Raises:
+        BadInputError: the folder cannot be read as a whole, or holds too many files.
+    """
     own = dataset.clips_folder.resolve()
-    try:
-        found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
-    except BadInputError:  # of files that no row names
-        return []
+    found = [name for name in files_below(own, dataset.limits) if is_audio(name)]
     if (test := dataset.test_folder.resolve()).is_relative_to(own):  # links that `fa-assets init` makes
         found = [name for name in found if not name.startswith(f"{test.relative_to(own).as_posix()}/")]
     return sorted({*found} - {*labelled.fnames})
@@ -146,10 +149,22 @@ def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tupl
     return hinted, broken + (f"{_LOOSE} " if can_match else "")
 
 
+def _elsewhere(folder: Path, fname: str) -> str:
+    """Where a clip lies beside the folder of clips, and the command that makes that the folder."""
+    with suppress(BadInputError):
+        for name in files_below(folder.parent):
+            if f"/{name}".endswith(f"/{fname}"):
+                own = name.removesuffix(fname).rstrip("/") or "."
+                return f" There is {name!r}: `{shlex.join(['ln', '-s', own, str(folder)])}` takes its folder for it."
+    return ""
+
+
 def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
     """Why no clip at all lies in the folder, where that is one reason; None where there are several."""
     if not folder.is_dir():
-        return f"{folder} is missing: that is where the clips that the table names belong."
+        return (
+            f"{folder} is missing: that is where the clips that the table names belong.{_elsewhere(folder, fnames[0])}"
+        )
     found = [index.find(fname) for fname in fnames]
     if not any(found):
         there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.annotations import Columns, labels_from_files
+from fa_assets.intake.annotations import labels_from_files
+from fa_assets.intake.columns import Columns
 from fa_assets.intake.correcting import known_classes, verdicts_of
 from fa_assets.intake.corrections import COLUMNS, Correction, read_verdicts, utc_now
 from fa_assets.intake.kaggle import KaggleDataset, read_labels

@@ -27,7 +27,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corrections
 from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical, listed
 from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
@@ -39,8 +39,6 @@ from fa_assets.store.source_files import (
 
 _NO_CLASSES = ("fname", "group", "fold", "usage", "split")
 """Columns of a table with a column for each class that are none."""
-_SHARES = ("fold", "split", "subset", "partition")
-"""Columns that say what part of the dataset a clip belongs to, which are not those of `train_curated.csv`."""
 _LAYOUT = "train_curated.csv (fname,labels) and the clips in train_curated/"
 
 
@@ -143,10 +141,16 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         )
     fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
     labels, said = labels_of(dataset, table)
-    if unused := [name for name in table.header if name.lower() in _SHARES]:
+    if unused := [
+        name for name in table.header if "labels" in table.header and name not in ("fname", "labels", "group", "")
+    ]:
         notes.append(
-            f"not used: {', '.join(map(repr, unused))}; given folds belong into {dataset.folds_csv.name}, test clips into test/"
+            f"columns that are not used: {listed(unused)}; given folds belong into {dataset.folds_csv.name}, test clips into "
+            "test/, and what keeps clips in one fold into a column 'group'"
         )
+    named = {label for own in labels for label in own}
+    if is_file(dataset.classes_txt) and (unknown := sorted(named - known_names(dataset))):
+        notes.append(f"labels that are not in {dataset.classes_txt.name}: {listed(unknown)}")
     offenders = bad_fnames(fnames)
     for row, (fname, own) in enumerate(zip(fnames, labels, strict=True), start=1):
         if not own:

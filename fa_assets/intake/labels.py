@@ -15,18 +15,37 @@ _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _QUOTED_LIST = re.compile(
     rf"(?:[\w.]+\()?(?:[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\])(?:,\s*dtype=[\w'<>.]+)?\)?"
 )
+_BRACKETED = re.compile(r"\[.*\]|\{[^:'\"]*\}", re.DOTALL)
+_WRAPPED = re.compile(rf"\b[\w.]+\(({_QUOTED})\)")
+"""A name as NumPy prints it: np.str_('Bird')."""
+_CHOICES = re.compile(r'\s*\{"choices":\s*(\[.*\])\}\s*', re.DOTALL)
+"""Several labels in a CSV of Label Studio."""
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
-_FURTHER = "|\uff0c\u3001\uff1b\uff5c\n\t"
-"""A bar, the commas, semicolon and bar of Chinese and Japanese, a new line and a tab inside a cell."""
+_FURTHER = "|\uff0c\u3001\uff1b\uff5c\u060c\u061b\n\t"
+"""A bar, the commas, semicolons and bar of Chinese, Japanese and Arabic, a new line and a tab inside a cell."""
 _BETWEEN_LABELS = ":#"
-_ONE = frozenset({"1", "1.0", "1,0", "true", "t", "yes", "y", "x", "+"})
-_ZERO = frozenset({"0", "0.0", "0,0", "false", "f", "no", "n", "-", ""})
+_ONES_AND_ZEROS = (
+    *({"1", "1.0", "1,0"}, {"0", "0.0", "0,0"}),
+    *({"x", "✓", "✔", "☑", "●"}, {"☐", "-"}),
+    *({"+"}, {"-"}),
+    *({"t"}, {"f"}),
+    *({"y", "yes", "j", "ja", "s", "si", "sí", "sì", "sim", "o", "oui"}, {"n", "no", "nein", "nee", "não", "non"}),
+    *({"true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda", "sant", "tosi", "pravda", "doğru"},
+      {"false", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "epätosi", "nepravda", "yanlış"}),
+)  # fmt: skip
+"""What stands for 1 and, after it, for 0 in a column of a class: also the words of spreadsheets in other languages. Nothing
+stands for 0 beside any of them."""
 _NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan)?")
 _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
 
+_NO_CLASS = re.compile(
+    r"(.*[_ ])?id|start|end|seconds|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*", re.IGNORECASE
+)
+"""Columns that say something else of a clip than a class."""
 _TIME = re.compile(r"on|off|start|begin|end", re.IGNORECASE)
+_SURE = re.compile(r"conf|score|prob|relevance", re.IGNORECASE)
 _SHARE = re.compile(r"[01]|0?\.\d+|1\.0*|true|false")
 
 Labels = tuple[str, ...]
@@ -42,7 +61,8 @@ def split_labels(
             also be lists in brackets.
         names: of classes, matched whole before anything is separated.
     """
-    stripped = [cell.strip() for cell in cells]
+    cells = [_CHOICES.sub(r"\1", cell) for cell in cells]
+    stripped = [_WRAPPED.sub(r"\1", cell.strip()) if cell.lstrip()[:1] in "[({" else cell.strip() for cell in cells]
     notes: list[str] = []
     lists: dict[int, Labels] = {}
     if separator is None:
@@ -92,15 +112,21 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         BadInputError: two columns of one name; numbers that are neither 0 nor 1 where only those say what a clip is.
     """
     columns: dict[str, list[bool]] = {}
-    left_out = []
+    left_out, aside = [], []
     numbers: dict[str, list[float]] = {}
     for position, name in enumerate(table.header):
         if not name or name in other:
             continue
+        if _NO_CLASS.fullmatch(name):
+            aside.append(name)
+            continue
         cells = [row[position].strip().lower() for row in table.rows]
-        if set(cells) <= _ONE | _ZERO and set(cells) != {""}:
+        held = {*cells} - {""}
+        pairs = zip(_ONES_AND_ZEROS[::2], _ONES_AND_ZEROS[1::2], strict=True)
+        ones = next((ones for ones, zeros in pairs if held <= ones | zeros), set())
+        if held and ones:
             table.column(name)
-            columns[name] = [cell in _ONE for cell in cells]
+            columns[name] = [cell in ones for cell in cells]
         else:
             left_out.append(name)
             if any(cells) and all(map(_NUMBER.fullmatch, cells)):
@@ -123,8 +149,9 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         notes.append(
             f"rows without any 1, for which a column of their own, as 'nothing', can be added: {_listed(without)}"
         )
-    if left_out:
-        notes.append(f"columns that are not classes, since they hold more than 0 and 1: {_listed(left_out)}")
+    if left_out or aside:
+        why = "by their names, or since they hold more than 0 and 1"
+        notes.append(f"columns that are not classes, {why}: {_listed([*aside, *left_out])}")
     if empty := [name for name, cells in columns.items() if not any(cells)]:
         notes.append(f"columns without any 1 are not classes: {_listed(empty)}")
     return labels, notes
@@ -162,7 +189,11 @@ def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> Bad
 def unused_shares(table: Table, columns: Sequence[str]) -> list[str]:
     """A note where columns beside the labels say whether, or how surely, each row holds: numbers from 0 to 1 that differ."""
     cells = {name: {cell.strip().lower() for cell in table.column(name)} for name in columns if not _TIME.match(name)}
-    shares = [name for name, own in cells.items() if len(own) > 1 and all(map(_SHARE.fullmatch, own))]
+    shares = [
+        name
+        for name, own in cells.items()
+        if (len(own) > 1 or _SURE.match(name)) and own and all(map(_SHARE.fullmatch, own))
+    ]
     if not shares:
         return []
     return [
@@ -194,7 +225,7 @@ def _lists(cells: Sequence[str]) -> dict[int, Labels]:
     """The labels of the cells that are lists, by row: of names in quotes, or of anything where every cell is in brackets."""
     found = {index: _listed_names(cell) for index, cell in enumerate(cells) if _QUOTED_LIST.fullmatch(cell)}
     filled = [cell for cell in cells if cell]
-    if filled and len(found) < len(filled) and all(cell.startswith("[") and cell.endswith("]") for cell in filled):
+    if filled and len(found) < len(filled) and all(map(_BRACKETED.fullmatch, filled)):
         for index, cell in enumerate(cells):
             if cell and index not in found:
                 found[index] = tuple(part.strip() for part in re.split("[,;]", cell[1:-1]))

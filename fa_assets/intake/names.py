@@ -42,6 +42,7 @@ AUDIO_SUFFIXES = frozenset(
 """How names of audio files end."""
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width, which editors and web pages leave in names."""
+_NOTHING = dict.fromkeys(map(ord, INVISIBLE))
 _SHOWN = 5
 _NEAR, _MOST_CANDIDATES = 0.84, 200
 """How alike names are (`difflib`) of which one may be a typing error; among how many it is looked for."""
@@ -94,7 +95,7 @@ def trimmed(name: str) -> str:
 
 
 def _without_blanks(name: str) -> str:
-    return "/".join(map(trimmed, name.split("/")))
+    return "/".join(part.strip() for part in name.translate(_NOTHING).split("/"))
 
 
 def _digits(name: str) -> str:
@@ -116,7 +117,7 @@ _STEPS: Mapping[str, Callable[[str], str]] = {
     "an underscore for a blank": lambda name: name.replace("_", " "),
     "the Unicode form (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
     "upper and lower case": str.casefold,
-    _FOLDER: lambda name: PurePosixPath(name).name,
+    _FOLDER: lambda name: name.rstrip("/").rpartition("/")[2],
     "the file extension": _without_extension,
     "zeros of a number": lambda name: re.sub(r"(?<!\d)0+(?=\d)|(?<=\d)\.0$", "", name),
 }
@@ -160,12 +161,9 @@ class NameIndex:
         within = [one for one in _STEPS if one != _FOLDER]
         path = f"/{_without(name, within)}"
         alike = {one: f"/{_without(one, within)}" for one in self._alike.get(_without(name), ())}
-        found = {
-            one: len(differences(name, one))
-            for one, its in alike.items()
-            if path.endswith(its) or its.endswith(path) or _is_absolute(name)
-        }
-        return [one for one, count in found.items() if count == min(found.values())]
+        found = [one for one, its in alike.items() if path.endswith(its) or its.endswith(path) or _is_absolute(name)]
+        counts = {one: len(differences(name, one)) for one in found} if len(found) > 1 else {}
+        return [one for one in found if not counts or counts[one] == min(counts.values())]
 
     def near(self, name: str) -> str | None:
         """A name that is there with the same digits, and of letters one or two others: a typing error."""

@@ -8,24 +8,23 @@ import csv
 import re
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.annotations import Columns, Found, labels_from_files
+from fa_assets.errors import UserError
+from fa_assets.intake.annotations import Found, WhichColumnError, clip_of, labels_from_files
 from fa_assets.intake.class_folders import labels_by_folder, site_of, test_folder_of
 from fa_assets.intake.class_names import doubtful_names
+from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, NameIndex, is_audio, listed
-from fa_assets.intake.tables import read_table
+from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import files_below, find, is_file, is_folder
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
-_OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
 _FEWEST_GROUPS = 5
 """As there are folds, each of which needs one."""
 _FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
@@ -48,7 +47,7 @@ class Proposal:
         origin: where the labels are from, in words.
         rows: fname, relative to `train_curated/`, and the clip's labels, sorted by fname.
         groups: of the clips, where there are any.
-        test_rows: the same of the test set, where its folders name classes.
+        test_rows: the same of the test set, where tables, annotations or its folders give labels.
         unlabelled: audio files that have no label.
         missing: names in the tables that no audio file has, or several have.
         left_out: files that are neither audio by their names nor tables.
@@ -132,21 +131,7 @@ def propose(
     Raises:
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
     """
-    if folder.is_file():
-        command = [
-            "fa-assets",
-            "init",
-            str(folder.parent),
-            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
-        ]
-        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
-    if not is_folder(folder):
-        raise UserError(f"There is no folder {folder}.")
-    if table is not None and not is_file(table):
-        raise UserError(f"{table}: no such file; --csv takes a table.")
-    dataset = KaggleDataset(out or folder, limits=columns.limits)
-    if find(dataset.labels_csv) is not None:
-        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
+    dataset = _new_dataset(folder, table, out, columns)
     base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
     every = list(files_below(base, columns.limits))
     test_name = test_folder_of(every if base == folder else list(files_below(folder, columns.limits)))
@@ -167,37 +152,21 @@ def propose(
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
     classes = {label for _, labels in rows for label in labels}
-    test, test_rows = _test_set(
-        files_below(folder / test_name, columns.limits) if is_folder(folder / test_name) else (),
-        taken and max(1, taken - (base == folder)),
-        classes,
+    test, test_rows, of_test = _test_set(
+        folder / test_name, columns, taken and max(1, taken - (base == folder)), found, classes
     )
     groups, said = _groups(found.groups, [name for name, _ in rows], taken)
     unlabelled = tuple(name for name in audio if not found.labels.get(name))
     notes = [*dict.fromkeys(found.notes), *said]
-    notes += [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    notes += _notes_on_clips(audio, rows, of_files=taken is None)
     if taken is not None and tables:
         notes.append(f"not used, as no source of labels: {listed(path.name for path in tables)}")
-    if len(unlabelled) > len(audio) / 2 and taken is None and all("/" in name for name in audio):
-        notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
-    if inside := [
-        name for name, _ in rows if test_folder_of([f"train/{name}", *name.split("/")[:-1]]) in name.split("/")[:-1]
-    ]:
-        notes.append(
-            f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
-        )
-    if others := [name for name in left_out if PurePosixPath(name).suffix.lower() in _OTHER_TABLES]:
-        notes.append(f"not read, since only CSV is: {listed(others)}; if the labels are there, export them as CSV")
-    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
+        notes += unread_tables(tables, audio, columns.limits)
+    notes += unread_files(left_out, audio)
     behind = () if columns.limits.follow_links else files_below(base, replace(columns.limits, follow_links=True))
     if more := {*behind} - {*every}:
         notes.append(f"files behind links to folders, left out since FA_LINKS is refuse: {listed(sorted(more))}")
-    if len(formats) > 1:
-        notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
-    if test:
-        notes.append(
-            f"{test_name}/ ({len(test)} clips) is the test set; {len(test_rows)} of them have a label for test.csv"
-        )
+    notes += of_test
     return Proposal(
         dataset,
         base,
@@ -213,11 +182,81 @@ def propose(
     )
 
 
-def _test_set(files: Iterable[str], level: int | None, classes: Collection[str]) -> tuple[list[str], Rows]:
-    """The test clips, and those whose folder at a level is a class with it."""
+def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Columns) -> KaggleDataset:
+    """The dataset that is to be written.
+
+    Raises:
+        UserError: there is no such folder or table, or the dataset is there already.
+    """
+    if folder.is_file():
+        command = [
+            "fa-assets",
+            "init",
+            str(folder.parent),
+            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
+        ]
+        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
+    if not is_folder(folder):
+        raise UserError(f"There is no folder {folder}.")
+    if table is not None and not is_file(table):
+        raise UserError(f"{table}: no such file; --csv takes a table.")
+    dataset = KaggleDataset(out or folder, limits=columns.limits)
+    if find(dataset.labels_csv) is not None:
+        raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
+    return dataset
+
+
+def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list[str]:
+    """What is odd about the clips and their labels.
+
+    Args:
+        of_files: whether tables or annotations give the labels, and not folders.
+    """
+    notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
+        notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
+    if inside := [
+        name for name, _ in rows if test_folder_of([f"train/{name}", *name.split("/")[:-1]]) in name.split("/")[:-1]
+    ]:
+        notes.append(
+            f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
+        )
+    formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
+    if len(formats) > 1:
+        notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
+    return notes
+
+
+def _test_set(
+    folder: Path, columns: Columns, level: int | None, found: Found, classes: set[str]
+) -> tuple[list[str], Rows, list[str]]:
+    """The test clips, their labels and notes: of the rows in `found` that name no training clip, or else of the tables and
+    annotations in the folder, or of its folders at a level."""
+    files = files_below(folder, columns.limits) if is_folder(folder) else {}
     test = [name for name in files if is_audio(name)]
-    labels = {name: name.split("/")[level - 1] for name in test if level and name.count("/") >= level}
-    return test, tuple((name, (label,)) for name, label in labels.items() if label in classes)
+    index = NameIndex(test)
+    labels: dict[str, dict[str, None]] = {}
+    said = []
+    for name in [*found.missing] if test else ():
+        if (clip := clip_of(index, name)) is not None:
+            labels.setdefault(clip, {}).update(found.missing.pop(name))
+    tables = [path for name, path in files.items() if _may_be_table(name)]
+    tables += [folder.parent / "test.csv"] if is_file(folder.parent / "test.csv") else []
+    if test and not labels:
+        labels = {name: {name.split("/")[level - 1]: None} for name in test if level and name.count("/") >= level}
+        try:
+            own = labels_from_files(folder, tables, test, columns, explicit=False) if level is None else None
+            labels = own.labels if own else labels
+        except UserError as error:
+            said.append(f"not used for test.csv: {error}")
+    rows = [(name, tuple(own)) for name, own in sorted(labels.items()) if own]
+    others = {name: None for name, own in rows if not classes >= {*own}}
+    if test:
+        labelled = len(rows) - len(others)
+        said.append(f"{folder.name}/ ({len(test)} clips) is the test set; {labelled} of them have a label for test.csv")
+    if others:
+        said.append(f"test clips with labels that no training clip has get none: {listed(others)}")
+    return test, tuple(row for row in rows if row[0] not in others), said
 
 
 def _may_be_table(name: str, test_name: str = "test") -> bool:
@@ -243,7 +282,7 @@ def _found(
             if found is not None:
                 return found, None
         except UserError as error:
-            if explicit:
+            if explicit or isinstance(error, WhichColumnError):
                 raise
             unclear = error
         if explicit:
@@ -252,23 +291,13 @@ def _found(
         by_folder = labels_by_folder(audio, level)
     except UserError as error:
         unused = [*(path.name for path in files), *others]
-        beside = f" Not used: {listed(unused)}; tables are read as CSV: export others as CSV." if unused else ""
-        raise unclear or UserError(f"{error}{beside}{_typing_error(files, audio, columns)}") from None
+        beside = [f"Not used: {listed(unused)}"] if unused else []
+        beside += [*unread_tables(files, audio, columns.limits), *unread_files(others, audio)]
+        raise unclear or UserError(" ".join([str(error), *(f"{one}." for one in beside)])) from None
     found = Found("folders", notes=[*by_folder.notes, *([f"not used: {unclear}"] if unclear else [])])
     for name, labels in by_folder.rows:
         found.add(name, labels)
     return found, by_folder.level
-
-
-def _typing_error(files: Iterable[Path], audio: Sequence[str], columns: Columns) -> str:
-    """Where a table that names no clip names one nearly."""
-    index = NameIndex(PurePosixPath(name).name for name in audio)
-    for path in files:
-        with suppress(BadInputError):
-            for row in read_table(path, limits=columns.limits).rows[:1]:
-                if there := next(filter(None, map(index.near, row)), None):
-                    return f" The first row of {path.name} names a clip that is nearly called {there!r}: use the same names."
-    return ""
 
 
 def _groups(given: Mapping[str, str], fnames: Iterable[str], level: int | None) -> tuple[Mapping[str, str], list[str]]:

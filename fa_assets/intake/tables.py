@@ -8,13 +8,15 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice, product
 from pathlib import Path
 
 from fa_assets.errors import BadInputError
-from fa_assets.intake.names import trimmed
+from fa_assets.intake.names import is_audio, trimmed
 from fa_assets.store.source_files import USUAL_LIMITS, Limits, read_bytes
 
 _BOMS = {  # that of UTF-32 begins with that of UTF-16
@@ -29,19 +31,34 @@ _OTHER_FILES = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: export the table as CSV UTF-8",
     b"\x1f\x8b": "compressed: unpack it with gunzip",
     b"PAR1": "a Parquet file: export it as CSV",
+    b"SQLite format 3": "an SQLite database: export the table as CSV",
+    b"\x93NUMPY": "a NumPy array: write it as CSV",
+    b"\x80\x04\x95": "a Python pickle: write it as CSV",
+    b"%PDF": "a PDF: export the table as CSV",
+    b"{\\rtf": "a text document (RTF): save it as plain text",
+    b"/annex/objects/": "a git-annex pointer, not the file itself: run `git annex get`",
     b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull`",
     b"<": "a web page or XML: the download failed, fetch the file again",
     b"{": "JSON: export it as CSV",
     b"[{": "JSON: export it as CSV",
 }
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_ELSEWHERE = ("windows-1251", "windows-1253", "gb18030", "shift_jis", "euc-kr", "big5")
+_ELSEWHERE = (
+    *("windows-1250", "windows-1251", "windows-1253", "windows-1254", "iso8859-15", "mac-roman", "cp850"),
+    *("gb18030", "shift_jis", "euc-kr", "euc-jp", "big5"),
+)
 _LETTER = r"[À-ÖØ-öø-ÿŒœŠšŽžŸƒˆ]"
 _ODD_IN_THE_WEST = re.compile(
     rf"{_LETTER}{{3}}|(?<![\w’]){_LETTER}{{2}}(?!\w)|[ƒˆ„†‡‰‹›˜¢¤¥¦¨¬¯´¸¶]|[^\x00-\x7f][°±²³¹¼½¾¿¡ªº]"
-    r"|(?<![0-9A-Za-z])[±²³¹ªº]"
+    r"|(?<![0-9A-Za-z])[±²³¹ªº]|[a-z][À-ÖØ-ÞŒŠŽŸ¼½¾]|[A-Za-z]{3}[²³¹]|[£¼½¾][A-Za-zœ]|µ[a-z]{3}"
 )
 """What Windows-1252 makes of Cyrillic, Chinese and the like: letters in a row, or alone, and signs inside of words."""
+_UNUSUAL = re.compile(r"[^\x00-\x7fäöüÄÖÜßéèêàâçñáíóúå’]")
+"""What may be another letter in the encodings of Eastern Europe and Turkey."""
+_DAMAGED = re.compile(rb"[\xc2-\xf4][\x80-\xbf]|[\x81\x8d\x8f\x90\x9d]")
+"""What looks like damaged UTF-8, and what is not in Windows-1252."""
+_TITLE_LINES = 20
+"""Lines among which the header is."""
 _AS_UTF8 = "save it as UTF-8 ('CSV UTF-8' in Excel)"
 
 
@@ -94,15 +111,45 @@ def read_table(
     """
     text, encoding = read_text(path, limits)
     said = [f"encoded in {encoding}"] if encoding else []
+    text, separator, more = _begun(text, required)
+    lines = _lines(path, text, separator, header_only=header_only)
+    whole = [n for n, line in enumerate(lines) if len(line) == 1 and separator in line[0]]
+    if whole and (whole[0] == 0 or len(lines[0]) > 1):
+        more.append(f"made of rows in quotes as a whole ({len(whole)})")
+        for n in whole:
+            lines[n] = next(csv.reader(lines[n], delimiter=separator))
+    titles = next((n for n, line in enumerate(lines[:_TITLE_LINES]) if _may_be_header(line, required)), 0)
+    if titles:
+        more.append(f"beginning after {', '.join(repr(cell) for line in lines[:titles] for cell in line if cell)}")
+    header, rows = ([trimmed(name) for name in lines[titles]], lines[titles + 1 :]) if lines else ([], [])
+    if header[:1] and header[0].startswith("#"):
+        header[0] = header[0].lstrip("# ")
+    if not required:
+        header, rows = _with_one_header(header, rows)
+    if required and not any(header):
+        columns = ", ".join(required)
+        raise BadInputError(
+            f"{path} is empty: it needs a line that names its columns ({columns}, ...), and one for each clip."
+        )
+    if missing := [name for name in required if name not in header]:
+        if any(map(is_audio, header)):
+            way_out = f"It has no header: write {','.join([*required, 'labels'])} above the first row. {way_out}"
+        raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
+    header, even, uneven = _evened(header, rows, separator)
+    if required and uneven:
+        in_quotes = f" Put labels that hold {separator!r} in quotes." if max(map(len, rows)) > len(header) else ""
+        raise BadInputError(f"{path}: every row needs {len(header)} cells, as the header has.{in_quotes}", uneven)
+    said += more
+    return Table(path, header, even, (f"{path.name} is read as {' and '.join(said)}",) if said else (), tuple(uneven))
+
+
+def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
+    """A table's text from its header on, what separates its cells, and in words what that says of it."""
+    said = []
+    text = text.removesuffix("\x1a")  # the end of a file, in DOS
     declared = re.match(r'"?sep=(.)"?[ \t]*(?:\r\n?|\n)', text, re.IGNORECASE)
     if declared:
         text = text[declared.end() :]
-    separator = declared[1] if declared else _separator(text, required)
-    if declared or separator != ",":
-        first_line = " (its first line)" if declared else ""
-        said.append(f"separated by {_SEPARATORS.get(separator, repr(separator))}{first_line}")
-    if "\r" in text and "\n" not in text:
-        said.append("lines ended by CR")
     comments = re.match(r"(?:[ \t]*#(?![^\r\n]*\bfname\b)[^\r\n]*(?:\r\n?|\n))+", text)
     if comments:
         text = text[comments.end() :]
@@ -111,24 +158,14 @@ def read_table(
         has_numbers = any(re.fullmatch(r"[\d.]+", cell) for cell in following)  # as no header has
         if has_numbers and last.count(",") == len(following) - 1 > 0:  # it names the columns, as in AudioSet
             text = f"{last}\n{text}"
-        separator = declared[1] if declared else _separator(text, required)
         said.append(f"beginning after {len(comments[0].splitlines())} lines with #")
-    lines = _lines(path, text, separator, header_only=header_only)
-    header, rows = ([trimmed(name) for name in lines[0]], lines[1:]) if lines else ([], [])
-    if required and not any(header):
-        columns = ", ".join(required)
-        raise BadInputError(
-            f"{path} is empty: it needs a line that names its columns ({columns}, ...), and one for each clip."
-        )
-    if missing := [name for name in required if name not in header]:
-        raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
-    header, even, uneven = _evened(header, rows)
-    if required and uneven:
-        raise BadInputError(
-            f"{path}: every row needs {len(header)} cells, as the header has. Put labels that hold {separator!r} in quotes.",
-            uneven,
-        )
-    return Table(path, header, even, (f"{path.name} is read as {' and '.join(said)}",) if said else (), tuple(uneven))
+    separator = declared[1] if declared else _separator(text, required)
+    if declared or separator != ",":
+        first_line = " (its first line)" if declared else ""
+        said.insert(0, f"separated by {_SEPARATORS.get(separator, repr(separator))}{first_line}")
+    if "\r" in text and "\n" not in text:
+        said.append("lines ended by CR")
+    return text, separator, said
 
 
 def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], way_out: str) -> BadInputError:
@@ -156,63 +193,90 @@ def read_text(path: Path, limits: Limits = USUAL_LIMITS) -> tuple[str, str | Non
         if content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(start):
             raise BadInputError(f"{path} is not a CSV file that can be read: it is {what}.")
     encoding = next((name for bom, name in _BOMS.items() if content.startswith(bom)), None)
-    if encoding is None and len(content) > 1 and (content[0] == 0) != (content[1] == 0):
-        encoding = "utf-16-le" if content[1] == 0 else "utf-16-be"  # of ASCII every other byte is 0
+    if encoding is None and len(content) > 3 and 0 in content[:4]:  # of ASCII the other bytes are 0
+        encoding = {b"\0\0\0": "utf-32-be", b"\0": "utf-16-be"}.get(content[: 1 if content[1] else 3])
+        encoding = encoding or ("utf-32-le" if content[1:4] == b"\0\0\0" else "utf-16-le" if content[1] == 0 else None)
     try:
         text = content.decode(encoding or "utf-8")
         return text, None if encoding in (None, "utf-8-sig") else str(encoding).upper()
     except UnicodeError as error:
-        if encoding is None and (text := _as_windows_1252(content) or ""):
-            if odd := _ODD_IN_THE_WEST.search(text):
-                raise _of_another_encoding(path, _word_at(text, odd.start())) from error
-            sample = _word_at(text, next(place for place, letter in enumerate(text) if not letter.isascii()))
-            return text, f"Windows-1252 (Latin-1), as in {sample!r}; {_AS_UTF8} if that looks wrong"
-        line = content.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else 1
+        begin = error.start if isinstance(error, UnicodeDecodeError) else 0
+        if encoding is None and not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", content):
+            return _of_windows_1252(path, content, begin)
+        raise _damaged(path, content, begin) from error
+
+
+def _damaged(path: Path, content: bytes, begin: int, readings: str = "") -> BadInputError:
+    return BadInputError(
+        f"{path} is not a CSV file that can be read: neither UTF-8 (line {content.count(bytes([10]), 0, begin) + 1}) nor "
+        f"Latin-1, but damaged or of another encoding{readings}; {_AS_UTF8}."
+    )
+
+
+def _of_windows_1252(path: Path, content: bytes, begin: int) -> tuple[str, str]:
+    """The text and its encoding in words, with how its odd words read in others.
+
+    Args:
+        begin: where it is not UTF-8.
+
+    Raises:
+        BadInputError: it is damaged, or makes no sense in Windows-1252.
+    """
+    if _DAMAGED.search(content):
+        raise _damaged(path, content, begin, f": {_readings(_word_at(content, begin))}")
+    text = content.decode("cp1252")
+    if odd := _ODD_IN_THE_WEST.search(text):
         raise BadInputError(
-            f"{path} is not a CSV file that can be read: neither UTF-8 (line {line}) nor Latin-1, but damaged or of another "
-            f"encoding; {_AS_UTF8}."
-        ) from error
+            f"{path} is not UTF-8, and which encoding it has cannot be told: {_readings(_word_at(content, odd.start()))}. "
+            f"Save it as UTF-8, or with the right one `iconv -f ENCODING -t utf-8 {path.name} > NEW`."
+        )
+    places = (found.start() for found in re.finditer(r"[^\x00-\x7f]+", text))
+    words = sorted({_word_at(content, place): None for place in islice(places, 1000)}, key=_is_usual)
+    sample = b" ".join(words[:3])
+    others = "".join(f", or {other}" for other in _readings(sample).split(" in Windows-1252, ")[1:])
+    return text, f"Windows-1252 (Latin-1), as in {sample.decode('cp1252')!r}{others} (if that looks wrong, {_AS_UTF8})"
 
 
-def _word_at(text: str, at: int) -> str:
-    """What stands around a place, up to the next blank, separator or quote; of a long word 40 characters to each side."""
-    before, after = (re.split(r"[\s,;|\"]", part) for part in (text[max(0, at - 40) : at], text[at : at + 40]))
+def _is_usual(word: bytes) -> bool:
+    return not _UNUSUAL.search(word.decode("cp1252"))
+
+
+def _word_at(text: bytes, at: int) -> bytes:
+    """What stands around a place, up to the next blank, separator or quote; of a long word 40 bytes to each side."""
+    before, after = (re.split(rb"[\s,;|\"]", part) for part in (text[max(0, at - 40) : at], text[at : at + 40]))
     return before[-1] + after[0]
 
 
-def _as_windows_1252(content: bytes) -> str | None:
-    """The text, unless it holds control characters or what looks like damaged UTF-8."""
-    if re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\xc2-\xf4][\x80-\xbf]", content):
-        return None
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError:
-        return None
-
-
-def _of_another_encoding(path: Path, sample: str) -> BadInputError:
-    """The error for text that makes no sense in Windows-1252: how a piece of it reads in others."""
-    shown = [f"{sample!r} in Windows-1252"]
+def _readings(word: bytes) -> str:
+    """How a word reads in Windows-1252, and in the encodings in which it looks like one."""
+    shown = {word.decode("cp1252", "replace"): "Windows-1252"}
     for name in _ELSEWHERE:
         with suppress(UnicodeDecodeError):
-            shown.append(f"{sample.encode('cp1252').decode(name)!r} in {name}")
-    return BadInputError(
-        f"{path} is not UTF-8, and which encoding it has cannot be told: {', '.join(shown)}. Save it as UTF-8, or "
-        f"with the right one `iconv -f ENCODING -t utf-8 {path.name} > NEW`."
-    )
+            text = word.decode(name)
+            others = [one for one in text if not one.isascii()]
+            is_latin = all(unicodedata.name(one, "").startswith("LATIN") for one in others)
+            is_mixed = re.search(r"[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]", text)
+            if all(map(str.isalpha, others)) and (is_latin or not is_mixed):
+                shown.setdefault(text, name)
+    return ", ".join(f"{text!r} in {name}" for text, name in shown.items())
 
 
 def _separator(text: str, required: Sequence[str]) -> str:
     """What the header is cut at: where the required columns come out, or else most columns."""
-    line = next((line for line in re.split(r"[\r\n]+", text) if line.strip()), "")
-    names = {one: [name.strip(' "') for name in line.split(one)] for one in _SEPARATORS}
-    fitting = [one for one in _SEPARATORS if required and set(required) <= set(names[one])]
-    return (fitting or sorted(_SEPARATORS, key=lambda one: -len(names[one])))[0]
+    lines = [found[0] for found in islice(re.finditer(r"[^\r\n]*[^\s][^\r\n]*", text), _TITLE_LINES)] or [""]
+    for line, one in product(lines if required else (), _SEPARATORS):
+        if {*required} <= {name.strip(' "#') for name in line.split(one)}:
+            return one
+    return max(_SEPARATORS, key=lambda one: lines[0].count(one))
 
 
 def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[list[str]]:
     blanks = f'{separator} "' in text  # before quotes, as in the tables of AudioSet
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=blanks)
+    header = next((line.strip() for line in text[:100_000].splitlines() if line.strip()), "")
+    quote = "'" if re.fullmatch(rf"'[^']*'({re.escape(separator)}'[^']*')+", header) else '"'
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, quotechar=quote, strict=True, skipinitialspace=blanks
+    )
     lines: list[list[str]] = []
     begun = 1
     try:
@@ -237,9 +301,29 @@ def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[
     return lines
 
 
-def _evened(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header and rows without empty columns at the end, and the rows of another length in words."""
+def _may_be_header(line: Sequence[str], required: Sequence[str]) -> bool:
+    return {*required} <= {*map(trimmed, line)} if required else sum(map(bool, map(str.strip, line))) > 1
+
+
+def _with_one_header(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows where the header has several rows, as pandas writes them and FMA has them."""
+    last = next((n for n, row in enumerate(rows[:4]) if row[0]), 0)
+    if not last or header[0] or any(rows[last][1:]):
+        return header, rows
+    names = zip(header, *rows[: last + 1], strict=False)
+    return [" ".join(filter(None, parts)) for parts in names], rows[last + 1 :]
+
+
+def _evened(header: list[str], rows: list[list[str]], separator: str) -> tuple[list[str], list[list[str]], list[str]]:
+    """Header and rows without empty columns at the end, and the rows of another length in words.
+
+    What follows the last column is also of it where that is of labels and tabs are between, as in MTG-Jamendo.
+    """
     width = len(header)
+    if separator == "\t" and re.fullmatch(r"labels?|tags?", header[-1] if header else "", re.IGNORECASE):
+        rows = [
+            [*row[: width - 1], "\t".join(row[width - 1 :]).rstrip("\t")] if len(row) > width else row for row in rows
+        ]
     while width and not header[width - 1] and not any("".join(row[width - 1 :]).strip() for row in rows):
         width -= 1
     padded = width < len(header) or all(len(row) > width for row in rows)

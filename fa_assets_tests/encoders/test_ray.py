@@ -78,9 +78,7 @@ def test_an_actor_killed_half_way_costs_its_batches(
 
 
 @pytest.mark.promise(
-    "A killed node costs what it had under way; the rest of the cluster finishes.",
-    "ray",
-    "1 of 2 nodes",
+    "A killed node costs what it had under way; the rest of the cluster finishes.", "ray", "1 of 2 nodes"
 )
 def test_a_node_killed_half_way_costs_what_it_had_under_way(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
@@ -125,11 +123,7 @@ def test_a_decoder_that_dies_costs_its_batch_and_clips_that_cannot_be_embedded_a
     np.testing.assert_array_equal(rest.vectors, expected[good])
 
 
-@pytest.mark.promise(
-    "A batch whose workers die again and again ends the run and is named.",
-    "ray",
-    "3 deaths",
-)
+@pytest.mark.promise("A batch whose workers die again and again ends the run and is named.", "ray", "3 deaths")
 def test_workers_that_keep_dying_end_the_run(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, tmp_path: Path
 ) -> None:

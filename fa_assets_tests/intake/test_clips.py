@@ -1,5 +1,6 @@
 """The intake of clips: good ones are described, bad ones refused or left out, every one by name."""
 
+import re
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import soundfile
 from fa_assets.audio.decode import ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.clip_files import clip_paths
-from fa_assets.intake.clips import inspect_clips
+from fa_assets.intake.clips import inspect_clips, unnamed_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
 from fa_assets.store.source_files import Limits
 
@@ -56,11 +57,7 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
     assert intake.bad == ()
 
 
-@pytest.mark.promise(
-    "Bad clips are all named at once.",
-    "input",
-    "9 of 10 clips",
-)
+@pytest.mark.promise("Bad clips are all named at once.", "input", "9 of 10 clips")
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="9 of 10 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))
@@ -184,6 +181,25 @@ def test_the_dataset_folder_and_the_folder_of_clips_may_be_links(dataset: Kaggle
     assert [clip.fname for clip in inspect_clips(linked.clips_folder, labelled("good.wav")).clips] == ["good.wav"]
     with pytest.raises(BadInputError, match="leads out"):
         inspect_clips(linked.clips_folder, labelled("link.wav", "good.wav"), limits=NO_LINKS)
+
+
+def test_clips_without_a_row_are_named_and_too_many_files_refused(dataset: KaggleDataset) -> None:
+    named = labelled("good.wav")
+    others = unnamed_clips(dataset, named)
+    assert "good.wav" not in others and "silent.wav" in others
+    with pytest.raises(BadInputError, match="more than 2 files and folders, the limit"):
+        unnamed_clips(KaggleDataset(dataset.root, Limits(files=2)), named)
+
+
+@pytest.mark.parametrize(
+    ("place", "link"), [("a.wav", "."), ("audio/a.wav", "audio"), ("my clips/sub/a.wav", "'my clips/sub'")]
+)
+def test_a_missing_folder_of_clips_says_where_they_lie(tmp_path: Path, place: str, link: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).touch()
+    folder = tmp_path / "train_curated"
+    with pytest.raises(BadInputError, match=re.escape(f"There is {place!r}: `ln -s {link} {folder}`")):
+        inspect_clips(folder, labelled("a.wav", "b.wav"))
 
 
 @pytest.mark.promise(

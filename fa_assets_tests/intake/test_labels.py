@@ -43,6 +43,9 @@ SPEECH = "Male speech, man speaking"
         pytest.param([f'"{SPEECH}",A', 'B,"say ""hi"""'], [(SPEECH, "A"), ("B", 'say "hi"')], "quotes", id="protected"),
         pytest.param(['7" single', '5", x'], [('7" single',), ('5"', "x")], "", id="inches"),
         pytest.param(['"A|B"', "C"], [("A|B",), ("C",)], "quotes", id="a-protected-bar"),
+        pytest.param(["[np.str_('A'), np.str_('B')]", "[np.str_('C')]"], [("A", "B"), ("C",)], "lists", id="numpy-2"),
+        pytest.param(["{A,B}", "{C}"], [("A", "B"), ("C",)], "lists", id="postgres"),
+        pytest.param(["A\u060c B", "C"], [("A", "B"), ("C",)], "'\u060c'", id="arabic"),
     ],
 )
 def test_cells_become_labels_and_what_is_not_plain_is_said(
@@ -94,10 +97,11 @@ def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -
     assert SPEECH in " ".join(labelled.notes)
 
 
-@pytest.mark.parametrize("one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+"])
+@pytest.mark.parametrize("one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+", "WAHR", "Oui", "✓"])
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)
-    zero = {"1": "0", "1.0": "", '"1,0"': '"0,0"', "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}[one]
+    zero = {"1": "0", "1.0": "", '"1,0"': '"0,0"', "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}.get(one)
+    zero = zero or {"WAHR": "FALSCH", "Oui": "Non"}.get(one, "")
     dataset.labels_csv.write_text(
         f"fname,group,Dog,Cat,Cow,seconds\na.wav,g,{one},{one},{zero},0.5\nb.wav,g,{zero},{one},{zero},2\n"
     )
@@ -158,7 +162,7 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dog"], ["dog"], ["DOG"]], "'DOG', 'Dog', 'dog'", "differ by case"),
         ([["M\u00fccke"], ["Mu\u0308cke"]], "'Mu\\u0308cke', 'M\\xfccke'", "Unicode form"),
         ([["Dog bark"], ["Dog\u00a0bark"]], "'Dog bark', 'Dog\\xa0bark'", "blanks"),
-        ([["Dog_bark"], ["Dog bark"]], "'Dog bark', 'Dog_bark'", "underscores"),
+        ([["Dog_bark"], ["Dog bark"]], "'Dog bark', 'Dog_bark'", "blanks"),
         ([["Dog\u200b"], ["Cat"]], "'Dog\\u200b'", "cannot be seen"),
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
         ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
@@ -187,6 +191,12 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["MÃ¼ll"], ["Cat"]], "'MÃ¼ll'", "UTF-8 that was read as another"),
         ([["Caf\ufffd"], ["Cat"]], "'Caf\ufffd'", "UTF-8 that was read as another"),
         ([["Café"], ["Müll"], ["鳥"]], None, ""),
+        ([["è"], ["Dog"]], "'è'", "is '猫' in GBK"),
+        ([["Dog:0.9"], ["Cat"]], "'Dog:0.9'", "ends with a number"),
+        ([["Dog"], ["Dog & Cat"]], "'Dog & Cat'", "FA_LABEL_SEPARATOR to '&'"),
+        ([["Dоg"], ["Dog"]], "'Dog', 'Dоg'", "look the same"),
+        ([["Cooper's"], ["Cooper’s"]], "\"Cooper's\", 'Cooper’s'", "look the same"),
+        ([["A\u200f"], ["A"]], "'A', 'A\\u200f'", "cannot be seen"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),
         ([["Dog"], ["Hot dog"], ["Dog_and_cat"], ["x/y"], ["Straße"], ["Strasse 2"], ['7" (x)'], ["it's"]], None, ""),
     ],

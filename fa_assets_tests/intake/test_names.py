@@ -25,6 +25,7 @@ CASES = {
     "two-extensions": ("c{n}.wav.wav", "c{n}.wav", "the file extension"),
     "quotes": ("'c{n}.wav'", "c{n}.wav", "quotes"),
     "zero-width": ("\ufeffc{n}.wav", "c{n}.wav", "blanks"),
+    "zero-width-inside": ("c{n}\u200b.wav", "c{n}.wav", "blanks"),
     "nfd": ("Mu\u0308cke{n}.wav", "M\u00fccke{n}.wav", "the Unicode form"),
     "nfc": ("M\u00fccke{n}.wav", "Mu\u0308cke{n}.wav", "the Unicode form"),
     "percent": ("my%20clip{n}.wav", "my clip{n}.wav", "percent signs"),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.annotations import Columns
 from fa_assets.intake.clips import inspect_clips, unnamed_clips
+from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.intake.propose import propose
 from fa_assets.intake.test_set import read_submission_clips
@@ -68,267 +68,272 @@ def test_a_csv_with_other_column_names(tmp_path, text: str) -> None:
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\t"
 
 
-@pytest.mark.parametrize(
-    ("files", "rows", "said"),
-    [
-        pytest.param(
-            dict.fromkeys(
-                ("train/dog/1.wav", "train/cat/2.wav", "val/dog/3.wav", "test/cat/4.wav", "test/x/5.wav"), ""
-            ),
-            {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
-            ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
-            id="shares-above-classes",
-        ),
-        *(
-            pytest.param(
-                dict.fromkeys(
-                    (f"{train}/dog/1.wav", f"{val}/cat/2.wav", f"{train}/cat/3.wav", f"{test}/cat/4.wav"), ""
-                ),
-                {f"{train}/dog/1.wav": "dog", f"{val}/cat/2.wav": "cat", f"{train}/cat/3.wav": "cat"},
-                ["folders of level 2", f"{test}/ (1 clips) is the test set; 1 of them"],
-                id=f"{train}-{val}-{test}",
-            )
-            for train, val, test in (
-                ("Train", "Val", "Test"),
-                ("trainset", "valset", "testset"),
-                ("training", "validation", "testing"),
-                ("train_set", "dev", "Test Data"),
-            )
-        ),
-        pytest.param(
-            {
-                **{f"site{n}/20230512_06{n}000.WAV": "" for n in range(5)},
-                "labels.csv": "file,species\n" + "".join(f"site{n}/20230512_06{n}000.WAV,Wren\n" for n in range(5)),
-            },
-            {f"site{n}/20230512_06{n}000.WAV": "Wren" for n in range(5)},
-            ["5 groups, each of which stays in one fold: 'site0'"],
-            id="audiomoth-sites",
-        ),
-        pytest.param(
-            {f"wren/SMA0{n}_20230512_063000.WAV": "" for n in range(5)},
-            {f"wren/SMA0{n}_20230512_063000.WAV": "wren" for n in range(5)},
-            ["5 groups, each of which stays in one fold: 'SMA00'"],
-            id="recorders-in-class-folders",
-        ),
-        pytest.param(
-            {"audio/Bird/1.wav": "", "audio/Dog/2.m4a": "", "audio/Dog/notes.pdf": "x"},
-            {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
-            ["formats: 1 .wav, 1 .m4a", "notes.pdf"],
-            id="audio-above-classes-in-mixed-formats",
-        ),
-        pytest.param(
-            {f"{name}/{part}/{n}.wav": "" for n, name in enumerate(("dog", "cat")) for part in ("s1", "s2")},
-            {"dog/s1/0.wav": "dog", "dog/s2/0.wav": "dog", "cat/s1/1.wav": "cat", "cat/s2/1.wav": "cat"},
-            ["--level 2"],
-            id="names-that-repeat-below",
-        ),
-        pytest.param(
-            {
-                **{f"audio/fold{n}/{n}-3-0-0.wav": "" for n in range(1, 7)},
-                "metadata/UrbanSound8K.csv": "slice_file_name,fsID,start,fold,classID,class\n"
-                + "".join(f"{n}-3-0-0.wav,{n},0.0,{n},3,dog_bark\n" for n in range(1, 7)),
-            },
-            {f"audio/fold{n}/{n}-3-0-0.wav": "dog_bark" for n in range(1, 7)},
-            ["UrbanSound8K.csv", "6 groups, each of which stays in one fold: '1'"],
-            id="urbansound8k",
-        ),
-        pytest.param(
-            {
-                **{f"{word}/0000000{n}_nohash_0.wav": "" for word in ("yes", "no") for n in range(5)},
-                "_background_noise_/hum.wav": "",
-                "testing_list.txt": "yes/00000000_nohash_0.wav\n",
-                "validation_list.txt": "no/00000000_nohash_0.wav\n",
-            },
-            {f"{word}/0000000{n}_nohash_0.wav": word for word in ("yes", "no") for n in range(5)},
-            ["_background_noise_", "5 groups", "not used, as no source of labels: 'testing_list.txt'"],
-            id="speech-commands",
-        ),
-        pytest.param(
-            {
-                "site/20230512_063000.WAV": "",
-                "site/20230512_064000.WAV": "",
-                "site/20230512_063000.Table.1.selections.txt": RAVEN
-                + "Species\n1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tWren\n"
-                "2\tSpectrogram 1\t1\t0.3\t0.4\t1\t2\tRobin\n3\tSpectrogram 1\t1\t0.4\t0.5\t1\t2\tWren\n",
-                "site/CONFIG.TXT": "Device ID : 24E1",
-            },
-            {"site/20230512_063000.WAV": "Wren,Robin"},
-            ["site/20230512_064000.WAV"],
-            id="audiomoth-with-raven",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "all.txt": RAVEN + "Begin File\tAnnotation\n1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\ta.wav\tWren\n"
-                "2\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tb.wav\tRobin\n",
-            },
-            {"a.wav": "Wren", "b.wav": "Robin"},
-            ["columns Begin File and Annotation"],
-            id="one-raven-table",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n",
-                "b.txt": "0\t1\tWren\n",
-            },
-            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
-            ["annotations of each clip"],
-            id="audacity",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "a.csv": "onset,offset,label\n0,1,Wren\n1,2,Robin\n",
-                "b.csv": "onset,offset,label\n0,1,Wren\n",
-            },
-            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
-            ["annotations of each clip"],
-            id="a-csv-for-each-clip",
-        ),
-        pytest.param(
-            {
-                "audio/a.wav": "",
-                "audio/b.wav": "",
-                "lists/Dog.csv": "file\na.wav\n",
-                "lists/Cat.csv": "file\nb.wav\na.wav\n",
-            },
-            {"audio/a.wav": "Cat,Dog", "audio/b.wav": "Cat"},
-            ["a table for each class ('Cat.csv', 'Dog.csv')"],
-            id="a-csv-for-each-class",
-        ),
-        pytest.param(
-            {
-                "x/a.wav": "",
-                "x/b.wav": "",
-                "meta/train.csv": "file,tag\na.wav,Dog\n",
-                "meta/val.csv": "file,tag\nb.wav,Cat\n",
-            },
-            {"x/a.wav": "Dog", "x/b.wav": "Cat"},
-            ["train.csv, val.csv"],
-            id="a-csv-for-each-share",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "deep/down/list.csv": "path,Dog,Cat,seconds\na.wav,1,1,0.5\nb.wav,0,1,0.7\n"},
-            {"a.wav": "Dog,Cat", "b.wav": "Cat"},
-            ["one for each class"],
-            id="multi-hot-anywhere",
-        ),
-        pytest.param(
-            {"a/1.wav": "", "b/2.wav": "", "b/3.wav": "", "list.csv": ",,file,label\n0,0,1.wav,Dog\n1,1,x.wav,Cat\n"},
-            {"a/1.wav": "Dog"},
-            ["--level 1 takes the folders", "stand for no clip, or for several: 'x.wav'"],
-            id="a-table-of-few-clips",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "file,label\na.wav,Dog\nb.wav,Dog,Cat\n"},
-            {"a.wav": "Dog"},
-            ["row 2, 'b.wav': 3 cells", "without a label: 'b.wav'"],
-            id="uneven-rows",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "list.csv": "file,label\na.wav,\"['Male speech, man', 'Dog']\"\nb.wav,['Dog']\n",
-            },
-            {"a.wav": '"Male speech, man","Dog"', "b.wav": "Dog"},
-            ["list.csv"],
-            id="names-that-hold-a-comma",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "list.csv": 'a.wav,"Male speech, man speaking"\nb.wav,Dog|dog\n',
-                "classes.txt": '"Male speech, man speaking"\nDog\n',
-                "others.csv": "clip,tag,seconds\na.wav,x,1\n",
-            },
-            {"a.wav": '"Male speech, man speaking"', "b.wav": "Dog,dog"},
-            [
-                "list.csv has no header: its first row is a.wav",
-                "read whole: 'Male speech, man speaking'",
-                "separated by '|'",
-                "class names to look at: 'Dog', 'dog'",
-                "not used, though they name clips: 'others.csv'",
-            ],
-            id="without-a-header",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "x.csv": "a.wav\n", "y.csv": "b.wav\na.wav\n"},
-            {"a.wav": "x,y", "b.wav": "y"},
-            ["a table for each class ('x.csv', 'y.csv')"],
-            id="a-csv-for-each-class-without-a-header",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "a.csv": "0.1,Wren\n0.5,Robin\n", "b.csv": "0.2,Wren\n"},
-            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
-            ["annotations of each clip"],
-            id="sonic-visualiser",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "list.csv": "f,split,species\na.wav,train,Wren\na.wav,train,Tit\nb.wav,test,Tit\n",
-            },
-            {"a.wav": "Wren,Tit", "b.wav": "Tit"},
-            ["labels of several rows are joined, of 'a.wav'", "'split' is not used, and 1 rows of test clips"],
-            id="several-rows-and-a-split",
-        ),
-        pytest.param(
-            {
-                "d/train/a.wav": "",
-                "d/test/b.wav": "",
-                "d/train/metadata.csv": "file_name,label\na.wav,Tit\n",
-                "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n",
-            },
-            {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
-            ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
-            id="hugging-face-with-a-test-folder-inside",
-        ),
-        pytest.param(
-            {
-                "s/1.wav": "",
-                "s/2.wav": "",
-                "id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n",
-            },
-            {"s/1.wav": "Wren", "s/2.wav": "Tit"},
-            ["columns IN FILE and MANUAL ID"],
-            id="kaleidoscope",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
-            {"a.wav": "Dog,Cat", "b.wav": "Cat"},
-            ["labels are those of 'label_1', 'label_2' together"],
-            id="a-column-for-each-label",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "f,primary_label,secondary_labels\na.wav,x,['y']\nb.wav,y,[]\n"},
-            {"a.wav": "x,y", "b.wav": "y"},
-            ["columns f and primary_label, secondary_labels"],
-            id="birdclef",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "f,split,label\na.wav,train,0\nb.wav,train,1\n"},
-            {"a.wav": "0", "b.wav": "1"},
-            ["columns f and label"],
-            id="numbers-of-classes",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
-            {"a.wav": "Wren", "b.wav": "Tit"},
-            ["annotations of each clip"],
-            id="annotations-called-a-little-otherwise",
-        ),
-    ],
-)
-def test_init_says_what_it_understood_and_writes_what_run_reads(
-    tmp_path, files: dict[str, str], rows: dict[str, str], said: list[str]
-) -> None:
+PROPOSED = {
+    "shares-above-classes": (
+        {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
+        {"test/cat/4.wav": "", "test/x/5.wav": ""},
+        ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
+    ),
+    **{
+        f"{train}-{val}-{test}": (
+            {f"{train}/dog/1.wav": "dog", f"{val}/cat/2.wav": "cat", f"{train}/cat/3.wav": "cat"},
+            {f"{test}/cat/4.wav": ""},
+            ["folders of level 2", f"{test}/ (1 clips) is the test set; 1 of them"],
+        )
+        for train, val, test in (
+            ("Train", "Val", "Test"),
+            ("trainset", "valset", "testset"),
+            ("training", "validation", "testing"),
+            ("train_set", "dev", "Test Data"),
+        )
+    },
+    "audiomoth-sites": (
+        {f"site{n}/20230512_06{n}000.WAV": "Wren" for n in range(5)},
+        {"labels.csv": "file,species\n" + "".join(f"site{n}/20230512_06{n}000.WAV,Wren\n" for n in range(5))},
+        ["5 groups, each of which stays in one fold: 'site0'"],
+    ),
+    "recorders-in-class-folders": (
+        {f"{one}/SMA0{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
+        {},
+        ["5 groups, each of which stays in one fold: 'SMA00'"],
+    ),
+    "audio-above-classes-in-mixed-formats": (
+        {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
+        {"audio/Dog/notes.pdf": "x"},
+        ["formats: 1 .wav, 1 .m4a", "notes.pdf"],
+    ),
+    "names-that-repeat-below": (
+        {"dog/s1/0.wav": "dog", "dog/s2/0.wav": "dog", "cat/s1/1.wav": "cat", "cat/s2/1.wav": "cat"},
+        {},
+        ["--level 2"],
+    ),
+    "urbansound8k": (
+        {f"audio/fold{n}/{n}-3-0-0.wav": "dog_bark" for n in range(1, 7)},
+        {
+            "metadata/UrbanSound8K.csv": "slice_file_name,fsID,start,fold,classID,class\n"
+            + "".join(f"{n}-3-0-0.wav,{n},0.0,{n},3,dog_bark\n" for n in range(1, 7))
+        },
+        ["UrbanSound8K.csv", "6 groups, each of which stays in one fold: '1'"],
+    ),
+    "speech-commands": (
+        {f"{word}/0000000{n}_nohash_0.wav": word for word in ("yes", "no") for n in range(5)},
+        {
+            "_background_noise_/hum.wav": "",
+            "testing_list.txt": "yes/00000000_nohash_0.wav\n",
+            "validation_list.txt": "no/00000000_nohash_0.wav\n",
+        },
+        ["_background_noise_", "5 groups", "not used, as no source of labels: 'testing_list.txt'"],
+    ),
+    "audiomoth-with-raven": (
+        {"site/20230512_063000.WAV": "Wren,Robin"},
+        {
+            "site/20230512_064000.WAV": "",
+            "site/20230512_063000.Table.1.selections.txt": RAVEN + "Species\n"
+            "1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tWren\n"
+            "2\tSpectrogram 1\t1\t0.3\t0.4\t1\t2\tRobin\n"
+            "3\tSpectrogram 1\t1\t0.4\t0.5\t1\t2\tWren\n",
+            "site/CONFIG.TXT": "Device ID : 24E1",
+        },
+        ["site/20230512_064000.WAV"],
+    ),
+    "one-raven-table": (
+        {"a.wav": "Wren", "b.wav": "Robin"},
+        {
+            "all.txt": RAVEN + "Begin File\tAnnotation\n"
+            "1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\ta.wav\tWren\n"
+            "2\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tb.wav\tRobin\n"
+        },
+        ["columns Begin File and Annotation"],
+    ),
+    "audacity": (
+        {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+        {"a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n", "b.txt": "0\t1\tWren\n"},
+        ["annotations of each clip"],
+    ),
+    "a-csv-for-each-clip": (
+        {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+        {"a.csv": "onset,offset,label\n0,1,Wren\n1,2,Robin\n", "b.csv": "onset,offset,label\n0,1,Wren\n"},
+        ["annotations of each clip"],
+    ),
+    "a-csv-for-each-class": (
+        {"audio/a.wav": "Cat,Dog", "audio/b.wav": "Cat"},
+        {"lists/Dog.csv": "file\na.wav\n", "lists/Cat.csv": "file\nb.wav\na.wav\n"},
+        ["a table for each class ('Cat.csv', 'Dog.csv')"],
+    ),
+    "a-csv-for-each-share": (
+        {"x/a.wav": "Dog", "x/b.wav": "Cat"},
+        {"meta/train.csv": "file,tag\na.wav,Dog\n", "meta/val.csv": "file,tag\nb.wav,Cat\n"},
+        ["train.csv, val.csv"],
+    ),
+    "multi-hot-anywhere": (
+        {"a.wav": "Dog,Cat", "b.wav": "Cat"},
+        {"deep/down/list.csv": "path,Dog,Cat,seconds\na.wav,1,1,0.5\nb.wav,0,1,0.7\n"},
+        ["one for each class"],
+    ),
+    "a-table-of-few-clips": (
+        {"a/1.wav": "Dog"},
+        {"b/2.wav": "", "b/3.wav": "", "list.csv": ",,file,label\n0,0,1.wav,Dog\n1,1,x.wav,Cat\n"},
+        ["--level 1 takes the folders", "stand for no clip, or for several: 'x.wav'"],
+    ),
+    "uneven-rows": (
+        {"a.wav": "Dog"},
+        {"b.wav": "", "list.csv": "file,label\na.wav,Dog\nb.wav,Dog,Cat\n"},
+        ["row 2, 'b.wav': 3 cells", "without a label: 'b.wav'"],
+    ),
+    "names-that-hold-a-comma": (
+        {"a.wav": '"Male speech, man","Dog"', "b.wav": "Dog"},
+        {"list.csv": "file,label\na.wav,\"['Male speech, man', 'Dog']\"\nb.wav,['Dog']\n"},
+        ["list.csv"],
+    ),
+    "without-a-header": (
+        {"a.wav": '"Male speech, man speaking"', "b.wav": "Dog,dog"},
+        {
+            "list.csv": 'a.wav,"Male speech, man speaking"\nb.wav,Dog|dog\n',
+            "classes.txt": '"Male speech, man speaking"\nDog\n',
+            "others.csv": "clip,tag,seconds\na.wav,x,1\n",
+        },
+        [
+            "list.csv has no header: its first row is a.wav",
+            "read whole: 'Male speech, man speaking'",
+            "separated by '|'",
+            "class names to look at: 'Dog', 'dog'",
+            "not used, though they name clips: 'others.csv'",
+        ],
+    ),
+    "a-csv-for-each-class-without-a-header": (
+        {"a.wav": "x,y", "b.wav": "y"},
+        {"x.csv": "a.wav\n", "y.csv": "b.wav\na.wav\n"},
+        ["a table for each class ('x.csv', 'y.csv')"],
+    ),
+    "sonic-visualiser": (
+        {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+        {"a.csv": "0.1,Wren\n0.5,Robin\n", "b.csv": "0.2,Wren\n"},
+        ["annotations of each clip"],
+    ),
+    "several-rows-and-a-split": (
+        {"a.wav": "Wren,Tit", "b.wav": "Tit"},
+        {"list.csv": "f,split,species\na.wav,train,Wren\na.wav,train,Tit\nb.wav,test,Tit\n"},
+        ["labels of several rows are joined, of 'a.wav'", "'split' is not used, and 1 rows of test clips"],
+    ),
+    "hugging-face-with-a-test-folder-inside": (
+        {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
+        {"d/train/metadata.csv": "file_name,label\na.wav,Tit\n", "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n"},
+        ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
+    ),
+    "kaleidoscope": (
+        {"s/1.wav": "Wren", "s/2.wav": "Tit"},
+        {"id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n"},
+        ["columns IN FILE and MANUAL ID"],
+    ),
+    "a-column-for-each-label": (
+        {"a.wav": "Dog,Cat", "b.wav": "Cat"},
+        {"list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
+        ["labels are those of 'label_1', 'label_2' together"],
+    ),
+    "birdclef": (
+        {"a.wav": "x,y", "b.wav": "y"},
+        {"list.csv": "f,primary_label,secondary_labels\na.wav,x,['y']\nb.wav,y,[]\n"},
+        ["columns f and primary_label, secondary_labels"],
+    ),
+    "numbers-of-classes": (
+        {"a.wav": "0", "b.wav": "1"},
+        {"list.csv": "f,split,label\na.wav,train,0\nb.wav,train,1\n"},
+        ["columns f and label"],
+    ),
+    "without-a-header-or-endings": (
+        {"1a.wav": "Dog", "2b.wav": "Cat"},
+        {"list.csv": "1a,Dog\n2b,Cat\n"},
+        ["list.csv has no header: its first row is 1a, Dog"],
+    ),
+    "a-title-above": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"list.csv": "My labels,\n,\nfile,label\na.wav,Dog\nb.wav,Cat\n"},
+        ["beginning after 'My labels'"],
+    ),
+    "single-quotes": (
+        {"a.wav": "Dog,big", "b.wav": "Cat"},
+        {"list.csv": "'file','label'\n'a.wav','Dog, big'\n'b.wav','Cat'\n"},
+        ["columns file and label"],
+    ),
+    "two-tables-that-differ": (
+        {"a.wav": "Dog,Cow", "b.wav": "Cat"},
+        {"x.csv": "file,label\na.wav,Dog\nb.wav,Cat\n", "y.csv": "file,label\na.wav,Cow\nb.wav,Cat\n"},
+        ["labels of several tables are joined, of 'a.wav'; --csv takes one table"],
+    ),
+    "label-studio": (
+        {"a.wav": "Dog", "b.wav": "Dog,Cat"},
+        {"x.csv": 'audio,label\n/data/1/a.wav,Dog\n/data/1/b.wav,"{""choices"": [""Dog"",""Cat""]}"\n'},
+        ["labels are lists"],
+    ),
+    "a-share-beside-classes": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"x.csv": "file,Dog,Cat,is_test\na.wav,1,0,0\nb.wav,0,1,1\n"},
+        ["a column for each class: 'Dog', 'Cat'"],
+    ),
+    "a-table-of-the-test-set": (
+        {"train/a.wav": "Dog", "train/b.wav": "Cat"},
+        {"test/c.wav": "", "train.csv": "file,label\na.wav,Dog\nb.wav,Cat\n", "test.csv": "file,label\nc.wav,Dog\n"},
+        ["test/ (1 clips) is the test set; 1 of them"],
+    ),
+    "fma-with-a-header-of-three-rows": (
+        {"mp3/000/000002.mp3": "Folk", "mp3/000/000005.mp3": "Rock"},
+        {
+            "meta/tracks.csv": ",album,track,track\n,title,genre_label,title\ntrack_id,,,\n2,a,Folk,x\n5,b,Rock,y\n",
+            "meta/genres.csv": "genre_id,title\n2,Folk\n",
+        },
+        ["columns track_id and track genre_label", "not used, though they name clips: 'genres.csv'"],
+    ),
+    "audioset": (
+        {"audio/--a1.wav": "/m/1,/m/2", "audio/b-2.wav": "/m/1"},
+        {"segments.csv": '# x\n# YTID, start_seconds, positive_labels\n--a1, 0.000, "/m/1,/m/2"\nb-2, 1.0, "/m/1"\n'},
+        ["columns YTID and positive_labels"],
+    ),
+    "mtg-jamendo": (
+        {"a.mp3": "rock,pop", "b.mp3": "jazz"},
+        {"tags.tsv": "PATH\tN\tTAGS\na.mp3\t1\trock\tpop\nb.mp3\t2\tjazz\n"},
+        ["separated by '\\t'"],
+    ),
+    "folders-of-speakers": (
+        {"Actor_01/a.wav": "Actor_01", "Actor_02/b.wav": "Actor_02"},
+        {"a.json": "{}", "data/wav.scp": "a a.wav\n", "x.TextGrid": ""},
+        [
+            "look like speakers",
+            "'a.json'; if the labels are there, export",
+            "lists of Kaldi",
+            "of Praat: 'Down to Table",
+        ],
+    ),
+    "a-table-of-training-and-test-clips": (
+        {"audio/a.wav": "Dog", "audio/b.wav": "Cat"},
+        {
+            "test/c.wav": "",
+            "test/d.wav": "",
+            "all.csv": "file,label,split\na.wav,Dog,train\nb.wav,Cat,train\nc.wav,Dog,test\nd.wav,Cow,test\n",
+        },
+        ["test/ (2 clips) is the test set; 1 of them", "that no training clip has get none: 'd.wav'"],
+    ),
+    "a-table-in-the-test-folder": (
+        {"train/a.wav": "Dog", "train/b.wav": "Cat"},
+        {
+            "test/a.wav": "",
+            "train/metadata.csv": "file_name,label\na.wav,Dog\nb.wav,Cat\n",
+            "test/metadata.csv": "file_name,label\na.wav,Cat\n",
+        },
+        ["test/ (1 clips) is the test set; 1 of them"],
+    ),
+    "annotations-called-a-little-otherwise": (
+        {"a.wav": "Wren", "b.wav": "Tit"},
+        {"a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
+        ["annotations of each clip"],
+    ),
+}
+"""A folder: its labelled clips, the other files (clips have no text), and what is said of it."""
+
+
+@pytest.mark.parametrize("folder", PROPOSED)
+def test_init_says_what_it_understood_and_writes_what_run_reads(tmp_path, folder: str) -> None:
+    rows, others, said = PROPOSED[folder]
+    files = dict.fromkeys(rows, "") | others
     source, out = tmp_path / "source", tmp_path / "out"
     for name, text in files.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -381,7 +386,7 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
     ("name", "text", "said"),
     [
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
-        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'; tables are read as CSV"),
+        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'. not read, since only CSV is"),
         ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
         ("list.csv", "file,label\na.wav,Do\0g\n", "^.*list.csv is not a CSV file that can be read: NUL"),
         ("list.csv", "file,label\n", "^.*list.csv has no rows"),
@@ -396,6 +401,35 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         propose(tmp_path)
     if "Kind" in text:
         assert propose(tmp_path, columns=Columns(labels="Kind")).rows == (("a.wav", ("x",)),)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "ids.csv",
+            "a-7,12,Dog\nb-7,3,Cat\n",
+            "has parts of the names of clips, as 'a-7' of 'x/Ya-7_0012.wav': add a column",
+        ),
+        (
+            "annotation_1.csv",
+            "0.05,0.43,Wren\n0.5,0.7,Tit\n",
+            "'annotation_1.csv' hold times, .* call them a.csv for a.wav",
+        ),
+        ("x/Ya-7_0012.ann", "0.1\t0.2\tDog\n", "are called as clips are: .* call them a.txt for a.wav"),
+        ("wav.scp", "a a.wav\n", "are lists of Kaldi: write a CSV"),
+        (
+            "meta.csv",
+            "file,say,what\nYa-7_0012.wav,x,p\nYb-7_0003.wav,y,q\nz.wav,y,q\n",
+            "--labels-column takes one of 'say', 'what'; --level N the folders as classes",
+        ),
+    ],
+)
+def test_files_that_are_no_tables_of_clips_are_named_with_what_to_do(tmp_path, name: str, text: str, said: str) -> None:
+    make_audio(tmp_path, "x/Ya-7_0012.wav", "x/Yb-7_0003.wav")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=said):
+        propose(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_to_says_how_to_write_elsewhere(
@@ -423,7 +457,7 @@ def test_a_file_in_place_of_the_folder_says_what_to_type(tmp_path, name: str, co
     make_audio(tmp_path, "a.wav")
     (tmp_path / name).touch()
     given = ("run", "--dataset") if command.startswith("run") else ("init",)
-    shown = fa_assets(*given, str(tmp_path / name))
+    shown = fa_assets(*given, str(tmp_path / name), variables={"FA_STORAGE": str(tmp_path / "storage")})
     assert shown.exit_code == 1
     assert f"{name} is a file" in shown.output and f"`fa-assets {command.format(tmp_path)}`" in shown.output
 
@@ -506,7 +540,7 @@ def test_rows_that_may_say_what_a_clip_is_not_are_named(tmp_path: Path, table: s
 def test_confidence_beside_annotations_is_named(tmp_path: Path) -> None:
     make_audio(tmp_path, "a.wav", "b.wav")
     for name in "ab":
-        table = "Start (s),End (s),Common name,Confidence\n0,3,Great Tit,0.9\n3,6,Wren,0.2\n"
+        table = "Start (s),End (s),Common name,Confidence\n0,3,Great Tit,0.9\n"
         (tmp_path / f"{name}.BirdNET.results.csv").write_text(table)
     said = [note for note in propose(tmp_path).notes if "whatever it says" in note]
     assert len(said) == 1 and "'Confidence' is not used" in said[0]
@@ -524,6 +558,23 @@ def test_one_column_of_0_and_1_can_be_taken_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--labels-column NAME"):
         propose(tmp_path)
     assert propose(tmp_path, columns=Columns(labels="hasbird")).rows == (("a.wav", ("1",)), ("b.wav", ("0",)))
+
+
+def test_labels_that_are_called_as_clips_are_name_no_clips(tmp_path: Path) -> None:
+    make_audio(tmp_path, "train_curated/a.wav", "train_curated/b.wav", "train_noisy/d.wav")
+    (tmp_path / "train_noisy.csv").write_text("fname,labels\nd.wav,a\n")
+    with pytest.raises(UserError, match="in no class folders.*Not used: 'train_noisy.csv'"):
+        propose(tmp_path)
+
+
+def test_lists_of_clips_and_columns_of_blanks_say_what_to_do(tmp_path: Path) -> None:
+    make_audio(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "dog.txt").write_text("a.wav\n")
+    (tmp_path / "list.txt").write_text("a.wav Dog\nb.wav Cat\n")
+    with pytest.raises(
+        UserError, match="'dog.txt' list clips: .* end in .csv. 'list.txt' have blanks .*`tr -s ' ' ','"
+    ):
+        propose(tmp_path)
 
 
 def test_numbers_of_clips_beside_columns_of_classes_are_no_class(tmp_path: Path) -> None:

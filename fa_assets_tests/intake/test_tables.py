@@ -54,6 +54,21 @@ def dataset(tmp_path: Path) -> KaggleDataset:
         pytest.param('fname, labels\na.wav, "Müll"\nb.wav, "Rain"\n'.encode(), "", id="blanks-before-quotes"),
         pytest.param(codecs.BOM_UTF8 * 2 + PLAIN.encode(), "", id="two-marks"),
         pytest.param(PLAIN.replace(",", " , ").replace("wav ", "wav").encode(), "", id="blanks-in-the-header"),
+        pytest.param(PLAIN.encode("utf-32-le"), "encoded in UTF-32-LE", id="utf-32-without-a-mark"),
+        pytest.param(PLAIN.encode() + b"\x1a", "", id="end-of-file-of-dos"),
+        pytest.param(b"#" + PLAIN.encode(), "", id="a-header-with-a-hash"),
+        pytest.param(b"Table 1\n\n" + PLAIN.encode(), "beginning after 'Table 1'", id="a-title-above"),
+        pytest.param(
+            b"Owls;\n" + PLAIN.replace(",", ";").encode(),
+            "separated by semicolons and beginning after 'Owls'",
+            id="title;",
+        ),
+        pytest.param(
+            "".join(f'"{line}"\n' for line in PLAIN.splitlines()).encode(),
+            "rows in quotes as a whole (3)",
+            id="in-quotes",
+        ),
+        pytest.param('fname,labels\n"a.wav,""Müll"""\nb.wav,Rain\n'.encode(), "as a whole (1)", id="one-in-quotes"),
     ],
 )
 def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, content: bytes, said: str) -> None:
@@ -92,6 +107,11 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
         pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
         pytest.param(b"fname   labels\na.wav   A\n", "separated by blanks: write one comma", id="columns-of-blanks"),
         pytest.param(b'[{"fname": "a.wav"}]', "it is JSON", id="json-list"),
+        pytest.param(b"{\\rtf1 fname,labels}", "a text document", id="rtf"),
+        pytest.param(b"SQLite format 3\0", "an SQLite database", id="sqlite"),
+        pytest.param(b"a.wav,A\nb.wav,B\n", "It has no header: write fname,labels above the first row", id="no-header"),
+        pytest.param("fname,labels\na.wav,Müll\n".encode("cp850"), "'Müll' in cp850; save it as UTF-8", id="cp850"),
+        pytest.param("fname,labels\na.wav,犬の声\n".encode("euc-jp"), "'犬の声' in euc-jp", id="euc-jp"),
         pytest.param(b"", "is empty: it needs a line that names its columns", id="empty"),
     ],
 )
@@ -131,6 +151,7 @@ def test_a_table_without_required_columns_names_its_uneven_rows(tmp_path: Path) 
     [
         *(("Сова", "windows-1251"), ("Уж", "windows-1251"), ("Σκύλος", "windows-1253"), ("犬", "shift_jis")),
         *(("鳥", "shift_jis"), ("狗", "gb18030"), ("雨声", "gb18030"), ("개", "euc-kr"), ("狗", "big5")),
+        *(("Dzięcioł", "windows-1250"), ("Łoś", "windows-1250"), ("Grünspecht", "mac-roman"), ("Bœuf", "iso8859-15")),
     ],
 )
 def test_other_encodings_are_refused_with_how_they_read(dataset: KaggleDataset, name: str, encoding: str) -> None:
@@ -141,26 +162,29 @@ def test_other_encodings_are_refused_with_how_they_read(dataset: KaggleDataset, 
         read_labels(dataset)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Pöllö",
-        "créée",
-        "Coração",
-        "Cooper’s Hawk",
-        "l’été",
-        "5°C",
-        "m²",
-        "¿Qué?",
-        "«Oiseau»",
-        "½ Note",
-        "1º lugar",
-        "20 µm",
-    ],
-)
+WESTERN = "Pöllö, créée, Coração, Cooper’s Hawk, l’été, 5°C, m², ¿Qué?, «Oiseau», ½ Note, 1º lugar, 20 µm"
+
+
+@pytest.mark.parametrize("name", WESTERN.split(", "))
 def test_western_names_are_read_as_windows_1252(dataset: KaggleDataset, name: str) -> None:
     dataset.labels_csv.write_bytes(f"fname,labels\na.wav,{name}\n".encode("cp1252"))
     assert read_labels(dataset).labels == ((name,),)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        *(("Jeřáb", "windows-1250"), ("Ağaç", "windows-1254"), ("İnek", "windows-1254"), ("Müll", "mac-roman")),
+        *(("Я", "windows-1251"), ("猫", "shift_jis"), ("새", "euc-kr"), ("貓", "big5")),
+    ],
+)
+def test_names_that_may_be_western_are_read_with_a_line_that_says_what_else_they_may_be(
+    dataset: KaggleDataset, name: str, encoding: str
+) -> None:
+    dataset.labels_csv.write_bytes(f"fname,labels\na.wav,{name}\nb.wav,Dog\n".encode(encoding))
+    clips = read_labels(dataset)
+    assert clips.labels[0] == (name.encode(encoding).decode("cp1252"),)
+    assert f"{name!r} in {encoding}" in clips.notes[0]
 
 
 def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> None:

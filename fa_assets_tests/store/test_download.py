@@ -203,9 +203,7 @@ def test_an_address_that_is_none_is_said_without_its_secrets(tmp_path):
 
 
 @pytest.mark.promise(
-    "A stalled download is given up after a silence (30 s) and resumed.",
-    "download",
-    "a stall after 1.5 of 2.6 MB",
+    "A stalled download is given up after a silence (30 s) and resumed.", "download", "a stall after 1.5 of 2.6 MB"
 )
 def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
     server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
@@ -220,9 +218,7 @@ def test_without_a_validator_nothing_is_resumed(serve, tmp_path):
 
 
 @pytest.mark.promise(
-    "Another process resumes the download that a dead one left.",
-    "download",
-    "a cut after 1.5 of 2.6 MB",
+    "Another process resumes the download that a dead one left.", "download", "a cut after 1.5 of 2.6 MB"
 )
 def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
     with pytest.raises(DownloadError, match="3 times in a row"):

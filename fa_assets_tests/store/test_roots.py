@@ -41,6 +41,7 @@ def test_a_file_has_the_time_at_which_it_was_written(root: StoragePath) -> None:
     assert later.modified > before.modified
 
 
+@pytest.mark.promise("A file is whole or not there: written under a temporary name, flushed, moved into place.", "kept")
 def test_a_file_that_was_not_written_whole_leaves_the_old_one(root: StoragePath) -> None:
     write(root / "value", b"old")
     with pytest.raises(RuntimeError), replacing(root / "value") as temporary:

@@ -1,0 +1,75 @@
+"""Which column of a table holds the labels, and which the clips of one group."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from fa_assets.intake.labels import Labels, split_labels
+from fa_assets.intake.tables import Table
+from fa_assets.store.source_files import USUAL_LIMITS, Limits
+
+LABEL_NAMES = (
+    "labels", "label", "category", "class", "class_name", "classes", "tags", "tag", "species", "event", "event_label",
+    "common name", "annotation", "annotations", "species code", "primary_label", "sound", "target", "scene_label", "scene",
+    "ebird_code", "manual id", "common_name", "scientific name", "scientific_name", "emotion", "genre", "instrument",
+)  # fmt: skip
+_OF_CLASSES = re.compile(r".*[ _.-](labels?|tags?|class|category|species)", re.IGNORECASE)
+"""How further names of columns of labels end."""
+GROUP_NAMES = (
+    "group", "fold", "fsid", "src_file", "recording", "recording_id", "site", "speaker", "uploader", "location",
+)  # fmt: skip
+"""Columns whose clips belong into one fold, the first that is there."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns to take, where they were named, what separates labels, the classes that are known, and how much is read."""
+
+    fname: str | None = None
+    labels: str | None = None
+    group: str | None = None
+    separator: str | None = None
+    classes: frozenset[str] = frozenset()
+    limits: Limits = USUAL_LIMITS
+
+    def split(self, cells: Sequence[str]) -> tuple[list[Labels], list[str]]:
+        """As `split_labels`."""
+        return split_labels(cells, separator=self.separator, names=self.classes)
+
+
+def once(table: Table, fname: str) -> list[str]:
+    """The other columns whose name no two have."""
+    return [name for name in table.header if name and name != fname and table.header.count(name) == 1]
+
+
+def named_label_column(table: Table, fname: str) -> str | None:
+    named = {name.lower(): name for name in table.header if name != fname}
+    found = [named[one] for one in LABEL_NAMES if one in named]
+    if len(further := [name for name in once(table, fname) if _OF_CLASSES.fullmatch(name)]) == 1:
+        found += further
+    return next((name for name in found if not is_numeric(table.column(name))), None)
+
+
+def numbers_of_classes(table: Table, fname: str) -> str | None:
+    """A column that is called as labels are, and holds numbers in every row."""
+    named = {name.lower(): name for name in once(table, fname) if all(table.column(name))}
+    return next((named[one] for one in LABEL_NAMES if one in named), None)
+
+
+def label_column(table: Table, fname: str, columns: Columns) -> str | None:
+    """By its name; else the one text column that repeats itself, or is the only other one."""
+    named = columns.labels if columns.labels in table.header else named_label_column(table, fname)
+    if not (fname or named) and {"tmin", "text", "tmax"} <= {*table.header}:  # of Praat
+        named = "text"
+    repeating = [
+        name
+        for name in once(table, fname)
+        if not is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
+    ]
+    others = [name for name in once(table, fname) if not is_numeric(table.column(name))]
+    likely = repeating or (others if len(table.header) == 2 else [])
+    return named or (likely[0] if len(likely) == 1 else None)
+
+
+def is_numeric(cells: Collection[str]) -> bool:
+    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|", cell.strip().lower()) for cell in cells)

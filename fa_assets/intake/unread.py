@@ -1,0 +1,128 @@
+"""Files beside the clips that give no labels: what they are, and what to do to have them read."""
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from fa_assets.errors import BadInputError
+from fa_assets.intake.names import NameIndex, listed
+from fa_assets.intake.tables import Table, read_table
+from fa_assets.store.source_files import Limits
+
+_KALDI = frozenset({"wav.scp", "text", "utt2spk", "spk2utt", "segments", "feats.scp"})
+_KINDS = {
+    ".textgrid": "are of Praat: 'Down to Table...' there and 'Save as comma-separated file', as a.csv for a.wav",
+    ".eaf": "are of ELAN: 'Export As', 'Tab-delimited Text' with begin, end and annotation, as a.txt for a.wav",
+    ".jams": "are of JAMS: write their labels as a CSV of file names and labels",
+    ".mid": "are scores, and no labels",
+}
+_OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".pdf", ".npy", ".npz", ".pt"})
+_ROWS, _TABLES = 5, 50
+"""Rows of a table, and tables, that are looked at."""
+
+
+def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
+    """Lines on files that are neither audio nor CSV and may hold labels, by their names.
+
+    Args:
+        others: the names of such files.
+        audio: the names of the clips.
+    """
+    said = []
+    stems = {PurePosixPath(name).stem for name in audio}
+    if kaldi := [name for name in others if PurePosixPath(name).name in _KALDI]:
+        said.append(f"{listed(kaldi)} are lists of Kaldi: write a CSV of the paths in wav.scp and their labels")
+    for suffix, what in _KINDS.items():
+        if its := [name for name in others if _suffix(name) == suffix]:
+            said.append(f"{listed(its)} {what}")
+    tables = [name for name in others if _suffix(name) in _OTHER_TABLES]
+    if tables:
+        said.append(f"not read, since only CSV is: {listed(tables)}; if the labels are there, export them as CSV")
+    known = {*kaldi, *tables} | {name for name in others if _suffix(name) in {*_KINDS, *_PICTURES}}
+    if beside := [name for name in others if PurePosixPath(name).stem in stems and name not in known]:
+        said.append(
+            f"{listed(beside)} are called as clips are: if they hold times and labels with tabs between, call them a.txt for "
+            "a.wav"
+        )
+    return said
+
+
+def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -> list[str]:
+    """Lines on tables that name no clip, and nearly do: by a part of its name, with a typing error, or by their own names."""
+    index = NameIndex(PurePosixPath(name).name for name in audio)
+    said = []
+    timed, blank, lists, beside = [], [], [], []
+    stems = {PurePosixPath(name).stem for name in audio}
+    for path in islice(files, _TABLES):
+        with suppress(BadInputError):
+            table = read_table(path, limits=limits)
+            rows = [table.header, *table.rows[:_ROWS]]
+            words = rows[-1][0].split() if rows[-1] else []
+            if there := next(
+                (one for row in rows[:2] for cell in row if not index.find(cell) and (one := index.near(cell))), None
+            ):
+                said.append(
+                    f"The first row of {path.name} names a clip that is nearly called {there!r}: use the same names"
+                )
+            elif part := _part_of_names(rows, audio):
+                cell, name = part
+                said.append(
+                    f"{path.name} has parts of the names of clips, as {cell!r} of {name!r}: add a column with their names as "
+                    "they are"
+                )
+            elif _is_timed(table):
+                timed.append(path.name)
+            elif len(table.header) == 1 and words and index.find(rows[-1][0]):
+                lists.append(path.name)
+            elif len(table.header) == 1 and any(map(index.find, words)):
+                blank.append(path.name)
+            elif path.stem in stems:
+                beside.append(path.name)
+    if lists:
+        said.append(f"{listed(lists)} list clips: if each is a class of its own, let their names end in .csv")
+    if blank:
+        way_out = f"`tr -s ' ' ',' < {shlex.quote(blank[0])} > NEW.csv`"
+        said.append(f"{listed(blank)} have blanks between their columns: write commas, as with {way_out}")
+    if beside:
+        said.append(
+            f"{listed(beside)} are called as clips are, and hold no lines of begin, end and label with tabs between"
+        )
+    if timed:
+        said.append(
+            f"{listed(timed)} hold times, as annotations of clips do, and are called as no clip is: call them a.csv for a.wav"
+        )
+    return said
+
+
+def _part_of_names(rows: Sequence[Sequence[str]], audio: Sequence[str]) -> tuple[str, str] | None:
+    """A cell and the one clip whose name holds it, between what are no letters or digits; where another row has one too."""
+    found = []
+    text = "\n".join(audio)
+    for row in rows:
+        for cell in (one for one in row[:3] if re.search(r"[\w-]{3}", one)):
+            is_part = re.compile(
+                (r"(?<!\d)" if cell[0].isdigit() else r"(?<![^\W\d_Y])" if cell[0].isalpha() else "")
+                + re.escape(cell)
+                + (r"(?!\d)" if cell[-1].isdigit() else r"(?![^\W\d_])")
+                + r"(?=[^/\n]*$)",
+                re.MULTILINE,
+            )
+            places = [part.start() for part in islice(is_part.finditer(text), 2)]
+            if len(places) == 1:
+                found.append((cell, audio[text.count("\n", 0, places[0])]))
+                break
+    return found[0] if len({name for _, name in found}) > 1 else None
+
+
+def _is_timed(table: Table) -> bool:
+    """Whether the first column holds times."""
+    cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:_ROWS])]
+    return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
