@@ -1,8 +1,6 @@
 """Folds over refreshes: who keeps theirs, what is recorded of it, and that it comes to rest."""
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -16,19 +14,11 @@ from fa_assets.metrics.labels import multi_hot
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
-from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.metrics.test_same_recording import sound
 from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import make_clip
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
-    copy = finished.copy(tmp_path)
-    with environment_of(copy):
-        yield copy
 
 
 def folds_of(settings: Settings) -> dict[str, int]:
