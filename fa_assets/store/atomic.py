@@ -25,8 +25,8 @@ from fa_assets.store.roots import StoragePath
 
 _ON_ITS_WAY = ".fa_assets"
 """How the names of folders begin that are made in the machine's folder of temporary files."""
-_OURS = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-"""What is written below a name of its own, this version's and those before; others' hidden files are not touched."""
+_OURS = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
+"""What is written below a name of its own, or none yet, this version's and those before; no hidden file of others."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,15 @@ def write_file(path: StoragePath, write: Callable[[Path], object]) -> FileDigest
     with replacing(path) as temporary:
         write(temporary)
         return digest_file(temporary)
+
+
+def bring(root: StoragePath, name: str, folder: Path) -> None:
+    """Copy the file of this name (relative to the root), as it is now and if it is there, below `folder`, for a library that
+    reads files of this machine alone; below a local root it is one."""
+    if not isinstance(root, Path):
+        with contextlib.suppress(FileNotFoundError):
+            content = (root / name).read_bytes()
+            write_file(folder / name, lambda temporary: temporary.write_bytes(content))
 
 
 @contextmanager

@@ -288,7 +288,7 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
     "mp3 in avi overwritten": (lambda: changed(AS_CONTAINED["mp3 in avi"](), 9_000, _NOISE), "^truncated|^damaged"),
     "mp3 with zeros between": (
         lambda: mp3(write_xing="0") + bytes(2_000) + mp3()[2_000:],
-        "^damaged: something that is no",
+        "^damaged: something that is not sound",
     ),
     "mp3 with the line ends of Windows": (
         lambda: mp3(id3v2_version="0").replace(b"\n", b"\r\n"),
@@ -519,16 +519,18 @@ NO_SOUND = {
 }
 
 
-@pytest.mark.promise("A file that is not sound is named for what it is, with what to type next.", "input")
-@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"])
+@pytest.mark.promise(
+    "A file that is not sound is named for what it is, with what to type next.", "input", "25 files, each under 7 names"
+)
 @pytest.mark.parametrize("what", NO_SOUND)
-def test_what_is_not_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
+def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:
     content, reason = NO_SOUND[what]
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(BadClipError, match=reason) as error:
-        inspect_clip(path)
-    assert str(tmp_path) not in str(error.value)
+    for suffix in (".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"):
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(BadClipError, match=reason) as error:
+            inspect_clip(path)
+        assert str(tmp_path) not in str(error.value)
 
 
 def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:

@@ -281,7 +281,7 @@ def test_tried_again_after_what_may_pass(serve, tmp_path, waits, status):
 @pytest.mark.promise("A server's Retry-After is respected, within bounds.", "download")
 @pytest.mark.parametrize(
     ("retry_after", "least", "most"),
-    [("1", 1, 1), ("3600", 2, 2), ("-5", 0, 0), ("soon", 0.01, 0.01), ("date", 1000, 3600)],
+    [("1", 1, 1), ("3600", 2, 2), ("-5", 0.01, 0.01), ("soon", 0.01, 0.01), ("date", 1000, 3600)],
 )
 def test_retry_after_is_heeded_within_bounds(serve, tmp_path, waits, retry_after, least, most):
     value = formatdate(time() + 3600, usegmt=True) if retry_after == "date" else retry_after

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.store.atomic import digest_file, replacing
+from fa_assets.store.atomic import bring, digest_file, replacing
 from fa_assets.store.ledger import Ledger, new_entry_id
-from fa_assets.store.local_view import LocalView
 from fa_assets.store.roots import StoragePath, file_names, listing, relative_name, subfolders
 from fa_assets_tests.catalog.made_up import an_entry
 
@@ -65,13 +64,13 @@ def test_a_ledger(root: StoragePath) -> None:
         ledger.append(entries[0])
 
 
-def test_a_local_view_has_the_bytes_of_what_was_brought(root: StoragePath, tmp_path: Path) -> None:
+def test_what_was_brought_has_the_bytes_of_now(root: StoragePath, tmp_path: Path) -> None:
     write(root / "values" / "x", b"first")
-    view = LocalView(root, tmp_path / "cache")
-    view.bring("values/x")
-    assert (view.folder / "values" / "x").read_bytes() == b"first"
+    folder = root if isinstance(root, Path) else tmp_path / "cache"
+    bring(root, "values/x", folder)
+    assert (folder / "values" / "x").read_bytes() == b"first"
     write(root / "values" / "x", b"second")
-    view.bring("values/x")
-    view.bring("values/not there")
-    assert (view.folder / "values" / "x").read_bytes() == b"second"
-    assert view.folder == (root if isinstance(root, Path) else tmp_path / "cache")
+    bring(root, "values/x", folder)
+    bring(root, "values/not there", folder)
+    assert (folder / "values" / "x").read_bytes() == b"second"
+    assert not isinstance(root, Path) or not (tmp_path / "cache").exists()

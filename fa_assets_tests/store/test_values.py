@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.store.embedding_store import embedding_column
+from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import InputVersion, Ledger
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, TableStream, ValueHeader, ValueStore, table_digest
@@ -135,7 +135,7 @@ print(rows, peak() - before)
 def test_a_scan_holds_a_fraction_of_a_row_group(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((60_000, 512), np.float32)
     for asset, rows in (("small", 1), ("large", len(values))):
-        table = pa.table({"embedding": embedding_column(values[:rows])})
+        table = pa.table({"embedding": list_column(values[:rows])})
         path = put(tmp_path, table, header(asset))
     assert pq.ParquetFile(path).num_row_groups == 1
     assert path.stat().st_size > 0.8 * values.nbytes

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.reference import reference_tagger
 from fa_assets.encoders.base import CheckpointError, content_length
 from fa_assets.encoders.cnn14.checkpoint import NARROW
 from fa_assets.encoders.cnn14.definition import ENCODER, ENCODER_16K
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _groups
 from fa_assets.encoders.cnn14.network import TOTAL_FRAMES, _WinogradBlock, content_frames
-from fa_assets.encoders.cnn14.reference import reference_tagger
 from fa_assets.encoders.cnn14.ways import WAYS, chosen
 from fa_assets.errors import UserError
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
