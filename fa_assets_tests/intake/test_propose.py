@@ -380,7 +380,7 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
                 "meta/genres.csv": "genre_id,title\n2,Folk\n",
             },
             {"mp3/000/000002.mp3": "Folk", "mp3/000/000005.mp3": "Rock"},
-            ["columns track_id and track genre_label", "not used, though they name clips: 'genres.csv'"],
+            ["columns track_id and track genre_label", "not used, since they name no clip: 'genres.csv'"],
             id="fma-with-a-header-of-three-rows",
         ),
         pytest.param(
@@ -413,6 +413,46 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
                 "of Praat: 'Down to Table",
             ],
             id="folders-of-speakers",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("train/1.wav", "train/2.wav", "test/1.wav"), ""),
+                "all.csv": "path,label\ntrain/1.wav,Dog\ntrain/2.wav,Cat\ntest/1.wav,Cat\n",
+            },
+            {"train/1.wav": "Dog", "train/2.wav": "Cat"},
+            ["test/ (1 clips) is the test set; 1 of them"],
+            id="test-clips-called-as-training-clips",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("dev/71.wav", "dev/72.wav", "test/73.wav"), ""),
+                "dev.csv": "fname,labels,split\n71,Dog,train\n72,Cat,val\n",
+                "eval.csv": "fname,labels\n73,Cat\n",
+                "vocabulary.csv": "0,Dog\n1,Cat\n",
+            },
+            {"dev/71.wav": "Dog", "dev/72.wav": "Cat"},
+            ["test/ (1 clips) is the test set; 1 of them", "since they name no clip: 'vocabulary.csv'"],
+            id="a-table-of-the-test-set-with-other-columns",
+        ),
+        pytest.param(
+            {
+                **dict.fromkeys(("A/0.wav", "B/1.wav"), ""),
+                "classes.csv": "index,name\n0,cat\n1,dog\n",
+                "all.txt": RAVEN + "Species\n1\tS\t1\t0\t1\t0\t1\tWren\n",
+            },
+            {"A/0.wav": "A", "B/1.wav": "B"},
+            ["not used, as no source of labels: 'all.txt', 'classes.csv'", "'all.txt' hold times"],
+            id="numbers-that-do-not-name-clips",
+        ),
+        pytest.param(
+            {
+                "a.wav": "",
+                "b.wav": "",
+                "x.tsv": 'file\tsentence\tlabel\na.wav\t"Well\tDog\nb.wav\tShe said "no"\tCat\n',
+            },
+            {"a.wav": "Dog", "b.wav": "Cat"},
+            ["with quotes as parts of the cells"],
+            id="quotes-in-sentences",
         ),
         pytest.param(
             {
@@ -528,6 +568,8 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         ),
         ("x/Ya-7_0012.ann", "0.1\t0.2\tDog\n", "are called as clips are: .* call them a.txt for a.wav"),
         ("wav.scp", "a a.wav\n", "are lists of Kaldi: write a CSV"),
+        ("labels.csv.gz", "x", "'labels.csv.gz' are packed: unpack them"),
+        ("labels.csv", "file,label\nYa-7_0012.wav,\nYb-7_0003.wav,\n", "the column 'label' is empty"),
         (
             "meta.csv",
             "file,say,what\nYa-7_0012.wav,x,p\nYb-7_0003.wav,y,q\nz.wav,y,q\n",
