@@ -113,7 +113,7 @@ def read_table(
     said = [f"encoded in {encoding}"] if encoding else []
     text, separator, more = _begun(text, required)
     lines = _lines(path, text, separator, more, header_only=header_only)
-    whole = [n for n, line in enumerate(lines) if len(line) == 1 and separator in line[0]]
+    whole = [n for n, line in enumerate(lines) if len(line) == 1 and separator in line[0] and not re.search(r"[\r\n]", line[0])]
     if whole and (whole[0] == 0 or len(lines[0]) > 1):
         more.append(f"made of rows in quotes as a whole ({len(whole)})")
         for n in whole:
@@ -154,7 +154,7 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     if comments:
         text = text[comments.end() :]
         last = comments[0].splitlines()[-1].strip(" \t#")
-        following = next(csv.reader([text.partition("\n")[0]], skipinitialspace=True), [])
+        following = next(csv.reader([re.split(r"[\r\n]", text[:100_000])[0]], skipinitialspace=True), [])
         has_numbers = any(re.fullmatch(r"[\d.]+", cell) for cell in following)  # as no header has
         if has_numbers and last.count(",") == len(following) - 1 > 0:  # it names the columns, as in AudioSet
             text = f"{last}\n{text}"
@@ -292,8 +292,7 @@ def _lines(path: Path, text: str, separator: str, said: list[str], *, header_onl
     except csv.Error as error:
         if separator == "\t":  # quotes in sentences, as in Common Voice
             said.append("with quotes as parts of the cells")
-            every = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=csv.QUOTE_NONE)
-            return [line for line in every if any(cell.strip() for cell in line)]
+            return [line.split(separator) for line in re.split(r"\r\n?|\n", text) if line.strip()]
         reason = 'a quote (") is opened and not closed' if "end of data" in str(error) else str(error)
         raise BadInputError(
             f"{path} is not a CSV file that can be read: from line {begun} on, {reason}. Correct that line; a quote inside "
