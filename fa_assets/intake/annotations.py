@@ -5,7 +5,7 @@ Annotations of parts of a clip (Raven selection tables, Audacity labels, a row f
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -47,7 +47,7 @@ _SAMPLE = 200
 
 
 class WhichColumnError(UserError):
-    """A table names the clips, and which of its columns holds the labels cannot be told."""
+    """Which column holds the labels cannot be told, or no table has one that was named."""
 
 
 @dataclass
@@ -100,6 +100,7 @@ def labels_from_files(
     tables: list[tuple[Table, str]] = []
     own = Found("annotations of each clip")
     notes, unused = [], []
+    headers: dict[str, list[str]] = {}
     for path in files:
         clip = _annotated(folder, path, index)
         if clip is not None and (annotated := _annotations(path, columns)) is not None:
@@ -120,9 +121,7 @@ def labels_from_files(
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
             notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
             continue
-        for wanted in (columns.fname, columns.labels, columns.group):
-            if explicit and wanted is not None and wanted not in table.header:
-                raise UserError(f"{path} has no column {wanted!r}; it has {', '.join(table.header)}.")
+        headers[path.name] = table.header
         if fname is not None and fname in table.header:
             tables.append((table, fname))
             continue
@@ -134,6 +133,8 @@ def labels_from_files(
             for one in columns.split(table.column(name))[0]:
                 own.add(clip, one)
             own.notes += unused_shares(table, once(table, name))[: not own.notes]
+    if not own.labels:
+        _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
         found.notes += [f"not read: {note}" for note in notes]
@@ -141,6 +142,15 @@ def labels_from_files(
     elif notes:
         raise UserError("\n".join(notes))
     return found
+
+
+def _require_columns(columns: Columns, headers: Mapping[str, Sequence[str]]) -> None:
+    """Raise where no table has a column that was named."""
+    named = {"--fname-column": columns.fname, "--labels-column": columns.labels, "--group-column": columns.group}
+    for option, name in named.items():
+        if name is not None and not any(name in header for header in headers.values()):
+            have = "; ".join(f"{table} has {', '.join(header)}" for table, header in [*headers.items()][:5])
+            raise WhichColumnError(f"{option}: no column {name!r}; {have or 'there is no table'}.")
 
 
 def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
@@ -197,9 +207,8 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     named_by: dict[str, Table] = {}
     twice: dict[str, None] = {}
     for table, fname, labels in rows:
-        group = columns.group or next(
-            (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname), None
-        )
+        by_name = (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname)
+        group = columns.group if columns.group in table.header else next(by_name, None)
         groups = table.column(group) if group else [""] * len(table.rows)
         for cell, own, its in zip(table.column(fname), labels, groups, strict=True):
             clip = clip_of(index, cell)

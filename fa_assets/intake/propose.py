@@ -206,7 +206,8 @@ def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Co
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
     if table is not None and not is_file(table):
-        raise UserError(f"{table}: no such file; --csv takes a table.")
+        there = f": there is {folder / table}" if is_file(folder / table) else ""
+        raise UserError(f"{table}: no such file; --csv takes a table{there}.")
     dataset = KaggleDataset(out or folder, limits=columns.limits)
     if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
@@ -286,13 +287,15 @@ def _found(
 ) -> tuple[Found, int | None]:
     """The labels from files or else from folders, of which also the level."""
     unclear: UserError | None = None
+    if level is not None and (explicit or columns.fname or columns.labels):
+        raise UserError("--level takes the labels from folders, --csv and columns from a table: give one of them.")
     if level is None:
         try:
             found = labels_from_files(folder, files, audio, columns, explicit=explicit, others=test)
             if found is not None:
                 return found, None
         except UserError as error:
-            if explicit or isinstance(error, WhichColumnError):
+            if explicit or columns.fname or columns.labels or isinstance(error, WhichColumnError):
                 raise
             unclear = error
         if explicit:

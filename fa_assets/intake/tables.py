@@ -113,7 +113,11 @@ def read_table(
     said = [f"encoded in {encoding}"] if encoding else []
     text, separator, more = _begun(text, required)
     lines = _lines(path, text, separator, more, header_only=header_only)
-    whole = [n for n, line in enumerate(lines) if len(line) == 1 and separator in line[0] and not re.search(r"[\r\n]", line[0])]
+    whole = [
+        n
+        for n, line in enumerate(lines)
+        if len(line) == 1 and separator in line[0] and not re.search(r"[\r\n]", line[0])
+    ]
     if whole and (whole[0] == 0 or len(lines[0]) > 1):
         more.append(f"made of rows in quotes as a whole ({len(whole)})")
         for n in whole:

@@ -628,11 +628,32 @@ def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str,
     assert shown.exit_code == 1 and said in shown.output and len(shown.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--labels-column", "nosuch"), "--labels-column: no column 'nosuch'; l.csv has file, label"),
+        (("--group-column", "nosuch"), "--group-column: no column 'nosuch'; l.csv has file, label"),
+        (("--fname-column", "label"), "which column holds the labels?"),
+        (("--csv", "l.csv"), "l.csv: no such file; --csv takes a table: there is {}/l.csv"),
+        (("--level", "1", "--labels-column", "label"), "--level takes the labels from folders"),
+        (("--level", "1", "--csv", "{}/l.csv"), "--level takes the labels from folders"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    make_audio(tmp_path, "A/a.wav", "B/b.wav")
+    (tmp_path / "l.csv").write_text("file,label\na.wav,X\nb.wav,Y\n")
+    shown = fa_assets("init", str(tmp_path), *(one.format(tmp_path) for one in options))
+    assert shown.exit_code == 1 and said.format(tmp_path) in shown.output
+    (tmp_path / "l.csv").unlink()
+    shown = fa_assets("init", str(tmp_path), "--group-column", "x")
+    assert shown.exit_code == 1 and "--group-column: no column 'x'; there is no table" in shown.output
+
+
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")
     assert propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="z")).counts == {"q": 1, "r": 1}
-    with pytest.raises(UserError, match="no column 'w'; it has x, y, z"):
+    with pytest.raises(UserError, match="--labels-column: no column 'w'; a.csv has x, y, z"):
         propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="w"))
     with pytest.raises(UserError, match="which column holds the labels"):
         (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p1,q\n2.wav,p2,r\n")
