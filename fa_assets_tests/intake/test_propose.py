@@ -633,7 +633,7 @@ def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str,
     [
         (("--labels-column", "nosuch"), "--labels-column: no column 'nosuch'; l.csv has file, label"),
         (("--group-column", "nosuch"), "--group-column: no column 'nosuch'; l.csv has file, label"),
-        (("--fname-column", "label"), "which column holds the labels?"),
+        (("--fname-column", "label"), "columns label and file: no clip has a label"),
         (("--csv", "l.csv"), "l.csv: no such file; --csv takes a table: there is {}/l.csv"),
         (("--level", "1", "--labels-column", "label"), "--level takes the labels from folders"),
         (("--level", "1", "--csv", "{}/l.csv"), "--level takes the labels from folders"),
