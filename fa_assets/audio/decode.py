@@ -34,6 +34,8 @@ SILENCE = 1e-6
 """-120 dB of full scale: a mix that never reaches it is silence, whatever noise a decoder adds."""
 ONE_STEP = 2**-15
 """Of 16 bits: what rounding leaves in the mix of channels that are out of phase."""
+OFFSET = 2**-7
+"""A mix that never changes is silence up to one step of 8 bits: A-law has no zero, and microphones an offset."""
 CLIPPED_LEVEL = 0.999
 """Of full scale: what was cut off at the largest value of 16 bits (0.99997) or just below it by a limiter."""
 
@@ -74,6 +76,7 @@ def inspect_clip(path: Path, *, may_be_silent: bool = False, with_landmarks: boo
     with _open(path) as (sound, sha256):
         finder = LandmarkFinder(sound.rate) if with_landmarks else None
         frames, peak, squares, clipped, loudest = 0, 0.0, 0.0, 0, 0.0
+        lowest, highest = math.inf, -math.inf
         for block in _checked(sound):
             level = np.abs(block)
             mixed = _mixed(block)
@@ -82,17 +85,18 @@ def inspect_clip(path: Path, *, may_be_silent: bool = False, with_landmarks: boo
             mono = np.abs(mixed) if sound.channels > 1 else level[:, 0]
             frames += len(block)
             peak = max(peak, float(mono.max()))
+            lowest, highest = min(lowest, float(mixed.min())), max(highest, float(mixed.max()))
             loudest = max(loudest, float(level.max()))
             squares += float(np.square(mono, dtype=np.float64).sum())
             clipped += int((level >= CLIPPED_LEVEL).sum())
         if not frames:
             raise BadClipError("holds no samples")
         cancelled = peak <= ONE_STEP and loudest > 10 * max(peak, SILENCE)
-        if (peak < SILENCE or cancelled) and not may_be_silent:
+        constant = frames > 1 and highest - lowest < SILENCE <= peak <= OFFSET and not cancelled
+        if (peak < SILENCE or cancelled or constant) and not may_be_silent:
             out_of_phase = "; its channels cancel each other: write one of them as the clip" if cancelled else ""
-            raise BadClipError(
-                f"silent: the mean of its channels never exceeds {max(peak, SILENCE):.2g} of full scale{out_of_phase}"
-            )
+            is_always = f"is always {lowest:.2g}" if constant else f"never exceeds {max(peak, SILENCE):.2g}"
+            raise BadClipError(f"silent: the mean of its channels {is_always} of full scale{out_of_phase}")
         return ClipInfo(
             sound.rate,
             sound.channels,

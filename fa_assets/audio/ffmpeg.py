@@ -11,8 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from io import FileIO
 from itertools import chain
+from typing import cast
 
 import av
 import numpy as np
@@ -21,35 +23,39 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
+from fa_assets.audio.frames import ac3_frame_bytes, is_amr_frame, mpeg_frame_bytes, samples
 from fa_assets.audio.matroska import matroska_breaks_at
-from fa_assets.audio.truncation import second_file, second_mp4, several_files
+from fa_assets.audio.truncation import beyond, second_file, second_mp4, several_files, stated_s, xing_header
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
 """What reads clips here: another version may give other samples."""
 
-_STATE_THEIR_LENGTH = frozenset({"mov", "matroska", "asf", "wv", "tta", "ape", "flv", "flac"})
-"""Formats, as FFmpeg calls them, whose header says how long the sound is. Of others FFmpeg's figure is a guess."""
-_SHORT_BY_S = 0.1
-"""How much shorter than stated a sound may be: formats count in packets, and some count what is skipped at the beginning."""
+_SHORT_BY_S = {
+    **dict.fromkeys(("mov", "matroska", "asf", "ape", "flv", "avi", "adx", "aac in wav"), Fraction(1, 10)),
+    **dict.fromkeys(("wv", "tta", "flac"), Fraction(0)),
+}
+"""Formats, as FFmpeg calls them, whose header says how long the sound is, and how many seconds shorter it may be: some count in
+packets, or what is skipped at the beginning. Of others FFmpeg's figure is a guess."""
+_SAY_NO_LENGTH = frozenset({
+    "wav", "w64", "aiff", "au", "caf", "voc", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "gsm", "mpegts", "mpeg"
+})  # fmt: skip
+"""Formats that are told to be whole by their parts, or in everyday use."""
 _HOLE_S = 0.1
-"""How far apart in time what follows one another may be: clocks of recorders tremble."""
-_TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "nut", "rm"})
+"""How far apart packets may be: clocks of recorders tremble."""
+_TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
 """Formats that say of each packet when it is heard."""
 _JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf", "adx"})
 """Formats of which `truncation` or the header knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
-_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
-"""What stands behind the sound, and between the frames of MP3 files that were joined."""
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # behind the sound, and between MP3 files that were joined
 _FASTEST_ADX = 1_000_000
 """The highest rate in Hz of an ADX file that is given to FFmpeg."""
-_HEAD = 4
-"""Bytes that another file of the kind begins with too."""
-_STOP_AT_THEIR_END = frozenset({"tta", "flv", "wv", "voc", "wtv", "adx", "swf"})
-"""Formats of which FFmpeg reads the first file where several were joined."""
-_NEVER_TELL = frozenset({"swf", "nut", "rm"})
-"""Formats of films that say nowhere what was lost of them."""
-_CHECKED = frozenset({"wavpack", "tta", "ape", "flac"})
-"""Lossless codecs that bring checksums, which FFmpeg looks at only where it is told to."""
+_FILMS = frozenset({"matroska", "asf", "flv"})
+"""Formats that state how long sound and picture last together."""
+_ENDS = frozenset({"aac", "tta"})
+"""Formats of which nothing follows the last frame, but FFmpeg leaves out what does."""
+_CHECKED = frozenset({"wavpack", "tta", "ape", "flac", "ac3", "eac3"})
+"""Codecs that bring checksums, which FFmpeg looks at only where it is told to."""
 _BLOCK_FRAMES = 1 << 17
 
 
@@ -62,9 +68,13 @@ class FFmpegSound:
 
     decoder: str | None = DECODER
 
-    def __init__(self, file: FileIO, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(
+        self, file: FileIO, container: InputContainer, stream: AudioStream, joined_at: int | None = None
+    ) -> None:
         self._file = file
-        self._end = 0
+        self._joined_at = joined_at
+        self._end = self._packets = 0
+        self._picture_ends = Fraction(0)
         self._container = container
         self._stream = stream
         self._formats = frozenset(container.format.name.split(","))
@@ -74,7 +84,7 @@ class FFmpegSound:
         frames = self._decoded()
         first = next(frames, None)
         if first is None:
-            raise BadClipError("holds no samples: export it again")
+            raise BadClipError("holds no samples: cut short, or exported empty; fetch or export it again")
         self._frames = chain([first], frames)
         self.rate, self.channels = _shape(first)
 
@@ -94,7 +104,7 @@ class FFmpegSound:
                     f"changes from {self.rate} Hz and {self.channels} channels to {frame.sample_rate} Hz and "
                     f"{frame.layout.nb_channels} after {seen / self.rate:.2f} s: cut it there into two clips"
                 )
-            held.append(_samples(frame))
+            held.append(samples(frame))
             seen += len(held[-1])
             waiting += len(held[-1])
             if waiting >= _BLOCK_FRAMES:
@@ -102,10 +112,12 @@ class FFmpegSound:
                 held, waiting = [], 0
         if waiting:  # a decoder may give frames without samples
             yield np.concatenate(held)
-        stated = self._stated_s()
-        if stated is not None and seen / self.rate < stated - _SHORT_BY_S:
+        stated, by = self._stated_s()
+        picture_ends = self._picture_ends if self._formats & _FILMS else Fraction(0)
+        ends = max(Fraction(seen, self.rate), Fraction(due or 0), picture_ends)
+        if stated is not None and ends < stated - by:
             raise BadClipError(
-                f"truncated: the header promises {stated:.2f} s, the file holds {seen / self.rate:.2f} s"
+                f"truncated: the header promises {float(stated):.2f} s, the file holds {float(ends):.2f} s"
             )
         self._check_rest()
 
@@ -130,74 +142,103 @@ class FFmpegSound:
         return bool(self._end) and rest.startswith(_TAGS)
 
     def _check_rest(self) -> None:
-        """Refuse a file that another one of its kind was joined to, which FFmpeg leaves out."""
-        if self._end and (at := second_file(self._file, self._end)) is not None:
+        """Refuse a file that another one of its kind was joined to, which FFmpeg leaves out, and one that lacks its end."""
+        header = xing_header(self._file) if "mp3" in self._formats else None
+        if header and header.lacks(self._packets, self._end):
+            raise BadClipError(
+                f"truncated: the header promises {header.frames} frames up to byte {header.end}, the file holds "
+                f"{self._packets} up to byte {self._end}"
+            )
+        end = self._end - 128 if "adx" in self._formats else self._end  # ADX packets may be placed too late
+        if end > 0 and (at := second_file(self._file, end)) is not None:
             raise BadClipError(several_files(at))
-        if not self._formats & _STOP_AT_THEIR_END:
-            return
-        self._file.seek(0)
-        head, at, kept = self._file.read(_HEAD), max(self._end - 128, _HEAD), b""  # ADX packets may be placed too late
-        self._file.seek(at)
-        for block in iter(lambda: self._file.read(1 << 20), b""):
-            if (found := (kept + block).find(head)) >= 0:
-                at += found - len(kept)
-                raise BadClipError(several_files(at))
-            at += len(block)
-            kept = (kept + block)[1 - _HEAD :]
+        if self._formats & _ENDS and (size := beyond(self._file, self._end, os.fstat(self._file.fileno()).st_size, "")):
+            raise BadClipError(
+                f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {self._end} FILE > NEW` drops them"
+            )
 
-    def _stated_s(self) -> float | None:
-        """Seconds that the container says it lasts, if it does."""
-        if "adx" in self._formats:
-            self._file.seek(12)
-            return int.from_bytes(self._file.read(4)) / self.rate
+    def _stated_s(self) -> tuple[Fraction | None, Fraction]:
+        """Seconds that the container says the sound lasts, if it does, and by how many it may be shorter."""
         # A WAV file's number of samples is often wrong, but nothing else tells whether raw AAC was read to its end.
-        if not self._formats & _STATE_THEIR_LENGTH and not ("wav" in self._formats and self._codec == "aac"):
-            return None
+        name = "aac in wav" if "wav" in self._formats and self._codec == "aac" else ""
+        name = next(iter(self._formats & _SHORT_BY_S.keys()), name)
+        by = _SHORT_BY_S.get(name, Fraction(0))
+        if name in ("adx", "avi"):
+            return stated_s(self._file, self.rate), by
+        if not name:
+            return None, by
         if self._stream.duration is not None and self._stream.time_base is not None:
-            return float(self._stream.duration * self._stream.time_base)
-        return None if self._container.duration is None else self._container.duration / av.time_base
+            return self._stream.duration * self._stream.time_base, by
+        return None if self._container.duration is None else Fraction(self._container.duration, av.time_base), by
+
+    def _demuxed(self) -> "Iterator[Packet[AudioStream]]":
+        for packet in self._container.demux():
+            if packet.stream is self._stream:
+                yield cast("Packet[AudioStream]", packet)
+            else:
+                ends = (packet.pts or 0) + (packet.duration or 0)
+                self._picture_ends = max(self._picture_ends, ends * (packet.time_base or Fraction(0)))
 
     def _decoded(self) -> Iterator[AudioFrame]:
         seen = 0
-        packets = self._container.demux(self._stream)
+        packets = self._demuxed()
         is_mp3, junk = "mp3" in self._formats, False
+        frame_bytes = mpeg_frame_bytes if self._codec.startswith(("mp2", "mp3")) else ac3_frame_bytes
         while True:
             where = f"after {seen / (self._stream.rate or 1):.2f} s"
             packet = None
             try:
                 if (packet := next(packets, None)) is None:
                     return
-                if "amr" in self._formats and packet.size and not _is_amr_frame(packet):
+                if "amr" in self._formats and packet.size and not is_amr_frame(bytes(packet)):
                     if self._only_tags_follow():
                         return
                     raise BadClipError(f"truncated or damaged: something that is not sound {where}")
                 frames = packet.decode()
             except av.FFmpegError as error:
-                if is_mp3 and packet is not None and not _is_mpeg_frame(packet):
-                    junk |= seen > 0 and not bytes(packet).startswith(_TAGS)
-                    continue
-                if not is_mp3 and self._only_tags_follow():
-                    return
-                raise BadClipError(f"truncated or damaged: no sound {where}: {error.strerror}") from error
+                if not is_mp3 or packet is None or mpeg_frame_bytes(bytes(packet)) is not None:
+                    if not is_mp3 and self._only_tags_follow():
+                        return
+                    raise self._no_sound(packet, where) from error
+                frames = []
+            if packet.size and self._codec.startswith(("mp2", "mp3", "ac3", "eac3")):
+                expected = frame_bytes(bytes(packet))
+                junk |= expected is None and is_mp3 and seen > 0 and not bytes(packet).startswith(_TAGS)
+                if packet.size < (expected or 0):
+                    raise BadClipError(f"truncated: ends inside a frame, {where}")
             if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
             if junk and frames:  # which may stand at the end, but was a frame here
                 raise BadClipError(f"damaged: something that is not sound {where}")
             if frames and packet.pos is not None:
+                self._packets += 1
                 self._end = max(self._end, packet.pos + packet.size)
             if self._codec == "flac" and self._formats & {"flac", "wav"} and _hides_a_frame(packet):
                 if (offset := bytes(packet).find(b"fLaC")) < 0:
                     raise BadClipError(f"truncated or damaged: no whole frame {where}")
-                at = (packet.pos or 0) + offset
-                raise BadClipError(f"several FLAC files in one: `head -c {at} FILE` is the first of them")
+                raise BadClipError(several_files((packet.pos or 0) + offset))
             for frame in frames:
                 seen += frame.samples
                 yield frame
 
+    def _no_sound(self, packet: "Packet[AudioStream] | None", where: str) -> BadClipError:
+        """Why a packet does not decode."""
+        if self._joined_at is not None:
+            return BadClipError(several_files(self._joined_at))
+        content = bytes(packet) if packet is not None else b""
+        for tag in _TAGS:
+            if packet is not None and packet.pos is not None and (at := content.find(tag)) > 0:
+                at += packet.pos
+                return BadClipError(f"a tag stands behind the sound: `head -c {at} FILE > NEW` is the sound alone")
+        return BadClipError(f"truncated or damaged: no sound {where}")
+
 
 @contextmanager
-def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
+def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSound]:
     """Open a file.
+
+    Args:
+        joined_at: the byte at which another file of the kind begins, which FFmpeg reads too, or not.
 
     Raises:
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
@@ -205,45 +246,52 @@ def open_sound(file: FileIO) -> Iterator[FFmpegSound]:
     with _stream_of(file) as (container, stream):
         position = file.tell()
         if "mov" in container.format.name and (at := second_mp4(file)) is not None:
-            raise BadClipError(f"several MP4 files in one: `head -c {at} FILE` is the first of them")
-        if container.format.name in _NEVER_TELL:
+            raise BadClipError(several_files(at))
+        if not {*container.format.name.split(",")} & (_SHORT_BY_S.keys() | _SAY_NO_LENGTH):
             raise BadClipError(
-                f"a film ({container.format.name.upper()}) that does not say whether it is whole: `ffmpeg -i FILE NEW.flac` "
-                "takes its sound"
+                f"a file of the kind {container.format.long_name}, which does not say whether it is whole: "
+                "`ffmpeg -i FILE NEW.flac` takes its sound"
             )
         if "matroska" in container.format.name and (at := matroska_breaks_at(file)) is not None:
             raise BadClipError(f"truncated or damaged: what begins at byte {at} is not a whole part of a Matroska file")
         file.seek(position)
-        yield FFmpegSound(file, container, stream)
+        yield FFmpegSound(file, container, stream, joined_at)
 
 
 @dataclass(frozen=True)
 class Packets:
     """How many packets of sound a file has, how many frames they hold (infinitely many where that cannot be counted), whether
-    there are others, and the byte at which the last one begins, to which FFmpeg may add what follows a FLAC file."""
+    there are others, and sound behind them, whether the last one is cut short, and the byte at which that begins, to which
+    FFmpeg may add what follows a FLAC file."""
 
     count: int
     frames: float
-    has_others: bool
+    has_others: bool = False
+    goes_on: bool = False
+    is_cut: bool = False
     last: int = 0
 
 
 def count_packets(file: FileIO) -> Packets:
     """Count the packets of a file without decoding them."""
     packets = duration = last = 0
-    has_others = False
+    has_others = goes_on = is_cut = False
     with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
             if is_flac and _hides_a_frame(packet):
                 return Packets(packets, math.inf, has_others)
-            if is_mpeg and packet.size and not _is_mpeg_frame(packet):  # what is none comes as a packet of its own
+            expected = mpeg_frame_bytes(bytes(packet)) if is_mpeg else 0
+            if expected is None and packet.size:  # what is no frame comes as a packet of its own
                 has_others |= not bytes(packet).startswith((b"ID3", b"TAG", b"APETAGEX"))  # libmpg123 skips those
             elif packet.size:
+                goes_on |= has_others and packets > 0
+                is_cut = packet.size < (expected or 0)
                 packets += 1
                 last = packet.pos or 0
                 duration += packet.duration or 0
-        return Packets(packets, round(duration * (stream.time_base or 0) * (stream.rate or 0)), has_others, last)
+        frames = round(duration * (stream.time_base or 0) * (stream.rate or 0))
+        return Packets(packets, frames, has_others, goes_on, is_cut, last)
 
 
 @contextmanager
@@ -290,41 +338,5 @@ def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:
     return bool(packet.size) and not packet.duration
 
 
-def _is_mpeg_frame(packet: "Packet[AudioStream]") -> bool:
-    """Whether a packet begins as a frame of MPEG audio: a mark, and a layer, bit rate and rate that there are."""
-    head = bytes(memoryview(packet)[:3])
-    return (
-        len(head) == 3
-        and head[0] == 0xFF
-        and head[1] & 0xE0 == 0xE0
-        and head[1] & 6 != 0
-        and head[2] >> 4 != 15
-        and head[2] & 12 != 12
-    )
-
-
-def _is_amr_frame(packet: "Packet[AudioStream]") -> bool:
-    """Whether a packet is a frame of AMR (RFC 4867, section 5.3): a mode that there is, unused bits 0, and some sound."""
-    first, *rest = bytes(packet)
-    return not first & 0x83 and first >> 3 not in range(10, 14) and (first != 0 or any(rest))
-
-
 def _shape(frame: AudioFrame) -> tuple[int, int]:
     return frame.sample_rate, frame.layout.nb_channels
-
-
-def _samples(frame: AudioFrame) -> np.ndarray:
-    """A frame's samples, (frames, channels) float32, full scale being 1."""
-    try:
-        samples = frame.to_ndarray()
-    except ValueError as error:
-        raise BadClipError(
-            f"samples of a kind that is not read ({frame.format.name}): export it again, as WAV"
-        ) from error
-    samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.int16) - 128
-        return samples.astype(np.float32) / 128
-    return (samples / 2.0 ** (8 * samples.itemsize - 1)).astype(np.float32)

@@ -32,6 +32,8 @@ def matroska_breaks_at(file: io.FileIO) -> int | None:
                 return None  # what follows a file
             if name == _SEGMENT:
                 segment_end = end if is_open else start + size
+                if segment_end > end:
+                    return start
                 at = start
             elif name == _CLUSTER:
                 at = start

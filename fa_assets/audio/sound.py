@@ -42,6 +42,8 @@ _UNKNOWN_FRAMES = (1 << 63) - 1
 _SAMPLE_BYTES = {
     "PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
 }  # fmt: skip
+_TOLD_WHOLE = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "HTK", "FLAC", "OGG", "MP3"})
+"""Formats, as libsndfile calls them, of which it can be told whether a file is whole."""
 
 
 class Sound(Protocol):
@@ -120,7 +122,9 @@ def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
         raise BadClipError(f"no sound but {what}")
     pages = _whole_pages(file) if head.startswith(b"OggS") and not known_whole else None
     with ExitStack() as stack:
-        sound = _with_libsndfile(file, stack, known_whole, pages) or _with_ffmpeg(file, stack, head)
+        sound = _with_libsndfile(file, stack, known_whole, pages) or _with_ffmpeg(
+            file, stack, head, pages.chained_at if pages else None
+        )
         if sound.rate not in RATES:
             raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
         yield sound
@@ -147,8 +151,9 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     file.seek(0)
     try:
         with quiet():
-            # By number, and so without its name: libsndfile takes anything that is called *.raw or *.vox for sound.
-            sound = stack.enter_context(_Unsought(file.fileno(), closefd=False))
+            # Without its name: libsndfile takes anything that is called *.raw or *.vox for sound. By its number alone, an MP3
+            # would be opened only where an ID3 tag stands before.
+            sound = stack.enter_context(_Unsought(f"/dev/fd/{file.fileno()}"))
     except soundfile.LibsndfileError:
         _check_extent(find_extent(file))
         file.seek(0)
@@ -162,6 +167,13 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     if LONGEST_S * sound.samplerate < sound.frames < _UNKNOWN_FRAMES and sound.format != "MP3":  # an MP3 guesses
         hours = sound.frames / sound.samplerate / 3600
         raise BadClipError(f"{hours:.1f} hours long; up to {LONGEST_S // 3600} are read: cut it into pieces")
+    if sound.format == "VOC":  # of which libsndfile takes the heads of blocks for sound
+        return None
+    if sound.format not in _TOLD_WHOLE:
+        raise BadClipError(
+            f'a file of the kind {sound.format_info}, which does not say whether it is whole: `python -c "import soundfile; '
+            "soundfile.write('NEW.wav', *soundfile.read('FILE'), 'FLOAT')\"` takes its sound"
+        )
     position = file.tell()  # libsndfile goes on from there
     _check_extent(find_extent(file), sound)
     if not (known_whole or _is_whole(file, sound, pages)):
@@ -172,11 +184,7 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
 
 
 def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) -> bool:
-    """Whether libsndfile reads all of a file.
-
-    Raises:
-        BadClipError: it was cut short.
-    """
+    """Whether libsndfile reads all of a file."""
     if sound.format == "MP3":
         return _mp3_is_whole(file, sound.frames)
     if sound.frames == _UNKNOWN_FRAMES:
@@ -186,15 +194,15 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) 
         _check_alone(file, packets.last)
         return packets.frames <= sound.frames
     if pages:
-        return pages.placed and not pages.chained
+        return pages.placed and pages.streams == 1 and pages.chained_at is None
     return not sound.subtype.startswith("MPEG")
 
 
-def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes) -> Sound:
+def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | None) -> Sound:
     from fa_assets.audio import ffmpeg
 
     try:
-        return stack.enter_context(ffmpeg.open_sound(file))
+        return stack.enter_context(ffmpeg.open_sound(file, joined_at))
     except BadClipError as error:
         size = after_tags(file, 0)
         file.seek(size)
@@ -213,23 +221,17 @@ def _packets(file: FileIO) -> "Packets":
     try:
         return ffmpeg.count_packets(file)
     except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
-        return ffmpeg.Packets(0, 0, has_others=False)
+        return ffmpeg.Packets(0, 0)
 
 
 def _mp3_is_whole(file: FileIO, frames: int) -> bool:
-    """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses.
-
-    Raises:
-        BadClipError: it was cut short.
-    """
+    """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses."""
     packets = _packets(file)
     _check_alone(file, packets.last)
     header = xing_header(file)
     if header is None or not packets.count:
-        return frames >= packets.frames and not packets.has_others
-    if packets.count < header.frames and header.held < header.size:
-        raise BadClipError(f"truncated: the header promises {header.size} bytes, the file holds {header.held}")
-    return packets.count == header.frames
+        return frames >= packets.frames and not packets.has_others and not packets.is_cut
+    return packets.count == header.frames and not packets.goes_on
 
 
 def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:

@@ -7,16 +7,19 @@ A file is called truncated only when its container says so: sizes that writers l
 FLAC needs no look at the container: its decoder loses sync, and gives fewer frames than promised.
 """
 
+import math
 import os
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import BinaryIO
 
 _OPEN_SIZE_MARGIN = 4096
-"""Streaming writers put 2^32 - 1 (ffmpeg), 0x7FFFF000 (SoX) or 2^31 (arecord), some of them less their headers."""
+_OPEN_SIZES = (2**31, 2**32, 0x7F000000)
+"""Streaming writers put 2^32 - 1 (ffmpeg), 0x7FFFF000, 0x7F000008 (SoX) or 2^31 (arecord), some of them less their headers."""
 _OPEN_SIZE = 1 << 60
 _SOUNDS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b"data", b"SSND", b"fLaC", b"OggS", b"wvpk", b"TTA1")
 """Names of chunks that are sound, or begin another file."""
@@ -40,7 +43,7 @@ class Extent:
 
 
 def find_extent(file: BinaryIO) -> Extent | None:
-    """What WAV (RIFF, RIFX, RF64), AVI, W64, AIFF, AIFF-C, AU, CAF and VOC files promise and hold.
+    """What WAV (RIFF, RIFX, RF64, BW64), AVI, W64, AIFF, AIFF-C, AU, CAF and NIST SPHERE files promise and hold.
 
     Returns:
         None when the header leaves the size open, and for any other container.
@@ -56,32 +59,36 @@ def find_extent(file: BinaryIO) -> Extent | None:
     if found is None:
         return None
     promised, start, chunks = found
-    if not 0 <= promised < _OPEN_SIZE or any(abs(promised - limit) <= _OPEN_SIZE_MARGIN for limit in (2**31, 2**32)):
+    if not 0 <= promised < _OPEN_SIZE or any(abs(promised - limit) <= _OPEN_SIZE_MARGIN for limit in _OPEN_SIZES):
         return None
     held = max(size - start, 0)
     if held <= promised:
         return Extent(promised, held, 0, chunks == _IFF_LITTLE)
     padded = -(-promised // _PADDED_TO.get(chunks, 1)) * _PADDED_TO.get(chunks, 1)
-    beyond = min(_beyond(file, start + at, size, chunks) for at in (promised, padded))
-    return Extent(promised, held, beyond, chunks == _IFF_LITTLE)
+    left = min(beyond(file, start + at, size, chunks) for at in (promised, padded))
+    return Extent(promised, held, left, chunks == _IFF_LITTLE)
 
 
 @dataclass(frozen=True)
 class OggPages:
     """What the pages of an Ogg file say (RFC 3533, section 6): whether it stops inside a page or before one that is marked as
-    the last; whether streams follow one another (chained); whether its last page says where in time it ends; where the first
-    page lies whose checksum is wrong or before which pages are missing, and where the last one ends, in bytes."""
+    the last; at which byte a stream follows another one (chained); whether its last page says where in time it ends; how many
+    streams lie side by side; where the first page lies whose checksum is wrong or before which pages are missing, and where the
+    last one ends, in bytes."""
 
     lacks_end: bool
-    chained: bool
+    chained_at: int | None
     placed: bool
+    streams: int = 1
     damaged_at: int | None = None
     end: int = 0
 
 
 def ogg_pages(file: BinaryIO) -> OggPages:
     """Read all pages of an Ogg file."""
-    flags, granule, sound_began, chained, damaged = _LAST, b"", False, False, None
+    flags, granule, streams, sound_began = _LAST, b"", 0, False
+    chained_at: int | None = None
+    damaged: int | None = None
     numbers: dict[bytes, int] = {}
     following = 0
     while (at := _next_page(file, following)) is not None:
@@ -89,7 +96,7 @@ def ogg_pages(file: BinaryIO) -> OggPages:
         segments = file.read(header[26]) if len(header) == 27 else b""
         body = file.read(sum(segments))
         if len(header) < 27 or len(segments) < header[26] or len(body) < sum(segments):
-            return OggPages(True, chained, granule != _UNPLACED, damaged)
+            return OggPages(True, chained_at, granule != _UNPLACED, streams, damaged)
         flags, granule, serial = header[5], header[6:14], header[14:18]
         number, checksum = struct.unpack("<II", header[18:26])
         is_next = flags & _FIRST or serial not in numbers or number == numbers[serial] + 1
@@ -99,10 +106,12 @@ def ogg_pages(file: BinaryIO) -> OggPages:
             numbers.pop(serial, None)
         elif granule.strip(b"\0"):  # from a page of headers to the sound recorders of streams jump
             numbers[serial] = number
-        chained |= sound_began and bool(flags & _FIRST)
+        if flags & _FIRST:
+            streams += not sound_began
+            chained_at = at if sound_began and chained_at is None else chained_at
         sound_began |= not flags & _FIRST
         following = at + 27 + len(segments) + len(body)
-    return OggPages(not flags & _LAST, chained, granule != _UNPLACED, damaged, following)
+    return OggPages(not flags & _LAST, chained_at, granule != _UNPLACED, streams, damaged, following)
 
 
 def _next_page(file: BinaryIO, at: int) -> int | None:
@@ -146,12 +155,15 @@ def second_mp4(file: BinaryIO) -> int | None:
 
 @dataclass(frozen=True)
 class XingHeader:
-    """What the first frame of an MP3 says of those that follow: their number, and the bytes from this frame to the end of the
-    sound; 0 where it does not say. `held`: bytes from this frame to the end of the file."""
+    """What the first frame of an MP3 says of those that follow: their number, 0 where it does not say, and the byte at which
+    the sound ends, or its own where it does not say."""
 
     frames: int
-    size: int
-    held: int
+    end: int
+
+    def lacks(self, frames: int, end: int) -> bool:
+        """Whether less of both is there; writers are wrong about one of them."""
+        return frames < self.frames and end < self.end
 
 
 def xing_header(file: BinaryIO) -> XingHeader | None:
@@ -161,20 +173,32 @@ def xing_header(file: BinaryIO) -> XingHeader | None:
     if head.startswith(b"ID3") and len(head) == 10:
         file.seek(_seven_bits(head[6:10]), 1)
         head = b""
-    held = os.fstat(file.fileno()).st_size - file.tell() + len(head)
+    start = file.tell() - len(head)
     head += file.read(64)
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 0:
         return None
     flags, *numbers = struct.unpack(">3I", head[at + 4 : at + 16].ljust(12, b"\0"))
     stated = iter(numbers)
-    return XingHeader(next(stated) if flags & 1 else 0, next(stated) if flags & 2 else 0, held)
+    return XingHeader(next(stated) if flags & 1 else 0, start + (next(stated) if flags & 2 else 0))
+
+
+def stated_s(file: BinaryIO, rate: int) -> Fraction | None:
+    """Seconds of sound that the header of an ADX file (of a rate in Hz) or AVI file states."""
+    file.seek(0)
+    head = file.read(1 << 16)
+    if head.startswith(b"\x80\0"):
+        return Fraction(int.from_bytes(head[12:16]), rate)
+    if not (found := re.search(rb"strh....auds.{16}(.{4})(.{4}).{4}(.{4})", head, re.DOTALL)):
+        return None
+    scale, per_scale, length = (int.from_bytes(number, "little") for number in found.groups())
+    return Fraction(scale * length, per_scale) if per_scale and length else None
 
 
 def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
     """Promised size in bytes of the audio, where in the file it starts, and the layout of the chunks beside it ("": none)."""
     magic = file.read(4)
-    if magic in (b"RIFF", b"RIFX", b"RF64"):
+    if magic in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         layout, long_size = (_IFF if magic == b"RIFX" else _IFF_LITTLE), None
         file.seek(12)
         for name, size, start in _chunks(file, layout):
@@ -194,29 +218,15 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
         for name, size, start in _chunks(file, layout):
             if name == b"data":
                 return size, start, layout
-    elif magic == b"Crea" and (blocks := _voc_blocks(file)):
-        return blocks
+    elif magic == b"NIST":
+        head = file.read(1024)
+        stated = dict(re.findall(rb"(\w+) -i (\d+)", head))
+        names = (b"sample_count", b"channel_count", b"sample_n_bytes")
+        return math.prod(int(stated.get(name, b"0")) for name in names) or -1, int(head[4:12]), ""
     elif magic == b".snd" and len(head := file.read(8)) == 8:
         start, size = struct.unpack(">II", head)
         return size, start, ""
     return None
-
-
-def _voc_blocks(file: BinaryIO) -> tuple[int, int, str] | None:
-    """As `_audio_chunk`, of a VOC file: from its first block to the end of its last, as their sizes say."""
-    file.seek(0)
-    head = file.read(26)
-    if not head.startswith(b"Creative Voice File\x1a") or len(head) < 26:
-        return None
-    begin = at = struct.unpack("<H", head[20:22])[0]
-    end = os.fstat(file.fileno()).st_size
-    while at < end:
-        file.seek(at)
-        kind, *size = file.read(4).ljust(4, b"\0")
-        if not kind:  # the end
-            return at + 1 - begin, begin, ""
-        at += 4 + int.from_bytes(bytes(size), "little")
-    return at - begin, begin, ""
 
 
 def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
@@ -233,8 +243,8 @@ def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
         file.seek(start + -(-size // _PADDED_TO[layout]) * _PADDED_TO[layout])
 
 
-def _beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
-    """Bytes from here to the file's end that are neither chunks, nor tags, nor zeros."""
+def beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
+    """Bytes from here to the file's end that are neither chunks of this layout ("": none), nor tags, nor zeros."""
     file.seek(at)
     for name, size, start in _chunks(file, layout) if layout else ():
         if not re.fullmatch(rb"[\w ()]{4}", name) or name in _SOUNDS:
@@ -271,7 +281,8 @@ def after_tags(file: BinaryIO, at: int) -> int:
 
 _OTHER_SOUND = re.compile(
     rb"RI(?:FF|FX)....WAVE|RF64....WAVE|FORM....AIF[FC]|fLaC\0\0\0\x22|OggS\0\x02\0{8}|caff\0\x01\0\0|TTA1[\x01-\x03]\0"
-    rb"|wvpk....[\x02-\x10]\x04|(?:Xing|Info)\0\0\0[\x01-\x0f]|\0\0\0.ftyp(?:M4A|mp4|isom|qt)",
+    rb"|FLV\x01[\x01\x04\x05]\0\0\0|Creative Voice File\x1a|\x80\0..\x03\x12\x04[\x01-\x08]"
+    rb"|wvpk....[\x02-\x10]\x04.{6}\0{4}(?!\0{4})|(?:Xing|Info)\0\0\0[\x01-\x0f]|\0\0\0.ftyp(?:M4A|mp4|isom|qt)",
     re.DOTALL,
 )
 """How files of sound begin, in as many bytes as do not come about by chance."""
@@ -290,7 +301,7 @@ def second_file(file: BinaryIO, at: int) -> int | None:
         if found := _OTHER_SOUND.search(kept + block):
             return at - len(kept) + found.start()
         at += len(block)
-        kept = (kept + block)[-16:]
+        kept = (kept + block)[-24:]
     return None
 
 

@@ -53,7 +53,7 @@ GROUP = "submission"
 def test_clips_asset(folds: Asset) -> Asset:
     """`test_clips`; `folds` has the classes."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "folds": folds}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="4", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="5", reads=reads)
 
 
 def submission_asset(

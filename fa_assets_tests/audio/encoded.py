@@ -15,12 +15,12 @@ def tone(frames: int, rate: int, channels: int = 1) -> np.ndarray:
 
 def encode(container: str, codec: str, samples: np.ndarray, rate: int, **options: str) -> bytes:
     """Samples, (frames, channels) float32, in a container; `options` are the muxer's."""
-    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo", 8: "7.1"}[samples.shape[1]]
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
         stream.bit_rate = 64_000
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
         pieces = av.AudioFifo()
         for converted in av.AudioResampler(stream.format, layout, rate).resample(frame):

@@ -318,6 +318,10 @@ def test_levels_are_those_of_the_mixed_channels(tmp_path: Path) -> None:
 _TONE = np.sin(np.arange(8_000) / 10)
 UNUSABLE = {
     "silence": (np.zeros((8_000, 1)), "^silent: the mean of its channels never exceeds 1e-06 of full scale$"),
+    "a value that never changes": (
+        np.full((8_000, 1), 2**-12),
+        "^silent: the mean of its channels is always 0.00024 of full",
+    ),
     "the noise of a decoder": (_TONE[:, None] * 1e-7, "^silent"),
     "channels out of phase": (np.stack([_TONE, -_TONE], axis=1), "^silent: .*; its channels cancel each other"),
     "channels out of phase, of 16 bits": (
