@@ -53,7 +53,7 @@ def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
 
 
 def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -> list[str]:
-    """Lines on tables that name no clip, and nearly do: by a part of its name, with a typing error, or by their own names."""
+    """Lines on tables that give no labels: their names nearly fit, or are parts of the names, or the layout is another."""
     index = NameIndex(PurePosixPath(name).name for name in audio)
     said = []
     timed, blank, lists, beside = [], [], [], []
