@@ -5,7 +5,6 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip
 from fa_assets.audio.landmarks import Landmarks
 from fa_assets.encoders.base import Encoder
-from fa_assets.encoders.embed_clips import embed_clips
+from fa_assets.encoders.embed_clips import LocalEngine, embed_clips
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.metrics.near_duplicates import directions
 from fa_assets.metrics.same_recording import FEWEST_PEAKS, same_recordings
@@ -85,8 +84,8 @@ def measure(
     """Embed clips and their altered copies as a run would, and compare; each alteration is standardised with the originals."""
 
     def vectors(files: Sequence[Path]) -> np.ndarray:
-        clips, embed = clips_of(files), partial(embed_clips, threads=usable_cpus())
-        return embed(clips, SCHEMES[scheme], store, lambda: encoder, encoder.card).vectors
+        engine = LocalEngine(lambda: encoder, usable_cpus())
+        return embed_clips(engine, clips_of(files), SCHEMES[scheme], store, encoder.card).vectors
 
     altered, heard = {}, {}
     plain = [_landmarks(path) for path in paths]

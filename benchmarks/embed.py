@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.reference import reference_tagger
 from benchmarks.timing import Result, best, largest_difference, middle, require, smallest_cosine, timed
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.audio.decode import inspect_clip
+from fa_assets.encoders.base import Encoder
 from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES, SAMPLE_RATE
-from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
-from fa_assets.encoders.cnn14.reference import reference_tagger
-from fa_assets.encoders.embed_clips import Clip, embed_clips
+from fa_assets.encoders.embed_clips import Clip, LocalEngine, embed_clips
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.intake.kaggle import KaggleDataset, read_labels
 from fa_assets.metrics.folds import stratified_folds
@@ -45,11 +45,13 @@ def spread(folder: Path, count: int) -> list[Path]:
     return [paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(count, len(paths)))]
 
 
-def ours(clips: list[Clip], encoder: Cnn14Encoder) -> np.ndarray:
+def ours(clips: list[Clip], encoder: Encoder, scheme: str = "mc5") -> np.ndarray:
     """Through an empty store, as a first run does it."""
     with tempfile.TemporaryDirectory() as folder:
         store = EmbeddingStore(Path(folder), "benchmark")
-        return embed_clips(clips, SCHEMES["mc5"], store, lambda: encoder, CARD, threads=usable_cpus()).vectors
+        return embed_clips(
+            LocalEngine(lambda: encoder, usable_cpus()), clips, SCHEMES[scheme], store, encoder.card
+        ).vectors
 
 
 def measure(

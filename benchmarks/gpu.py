@@ -2,7 +2,8 @@
 
 For fp32 and bf16: agreement with the CPU, clips a second from files and from memory, the trunk's share of the GPU's
 matrix-product rate, and the most memory the GPU held; full crops by `torch.compile`, by it with CUDA graphs, and on two
-streams at once, against the network as it is. Clips are the generated sounds of the demo, weights the generated ones.
+streams at once, against the network as it is. Clips are noise of 1 to 12 s, those that the CPU checks the demo's generated
+sounds; weights are the generated ones.
 Without a GPU it says so and measures nothing.
 """
 
@@ -17,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.embed import LEAST_COSINE_BF16, TOLERANCE_FP32, ours, trunk_share
-from benchmarks.made_clips import demo_clips, pieces
+from benchmarks.embed import LEAST_COSINE_BF16, TOLERANCE_FP32, clips_of, ours, spread, trunk_share
+from benchmarks.processes import write_clips
 from benchmarks.timing import best, largest_difference, machine, middle, require, smallest_cosine
 from fa_assets.encoders.cnn14.architecture import CROP_SAMPLES
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
 from fa_assets.encoders.cnn14.network import TOTAL_FRAMES, Cnn14Network
+from fa_assets.intake.demo.dataset import generate_demo_dataset
 
 CHECKED, TURNS = 24, 3
 """Clips that the CPU computes as well, and turns of what is timed."""
@@ -88,14 +90,18 @@ def main() -> int:
         folder = Path(name)
         checkpoint = folder / "demo-cnn14.pth"
         make_demo_checkpoint(checkpoint)
-        clips = pieces(demo_clips(folder / "demo", 80), folder / "clips", options.clips, 1, 12)
-        reference = ours(clips[:CHECKED], Cnn14Encoder(checkpoint, device="cpu"))
-        crops = 0.1 * np.random.default_rng(0).standard_normal((options.crops, CROP_SAMPLES), np.float32)
+        generate_demo_dataset(folder / "demo")
+        checked = clips_of(spread(folder / "demo" / "train_curated", CHECKED))
+        reference = ours(checked, Cnn14Encoder(checkpoint, device="cpu"))
+        random = np.random.default_rng(0)
+        write_clips(folder / "clips", options.clips, random.permutation(np.linspace(1, 12, options.clips)))
+        clips = clips_of(sorted((folder / "clips").iterdir()))
+        crops = 0.1 * random.standard_normal((options.crops, CROP_SAMPLES), np.float32)
         for precision in ("fp32", "bf16"):
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
             encoder = Cnn14Encoder(checkpoint, device="cuda", precision=precision)
-            vectors = ours(clips[:CHECKED], encoder)
+            vectors = ours(checked, encoder)
             found[f"{precision}.largest_difference"] = largest_difference(vectors, reference)
             found[f"{precision}.smallest_cosine"] = smallest_cosine(vectors, reference)
             times: dict[str, list[float]] = {"clips_per_second_from_files": [], "crops_per_second_from_memory": []}

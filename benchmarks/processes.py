@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,16 @@ def measure_startup(turns: int) -> Result:
     return {"startup.seconds_beyond_dagster": middle([float(run.stdout) for run in runs])}
 
 
-def write_clips(folder: Path, count: int, lengths_s: list[float], rate: int = 16_000) -> None:
-    """`count` clips of noise, of these lengths in turn, no two alike."""
+def write_clips(folder: Path, count: int, lengths_s: Sequence[float]) -> None:
+    """`count` clips of noise at 16 kHz, of these lengths in turn, no two alike."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         random = np.random.default_rng(number)
-        frames = max(1, round(lengths_s[number % len(lengths_s)] * rate))
-        soundfile.write(folder / f"{number:05}.wav", 0.1 * random.standard_normal(frames), rate, subtype="PCM_16")
+        frames = max(1, round(lengths_s[number % len(lengths_s)] * RATE))
+        soundfile.write(folder / f"{number:05}.wav", 0.1 * random.standard_normal(frames), RATE, subtype="PCM_16")
 
 
+RATE = 16_000
 MIXED = [10.0, 12.0, 12.0, *[0.3] * 197]
 """Of 200 clips three fill a crop or five: eleven full crops, more than a batch of them, in a set of any size."""
 

@@ -1,4 +1,4 @@
-"""The embedding stage on Ray beside this process, in turns, on clips cut from the demo's sounds, with generated weights.
+"""The embedding stage on Ray beside this process, in turns, on clips of noise, with generated weights.
 
     python -m benchmarks.ray                                      one and two actors of a Ray of this machine
     python -m benchmarks.ray --actors 1,2,4,8 --address auto      of a cluster that this machine is a node of
@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.made_clips import demo_clips, pieces
+from benchmarks.embed import clips_of
+from benchmarks.processes import write_clips
 from benchmarks.timing import largest_difference, middle, require
 from fa_assets.audio.crops import SCHEMES
 from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
-from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips_on
+from fa_assets.encoders.embed_clips import Clip, Engine, LocalEngine, embed_clips
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions
 from fa_assets.encoders.registry import EncoderRecipe
@@ -49,7 +50,9 @@ def main() -> int:
         folder = Path(name)
         checkpoint = folder / "demo-cnn14.pth"
         make_demo_checkpoint(checkpoint)
-        clips = pieces(demo_clips(folder / "demo", 60), folder / "pieces", 2 * options.clips, 0.5, 3)
+        lengths = np.random.default_rng(0).permutation(np.linspace(0.5, 3, 2 * options.clips))
+        write_clips(folder / "clips", len(lengths), lengths)
+        clips = clips_of(sorted((folder / "clips").iterdir()))
         sha1 = hashlib.sha1(checkpoint.read_bytes()).hexdigest()
         recipe = EncoderRecipe(CARD.name, checkpoint, sha1, "cpu")
         seconds: dict[int, list[float]] = {count: [] for count in (0, *counts)}
@@ -74,9 +77,9 @@ def measure(engine: Engine, clips: list[Clip], folder: Path) -> tuple[np.ndarray
     """Vectors of the second half of the clips, and the seconds they took."""
     store = EmbeddingStore(folder, "benchmark")
     half = len(clips) // 2
-    embed_clips_on(engine, clips[:half], SCHEMES["mc5"], store, CARD)
+    embed_clips(engine, clips[:half], SCHEMES["mc5"], store, CARD)
     started = time.perf_counter()
-    vectors = embed_clips_on(engine, clips[half:], SCHEMES["mc5"], store, CARD).vectors
+    vectors = embed_clips(engine, clips[half:], SCHEMES["mc5"], store, CARD).vectors
     return vectors, time.perf_counter() - started
 
 

@@ -14,20 +14,20 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
 from benchmarks import altered_clips, label_noise, probabilities
-from benchmarks.embed import clips_of
+from benchmarks.embed import clips_of, ours
 from benchmarks.embedded import Embedded, table
 from benchmarks.timing import chosen_parts, machine
 from fa_assets import api
 from fa_assets.audio.crops import SCHEMES, cut_crops, distinct_crops
 from fa_assets.audio.decode import load_mono
 from fa_assets.encoders.birdnet import CARD, ENCODER, PUBLISHED, BirdnetEncoder, embedding_index, open_interpreter
-from fa_assets.encoders.embed_clips import embed_clips
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.encoders.weights import unzip_member
 from fa_assets.errors import UserError
@@ -40,7 +40,7 @@ from fa_assets.models.classifiers import CLASSIFIERS
 from fa_assets.report.learning_curve import learning_curve
 from fa_assets.report.metrics import reliability_diagram
 from fa_assets.report.picture import Picture
-from fa_assets.store.embedding_store import EmbeddingStore, embedding_matrix
+from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 
@@ -166,13 +166,7 @@ def beside_a_plain_loop(dataset: Path, weights: Path, n_clips: int = 24) -> Mapp
         return np.stack(vectors)
 
     encoder = ENCODER.load(weights, device="cpu", precision="fp32", batch_size=None)
-    clips = clips_of(paths)
-
-    def by_platform() -> np.ndarray:
-        with tempfile.TemporaryDirectory() as folder:
-            store = EmbeddingStore(Path(folder), "trained")
-            return embed_clips(clips, scheme, store, lambda: encoder, CARD, threads=threads).vectors
-
+    by_platform = partial(ours, clips_of(paths), encoder, "tiles")
     times: dict[str, list[float]] = {"loop": [], "platform": []}
     found = {}
     for _ in range(3):  # in turn, so that what else the machine does hits both
@@ -203,15 +197,9 @@ class Trained:
         return Embedded.of(self.storage / "birdnet-tiles", "tiles")
 
     def lwlrap(self) -> None:
-        print(f"| {COLUMNS} |")
-        print("|---" * (COLUMNS.count("|") + 1) + "|")
-        for encoder, checkpoint, schemes in (
-            ("birdnet", str(self.weights), ("center", "mc5", "tiles")),
-            ("cnn14", "demo", ("center", "mc5")),
-        ):
-            for scheme in schemes:
-                row = measure(self.dataset, self.storage, encoder, checkpoint, scheme)
-                print(f"| {' | '.join(map(str, row.cells))} |", flush=True)
+        birdnet = [("birdnet", str(self.weights), scheme) for scheme in ("center", "mc5", "tiles")]
+        every = [*birdnet, *(("cnn14", "demo", scheme) for scheme in ("center", "mc5"))]
+        print(table(COLUMNS, [measure(self.dataset, self.storage, *one).cells for one in every]))
 
     def loop(self) -> None:
         found = beside_a_plain_loop(self.dataset, self.weights)

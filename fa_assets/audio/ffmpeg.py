@@ -282,7 +282,7 @@ def count_packets(file: FileIO) -> Packets:
             if is_flac and _hides_a_frame(packet):
                 return Packets(packets, math.inf, has_others)
             expected = mpeg_frame_bytes(bytes(packet)) if is_mpeg else 0
-            if expected is None and packet.size:  # what is no frame comes as a packet of its own
+            if expected is None and packet.size:  # what is not a frame comes as a packet of its own
                 has_others |= not bytes(packet).startswith((b"ID3", b"TAG", b"APETAGEX"))  # libmpg123 skips those
             elif packet.size:
                 goes_on |= has_others and packets > 0

@@ -64,7 +64,7 @@ _CONTAINERS = (
     (b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
     (b"\x30\x26\xb2\x75", "WMA"),
     (b"wvpk", "WavPack"),
-    (b"ID3", "MP3"),
+    *((begins, "MP3") for begins in (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")),
     (b"#!AMR", "AMR"),
     (b"\x0b\x77", "AC-3"),
     (b"\x80\0", "ADX"),

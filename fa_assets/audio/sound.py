@@ -4,6 +4,7 @@ libsndfile comes first because `librosa.load` reads with it. It believes some he
 a FLAC or an Ogg file holds is counted beside it, and other containers are compared with their own promise (`truncation`).
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import FileIO
@@ -18,6 +19,7 @@ from fa_assets.audio.truncation import (
     Extent,
     OggPages,
     after_tags,
+    beyond,
     find_extent,
     ogg_pages,
     second_file,
@@ -37,6 +39,8 @@ LONGEST_S = 4 * 3600
 
 _BLOCK_SAMPLES = 1 << 18
 """Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
+_FEW_FRAMES = 4 * 1152
+"""Of sound in an MP3 that is too short for FFmpeg to know it as one."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 """What libsndfile reports for a stream that does not state its length."""
 _SAMPLE_BYTES = {
@@ -229,7 +233,12 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     packets = _packets(file)
     _check_alone(file, packets.last)
     header = xing_header(file)
-    if header is None or not packets.count:
+    if not packets.count:  # FFmpeg knows it not: a few frames, free format, or damaged
+        size = os.fstat(file.fileno()).st_size
+        return (
+            frames <= _FEW_FRAMES if header is None else header.end <= size and not beyond(file, header.end, size, "")
+        )
+    if header is None:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
     return packets.count == header.frames and not packets.goes_on
 

@@ -24,11 +24,10 @@ from filelock import FileLock, Timeout
 
 from fa_assets.catalog import current, schema
 from fa_assets.errors import UserError
-from fa_assets.store.atomic import replacing
+from fa_assets.store.atomic import bring, replacing
 from fa_assets.store.check_records import CheckRecords
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import Ledger
-from fa_assets.store.local_view import LocalView
 from fa_assets.store.roots import StoragePath, relative_name
 from fa_assets.store.values import ValueStore
 
@@ -57,7 +56,7 @@ class Catalog:
         self.path = path
         self.storage_root = storage_root
         self.ledger = ledger
-        self._seen_by_duckdb = LocalView(storage_root, path.with_name("values_for_catalog"))
+        self._seen_by_duckdb = storage_root if isinstance(storage_root, Path) else path.with_name("values_for_catalog")
 
     @classmethod
     def of(cls, local_root: Path, storage_root: StoragePath) -> Catalog:
@@ -205,13 +204,11 @@ class Catalog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=max(0.0, deadline - time.monotonic()))
         try:
-            lock.acquire()
+            held = lock.acquire()
         except Timeout:
             raise CatalogBusyError(f"The catalog {self.path} is being written by another process.") from None
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     def _open(self, deadline: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         """Open the database, waiting until `deadline` while another process, or a part of this one, has it open."""
@@ -296,12 +293,12 @@ class Catalog:
             current.insert(connection, "checks", pa.Table.from_pylist(checks))
         for newest in {(entry.asset, entry.partition): entry for entry in entries}.values():
             if current.has_embeddings(newest.asset):
-                self._seen_by_duckdb.bring(newest.files[0].path)
+                bring(self.storage_root, newest.files[0].path, self._seen_by_duckdb)
         changed = [*(known[id] for id in sorted(lost)), *(entry.asset for entry in entries), *filter(None, [stored])]
         for asset in dict.fromkeys(changed):
             if not current.has_embeddings(asset):
                 current.refresh(connection, self.storage_root, asset)
-        current.create_views(connection, self._seen_by_duckdb.folder.absolute() / "values")
+        current.create_views(connection, self._seen_by_duckdb.absolute() / "values")
         connection.commit()
         return len(entries)
 

@@ -161,17 +161,11 @@ def history_rows(entries: Sequence[LedgerEntry]) -> dict[str, list[dict[str, Any
         rows.setdefault(table, []).append(row)
 
     for entry in entries:
+        columns = {name for name, _, _ in TABLES[0].columns} - {"seconds", "metadata"}
         add(
             "materializations",
-            id=entry.id,
-            asset=entry.asset,
-            partition=entry.partition,
-            run_id=entry.run_id,
-            started_at=entry.started_at,
-            finished_at=entry.finished_at,
+            **{name: getattr(entry, name) for name in columns},
             seconds=(entry.finished_at - entry.started_at).total_seconds(),
-            code_version=entry.code_version,
-            data_version=entry.data_version,
             metadata=json.dumps(entry.metadata),
         )
         for one in entry.inputs:

@@ -246,21 +246,14 @@ def _materializations(connection: duckdb.DuckDBPyConnection, ids: Sequence[str])
     environment = by_id("name, value", "environment", "rowid")
     timings = by_id("phase, seconds", "timings", "rowid")
     files = by_id("path, size_bytes, sha256", "files", "position")
+    columns = ("id", "asset", "partition", "run_id", "started_at", "finished_at", "code_version", "data_version")
     rows = connection.execute(
-        "select id, asset, partition, run_id, started_at, finished_at, code_version, data_version, metadata "
-        "from materializations where id in (select unnest(?)) order by id",
+        f"select metadata, {', '.join(columns)} from materializations where id in (select unnest(?)) order by id",
         [list(ids)],
     ).fetchall()
-    for id, asset, partition, run_id, started_at, finished_at, code_version, data_version, metadata in rows:
+    for metadata, id, *row in rows:
         yield Materialization(
-            id=id,
-            asset=asset,
-            partition=partition,
-            run_id=run_id,
-            started_at=started_at,
-            finished_at=finished_at,
-            code_version=code_version,
-            data_version=data_version,
+            **dict(zip(columns, (id, *row), strict=True)),
             metadata=json.loads(metadata),
             inputs=tuple(InputVersion(*one) for one in inputs.get(id, [])),
             settings=dict(settings.get(id, [])),

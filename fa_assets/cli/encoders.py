@@ -42,12 +42,13 @@ def encoders_check_command(name: str, **options: Any) -> None:
     os.environ.pop(variable_of("encoders"), None)
     settings = apply_options({**options, "encoder": name})
     from fa_assets.cli import tables
+    from fa_assets.encoders.base import require_installed
     from fa_assets.encoders.registry import find_encoder
     from fa_assets.encoders.trial import try_encoder
     from fa_assets.encoders.weights import resolve_weights
 
     definition = find_encoder(name)
-    definition.require_installed()
+    require_installed(definition.card)
     definition.require_precision(settings.precision)
     source = settings.checkpoint_source if settings.checkpoint else definition.default_weights(demo_set=True)
     weights = resolve_weights(definition, source, settings.local_root / "checkpoints", limits=settings.limits)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fa_assets.graph.runner import Status
 
 _LINES_OF_A_FAILURE = 2
+_ENDED = "was interrupted: the UI or the command was closed, or its process was killed."
 
 
 def status_lines(status: "Status", settings: Settings, *, everything: bool) -> Iterator[str]:
@@ -21,7 +22,8 @@ def status_lines(status: "Status", settings: Settings, *, everything: bool) -> I
         said = "\n".join(status.failures).splitlines()
         shown = said if everything else said[:_LINES_OF_A_FAILURE]
         more = f" ... (--all says the other {len(said) - len(shown)} lines)" if len(said) > len(shown) else ""
-        yield in_options(f"The last run, {status.failed_run[:8]}, failed: " + "\n".join(shown) + more)
+        how = "failed: " + "\n".join(shown) + more if said else _ENDED
+        yield in_options(f"The last run, {status.failed_run[:8]}, {how}")
     if everything:
         for one in status.stale:
             yield f"{one.asset}{'' if one.partition is None else f', fold {one.partition}'}: {one.reason}"
@@ -30,7 +32,7 @@ def status_lines(status: "Status", settings: Settings, *, everything: bool) -> I
     else:
         yield from _grouped(status)
     if status.failed_run:
-        yield f"Once that is fixed: {settings.command_line('run')}"
+        yield f"{'Once that is fixed' if status.failures else 'What it made is kept; to go on'}: {settings.command_line('run')}"
 
 
 def _grouped(status: "Status") -> Iterator[str]:

@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from fa_assets.catalog.tracing import Lineage, Materialization, Run, RunDifferences
 from fa_assets.cli.console import Console
-from fa_assets.encoders.base import EncoderDefinition, EncoderFamily
+from fa_assets.encoders.base import EncoderDefinition, EncoderFamily, to_install
 from fa_assets.encoders.registry import is_checkpoint
 
 _PLAIN_WIDTH = 1000
@@ -184,14 +184,13 @@ def encoders(found: Mapping[str, EncoderDefinition | EncoderFamily | str]) -> st
             continue
         if isinstance(one, EncoderFamily):
             given = ["as given"] * 4
-            table.add_row(
-                f"{name}:{one.which}", one.to_install or "installed", *given, f"{one.licence}; as given", "as given"
-            )
+            state = to_install(one) or "installed"
+            table.add_row(f"{name}:{one.which}", state, *given, f"{one.licence}; as given", "as given")
             continue
         card = one.card
         table.add_row(
             name,
-            one.to_install or "installed",
+            to_install(card) or "installed",
             f"{card.sample_rate} Hz",
             f"{card.crop_seconds:g} s",
             str(card.dimension),

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import click
 from dagster_webserver import cli
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -91,10 +92,15 @@ def main() -> None:
     make = cli.create_app_from_workspace_process_context  # type: ignore[attr-defined]
     with temporary_folder() as scratch:
 
-        def make_with_pages(*arguments: Any, **options: Any) -> Starlette:
-            return with_pages(make(*arguments, **options), settings, scratch)
+        def make_with_pages(context: Any, path_prefix: str = "", *others: Any, **options: Any) -> Starlette:
+            if path_prefix:
+                raise click.UsageError(
+                    "--path-prefix: the pages beside Dagster's, and the links to them in its metadata, begin at /. Give the "
+                    "UI a host name of its own behind the proxy, and name that in FA_UI_HOSTS."
+                )
+            return with_pages(make(context, path_prefix, *others, **options), settings, scratch)
 
-        cli.create_app_from_workspace_process_context = make_with_pages  # type: ignore[attr-defined]
+        cli.create_app_from_workspace_process_context = make_with_pages  # type: ignore[attr-defined, assignment]
         cli.main()  # type: ignore[no-untyped-call]
 
 

@@ -225,15 +225,6 @@ class EncoderDefinition(ABC):
         kind = self.card.name.partition(":")[0]  # of a family's member the rest is where its weights lie
         return digest_of({"encoder": kind, "weights_sha1": sha1, "precision": precision, "version": self.version})
 
-    @property
-    def to_install(self) -> str | None:
-        """The command that installs what it lacks here; None where it lacks nothing."""
-        return to_install(self.card.requires, self.card.extra)
-
-    def require_installed(self) -> None:
-        """Raise a UserError that says what to install, where something is missing."""
-        require_installed(self.card.name, self.card.requires, self.card.extra)
-
     def require_precision(self, precision: str) -> None:
         """Raise a UserError that names the precisions there are, where this is none of them."""
         if precision not in self.card.precisions:
@@ -266,22 +257,17 @@ class EncoderFamily(ABC):
             UserError: there is none.
         """
 
-    @property
-    def to_install(self) -> str | None:
-        """The command that installs what it lacks here; None where it lacks nothing."""
-        return to_install(self.requires, self.extra)
+
+def to_install(encoder: EncoderCard | EncoderFamily) -> str | None:
+    """The command that installs what an encoder or a family lacks here; None where it lacks nothing."""
+    missing = [name for name in encoder.requires if find_spec(name) is None]
+    return f"pip install '{encoder.extra or ' '.join(missing)}'" if missing else None
 
 
-def to_install(requires: Sequence[str], extra: str | None) -> str | None:
-    """The command that installs what is missing of some modules; None where nothing is."""
-    missing = [name for name in requires if find_spec(name) is None]
-    return f"pip install '{extra or ' '.join(missing)}'" if missing else None
-
-
-def require_installed(encoder: str, requires: Sequence[str], extra: str | None) -> None:
-    """Raise a UserError that says what to install, where a module is missing."""
-    if command := to_install(requires, extra):
-        raise UserError(f"Encoder {encoder} needs what is not installed: {command}.")
+def require_installed(encoder: EncoderCard | EncoderFamily) -> None:
+    """Raise a UserError that says what to install, where something is missing."""
+    if command := to_install(encoder):
+        raise UserError(f"Encoder {encoder.name} needs what is not installed: {command}.")
 
 
 def require_crops(card: EncoderCard, crops: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from fa_assets.encoders.base import (
     WeightsFile,
     Zipped,
     require_crops,
+    require_installed,
 )
 from fa_assets.encoders.devices import processor_name
 from fa_assets.encoders.threads import own_threads
@@ -122,7 +123,7 @@ class Birdnet(EncoderDefinition):
 
     def check_weights(self, path: Path) -> bool:
         """True; see `EncoderDefinition`. A file with another input or embedding is refused."""
-        self.require_installed()
+        require_installed(self.card)
         try:
             interpreter = open_interpreter(path)
             (given,) = interpreter.get_input_details()

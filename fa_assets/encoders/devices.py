@@ -3,6 +3,7 @@
 torch is imported where it is asked; "cpu" asks nothing.
 """
 
+import atexit
 import logging
 import os
 import platform
@@ -87,6 +88,7 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def take_gpu(gpus: tuple[str, ...], folder: Path) -> int:
     """The number of a GPU that no other process has taken, until this one ends.
 
@@ -97,11 +99,6 @@ def take_gpu(gpus: tuple[str, ...], folder: Path) -> int:
     Returns:
         The same one each time; when all are taken, one that is shared.
     """
-    return _take_gpu(gpus, folder)[0]
-
-
-@cache  # which keeps the lock as long as the process lives
-def _take_gpu(gpus: tuple[str, ...], folder: Path) -> tuple[int, FileLock | None]:
     folder.mkdir(parents=True, exist_ok=True)
     for number, gpu in enumerate(gpus):
         lock = FileLock(folder / f"{gpu}.lock")
@@ -109,12 +106,13 @@ def _take_gpu(gpus: tuple[str, ...], folder: Path) -> tuple[int, FileLock | None
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        return number, lock
+        atexit.register(lock.release)  # which keeps it as long as the process lives
+        return number
     shared = os.getpid() % len(gpus)
     log.warning(
         "All %d GPUs are taken by other processes: sharing cuda:%d. Lower the limit of pool gpu.", len(gpus), shared
     )
-    return shared, None
+    return shared
 
 
 def _own_gpu() -> str:

@@ -85,25 +85,6 @@ class ClipEmbeddings:
 
 
 def embed_clips(
-    clips: Sequence[Clip],
-    scheme: CropScheme,
-    store: EmbeddingStore,
-    encoder: Callable[[], Encoder],
-    card: EncoderCard,
-    *,
-    threads: int = 2,
-    progress: ProgressCallback = no_progress,
-) -> ClipEmbeddings:
-    """As `embed_clips_on`, in this process.
-
-    Args:
-        encoder: gives the encoder; only called when something has to be computed, so that reuse loads no weights.
-        threads: how many clips are decoded at once.
-    """
-    return embed_clips_on(LocalEngine(encoder, threads), clips, scheme, store, card, progress=progress)
-
-
-def embed_clips_on(
     engine: Engine,
     clips: Sequence[Clip],
     scheme: CropScheme,

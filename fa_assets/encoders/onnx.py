@@ -19,6 +19,7 @@ from fa_assets.encoders.base import (
     EncoderFamily,
     digest_of,
     require_crops,
+    require_installed,
 )
 from fa_assets.encoders.devices import device_name, resolve_device
 from fa_assets.encoders.threads import own_threads
@@ -129,7 +130,7 @@ class OnnxNetwork(EncoderDefinition):
 
     def check_weights(self, path: Path) -> bool:
         """True; see `EncoderDefinition`. Refuses a network that does not take and give what the card says."""
-        self.require_installed()
+        require_installed(self.card)
         session = open_session(path, "cpu")
         inputs, outputs = ({one.name: one for one in some} for some in (session.get_inputs(), session.get_outputs()))
         wanted = (

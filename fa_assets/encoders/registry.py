@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path, PurePath
 
-from fa_assets.encoders.base import Encoder, EncoderDefinition, EncoderFamily
+from fa_assets.encoders.base import Encoder, EncoderDefinition, EncoderFamily, require_installed
 from fa_assets.encoders.weights import require_sha1
 from fa_assets.errors import UserError, one_line
 
@@ -145,7 +145,7 @@ class EncoderRecipe:
 def _load(recipe: EncoderRecipe) -> Encoder:
     _load.cache_clear()  # two encoders are not in memory at once
     definition = find_encoder(recipe.name)
-    definition.require_installed()
+    require_installed(definition.card)
     require_sha1(recipe.checkpoint, recipe.sha1, checkpoint_asset(recipe.name))
     encoder = definition.load(
         recipe.checkpoint, device=recipe.device, precision=recipe.precision, batch_size=recipe.batch_size

@@ -3,20 +3,15 @@
 A container limited to two CPUs on a host of 64 sees 64; a pool of that size spends its time being throttled.
 """
 
-import math
 import os
-from pathlib import Path
 
 
-def usable_cpus(root: Path = Path("/")) -> int:
-    """CPUs this process may use at once, at least 1.
+def usable_cpus() -> int:
+    """CPUs this process may use at once, at least 1, as joblib counts them: the smallest of the affinity mask, the quota of its
+    control group (a part of a CPU counts as one), and LOKY_MAX_CPU_COUNT."""
+    import joblib  # a requirement of scikit-learn
 
-    The smaller of the affinity mask and the CPU quota of the process's control group and the groups above it
-    (cgroup v2 ``cpu.max``, v1 ``cpu.cfs_quota_us``; https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu), a part of
-    a CPU counting as one. `root` is where ``proc`` and ``sys`` are found.
-    """
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([affinity, *(math.ceil(quota) for quota in _quotas(root))]))
+    return int(joblib.cpu_count())
 
 
 def own_threads() -> int:
@@ -36,40 +31,3 @@ def limit_torch_threads() -> int:
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
     return threads
-
-
-def _quotas(root: Path) -> list[float]:
-    """Every quota that applies, in CPUs; groups without one, and systems without control groups, give none."""
-    groups = root / "sys/fs/cgroup"
-    quotas = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":  # v2
-            mount = groups
-        elif "cpu" in controllers.split(","):  # v1
-            mount = groups / "cpu"
-        else:
-            continue
-        group = mount / path.lstrip("/")
-        for folder in (group, *group.parents):
-            quotas.append(_quota(folder))
-            if folder == mount:
-                break
-    return [quota for quota in quotas if quota is not None]
-
-
-def _quota(group: Path) -> float | None:
-    quota, _, period = _read(group / "cpu.max").strip().partition(" ")
-    if not quota:
-        quota, period = _read(group / "cpu.cfs_quota_us").strip(), _read(group / "cpu.cfs_period_us").strip()
-    try:
-        return int(quota) / int(period) if int(quota) > 0 else None
-    except ValueError:  # "max", or nothing there
-        return None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -189,7 +189,7 @@ class Transformers(EncoderFamily):
     extra = EXTRA
 
     def member(self, which: str) -> EncoderDefinition:
-        require_installed(self.name, self.requires, self.extra)
+        require_installed(self)
         return TransformersModel(which)
 
 

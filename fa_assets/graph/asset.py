@@ -5,7 +5,7 @@ lineage in the UI, the inputs that are recorded, where the value is stored, and 
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -132,7 +132,8 @@ class Check:
     Attributes:
         asset: whose.
         judge: called as ``judge(value, **reads)``, of an asset by fold as ``judge(values, **reads)`` with the values of
-            the run's folds; what it reads of an asset by fold comes as such a mapping, too.
+            the run's folds; what it reads of an asset by fold comes as such a mapping, too. Gives the verdict, or why there
+            is nothing to judge: then there is no verdict, rather than one that is always the same.
         description: what is true when it passes; by default the docstring of `judge`.
         name: where it is not that of `judge`.
         blocking: whether nothing is made from a value that fails it.
@@ -141,7 +142,7 @@ class Check:
     """
 
     asset: Asset
-    judge: Callable[..., dg.AssetCheckResult]
+    judge: Callable[..., dg.AssetCheckResult | str]
     description: str | None = None
     name: str | None = None
     blocking: bool = False
@@ -160,25 +161,32 @@ class Check:
     def to_dagster(self, place: Place) -> dg.AssetChecksDefinition:
         """The check as Dagster knows it."""
 
-        @dg.asset_check(
+        spec = dg.AssetCheckSpec(
+            self.title,
             asset=place.key(self.asset.name),
-            name=self.title,
             description=self.description or " ".join(str(_function(self.judge).__doc__).split()),
             blocking=self.blocking,
             partitions_def=FOLDS if self.asset.by_fold else None,
             additional_deps=[place.key(one.name) for one in self.reads.values()],
         )
-        def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+
+        # Only a check that may be left out of a run may give no verdict.
+        @dg.multi_asset_check(name=spec.get_python_identifier(), specs=[spec], can_subset=True)
+        def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
             folds = sorted(context.op_execution_context.partition_keys) if self.asset.by_fold else FOLD_NAMES
             reads: dict[str, object] = {name: _values(place, one) for name, one in self.reads.items()}
             if self.with_ledger:
                 reads["ledger"] = Ledger(place.recorder.root / "ledger")
             values = _values(place, self.asset, folds)
-            result = with_offenders(self.judge(values, **reads), self.title)
+            verdict = self.judge(values, **reads)
+            if isinstance(verdict, str):
+                context.log.info(f"{self.title}: nothing to judge: {verdict}")
+                return
+            result = with_offenders(verdict, self.title)
             judged = [values] if isinstance(values, Value) else list(values.values())
             with place.recorder.explained(0):
                 keep(result, self.key(place), context.op_execution_context.run_id, judged, place.recorder.root)
-            return result._replace(
+            yield result._replace(
                 description=result.description and printable(result.description, keep="\n"),
                 metadata=shown(result.metadata),
             )

@@ -145,11 +145,13 @@ def above_chance(metrics: Value, predictions: Value, folds: Value) -> dg.AssetCh
     )
 
 
-def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -> dg.AssetCheckResult:
+def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -> dg.AssetCheckResult | str:
     """Warns where the encoder's training data holds the clips."""
     corpus = str(next(ledger.newest_of("curated_clips")).metadata.get("corpus") or "")
+    if not corpus or not card.trained_on:
+        return f"{'the corpus of the clips' if card.trained_on else f'what {card.title} was trained on'} is not known"
     heard = heard_with(corpus, card.trained_on)
-    seen = ", ".join(heard or card.trained_on) or "unknown data"
+    seen = ", ".join(heard or card.trained_on)
     return dg.AssetCheckResult(
         passed=not heard,
         severity=dg.AssetCheckSeverity.WARN,
@@ -158,7 +160,7 @@ def clips_new_to_encoder(metrics: Value, ledger: Ledger, *, card: EncoderCard) -
         "test_metrics, the calibration, and every comparison with an encoder that has not heard them; and label_audit "
         "overlooks what the encoder has learnt by heart. Judge it on other clips, or choose another encoder."
         if heard
-        else f"{card.title} was trained on {seen}; the clips are of {corpus or 'no known corpus'}.",
+        else f"{card.title} was trained on {seen}; the clips are of {corpus}.",
         metadata={"corpus": corpus, "trained_on": ", ".join(card.trained_on)},
     )
 

@@ -44,7 +44,7 @@ def not_worse_check(metrics: Asset, predictions: Asset, folds: Asset, scheme: st
 
 def not_worse(
     metrics: Value, predictions: Value, folds: Value, ledger: Ledger, *, scheme: str, max_drop: float
-) -> dg.AssetCheckResult:
+) -> dg.AssetCheckResult | str:
     """Warns where LWLRAP fell."""
     asset, version = metrics.header.asset, metrics.header.data_version
     reports = [one for one in earlier_reports(ledger, asset, version) if one.settings.get("scheme") == scheme]
@@ -66,6 +66,8 @@ def not_worse(
     changes = {name: rank_changes(ranks, ours) for name, (_, ranks) in references.items()}
     fell = [name for name, change in changes.items() if is_loss(change, max_drop)]
     told = [describe(name, change) for name, change in changes.items()]
+    if not any(one.change for one in changes.values()):
+        return " ".join(told)
     if fell:
         told.append(f"More than {max_drop:g} lower than {' and '.join(fell)}. {_ADVICE}")
     rows = [
@@ -120,13 +122,15 @@ def _made_from(report: LedgerEntry, metrics: str) -> str:
     return next((one.data_version for one in report.inputs if one.asset == metrics), "")
 
 
-def _by_totals(ledger: Ledger, asset: str, max_drop: float) -> dg.AssetCheckResult:
+def _by_totals(ledger: Ledger, asset: str, max_drop: float) -> dg.AssetCheckResult | str:
     entries = ledger.newest_of(asset)
     now = next(entries)
     before = next((one for one in entries if one.data_version != now.data_version), None)
     if before is None:
-        return dg.AssetCheckResult(passed=True, description="There is no earlier one to compare with.")
+        return "there is no earlier one to compare with"
     change = LwlrapChange.between(before.metrics, now.metrics)
+    if not change.comparable:
+        return change.describe(max_drop)
     return dg.AssetCheckResult(
         passed=not change.is_drop(max_drop),
         severity=dg.AssetCheckSeverity.WARN,

@@ -13,6 +13,7 @@ from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import Value
 
 _SHOWN = 100
+_NO_TEST_CLIPS = "there are no test clips"
 
 
 def test_set_checks(
@@ -31,8 +32,10 @@ def test_set_checks(
     ]
 
 
-def no_curated_clips_in_test(clips: Value) -> dg.AssetCheckResult:
+def no_curated_clips_in_test(clips: Value) -> dg.AssetCheckResult | str:
     """No test clip is a curated clip, byte for byte."""
+    if not clips.table.num_rows:
+        return _NO_TEST_CLIPS
     found = [row for row in zip(*(clips.table[one].to_pylist() for one in ("fname", "same_as")), strict=True) if row[1]]
     return offenders(
         "clips",
@@ -46,11 +49,11 @@ def no_curated_clips_in_test(clips: Value) -> dg.AssetCheckResult:
 
 def no_near_duplicates_in_test(
     submission: Value, test_embeddings: Value, embeddings: Mapping[str, Value], *, threshold: float
-) -> dg.AssetCheckResult:
+) -> dg.AssetCheckResult | str:
     """Warns of test clips that are nearly the same to the model as curated clips."""
     curated, test = [one.table for one in embeddings.values() if one.table.num_rows], test_embeddings.table
     if not test.num_rows or not curated:
-        return offenders("clips", [], [], bad="", good="there are no test clips")
+        return _NO_TEST_CLIPS
     names = [fname for one in curated for fname in one["fname"].to_pylist()], test["fname"].to_pylist()
     vectors = [
         np.concatenate([embedding_matrix(one["embedding"]) for one in curated]),

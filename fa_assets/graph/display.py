@@ -18,8 +18,10 @@ _TYPES = {bool: "bool", int: "int", float: "float"}
 
 def shown(metadata: Mapping[str, object]) -> dict[str, Any]:
     """Metadata as the UI gets it, for people: without what is None, printable where it is text of others, numbers to four
-    significant digits, shares in percent and sizes in megabytes, which their names say."""
-    return dict(_shown(name, value) for name, value in metadata.items() if value is not None)
+    significant digits, shares in percent and sizes in megabytes, which their names say, minutes beside long `seconds`."""
+    found = dict(_shown(name, value) for name, value in metadata.items() if value is not None)
+    seconds = metadata.get("seconds")
+    return found | ({"minutes": _short(seconds / 60)} if isinstance(seconds, float) and seconds >= 100 else {})
 
 
 def _shown(name: str, value: object) -> tuple[str, object]:
@@ -91,23 +93,25 @@ def _short(value: object) -> object:
 
 
 def pictures(
-    wanted: bool, log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]"
+    log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]", address: "Callable[[Picture], str]"
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """Pictures as the UI shows them, with a description for those who cannot see them, by the names of their metadata.
 
-    None are drawn where none are `wanted`. A painter that has nothing to draw gives None. One that fails costs its picture
-    and a warning, never the run: what was computed is worth more than its picture.
+    A painter that has nothing to draw gives None. One that fails costs its picture and a warning, never the run: what was
+    computed is worth more than its picture. `address` keeps a picture and says where the UI finds it.
     """
     drawn = {}
-    for name, paint in painters.items() if wanted else ():
+    for name, paint in painters.items():
         try:
             picture = paint()
+            source = picture and address(picture)
         except Exception as error:
             log.warning(f"The picture {name} could not be drawn: {type(error).__name__}: {error}")
             continue
         if picture is not None:
             alt = picture.alt.replace("[", "(").replace("]", ")")
-            drawn[name] = dg.MetadataValue.md(f"![{alt}]({picture.data_uri})")
+            shown = f"[![{alt}]({source}?small)]({source})" if str(source).startswith("/") else f"![{alt}]({source})"
+            drawn[name] = dg.MetadataValue.md(shown)
     return drawn
 
 

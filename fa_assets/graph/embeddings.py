@@ -13,7 +13,7 @@ import pyarrow as pa
 from fa_assets.audio.crops import SCHEMES, CropScheme
 from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.embed_clips import embed_clips_on
+from fa_assets.encoders.embed_clips import embed_clips
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
@@ -22,7 +22,7 @@ from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clip_files import clip_paths
 from fa_assets.progress import ProgressCallback
-from fa_assets.store.embedding_store import EmbeddingStore, embedding_column
+from fa_assets.store.embedding_store import EmbeddingStore, list_column
 from fa_assets.store.recipe import Scalar
 
 GPU_POOL = "gpu"
@@ -138,7 +138,7 @@ def _embed(
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
         paths = clip_paths(folder, clips["fname"].to_pylist(), work.dataset.layout.limits)
-        result = embed_clips_on(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
+        result = embed_clips(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
     labels = [own or ["?"] for own in clips["labels"].to_pylist()]
@@ -149,7 +149,7 @@ def _embed(
         }
     )
     return Made(
-        pa.table([clips["fname"], embedding_column(result.vectors)], schema=schema),
+        pa.table([clips["fname"], list_column(result.vectors)], schema=schema),
         facts={
             "clips": clips.num_rows,
             "clips_computed": result.clips_computed,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from fa_assets.encoders.base import Checkpoint, Encoder, EncoderCard
+from fa_assets.encoders.base import Checkpoint, Encoder, EncoderCard, require_installed
 from fa_assets.encoders.decoded import DecodedClips, decode_crops, decoded_in
 from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Engine, LocalEngine
@@ -87,7 +87,7 @@ def check_engine(options: EngineOptions) -> None:
     """Raise a UserError, before any work, when what was asked for is not there: the encoder's libraries, the
     precision, Ray or the device."""
     definition = find_encoder(options.encoder)
-    definition.require_installed()
+    require_installed(definition.card)
     definition.require_precision(options.precision)
     if options.ray is not None:
         require_ray()

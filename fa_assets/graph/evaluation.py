@@ -29,12 +29,13 @@ from fa_assets.metrics.figures import (
 )
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
-from fa_assets.metrics.predictions import Predictions, list_column, name_column, predictions_of
+from fa_assets.metrics.predictions import Predictions, name_column, predictions_of
 from fa_assets.metrics.reliability import Reliability, reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
+from fa_assets.report.classes import AVERAGE_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
+from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import TableStream
@@ -43,6 +44,8 @@ GROUP = "evaluation"
 CLIPS_AT_ONCE = 4096
 """Clips that are predicted and written at a time."""
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
+_SHOWN = ("class", "n", "LWLRAP", "95%")
+"""The first of `CLASS_COLUMNS`: Dagster has no place for more. The report and `fa-assets metrics` have all."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class ProbabilityOptions:
     calibrate: bool
 
     def __post_init__(self) -> None:
-        self.thresholds(np.zeros((0, 0), bool), np.zeros((0, 0)))
+        parse_rule(self.threshold_rule)
 
     @property
     def settings(self) -> Mapping[str, Scalar]:
@@ -111,7 +114,7 @@ def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptio
         GROUP,
         partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
-        version="5",
+        version="6",
         reads={"predictions": predictions},
         settings={"scheme": scheme, **probability.settings},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "
@@ -203,7 +206,7 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
         },
         display={
             **drawn,
-            "per_class": records(CLASS_COLUMNS, class_rows(figures)),
+            "per_class": records(_SHOWN, [row[: len(_SHOWN)] for row in class_rows(figures)]),
             "averages": records(AVERAGE_COLUMNS, average_rows(figures)),
         },
         details={"classes": found.classes, "lwlrap_without_knowledge": lwlrap_without_knowledge(found.truth)},

@@ -42,7 +42,7 @@ def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: As
         GROUP,
         partial(try_variants, variants=parsed, encoder=encoder),
         contender_tables.EXPERIMENTS,
-        version="5",
+        version="6",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"variants": " ".join(one.name for one in parsed), "resamples": RESAMPLES, "seed": SEED},
     )
@@ -92,7 +92,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "lwlrap": outcome.lwlrap,
         **{
             name: getattr(outcome.against_baseline, name)
-            for name in ("difference", "low", "high", "units", "share_won", "chosen")
+            for name in ("difference", "low", "high", "units", "share_won")
         },
         **dict(zip(("low_of_all", "high_of_all"), outcome.simultaneous or (None, None), strict=True)),
         "lwlrap_per_fold": list(outcome.per_fold),

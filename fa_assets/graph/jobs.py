@@ -12,6 +12,7 @@ from fa_assets.graph.liveness import FROM_TAG
 from fa_assets.graph.place import Place
 from fa_assets.graph.pools import living_executor
 from fa_assets.printable import printable
+from fa_assets.web.addresses import COMPARE, REVIEW
 
 if TYPE_CHECKING:
     from fa_assets.catalog.database import Catalog
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 EVERYTHING = "everything"
 
 _EVERYTHING = "The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files."
+_PAGES = (
+    f"\n\n[Doubted labels to listen to]({REVIEW}) · [Reports](/reports) · [The two newest runs side by side]({COMPARE})\n\n"
+    "*Materialize all* asks which folds; [here all are chosen](/locations/fa_assets/jobs/everything?default_range=%5B0...4%5D)."
+)
 _VERIFY_CHECKPOINT = (
     "Reads the weights file again and compares its size and sha1 with what was recorded. When it was damaged or replaced, the "
     "weights are stale, and all that was made from them."
@@ -48,7 +53,13 @@ def asset_jobs(graph: Graph, place: Place, settings: Mapping[str, str]) -> dict[
     intact = dg.AssetSelection.checks(*intact_checks(graph, place).values())
     return {
         # Its tag holds unless the one who starts it says otherwise.
-        EVERYTHING: job(EVERYTHING, assets(*_STAGES), _EVERYTHING, metadata=shown, tags={FROM_TAG: "UI"}),
+        EVERYTHING: job(
+            EVERYTHING,
+            assets(*_STAGES),
+            _EVERYTHING if place.prefix else _EVERYTHING + _PAGES,
+            metadata=shown,
+            tags={FROM_TAG: "UI"},
+        ),
         **{f"{group}_stage": job(f"{group}_stage", assets(group), text) for group, text in _STAGES.items()},
         "verify_checkpoint": job("verify_checkpoint", intact, _VERIFY_CHECKPOINT),
     }

@@ -9,7 +9,7 @@ from fa_assets.graph.dataset import DatasetFolder
 from fa_assets.graph.recorder import Recorder
 from fa_assets.progress import Watcher, watch_nothing
 
-STAGES = ("source", "clips", "model", "embeddings", "evaluation", "submission", "export")
+STAGES = ("clips", "model", "embeddings", "evaluation", "submission", "export")
 """In the order of the pipeline."""
 
 

@@ -40,6 +40,7 @@ from fa_assets.store.storage_errors import as_storage_error, require_reachable, 
 
 _ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fa_assets"), "__repository__").get_job_origin(EVERYTHING)
 """The job in the code location of workspace.yaml."""
+_UNSAID = "the run failed; its log is in the UI"
 
 StepListener = Callable[[str, float | None], None]
 """Called as ``on_step(asset, None)`` when an asset begins, and with the seconds it took when it is done."""
@@ -135,7 +136,7 @@ def run(
             raise KeyboardInterrupt
         failures, warnings = _problems(result.all_events, steps)
         if not result.success and not failures:
-            failures = ("the run failed; its log is in the UI",)
+            failures = (_UNSAID,)
         if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
@@ -144,7 +145,7 @@ def run(
 @dataclass(frozen=True)
 class Status:
     """What a run would make, upstream first; which clips cannot be read, in words, '' where all can; and the newest run with
-    what failed in it, where it did and something is stale."""
+    what failed in it, where it did and something is stale; nothing, where it was ended from outside."""
 
     stale: Sequence[Stale]
     unreadable: str
@@ -168,12 +169,12 @@ def find_status(location: CodeLocation) -> Status:
         newest = next(iter(instance.get_runs(limit=1)), None)
         if not stale or newest is None or newest.status is not dg.DagsterRunStatus.FAILURE:
             return Status(stale, unreadable)
-        told = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION}
+        told = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
         records = instance.get_records_for_run(newest.run_id, of_type=told).records
-        events = [one.event_log_entry.dagster_event for one in records]
+        events = [event for one in records if (event := one.event_log_entry.dagster_event)]
         steps = {location.place.step(one.name): one.name for one in location.graph.assets}
-        failures, _ = _problems([one for one in events if one], steps)
-        return Status(stale, unreadable, newest.run_id, failures or ("its process ended without a message",))
+        failures = () if _was_interrupted(events) else _problems(events, steps)[0] or (_UNSAID,)
+        return Status(stale, unreadable, newest.run_id, failures)
 
 
 def plan(
@@ -306,11 +307,10 @@ def _problems(events: Sequence[dg.DagsterEvent], assets: Mapping[str, str]) -> t
 
 
 def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
-    """Whether a signal ended the run; Dagster turns it into a failure."""
-    reasons = [
-        event.job_failure_data.failure_reason for event in events if event.event_type is DagsterEventType.RUN_FAILURE
-    ]
-    return any(reason is not None and reason.name == "UNEXPECTED_TERMINATION" for reason in reasons)
+    """Whether a signal ended the run, or its process was found gone; Dagster turns either into a failure."""
+    ends = [event for event in events if event.event_type is DagsterEventType.RUN_FAILURE]
+    reasons = [one.job_failure_data.failure_reason if one.event_specific_data else None for one in ends]
+    return any(reason is None or reason.name == "UNEXPECTED_TERMINATION" for reason in reasons)
 
 
 def _report_step(steps: Mapping[str, str], on_step: StepListener, entry: dg.EventLogEntry) -> None:

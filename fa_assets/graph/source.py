@@ -23,6 +23,7 @@ class Source:
     name: str
     description: str
     columns: tuple[tuple[str, str, str], ...]
+    group: str
     parts: tuple[None, ...] = (None,)
 
     def to_dagster(
@@ -31,10 +32,10 @@ class Source:
         """The source as Dagster knows it; `look` is what its Observe button does."""
         spec = dg.AssetSpec(
             place.key(self.name),
-            group_name=place.group("source"),
+            group_name=place.group(self.group),
             kinds={"file"},
             owners=OWNERS,
-            tags={"stage": "source", "domain": "audio-tagging"},
+            tags={"stage": self.group, "domain": "audio-tagging"},
             metadata={
                 "dagster/column_schema": dg.TableSchema([dg.TableColumn(*column) for column in self.columns]),
                 "dagster/code_references": code_references(look),
@@ -60,6 +61,7 @@ CURATED_RECORDINGS = Source(
         ("labels", "string", "its classes, from train_curated.csv"),
         ("audio", "bytes", "the file in train_curated/"),
     ),
+    "clips",
 )
 TEST_RECORDINGS = Source(
     "test_recordings",
@@ -72,6 +74,7 @@ TEST_RECORDINGS = Source(
         ("usage", "string", "Public or Private, from test.csv"),
         ("audio", "bytes", "the file in test/"),
     ),
+    "submission",
 )
 
 

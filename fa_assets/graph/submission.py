@@ -28,13 +28,13 @@ from fa_assets.intake.test_set import read_submission_clips
 from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.metrics.predictions import Predictions, list_column, matrix, name_column
+from fa_assets.metrics.predictions import Predictions, matrix, name_column
 from fa_assets.metrics.thresholds import decide
 from fa_assets.metrics.units import in_order_of_appearance, independent_units
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import FinalClassifier, load_classifier, load_final
 from fa_assets.store.atomic import write_file
-from fa_assets.store.embedding_store import embedding_matrix
+from fa_assets.store.embedding_store import embedding_matrix, list_column
 from fa_assets.store.ledger import StoredFile
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import ValueHeader
@@ -92,7 +92,7 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="3", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="4", reads=reads)
 
 
 def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> Made:

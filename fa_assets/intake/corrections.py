@@ -152,6 +152,17 @@ def correcting(corrections: Iterable[Correction]) -> dict[Label, Correction]:
     return {label: own[-1] for label, own in said if own}
 
 
+def given_now(corrections: Sequence[Correction]) -> dict[Label, bool]:
+    """Whether each label that is corrected, or whose correction was undone last, is one of its clip's; as `correcting` says,
+    or, without that, as before what was undone."""
+    last = {(one.fname, one.class_name): one.verdict for one in corrections}
+    undone = [one for one in corrections if last[one.fname, one.class_name] == "undo"]
+    before = {
+        (one.fname, one.class_name): one.verdict == "remove" for one in undone if one.verdict in ("add", "remove")
+    }
+    return before | {label: one.verdict == "add" for label, one in correcting(corrections).items()}
+
+
 def corrected(
     fnames: Sequence[str], labels: Sequence[Labels], corrections: Iterable[Correction], classes: Collection[str]
 ) -> tuple[list[Labels], list[str]]:

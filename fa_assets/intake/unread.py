@@ -101,7 +101,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
 
 
 def _part_of_names(rows: Sequence[Sequence[str]], audio: Sequence[str]) -> tuple[str, str] | None:
-    """A cell and the one clip whose name holds it, between what are no letters or digits; where another row has one too."""
+    """A cell and the one clip whose name holds it, with no letter or digit beside it; where another row has one too."""
     found = []
     text = "\n".join(audio)
     for row in rows:

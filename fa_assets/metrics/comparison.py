@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fa_assets.errors import BadInputError
-from fa_assets.metrics.bootstrap import RESAMPLES, SEED, PairedBootstrap, resampled
+from fa_assets.metrics.bootstrap import PairedBootstrap, resampled
 from fa_assets.metrics.figures import CLASS, CLIP, FOLD, OVERALL, Figures
 
 
@@ -45,17 +45,8 @@ class Comparison:
     gain: PairedBootstrap
 
 
-def compare(
-    ours: Figures,
-    baseline: Figures,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Comparison:
+def compare(ours: Figures, baseline: Figures) -> Comparison:
     """Compare our LWLRAP with a baseline computed on the same clips. What is resampled are our units.
-
-    Args:
-        resamples, seed: of the bootstrap.
 
     Raises:
         BadInputError: the two were not computed on the same clips, folds and classes, or no clip has a label.
@@ -73,8 +64,7 @@ def compare(
         )
     weights = ours.weights(CLIP)
     gain = (ours.values(CLIP) - baseline.values(CLIP)) * weights
-    found = resampled(gain, weights, resamples, seed, ours.units)
-    return side_by_side(ours, baseline, found)
+    return side_by_side(ours, baseline, resampled(gain, weights, units=ours.units))
 
 
 def interval(figures: Figures) -> PairedBootstrap:

@@ -16,7 +16,6 @@ import pyarrow as pa
 from fa_assets.metrics.bootstrap import resampled
 from fa_assets.metrics.intervals import NO_INTERVAL, Curve, Interval, interval, ratio
 from fa_assets.metrics.lwlrap import positive_precisions
-from fa_assets.metrics.one_ranking import average_precision, precision_at_recall, roc_auc
 from fa_assets.metrics.predictions import Predictions
 
 OVERALL, MICRO, FOLD, CLASS, CLIP = "overall", "micro", "fold", "class", "clip"
@@ -136,9 +135,11 @@ def ranking(predictions: Predictions) -> Iterator[Figure]:
         rankings = [*zip(present.T, scores.T, strict=True), (present.reshape(-1), scores.reshape(-1))]
         for column, (labels, ranked) in enumerate(rankings):
             if labels.any():
-                values[:, place, column] = [known(labels, ranked) for known, _ in RANKINGS.values()]
-                curve = Curve.of(labels, ranked, weights, np.arange(len(labels)) * len(own) // len(labels))
-                drawn[:, place, column] = [resampled(curve) for _, resampled in RANKINGS.values()]
+                clip = np.arange(len(labels)) * len(own) // len(labels)
+                as_they_are = Curve.of(labels, ranked, np.ones((len(own), 1)), clip)
+                values[:, place, column] = [figure(as_they_are)[0] for figure in RANKINGS.values()]
+                of_draws = Curve.of(labels, ranked, weights, clip)
+                drawn[:, place, column] = [figure(of_draws) for figure in RANKINGS.values()]
     for metric, by_fold, drawn_by_fold in zip(RANKINGS, values, drawn, strict=True):
         macro = _mean(by_fold[:, :-1], 1)
         found = [
@@ -223,12 +224,12 @@ METRICS: Mapping[str, Callable[[Predictions], Iterator[Figure]]] = {
 MAP, AUC = "map", "auc"
 DECIDED = ("f1", "precision", "recall")
 """What `decisions` says of the labels that are given."""
-RANKINGS: Mapping[str, tuple[Callable[[np.ndarray, np.ndarray], float], Callable[[Curve], np.ndarray]]] = {
-    MAP: (average_precision, Curve.average_precision),
-    AUC: (roc_auc, Curve.roc_auc),
-    "precision_at_recall": (precision_at_recall, Curve.precision_at_recall),
+RANKINGS: Mapping[str, Callable[[Curve], np.ndarray]] = {
+    MAP: Curve.average_precision,
+    AUC: Curve.roc_auc,
+    "precision_at_recall": Curve.precision_at_recall,
 }
-"""Of one ranking, truth bool (n,) with a positive and scores (n,): the figure, and that of all resamples."""
+"""Of one ranking: the figure in all resamples."""
 
 
 def _figure(

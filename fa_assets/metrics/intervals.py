@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fa_assets.metrics.bootstrap import CONFIDENCE, SEED
-from fa_assets.metrics.one_ranking import RECALL
 
 RESAMPLES = 400
 """Enough for a standard deviation to within 4%."""
 Interval = tuple[float | None, float | None]
+RECALL = 0.8
+"""At which precision is told."""
 NO_INTERVAL: Interval = (None, None)
 
 

@@ -69,9 +69,3 @@ def name_column(names: Sequence[str], rows: int) -> pa.ListArray:
     """A column whose every row lists the same names."""
     offsets = np.arange(0, rows * len(names) + 1, max(1, len(names)), dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, pa.array(np.tile(np.array(names, dtype=object), rows), pa.string()))
-
-
-def list_column(values: np.ndarray) -> pa.ListArray:
-    """A matrix (n, width) as a column of lists; the reverse of `matrix`."""
-    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))

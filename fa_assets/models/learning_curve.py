@@ -77,23 +77,21 @@ def learning_curve(
         progress: told the number of fits done.
     """
     folds = np.unique(fold_of)
-    draws = [*((size, draw) for size in sizes for draw in range(DRAWS)), (None, 0)]
+    fits = (len(sizes) * DRAWS + 1) * len(folds)
+    done = 0
     points: list[Point] = []
-    for done, (size, draw) in enumerate(draws):
-        random = np.random.default_rng([SEED, draw])
-        logits, clips = np.empty(truth.shape), 0
-        for number, fold in enumerate(folds):
-            rows = np.flatnonzero(fold_of != fold)
-            if size is not None:
-                rows = rows[draw_clips(truth[rows], size, random)]
-            held_out = fold_of == fold
-            logits[held_out] = fit(features[rows], truth[rows]).logits(features[held_out])
-            clips += len(rows)
-            progress(done * len(folds) + number + 1, len(draws) * len(folds))
-        points.append(Point(size, clips / len(folds), (lwlrap_sums(truth, logits).overall,)))
-    return [_joined([one for one in points if one.clips_per_class == size]) for size in (*sizes, None)]
-
-
-def _joined(draws: Sequence[Point]) -> Point:
-    clips = float(np.mean([one.clips for one in draws]))
-    return Point(draws[0].clips_per_class, clips, tuple(lwlrap for one in draws for lwlrap in one.lwlraps))
+    for size in (*sizes, None):
+        lwlraps, clips = [], []
+        for draw in range(DRAWS if size else 1):
+            random = np.random.default_rng([SEED, draw])
+            logits = np.empty(truth.shape)
+            for fold in folds:
+                rows, held_out = np.flatnonzero(fold_of != fold), fold_of == fold
+                if size:
+                    rows = rows[draw_clips(truth[rows], size, random)]
+                logits[held_out] = fit(features[rows], truth[rows]).logits(features[held_out])
+                clips.append(len(rows))
+                progress(done := done + 1, fits)
+            lwlraps.append(lwlrap_sums(truth, logits).overall)
+        points.append(Point(size, float(np.mean(clips)), tuple(lwlraps)))
+    return points

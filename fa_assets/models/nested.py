@@ -9,12 +9,11 @@ A model fitted without folds a and b judges b when a is the outer fold, and a wh
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 
 import numpy as np
 
-from fa_assets.metrics.bootstrap import PairedBootstrap, paired_bootstrap, simultaneous
+from fa_assets.metrics.bootstrap import PairedBootstrap, resampled, simultaneous
 from fa_assets.metrics.lwlrap import LwlrapSums, lwlrap_sums, positive_precisions
 from fa_assets.progress import ProgressCallback, no_progress
 
@@ -89,45 +88,35 @@ def judge_nested(
     nested = np.empty(truth.shape)
     for fold in folds:
         nested[fold_of == fold] = out_of_fold[best[fold], fold_of == fold]
-    outcome = partial(_outcome, truth, fold_of, units, out_of_fold[0])
-    found = [
-        outcome(name, scores, selected_in=tuple(fold for fold in folds if best[fold] == number))
-        for number, (name, scores) in enumerate(zip(names, out_of_fold, strict=True))
+    selected_in = [tuple(fold for fold in folds if best[fold] == number) for number in range(len(names))]
+    found = _outcomes((*names, CHOSEN), [*out_of_fold, nested], truth, fold_of, units)
+    return [
+        *(replace(one, selected_in=own) for one, own in zip(found, selected_in, strict=False)),
+        replace(found[-1], chosen=tuple(names[best[fold]] for fold in folds)),
     ]
-    baseline, *others = found
-    ends = _simultaneous(truth, fold_of, units, [one.scores for one in found])
-    found = [baseline, *(replace(one, simultaneous=own) for one, own in zip(others, ends, strict=True))]
-    return [*found, outcome(CHOSEN, nested, chosen=tuple(names[best[fold]] for fold in folds))]
 
 
-def _simultaneous(
-    truth: np.ndarray, fold_of: np.ndarray, units: np.ndarray | None, scores: Sequence[np.ndarray]
-) -> list[tuple[float, float]]:
-    """The ends of the interval of each but the first one, in its difference to that."""
-    order = np.argsort(fold_of, kind="stable")
-    ranked = [positive_precisions(truth[order], one[order]) for one in scores]
-    clip = ranked[0][0]
-    baseline, *gains = (np.bincount(clip, weights=precision, minlength=len(truth)) for _, _, precision in ranked)
-    if not gains:
-        return []
-    drawn = None if units is None else units[order]
-    positives = np.bincount(clip, minlength=len(truth))
-    return [(low, high) for low, high in simultaneous(np.stack(gains) - baseline, positives, units=drawn).tolist()]
-
-
-def _outcome(
-    truth: np.ndarray,
-    fold_of: np.ndarray,
-    units: np.ndarray | None,
-    baseline: np.ndarray,
-    name: str,
-    scores: np.ndarray,
-    selected_in: tuple[int, ...] = (),
-    chosen: tuple[str, ...] = (),
-) -> Outcome:
-    by_fold = (lwlrap_sums(truth[fold_of == fold], scores[fold_of == fold]).overall for fold in np.unique(fold_of))
+def _outcomes(
+    names: Sequence[str], scores: Sequence[np.ndarray], truth: np.ndarray, fold_of: np.ndarray, units: np.ndarray | None
+) -> list[Outcome]:
+    """Of all contenders, the baseline first, and last of the nested choice."""
     order = np.argsort(fold_of, kind="stable")  # that of predictions, so that the draws are those of the comparison
     drawn = None if units is None else units[order]
-    difference = paired_bootstrap(truth[order], scores[order], baseline[order], units=drawn)
-    lwlrap = lwlrap_sums(truth, scores).overall
-    return Outcome(name, scores, lwlrap, tuple(by_fold), difference, selected_in=selected_in, chosen=chosen)
+    ranked = [positive_precisions(truth[order], one[order]) for one in scores]
+    clip, _, baseline = ranked[0]
+    positives = np.bincount(clip, minlength=len(truth))
+    gains = [np.bincount(clip, weights=precision - baseline, minlength=len(truth)) for _, _, precision in ranked]
+    ends = simultaneous(np.stack(gains[1:-1]), positives, units=drawn).tolist() if len(gains) > 2 else []
+    return [
+        Outcome(
+            name,
+            own,
+            lwlrap_sums(truth, own).overall,
+            tuple(lwlrap_sums(truth[fold_of == fold], own[fold_of == fold]).overall for fold in np.unique(fold_of)),
+            resampled(gain, positives, units=drawn),
+            interval,
+        )
+        for name, own, gain, interval in zip(
+            names, scores, gains, [None, *((low, high) for low, high in ends), None], strict=True
+        )
+    ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fa_assets.errors import BadInputError
+from fa_assets.store.row_file import require_finite
 
 TOLERANCE = 1e-4
 """Largest component of the gradient at which a fit ends; scikit-learn's default."""
@@ -89,12 +90,3 @@ def require_training_set(X_shape: tuple[int, ...], Y: np.ndarray) -> None:
         raise ValueError(f"X must be (n, d) and Y bool (n, C), not {X_shape} and {Y.dtype} {Y.shape}")
     if not len(Y):
         raise BadInputError("there are no rows to fit a classifier on; check that the other folds hold clips")
-
-
-def require_finite(X: np.ndarray) -> None:
-    """Raise BadInputError, which names the rows, where X (n, d) holds values that are not finite."""
-    if (bad := np.flatnonzero(~np.isfinite(X).all(axis=1))).size:
-        raise BadInputError(
-            f"embeddings are not finite in {bad.size} of {len(X)} rows; compute these rows' embeddings again",
-            [f"row {row}" for row in bad],
-        )

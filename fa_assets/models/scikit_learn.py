@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from fa_assets.encoders.threads import usable_cpus
-from fa_assets.models.one_vs_rest import TOLERANCE, OneVsRest, require_finite, require_training_set
+from fa_assets.models.one_vs_rest import TOLERANCE, OneVsRest, require_training_set
 from fa_assets.progress import ProgressCallback, no_progress
+from fa_assets.store.row_file import require_finite
 
 
 def fit(
@@ -29,18 +30,8 @@ def fit(
 ) -> OneVsRest:
     """Fit the scaler and one logistic regression per class.
 
-    Args:
-        X: float32 or float64 (n, d); the fits run in this dtype.
-        Y: bool (n, number of classes).
-        C: inverse strength of the L2 penalty, which leaves the intercept free.
-        max_iter: the most iterations per class.
-        tolerance: largest component of the gradient at which a class is done.
-        device: of no effect, as scikit-learn computes on the CPU.
-        progress: told the number of classes finished.
-
-    Raises:
-        ValueError: the shapes or dtypes are not as above.
-        BadInputError: there are no rows, or X holds values that are not finite (the rows are named).
+    Arguments and errors are those of `torch_lbfgs.fit`, of rows in memory; the fits run in the dtype of X, and `device` has no
+    effect, as scikit-learn computes on the CPU.
     """
     require_training_set(X.shape, Y)
     require_finite(X)

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fa_assets.encoders.threads import usable_cpus
-from fa_assets.models.one_vs_rest import TOLERANCE, OneVsRest, require_finite, require_training_set
+from fa_assets.models.one_vs_rest import TOLERANCE, OneVsRest, require_training_set
 from fa_assets.progress import ProgressCallback, no_progress
-from fa_assets.store.row_file import RowFile
+from fa_assets.store.row_file import RowFile, require_finite
 
 if TYPE_CHECKING:
     import torch

@@ -27,7 +27,7 @@ CLASS_COLUMNS = (
     *(column for name in _WITH_INTERVAL.values() for column in (name, f"{name}, 95%")),
     *_ALONE.values(),
 )
-AVERAGE_COLUMNS = ("figure", "value", "low", "high")
+AVERAGE_COLUMNS = ("figure", "value", "95%")
 CLASSWISE = ("map", "auc", "dprime", "precision_at_recall", "f1", "precision", "recall")
 """Figures that have a macro and a micro average."""
 CLIPWISE = ("lwlrap", "coverage_error", "one_error")
@@ -58,7 +58,7 @@ def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
         for scope, average in ((OVERALL, "macro"), (MICRO, "micro"))
     ]
     found = ((name, figures.of(scope, metric).get("")) for metric, scope, name in scopes)
-    return [(name, one.value, one.low, one.high) for name, one in found if one]
+    return [(name, one.value, _interval(one)) for name, one in found if one]
 
 
 def _interval(figure: Figure) -> str | None:

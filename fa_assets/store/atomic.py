@@ -76,6 +76,15 @@ def write_file(path: StoragePath, write: Callable[[Path], object]) -> FileDigest
         return digest_file(temporary)
 
 
+def bring(root: StoragePath, name: str, folder: Path) -> None:
+    """Copy the file of this name (relative to the root), as it is now and if it is there, below `folder`, for a library that
+    reads files of this machine alone; below a local root it is one."""
+    if not isinstance(root, Path):
+        with contextlib.suppress(FileNotFoundError):
+            content = (root / name).read_bytes()
+            write_file(folder / name, lambda temporary: temporary.write_bytes(content))
+
+
 @contextmanager
 def temporary_folder(place: Path | None = None, name: str = _ON_ITS_WAY) -> Iterator[Path]:
     """A new folder in `place`, which is made where it is missing; it goes when the context ends, with what is in it.

@@ -158,7 +158,7 @@ def _blocks(
     for name, rows in rows_of.items():
         if not len(rows):
             continue
-        part = ShardIndex(indexes[name].keys[rows], indexes[name].checksums[rows])
+        part = indexes[name].part(rows)
         try:
             embeddings.append(read_rows(store.folder / name, store.fingerprint, rows, part))
         except FileNotFoundError:

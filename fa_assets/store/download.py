@@ -13,8 +13,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -183,35 +181,28 @@ class _TryAgainError(Exception):
 
 def _fetch(url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries) -> None:
     """Complete the part, in as many attempts as it takes while each brings something."""
-    pace = Pace(retries.slow_s, retries.slow_bytes)
-    with pace.watched():
-        _fetch_at(pace, url, part, size_bytes, progress, retries)
-
-
-def _fetch_at(
-    pace: Pace, url: str, part: _Part, size_bytes: int | None, progress: ProgressCallback, retries: Retries
-) -> None:
     failures = 0
-    while True:
-        had = part.size
-        try:
-            _attempt(url, part, size_bytes, progress, retries, pace)
-            _require_pace(pace, url, retries)
-            return
-        except _TryAgainError as error:
-            _require_pace(pace, url, retries)
+    with Pace(retries.slow_s, retries.slow_bytes).watched() as pace:
+        while True:
+            had = part.size
+            failed: _TryAgainError | None = None
+            try:
+                _attempt(url, part, size_bytes, progress, retries, pace)
+            except _TryAgainError as error:
+                failed = error
+            if pace.too_little is not None:
+                raise UnreachableError(
+                    f"{public_url(url)}: too slow, {pace.too_little:,} bytes in {retries.slow_s:.0f} s."
+                )
+            if failed is None:
+                return
             failures = 1 if part.size > had else failures + 1
             if failures >= retries.attempts:
-                raise UnreachableError(f"{public_url(url)}: {error}, {failures} times in a row.") from error
-            wait_s = retries.wait_s * 2 ** (failures - 1) if error.wait_s is None else error.wait_s
-            wait_s = min(max(wait_s, 0.0), retries.longest_wait_s)
-            log.warning("%s: %s; trying again in %.0f s", public_url(url), error, wait_s)
+                raise UnreachableError(f"{public_url(url)}: {failed}, {failures} times in a row.") from failed
+            wait_s = retries.wait_s * 2 ** (failures - 1) if failed.wait_s is None else failed.wait_s
+            wait_s = min(wait_s, retries.longest_wait_s)
+            log.warning("%s: %s; trying again in %.0f s", public_url(url), failed, wait_s)
             time.sleep(wait_s)
-
-
-def _require_pace(pace: Pace, url: str, retries: Retries) -> None:
-    if pace.too_little is not None:
-        raise UnreachableError(f"{public_url(url)}: too slow, {pace.too_little:,} bytes in {retries.slow_s:.0f} s.")
 
 
 def _attempt(
@@ -295,13 +286,8 @@ def _resumed(content_range: str, validator: str, part: _Part, known: tuple[str, 
 
 def _retry_after_s(header: str | None) -> float | None:
     """Seconds until a Retry-After header, given in seconds or as a date; None where there is none to read."""
-    if header is None:
-        return None
-    with contextlib.suppress(ValueError):
-        return float(int(header))
-    with contextlib.suppress(ValueError):
-        when = parsedate_to_datetime(header)
-        return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+        return None if header is None else urllib3.Retry().parse_retry_after(header)
     return None
 
 

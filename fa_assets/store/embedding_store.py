@@ -14,7 +14,8 @@ it at once), the one of the smallest checksum is given, whatever the shards they
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -26,16 +27,16 @@ from fa_assets.store.shards import (
     CHECKSUM_BYTES,
     DamagedShardError,
     ShardIndex,
-    embedding_column,
     embedding_matrix,
     is_merged,
     is_shard,
+    list_column,
     read_index,
     read_rows,
     write_shard,
 )
 
-__all__ = ["CropKey", "EmbeddingStore", "embedding_column", "embedding_matrix", "embedding_stores"]
+__all__ = ["CropKey", "EmbeddingStore", "embedding_matrix", "embedding_stores", "list_column"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class EmbeddingStore:
         self.root = root
         self.fingerprint = fingerprint
         self.folder = root / _FOLDER / fingerprint
-        self._index = _Index.empty()
+        self._index = _Index({})
         self._ignored: set[str] = set()
 
     def append(self, keys: Sequence[CropKey], embeddings: np.ndarray) -> StoragePath:
@@ -122,16 +123,16 @@ class EmbeddingStore:
         for _ in range(_ATTEMPTS):
             listed = {shard.name: shard for shard in self.shards()}
             merged = [shard for shard in listed.values() if is_merged(shard.name)]
-            known = self._index.split(listed.keys())
+            known = {name: index for name, index in self._index.shards.items() if name in listed}
             known |= self.index_of([shard for shard in merged if shard.name not in known])
             replaced = frozenset[str]().union(*(known[one.name].replaces for one in merged if one.name in known))
             live = [name for name in listed if name not in replaced]
-            if len(live) > _MANY_SHARDS and len(live) > len(self._index.names) * 2:
+            if len(live) > _MANY_SHARDS and len(live) > len(self._index.shards) * 2:
                 log.info("%s has %d shards: `fa-assets store compact` makes looking up faster", self.folder, len(live))
             known |= self.index_of([listed[name] for name in live if name not in known])
             names = [name for name in live if name in known]
-            if names != self._index.names:
-                self._index = _Index.of({name: known[name] for name in names})
+            if names != list(self._index.shards):
+                self._index = _Index({name: known[name] for name in names})
             if names == live:
                 return
 
@@ -140,12 +141,9 @@ class EmbeddingStore:
         rows, found = self._index.locate(wanted)
         loaded: dict[CropKey, np.ndarray] = {}
         changed = False
-        for name, positions in self._index.by_shard(rows):
-            own = rows[positions]
+        for name, positions, own in self._index.by_shard(rows):
             try:
-                embeddings = read_rows(
-                    self.folder / name, self.fingerprint, own - self._index.start_of(name), self._index.part(own)
-                )
+                embeddings = read_rows(self.folder / name, self.fingerprint, own, self._index.shards[name].part(own))
             except FileNotFoundError:
                 changed = True
             except DamagedShardError as error:
@@ -164,70 +162,43 @@ def embedding_stores(root: StoragePath) -> list[EmbeddingStore]:
 
 
 class _Index:
-    """The keys of all live shards, one after another, 72 bytes a row."""
+    """The keys of all live shards, one after another, 72 bytes a row; `shards` are views of their own rows."""
 
-    def __init__(self, names: list[str], starts: np.ndarray, rows: ShardIndex, replaces: list[frozenset[str]]) -> None:
-        self.names = names
-        self._starts = starts
-        self._rows = rows
-        self._replaces = replaces
-        self._number = {name: number for number, name in enumerate(names)}
-
-    @classmethod
-    def empty(cls) -> "_Index":
-        return cls.of({})
-
-    @classmethod
-    def of(cls, shards: dict[str, ShardIndex]) -> "_Index":
-        parts = list(shards.values())
-        return cls(
-            list(shards),
-            np.cumsum([0, *(len(part.keys) for part in parts)]),
-            ShardIndex(
-                np.concatenate([np.empty((0, KEY_BYTES), np.uint8), *(part.keys for part in parts)]),
-                np.concatenate([np.empty((0, CHECKSUM_BYTES), np.uint8), *(part.checksums for part in parts)]),
-            ),
-            [part.replaces for part in parts],
+    def __init__(self, shards: Mapping[str, ShardIndex]) -> None:
+        self._starts = np.cumsum([0, *(len(part.keys) for part in shards.values())])
+        keys, checksums = (
+            np.concatenate([np.empty((0, width), np.uint8), *(getattr(part, name) for part in shards.values())])
+            for name, width in (("keys", KEY_BYTES), ("checksums", CHECKSUM_BYTES))
         )
-
-    def split(self, names: Iterable[str]) -> dict[str, ShardIndex]:
-        """The parts of those of the shards that are in it."""
-        return {
-            name: ShardIndex(
-                self._rows.keys[self._starts[number] : self._starts[number + 1]],
-                self._rows.checksums[self._starts[number] : self._starts[number + 1]],
-                self._replaces[number],
-            )
-            for name in names
-            if (number := self._number.get(name)) is not None
+        self._keys, self._checksums = keys, checksums
+        self.shards = {
+            name: ShardIndex(keys[start:end], checksums[start:end], part.replaces)
+            for (name, part), (start, end) in zip(shards.items(), pairwise(self._starts), strict=True)
         }
 
     def locate(self, wanted: list[CropKey]) -> tuple[np.ndarray, np.ndarray]:
         """The rows that hold wanted keys, and which of the keys each holds: ascending rows, one for each key."""
-        if not len(self._rows.keys) or not wanted:
+        if not len(self._keys) or not wanted:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         # Arrow's hash table is made of the keys that are wanted; those of the store only pass by it.
-        matches = pc.index_in(_arrow(self._rows.keys), value_set=_arrow(pack_keys(wanted)))
+        matches = pc.index_in(_arrow(self._keys), value_set=_arrow(pack_keys(wanted)))
         rows = np.flatnonzero(np.asarray(matches.is_valid()))
         found = np.asarray(matches.drop_null(), np.int64)
         # Of several rows for one key, the one of the smallest checksum.
-        halves = np.ascontiguousarray(self._rows.checksums[rows]).view(">u8")
+        halves = np.ascontiguousarray(self._checksums[rows]).view(">u8")
         order = np.lexsort((halves[:, 1], halves[:, 0], found))
         first = np.ones(len(order), bool)
         first[1:] = found[order][1:] != found[order][:-1]
         chosen = np.sort(order[first])
         return rows[chosen], found[chosen]
 
-    def by_shard(self, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """For each shard that has some of the ascending rows, its name and the positions of its rows in `rows`."""
-        numbers = np.searchsorted(self._starts, rows, side="right") - 1
-        return [(self.names[number], np.flatnonzero(numbers == number)) for number in np.unique(numbers)]
-
-    def start_of(self, name: str) -> int:
-        return int(self._starts[self._number[name]])
-
-    def part(self, rows: np.ndarray) -> ShardIndex:
-        return ShardIndex(self._rows.keys[rows], self._rows.checksums[rows])
+    def by_shard(self, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """For each shard that has some of the ascending rows, its name, the positions of its rows in `rows`, and their
+        numbers in the shard."""
+        names, numbers = list(self.shards), np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(numbers):
+            positions = np.flatnonzero(numbers == number)
+            yield names[number], positions, rows[positions] - self._starts[number]
 
 
 def _arrow(rows: np.ndarray) -> pa.FixedSizeBinaryArray:

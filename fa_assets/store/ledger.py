@@ -10,7 +10,7 @@ append at once without a lock, because no two of them ever make the same id.
 
 A file ends with the sha256 of what stands before it, which is checked before anything in it is believed. One that cannot be
 read (damaged after it was written) is left out with a warning that names it, so that one bad file does not hide all the
-others. A file of an older layout is upgraded while it is read, and stays as it is on disk. A file of a newer version of this
+others. A file of an older layout is read as it is. A file of a newer version of this
 program stops the reading: leaving it out would be silent about history that is there.
 """
 
@@ -21,7 +21,7 @@ import logging
 import math
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,8 @@ JsonValue = Scalar | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 _TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 SCHEMA_VERSION = 3
-"""The version of the JSON layout, in every file. Raised with an entry in `_UPGRADES` and a sample in the tests."""
+"""The version of the JSON layout, in every file: 1 did not say which materialization had made an input, 2 had no digests of its
+own or of headers. Raised with a sample in the tests."""
 
 _SEALED_SINCE = 3
 _SEAL = b',\n "sha256": "'
@@ -149,8 +150,6 @@ class LedgerEntry:
             raise UserError(
                 f"it has ledger version {version}, this fa_assets reads up to {SCHEMA_VERSION}: install a newer fa_assets."
             )
-        for older in range(version, SCHEMA_VERSION):
-            _UPGRADES[older](fields)
         return cls(
             **{
                 **fields,
@@ -161,20 +160,6 @@ class LedgerEntry:
                 "metrics": tuple(MetricRow(**one) for one in fields["metrics"]),
             }
         )
-
-
-def _from_version_1(fields: dict[str, Any]) -> None:
-    """Version 1 did not say which materialization had made an input."""
-    for one in fields["inputs"]:
-        one["source_id"] = None
-
-
-def _from_version_2(fields: dict[str, Any]) -> None:
-    """Version 2 had no digests of its own or of headers."""
-
-
-_UPGRADES: Mapping[int, Callable[[dict[str, Any]], None]] = {1: _from_version_1, 2: _from_version_2}
-"""By version: what turns the fields of an entry into those of the next version, in place."""
 
 
 def _digest(text: bytes) -> bytes:

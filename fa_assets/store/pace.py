@@ -36,11 +36,11 @@ class Pace:
         self._arrived += n_bytes
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> Iterator["Pace"]:
         """Watch for as long as the context lasts."""
         threading.Thread(target=self._watch, name="pace of a download", daemon=True).start()
         try:
-            yield
+            yield self
         finally:
             self._over.set()
 

@@ -75,11 +75,7 @@ class RowFile:
         """
         if values.dtype != np.float32 or values.ndim != 2 or values.shape[1] != self.width:
             raise ValueError(f"rows must be float32 (n, {self.width}), not {values.dtype} {values.shape}")
-        if (bad := np.flatnonzero(~np.isfinite(values).all(axis=1))).size:
-            raise BadInputError(
-                f"embeddings are not finite in {bad.size} of {len(values)} rows; compute these rows' embeddings again",
-                [f"row {self.rows + row}" for row in bad],
-            )
+        require_finite(values, self.rows)
         write_at(self._descriptor, values, self.rows * self._row_bytes)
         self.rows += len(values)
 
@@ -93,6 +89,15 @@ class RowFile:
         read_at(self._descriptor, values[:before], rows.start * self._row_bytes)
         read_at(self._descriptor, values[before:], (rows.start + before + skipped) * self._row_bytes)
         return values
+
+
+def require_finite(X: np.ndarray, first: int = 0) -> None:
+    """Raise BadInputError, which names the rows, counted from `first`, where X (n, d) holds values that are not finite."""
+    if (bad := np.flatnonzero(~np.isfinite(X).all(axis=1))).size:
+        raise BadInputError(
+            f"embeddings are not finite in {bad.size} of {len(X)} rows; compute these rows' embeddings again",
+            [f"row {first + row}" for row in bad],
+        )
 
 
 def write_at(descriptor: int, values: np.ndarray, place: int) -> None:

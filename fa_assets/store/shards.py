@@ -67,6 +67,10 @@ class ShardIndex:
     checksums: np.ndarray
     replaces: frozenset[str] = frozenset()
 
+    def part(self, rows: np.ndarray) -> "ShardIndex":
+        """Of some rows alone."""
+        return ShardIndex(self.keys[rows], self.checksums[rows])
+
 
 class DamagedShardError(Exception):
     """A shard that does not hold what was written; the message says how that was found out."""
@@ -236,11 +240,10 @@ def row_checksums(fingerprint: str, keys: np.ndarray, embeddings: np.ndarray) ->
     return checksums
 
 
-def embedding_column(embeddings: np.ndarray) -> pa.Array:
-    """An (n, d) float32 array as an Arrow list<float> column."""
-    rows, width = embeddings.shape
-    offsets = pa.array(np.arange(0, rows * width + 1, width, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1)))
+def list_column(values: np.ndarray) -> pa.ListArray:
+    """An (n, width) array as a column of lists."""
+    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
 
 
 def embedding_matrix(column: pa.ChunkedArray) -> np.ndarray:
@@ -258,7 +261,7 @@ def _table(keys: np.ndarray, embeddings: np.ndarray) -> pa.Table:
         {
             "clip_sha256": [sha256[at : at + 64] for at in range(0, len(sha256), 64)],
             **{name: numbers[:, column] for column, name in enumerate(_KEY_COLUMNS[1:])},
-            "embedding": embedding_column(embeddings),
+            "embedding": list_column(embeddings),
         }
     )
 

@@ -154,16 +154,14 @@ class ValueStore:
             return Value(pq.ParquetFile(file, page_checksum_verification=True).read(), header)
 
     @contextmanager
-    def scan(
-        self, asset: str, partition: str | None = None, *, rows_at_once: int = 1024, recorded: bool = True
-    ) -> Iterator[Scan]:
+    def scan(self, asset: str, partition: str | None = None, *, rows_at_once: int = 1024) -> Iterator[Scan]:
         """Read a value in tables of at most `rows_at_once` rows; no more of it is in memory at a time than a few of them.
 
         Raises:
             MissingValueError: it is not there.
             UserError: as `read`.
         """
-        with self._opened(asset, partition, recorded) as (file, header):
+        with self._opened(asset, partition, recorded=True) as (file, header):
             with self._explained(asset, partition):
                 # Buffered and not read ahead, or the columns of a whole row group would be in memory.
                 parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)

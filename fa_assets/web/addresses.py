@@ -2,11 +2,18 @@
 
 REVIEW = "/review"
 COMPARE = "/compare"
+PICTURES = "pictures"
+"""Also the folder of the storage."""
 
 
 def report_address(run_id: str) -> str:
     """The report of a run."""
     return f"/reports/{run_id}.html"
+
+
+def picture_address(name: str) -> str:
+    """A picture of an asset, by the name of its file; with ``?small`` as wide as Dagster's column has place for."""
+    return f"/{PICTURES}/{name}"
 
 
 def compare_address(a: str, b: str) -> str:

@@ -1,4 +1,4 @@
-"""The reports in the storage, each of a run: a page of a file that needs nothing beside it."""
+"""The reports in the storage, each of a run: a page of a file that needs nothing beside it; and the assets' pictures."""
 
 import re
 from datetime import UTC, datetime
@@ -7,10 +7,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from fa_assets.store.roots import listing
-from fa_assets.web.addresses import compare_address, report_address
+from fa_assets.web.addresses import PICTURES, compare_address, report_address
 from fa_assets.web.site import Site, missing, render
 
 _RUN = re.compile(r"[\w-]+")
+_SMALL = 365
+"""Pixels that the metadata of an asset leave beside their names in a window of 1440."""
+_PICTURE = re.compile(r"[0-9a-f]{64}\.svg")
 HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:; media-src data:; frame-ancestors 'none'"
@@ -47,3 +50,18 @@ def report(site: Site, request: Request) -> Response:
     except FileNotFoundError:
         return missing("This run has no report in the storage folder; /reports lists those that are there.")
     return HTMLResponse(content, headers=HEADERS)
+
+
+def picture(site: Site, request: Request) -> Response:
+    """A picture of an asset, which its metadata in Dagster shows."""
+    name = request.path_params["name"]
+    if not _PICTURE.fullmatch(name):
+        return missing("Pictures are called by their sha256.")
+    try:
+        content = (site.root / PICTURES / name).read_bytes()
+    except FileNotFoundError:
+        return missing("This picture is no longer in the storage folder.")
+    if "small" in request.query_params:
+        content = re.sub(rb'(<svg[^>]*?) width="[^"]*" height="[^"]*"', rb'\1 width="%d"' % _SMALL, content, count=1)
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Response(content, media_type="image/svg+xml", headers=headers)

@@ -16,7 +16,7 @@ from fa_assets.intake.corrections import (
     Correction,
     append_corrections,
     as_shown,
-    correcting,
+    given_now,
     in_force,
     read_corrections,
     utc_now,
@@ -115,10 +115,10 @@ def _append(site: Site, body: bytes) -> Response:
         one = Correction(fname, class_name, given["verdict"], given["who"].strip(), utc_now(), given["why"].strip())
         shown = class_name in audit.clips[fname]["labels"]
         append_corrections(site.dataset.root, as_shown(_given(site), one, present=shown))
-        given_now = _given(site)
+        verdicts = _given(site)
     except UserError as error:
         return _refused(str(error))
-    return JSONResponse({"verdict": _verdict(in_force(given_now).get((fname, class_name))), **_state(audit, given_now)})
+    return JSONResponse({"verdict": _verdict(in_force(verdicts).get((fname, class_name))), **_state(audit, verdicts)})
 
 
 def _refused(reason: str) -> Response:
@@ -137,10 +137,10 @@ def _given(site: Site) -> Sequence[Correction]:
 
 
 def _state(audit: Audit, given: Sequence[Correction]) -> Mapping[str, Any]:
-    followed = correcting(given)
-    waiting, labels = 0, {fname: set(audit.clips[fname]["labels"]) for fname, _ in followed if fname in audit.clips}
-    for (fname, class_name), one in followed.items():
-        if fname in labels and (class_name in labels[fname]) != (one.verdict == "add"):
+    now = given_now(given)
+    waiting, labels = 0, {fname: set(audit.clips[fname]["labels"]) for fname, _ in now if fname in audit.clips}
+    for (fname, class_name), is_given in now.items():
+        if fname in labels and (class_name in labels[fname]) != is_given:
             waiting += 1
             labels[fname] ^= {class_name}
     return {

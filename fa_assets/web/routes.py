@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute
 
 from fa_assets.web import compare, reports, review, sound
-from fa_assets.web.addresses import COMPARE, REVIEW
+from fa_assets.web.addresses import COMPARE, PICTURES, REVIEW
 from fa_assets.web.site import Site, page, static
 
 
@@ -13,6 +13,7 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, "/pages/{name}", static),
         page(site, "/reports", reports.index),
         page(site, "/reports/{run}.html", reports.report),
+        page(site, f"/{PICTURES}/{{name}}", reports.picture),
         page(site, COMPARE, compare.compare),
         page(site, REVIEW, review.review),
         page(site, f"{REVIEW}/doubts", review.doubts),

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,27 +28,23 @@ def write_noise(path: Path, frames: int, rate: int, channels: int = 1, **options
     ("name", "frames", "rate", "channels", "options"),
     [
         ("a.wav", 16_001, 8_000, 1, {}),
-        ("a.wav", 22_051, 11_025, 1, {}),
         ("a.wav", 30_000, 16_000, 2, {"subtype": "PCM_24"}),
         ("a.wav", 70_000, 22_050, 1, {"subtype": "PCM_U8"}),
         ("a.wav", 65_536, 32_000, 2, {}),
         ("a.wav", 441_000, 44_100, 1, {}),  # exactly 10 s: 320,000 samples
         ("a.wav", 441_001, 44_100, 1, {}),
         ("a.wav", 150_000, 44_100, 2, {"subtype": "FLOAT"}),
-        ("a.wav", 200_000, 48_000, 6, {}),
         ("a.wav", 100_000, 48_000, 9, {}),
         ("a.wav", 96_001, 96_000, 1, {"subtype": "DOUBLE"}),
         ("a.wav", 192_001, 192_000, 2, {}),
         ("a.wav", 160, 8_000, 1, {}),  # 0.02 s
-        ("a.wav", 882, 44_100, 1, {}),
-        ("a.wav", 1, 8_000, 1, {}),
         ("a.wav", 1, 44_100, 1, {}),
         ("a.wav", 1, 192_000, 2, {}),
         ("a.wav", 1_159, 1_159, 1, {}),  # a rate at which librosa's length is one more than the exact ceiling
-        ("a.flac", 1_100_000, 44_100, 2, {}),  # more than one block
+        ("a.flac", 300_000, 44_100, 2, {}),  # more than one block
         ("a.aiff", 50_000, 48_000, 1, {}),
-        ("a.ogg", 1_100_000, 44_100, 2, {}),
-        ("a.mp3", 2_200_000, 44_100, 1, {}),
+        ("a.ogg", 300_000, 44_100, 2, {}),
+        ("a.mp3", 600_000, 44_100, 1, {}),
     ],
 )
 def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, channels: int, options: dict) -> None:
@@ -76,7 +71,7 @@ def test_equals_librosa(tmp_path: Path, name: str, frames: int, rate: int, chann
 def test_a_file_that_is_rewritten_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, replaced: str
 ) -> None:
-    path, other = write_noise(tmp_path / name, 600_000, 44_100), write_noise(tmp_path / f"b{name}", 600_001, 44_100)
+    path, other = write_noise(tmp_path / name, 300_000, 44_100), write_noise(tmp_path / f"b{name}", 300_001, 44_100)
     before, samples, info = path.read_bytes(), load_mono(path, RATE), inspect_clip(path)
     read = soundfile.SoundFile.read
 
@@ -122,18 +117,15 @@ def test_silence_stays_silent(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_mono(tmp_path / "a.wav", RATE), np.zeros(32_000, np.float32))
 
 
-def test_equals_librosa_on_real_clips() -> None:
-    shared = os.environ.get("FA_SHARED_DATA")
-    if not shared:
-        pytest.skip("FA_SHARED_DATA is unset: no real clips to compare on")
-    clips = sorted((Path(shared) / "esc10_kaggle" / "test").iterdir())
+def test_equals_librosa_on_real_clips(shared_data: Path) -> None:
+    clips = sorted((shared_data / "esc10_kaggle" / "test").iterdir())
     assert clips
     for clip in clips:
         expected, _ = librosa.load(clip, sr=RATE, mono=True)
         np.testing.assert_array_equal(load_mono(clip, RATE), expected, err_msg=clip.name)
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 192_000])
 def test_resampled_length_is_the_exact_ceiling_at_common_rates(rate: int) -> None:
     step = rate // math.gcd(rate, RATE)  # at its multiples the length is whole, where rounding would show
     for frames in [*range(1, 500), *(k * step + d for k in range(1, 2000, 7) for d in (-1, 0, 1))]:

@@ -288,7 +288,11 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
     "mp3 in avi overwritten": (lambda: changed(AS_CONTAINED["mp3 in avi"](), 9_000, _NOISE), "^truncated|^damaged"),
     "mp3 with zeros between": (
         lambda: mp3(write_xing="0") + bytes(2_000) + mp3()[2_000:],
-        "^damaged: something that is no",
+        "^damaged: something that is not sound",
+    ),
+    "mp3 with the line ends of Windows": (
+        lambda: mp3(id3v2_version="0").replace(b"\n", b"\r\n"),
+        "^damaged|^not audio .*: it begins as MP3",
     ),
     "aac with noise behind": (
         lambda: FFMPEG_ALONE["aac"]() + _NOISE,
@@ -515,16 +519,18 @@ NO_SOUND = {
 }
 
 
-@pytest.mark.promise("A file that is not sound is named for what it is, with what to type next.", "input")
-@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"])
+@pytest.mark.promise(
+    "A file that is not sound is named for what it is, with what to type next.", "input", "25 files, each under 7 names"
+)
 @pytest.mark.parametrize("what", NO_SOUND)
-def test_what_is_not_sound_is_named(tmp_path: Path, what: str, suffix: str) -> None:
+def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:
     content, reason = NO_SOUND[what]
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(BadClipError, match=reason) as error:
-        inspect_clip(path)
-    assert str(tmp_path) not in str(error.value)
+    for suffix in (".wav", ".mp3", ".raw", ".au", ".vox", ".gsm", ".m4a"):
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(BadClipError, match=reason) as error:
+            inspect_clip(path)
+        assert str(tmp_path) not in str(error.value)
 
 
 def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
@@ -565,6 +571,28 @@ def test_a_film_without_sound_or_with_two_tracks(tmp_path: Path, tracks: int, re
             output.mux(stream.encode(None))
     with pytest.raises(BadClipError, match=reason):
         inspect_clip(tmp_path / "a.mkv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "picture"), [("matroska", "mpeg4"), ("asf", "mpeg4"), ("flv", "flv"), ("avi", "mpeg4")]
+)
+def test_a_film_may_last_longer_than_its_sound(tmp_path: Path, kind: str, picture: str) -> None:
+    sound, frames = tone(24_000, 44_100), 40
+    with av.open(tmp_path / "a", "w", format=kind) as output:
+        pictures = output.add_stream(picture, rate=10)
+        pictures.width = pictures.height = 16
+        stream = output.add_stream("libmp3lame", rate=44_100, layout="mono")
+        for number in range(frames):
+            one = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))
+            one.pts = number
+            output.mux(pictures.encode(one))
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.T), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 44_100, 0
+        output.mux([*stream.encode(frame), *stream.encode(None), *pictures.encode(None)])
+    content = (tmp_path / "a").read_bytes()
+    assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
+    with pytest.raises(BadClipError, match="^truncated"):
+        inspected(tmp_path / "a", content[: len(content) * 3 // 4])
 
 
 def test_decoders_say_nothing_on_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

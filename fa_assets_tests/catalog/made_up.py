@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fa_assets.catalog.database import Catalog
 from fa_assets.store.check_records import CheckRecord, CheckRecords
-from fa_assets.store.embedding_store import embedding_column
+from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import InputVersion, JsonValue, Ledger, LedgerEntry, MetricRow, StoredFile, new_entry_id
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import ValueHeader, ValueStore
@@ -211,7 +211,7 @@ class MadeUpStorage:
             fnames = [fname for fname, (_, own) in CLIPS.items() if own == fold]
             vectors = np.stack([a_vector(fname) for fname in fnames])
             self.write(
-                "mc5_embeddings", pa.table([fnames, embedding_column(vectors)], names=["fname", "embedding"]),
+                "mc5_embeddings", pa.table([fnames, list_column(vectors)], names=["fname", "embedding"]),
                 partition=str(fold), run_id=run_id, data_version=version, inputs=[clips, folds, weights],
                 environment={"torch": torch, "device": "cpu"},
             )  # fmt: skip

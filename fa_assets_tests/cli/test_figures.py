@@ -18,7 +18,7 @@ def test_metrics_are_those_that_are_stored(finished: FinishedRun) -> None:
     assert shown == [row for row in stored if row["scope"] != "clip"]
     overall = next(row for row in stored if (row["metric"], row["scope"]) == ("map", "overall"))
     lines = [" ".join(one.split()) for one in fa_assets("metrics", settings=finished.settings).stdout.splitlines()]
-    figures = f"{overall['value']:.4f} {overall['low']:.4f} {overall['high']:.4f}"
+    figures = f"{overall['value']:.4f} {overall['low']:.2f}–{overall['high']:.2f}"
     assert f"average precision, macro {figures}" in lines
 
 

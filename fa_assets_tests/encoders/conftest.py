@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.embed_clips import Clip, embed_clips
+from fa_assets.encoders.embed_clips import Clip
 from fa_assets.store.embedding_store import EmbeddingStore
-from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder
+from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder, embed_here
 from fa_assets_tests.encoders.test_embed_clips import make_clip
 from fa_assets_tests.ports import free_port
 
@@ -75,4 +75,4 @@ def store(tmp_path: Path) -> EmbeddingStore:
 def expected(clips: list[Clip], tmp_path: Path) -> np.ndarray:
     """The local engine's values of the clips, from `SumEncoder`."""
     store = EmbeddingStore(tmp_path / "local", "encoder")
-    return embed_clips(clips, SCHEMES["mc5"], store, SumEncoder(tmp_path / "notes"), CARD).vectors
+    return embed_here(clips, SCHEMES["mc5"], store, SumEncoder(tmp_path / "notes"), CARD).vectors

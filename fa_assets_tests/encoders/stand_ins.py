@@ -2,19 +2,21 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fa_assets.encoders.base import EncoderCard
+from fa_assets.audio.crops import CropScheme
+from fa_assets.encoders.base import Encoder, EncoderCard
 from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.decoded import decode_crops
-from fa_assets.encoders.embed_clips import Decode
+from fa_assets.encoders.embed_clips import ClipEmbeddings, Decode, LocalEngine, embed_clips
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions
-from fa_assets.store.embedding_store import CropKey
+from fa_assets.progress import ProgressCallback
+from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
 CARD = EncoderCard(
     name="sums",
@@ -53,6 +55,18 @@ class SumEncoder:
         sums = np.stack([crops.sum(axis=1), np.abs(crops).sum(axis=1), np.float32(lengths)], axis=1).astype(np.float32)
         sums[~crops.any(axis=1)] = np.nan
         return sums
+
+
+def embed_here(
+    clips: Sequence[Clip],
+    scheme: CropScheme,
+    store: EmbeddingStore,
+    encoder: Callable[[], Encoder],
+    card: EncoderCard,
+    **progress: ProgressCallback,
+) -> ClipEmbeddings:
+    """`embed_clips` in this process."""
+    return embed_clips(LocalEngine(encoder, 2), clips, scheme, store, card, **progress)
 
 
 def decode_but_die_once(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:

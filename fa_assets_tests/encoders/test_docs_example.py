@@ -29,7 +29,7 @@ class Network(torch.nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_package_of_the_page_is_installed_and_the_graph_runs_on_it(
+def test_the_package_of_the_page_is_installed_and_the_graph_embeds_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = PAGE.read_text()
@@ -56,8 +56,6 @@ def test_the_package_of_the_page_is_installed_and_the_graph_runs_on_it(
     done = fa_assets("encoders", "check", "exported", settings=settings)
     assert done.exit_code == 0, done.stdout + done.stderr
     with environment_of(settings):
-        assert run(settings).failures == ()
+        assert run(settings, select="+mc5_embeddings").failures == ()
     header = ValueStore(settings.storage_root).header("mc5_embeddings", "0")
-    assert header.details["encoder"] == "exported"
-    (page,) = (settings.storage_root / "reports").glob("*.html")
-    assert "encoder: My exported network" in page.read_text()
+    assert header is not None and header.details["encoder"] == "exported"

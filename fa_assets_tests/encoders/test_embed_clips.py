@@ -15,11 +15,11 @@ from fa_assets.audio.decode import inspect_clip, load_mono
 from fa_assets.encoders import embed_clips as module
 from fa_assets.encoders.clip import Clip
 from fa_assets.encoders.decoded import decode_crops
-from fa_assets.encoders.embed_clips import embed_clips, embed_once
+from fa_assets.encoders.embed_clips import embed_once
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets_tests.audio.encoded import encode, tone
-from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder
+from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder, embed_here
 
 MC5, CENTER = SCHEMES["mc5"], SCHEMES["center"]
 
@@ -84,7 +84,7 @@ def expected(clip: Clip) -> np.ndarray:
 
 def test_the_mean_over_five_crops_in_the_order_of_the_clips(clips: list[Clip], store: EmbeddingStore) -> None:
     encoder = CountingEncoder()
-    result = embed_clips(clips, MC5, store, encoder, CARD)
+    result = embed_here(clips, MC5, store, encoder, CARD)
     assert result.vectors.dtype == np.float32
     np.testing.assert_allclose(result.vectors, [expected(clip) for clip in clips], rtol=1e-4, atol=1e-2)
     # Three clips of at most 10 s have one distinct crop each, the two longer ones five.
@@ -93,7 +93,7 @@ def test_the_mean_over_five_crops_in_the_order_of_the_clips(clips: list[Clip], s
 
 def test_tiles_are_the_mean_over_the_whole_clip(clips: list[Clip], store: EmbeddingStore) -> None:
     encoder = CountingEncoder()
-    vectors = embed_clips(clips, SCHEMES["tiles"], store, encoder, CARD).vectors
+    vectors = embed_here(clips, SCHEMES["tiles"], store, encoder, CARD).vectors
     for clip, vector in zip(clips, vectors, strict=True):
         samples = load_mono(clip.path, CARD.sample_rate)
         n_tiles = -(-len(samples) // CARD.crop_samples)
@@ -105,12 +105,12 @@ def test_tiles_are_the_mean_over_the_whole_clip(clips: list[Clip], store: Embedd
 def test_what_is_in_the_store_is_not_computed_again_and_loads_no_network(
     clips: list[Clip], store: EmbeddingStore
 ) -> None:
-    first = embed_clips(clips, MC5, store, CountingEncoder(), CARD)
+    first = embed_here(clips, MC5, store, CountingEncoder(), CARD)
     again = CountingEncoder()
-    second = embed_clips(clips, MC5, store, again, CARD)
+    second = embed_here(clips, MC5, store, again, CARD)
     np.testing.assert_array_equal(second.vectors, first.vectors)
     assert (again.loads, second.crops_computed, second.crops_reused) == (0, 0, 13)
-    center = embed_clips(clips, CENTER, store, again, CARD)
+    center = embed_here(clips, CENTER, store, again, CARD)
     assert (again.loads, center.crops_computed, center.crops_reused) == (0, 0, 5)
 
 
@@ -148,7 +148,7 @@ def test_a_clip_of_many_crops_is_decoded_for_some_at_a_time(
     parts = [keys for clip, keys in module._work_of(clips, [key for key, _ in module._crops_of(clips, tiles, CARD)[1]])]
     assert [len(keys) for keys in parts] == [2, 1]
     np.testing.assert_array_equal(embed_once(clips[1], tiles, CountingEncoder()), whole)
-    result = embed_clips(clips, tiles, store, CountingEncoder(), CARD, progress=lambda *counts: seen.append(counts))
+    result = embed_here(clips, tiles, store, CountingEncoder(), CARD, progress=lambda *counts: seen.append(counts))
     np.testing.assert_array_equal(result.vectors[1], whole)
     assert (result.crops_computed, seen[-1]) == (8, (5, 5))
 
@@ -165,7 +165,7 @@ def test_the_decoder_is_a_part_of_the_key_where_it_is_not_libsndfile(
     info = inspect_clip(path)
     clip = Clip("a.wv", path, info.sha256, info.sample_rate, info.frames, info.decoder)
     assert info.decoder is not None
-    embed_clips([clip, clips[2]], MC5, store, CountingEncoder(), CARD)
+    embed_here([clip, clips[2]], MC5, store, CountingEncoder(), CARD)
     keys = [
         CropKey(digest, CARD.sample_rate, 0, CARD.crop_samples)
         for digest in (
@@ -176,22 +176,22 @@ def test_the_decoder_is_a_part_of_the_key_where_it_is_not_libsndfile(
     ]
     assert store.missing(keys) == [keys[1]]
     with pytest.raises(BadInputError, match="a.wv: was inspected with PyAV 1, and PyAV .* may give other samples"):
-        embed_clips([replace(clip, decoder="PyAV 1")], MC5, store, CountingEncoder(), CARD)
+        embed_here([replace(clip, decoder="PyAV 1")], MC5, store, CountingEncoder(), CARD)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
-        embed_clips(clips, MC5, store, CountingEncoder(fail_after=8), CARD)
-    rest = embed_clips(clips, MC5, store, CountingEncoder(), CARD)
+        embed_here(clips, MC5, store, CountingEncoder(fail_after=8), CARD)
+    rest = embed_here(clips, MC5, store, CountingEncoder(), CARD)
     assert (rest.crops_computed, rest.crops_reused) == (5, 8)
-    whole = embed_clips(clips, MC5, EmbeddingStore(tmp_path / "other", "encoder"), CountingEncoder(), CARD)
+    whole = embed_here(clips, MC5, EmbeddingStore(tmp_path / "other", "encoder"), CountingEncoder(), CARD)
     np.testing.assert_array_equal(rest.vectors, whole.vectors)
 
 
 def test_a_renamed_clip_and_a_copy_cost_nothing(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:
-    embed_clips(clips[:2], MC5, store, CountingEncoder(), CARD)
+    embed_here(clips[:2], MC5, store, CountingEncoder(), CARD)
     renamed = replace(clips[0], fname="renamed.wav", path=clips[0].path.rename(tmp_path / "renamed.wav"))
-    result = embed_clips(
+    result = embed_here(
         [renamed, clips[1], clips[3], replace(clips[3], fname="copy.wav")], MC5, store, CountingEncoder(), CARD
     )
     assert (result.crops_computed, result.crops_reused) == (1, 6)
@@ -204,10 +204,10 @@ def test_clips_that_changed_or_went_are_all_named_and_the_rest_is_kept(
     clips[0].path.write_bytes(clips[3].path.read_bytes())
     clips[2].path.unlink()
     with pytest.raises(BadInputError) as caught:
-        embed_clips(clips, MC5, store, CountingEncoder(), CARD)
+        embed_here(clips, MC5, store, CountingEncoder(), CARD)
     assert "0.wav: its bytes changed" in str(caught.value)
     assert "2.wav: no such file" in str(caught.value)
-    assert embed_clips([clips[1], clips[3], clips[4]], MC5, store, CountingEncoder(), CARD).crops_computed == 0
+    assert embed_here([clips[1], clips[3], clips[4]], MC5, store, CountingEncoder(), CARD).crops_computed == 0
 
 
 def test_clips_of_which_the_network_makes_nan_are_all_named_and_not_stored(
@@ -215,17 +215,17 @@ def test_clips_of_which_the_network_makes_nan_are_all_named_and_not_stored(
 ) -> None:
     silent = [make_clip(tmp_path, f"silent-{seconds}.wav", seconds, 0, loud=0) for seconds in (11, 2)]
     with pytest.raises(BadInputError) as caught:
-        embed_clips([*clips, *silent], MC5, store, SumEncoder(tmp_path / "notes"), CARD)
+        embed_here([*clips, *silent], MC5, store, SumEncoder(tmp_path / "notes"), CARD)
     assert [line.split(":")[0] for line in caught.value.offenders] == ["silent-11.wav", "silent-2.wav"]
     assert "gives NaN or infinity" in str(caught.value)
-    assert embed_clips(clips, MC5, store, CountingEncoder(), CARD).crops_computed == 0
+    assert embed_here(clips, MC5, store, CountingEncoder(), CARD).crops_computed == 0
     with pytest.raises(BadInputError):
-        embed_clips(silent, MC5, store, SumEncoder(tmp_path / "notes"), CARD)
+        embed_here(silent, MC5, store, SumEncoder(tmp_path / "notes"), CARD)
 
 
 def test_progress_counts_clips_up_to_all(clips: list[Clip], store: EmbeddingStore) -> None:
     seen: list[tuple[int, int]] = []
-    embed_clips(clips, MC5, store, CountingEncoder(), CARD, progress=lambda done, total: seen.append((done, total)))
+    embed_here(clips, MC5, store, CountingEncoder(), CARD, progress=lambda done, total: seen.append((done, total)))
     assert seen[0] == (0, 5)
     assert seen[-1] == (5, 5)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -236,8 +236,8 @@ def test_what_the_card_does_not_say_is_refused_and_not_stored(clips: list[Clip],
     encoder = CountingEncoder()
     encoder.card = card
     with pytest.raises(UserError, match=r"gave \(4, 3\) float32 for 4 crops; its card says \(4, 4\)"):
-        embed_clips(clips, MC5, store, encoder, card)
+        embed_here(clips, MC5, store, encoder, card)
     encoder.embed = lambda crops, lengths: None  # type: ignore[method-assign,assignment,return-value]
     with pytest.raises(UserError, match=r"gave NoneType  for 4 crops; its card says \(4, 4\)"):
-        embed_clips(clips, MC5, store, encoder, card)
+        embed_here(clips, MC5, store, encoder, card)
     assert store.shards() == []

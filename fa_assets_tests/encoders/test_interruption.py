@@ -51,8 +51,7 @@ def wait_until_gone(settings: Settings, but: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("doing", "number"),
-    [("starting", signal.SIGTERM), ("embedding", signal.SIGINT), ("embedding", signal.SIGKILL)],
+    ("doing", "number"), [("starting", signal.SIGTERM), ("embedding", signal.SIGINT), ("embedding", signal.SIGKILL)]
 )
 def test_a_run_on_ray_that_is_ended_leaves_what_it_stored_and_no_process(
     settings: Settings, doing: str, number: signal.Signals

@@ -10,14 +10,21 @@ import numpy as np
 import pytest
 
 from fa_assets.audio.crops import SCHEMES
-from fa_assets.encoders.embed_clips import Clip, embed_clips, embed_clips_on
+from fa_assets.encoders.embed_clips import Clip, embed_clips
 from fa_assets.encoders.ray import RayEngine, _Pool, plan_batches
 from fa_assets.encoders.ray_cluster import RayOptions, SentEncoder, require_ray
 from fa_assets.encoders.registry import EncoderRecipe
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
-from fa_assets_tests.encoders.stand_ins import CARD, SumEncoder, decode_but_die, decode_but_die_once, engine_at
+from fa_assets_tests.encoders.stand_ins import (
+    CARD,
+    SumEncoder,
+    decode_but_die,
+    decode_but_die_once,
+    embed_here,
+    engine_at,
+)
 from fa_assets_tests.encoders.test_embed_clips import make_clip
 from fa_assets_tests.runs import prepare_environment
 
@@ -33,14 +40,12 @@ def test_both_nodes_work_each_actor_loads_once_and_the_values_are_the_local_ones
     seen: list[tuple[int, int]] = []
     with engine_at(cluster.address, tmp_path, seconds=0.3) as engine:
         parts = [clips[:6], [], clips[6:]]
-        vectors = [embed_clips_on(engine, parts[0], MC5, store, CARD).vectors]
+        vectors = [embed_clips(engine, parts[0], MC5, store, CARD).vectors]
         vectors += [
-            embed_clips_on(
-                engine, part, MC5, store, CARD, progress=lambda done, total: seen.append((done, total))
-            ).vectors
+            embed_clips(engine, part, MC5, store, CARD, progress=lambda done, total: seen.append((done, total))).vectors
             for part in parts[1:]
         ]
-        again = embed_clips_on(engine, clips, MC5, EmbeddingStore(store.root, "encoder"), CARD)
+        again = embed_clips(engine, clips, MC5, EmbeddingStore(store.root, "encoder"), CARD)
     np.testing.assert_array_equal(np.concatenate([vectors[0], vectors[2]]), expected)
     np.testing.assert_array_equal(again.vectors, expected)
     assert again.crops_computed == 0
@@ -72,15 +77,13 @@ def test_an_actor_killed_half_way_costs_its_batches(
             os.kill(killed[0], signal.SIGKILL)
 
     with engine_at(cluster.address, tmp_path, seconds=0.1, actors=1) as engine:
-        result = embed_clips_on(engine, clips, MC5, store, CARD, progress=kill_one)
+        result = embed_clips(engine, clips, MC5, store, CARD, progress=kill_one)
     np.testing.assert_array_equal(result.vectors, expected)
     assert len((tmp_path / "loads").read_text().split()) == 2, "another actor was started"
 
 
 @pytest.mark.promise(
-    "A killed node costs what it had under way; the rest of the cluster finishes.",
-    "ray",
-    "1 of 2 nodes",
+    "A killed node costs what it had under way; the rest of the cluster finishes.", "ray", "1 of 2 nodes"
 )
 def test_a_node_killed_half_way_costs_what_it_had_under_way(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, expected: np.ndarray, tmp_path: Path
@@ -95,7 +98,7 @@ def test_a_node_killed_half_way_costs_what_it_had_under_way(
 
     try:
         with engine_at(cluster.address, tmp_path, seconds=0.5) as engine:
-            result = embed_clips_on(engine, clips, MC5, store, CARD, progress=kill_node)
+            result = embed_clips(engine, clips, MC5, store, CARD, progress=kill_node)
     finally:
         cluster.add_node(num_cpus=1, object_store_memory=200_000_000)
     assert killed
@@ -114,22 +117,18 @@ def test_a_decoder_that_dies_costs_its_batch_and_clips_that_cannot_be_embedded_a
         pytest.raises(BadInputError, match="no such file on node") as caught,
         engine_at(cluster.address, tmp_path, decode=decode_but_die_once) as engine,
     ):
-        embed_clips_on(engine, own, MC5, store, CARD)
+        embed_clips(engine, own, MC5, store, CARD)
     assert [line.split(":")[0] for line in caught.value.offenders] == ["3.wav", "silent.wav"]
     assert "NaN" in caught.value.offenders[1]
     good = [i for i in range(8) if i != 3]
-    rest = embed_clips(
+    rest = embed_here(
         [own[i] for i in good], MC5, EmbeddingStore(store.root, "encoder"), SumEncoder(tmp_path / "n"), CARD
     )
     assert rest.crops_computed == 0
     np.testing.assert_array_equal(rest.vectors, expected[good])
 
 
-@pytest.mark.promise(
-    "A batch whose workers die again and again ends the run and is named.",
-    "ray",
-    "3 deaths",
-)
+@pytest.mark.promise("A batch whose workers die again and again ends the run and is named.", "ray", "3 deaths")
 def test_workers_that_keep_dying_end_the_run(
     cluster: "Cluster", clips: list[Clip], store: EmbeddingStore, tmp_path: Path
 ) -> None:
@@ -137,7 +136,7 @@ def test_workers_that_keep_dying_end_the_run(
         pytest.raises(UserError, match=r"3 workers .* died with the batch of 1 clips that begins with 2.wav"),
         engine_at(cluster.address, tmp_path, decode=decode_but_die) as engine,
     ):
-        embed_clips_on(engine, clips[2:3], MC5, store, CARD)
+        embed_clips(engine, clips[2:3], MC5, store, CARD)
     assert store.shards() == []
 
 
@@ -191,7 +190,7 @@ def test_what_an_actor_raises_the_driver_raises_and_a_node_takes_weights_it_lack
         pytest.raises(UserError, match="another version of fa_assets"),
         RayEngine(other, options, batch_size=4) as engine,
     ):
-        embed_clips_on(engine, clips, MC5, store, CARD)
+        embed_clips(engine, clips, MC5, store, CARD)
     assert not ray.is_initialized(), "an error ends the connection"
     ray.init(cluster.address, log_to_driver=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -208,7 +207,7 @@ def test_each_gpu_has_one_actor_that_sees_it_alone(
     encoder = SumEncoder(tmp_path / "loads", seconds=0.3)
     try:
         with RayEngine(encoder, RayOptions(address=cluster.address), batch_size=1) as engine:
-            embed_clips_on(engine, clips[1:6], MC5, store, CARD)
+            embed_clips(engine, clips[1:6], MC5, store, CARD)
     finally:
         cluster.remove_node(node)
         cluster.wait_for_nodes()
@@ -226,7 +225,7 @@ def test_an_address_where_no_cluster_answers_is_named(
         RayEngine(SumEncoder(store.root / "notes"), RayOptions(address="127.0.0.1:1")) as engine,
         pytest.raises(UserError, match=r"FA_RAY_ADDRESS=127.0.0.1:1"),
     ):
-        embed_clips_on(engine, clips, MC5, store, CARD)
+        embed_clips(engine, clips, MC5, store, CARD)
 
 
 def test_without_the_extra_the_setting_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

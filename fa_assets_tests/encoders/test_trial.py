@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fa_assets.encoders import trial
-from fa_assets.encoders.base import EncoderDefinition
+from fa_assets.encoders.base import EncoderDefinition, require_installed, to_install
 from fa_assets.encoders.trial import try_encoder
 from fa_assets.errors import UserError
 from fa_assets_tests.command_line import fa_assets
@@ -96,7 +96,7 @@ def test_check_gives_a_verdict(site: None, tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_is_not_installed_is_said_before_anything_is_done() -> None:
     definition: EncoderDefinition = Tiny()
-    assert definition.to_install is None
+    assert to_install(definition.card) is None
     definition.card = replace(CARD, requires=("numpy", "no_such_module"), extra="fa_assets[tiny]")
     with pytest.raises(UserError, match=r"Encoder tiny needs what is not installed: pip install 'fa_assets\[tiny\]'"):
-        definition.require_installed()
+        require_installed(definition.card)

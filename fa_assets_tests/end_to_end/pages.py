@@ -87,11 +87,11 @@ class Pages:
                 break
 
     def picture(self, key: str) -> "Locator":
-        """Open the picture in the row of the metadata called `key`; it closes with Escape."""
+        """Scroll to the picture in the row of the metadata called `key`, once it is there."""
         row = self.page.get_by_role("row").filter(has=self.page.get_by_text(key, exact=True))
-        row.get_by_text("[Show Markdown]").click()
-        image = self.page.get_by_role("dialog").locator("img")
+        image = row.locator("img")
         image.wait_for()
+        self.show(key)
         return image
 
     def note(self, name: str, facts: Mapping[str, object]) -> None:

@@ -3,6 +3,7 @@
 Each is a PNG of fewer than 300 kB, with a palette of its own.
 """
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING
 from fa_assets.definitions import defs
 from fa_assets.settings import load_settings
 from fa_assets.store.values import ValueStore
+from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, NODES, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import serving
+from fa_assets_tests.finished_run import environment_of
+from fa_assets_tests.runs import run
 
 if TYPE_CHECKING:
     from playwright.sync_api import ViewportSize
@@ -89,6 +93,16 @@ def main(folder: Path) -> None:
     with browsing(f"file://{settings.storage_root}/", folder) as pages:
         pages.go(row["path"], "Audio tagging report")
         pages.keep("report")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch) / "storage"
+        shutil.copytree(str(settings.storage_root), root, ignore=shutil.ignore_patterns("dagster_home"))
+        other = settings.model_copy(update={"storage": str(root), "local": None, "regularization_c": 0.2})
+        with environment_of(other):
+            run(other)
+        fa_assets("diff", "--html", str(root / "compare.html"), settings=other)
+        with browsing(f"file://{root}/", folder) as pages:
+            pages.go("compare.html", "b less a")
+            pages.keep("compare")
     for path in sorted(folder.glob("*.png")):
         shrink(path)
 

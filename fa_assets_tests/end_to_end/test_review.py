@@ -9,6 +9,7 @@ import pytest
 
 from fa_assets.intake.corrections import NAME, in_force, read_corrections
 from fa_assets.store.values import ValueStore
+from fa_assets_tests.end_to_end.axe import axe, serious_findings
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import Site, wait_for
 from fa_assets_tests.finished_run import environment_of
@@ -141,6 +142,13 @@ def test_a_refresh_that_fails_is_said(pages: Pages, site: Site) -> None:
     assert pages.button("Refresh now").is_enabled()
 
 
+def test_axe_finds_nothing_serious(pages: Pages) -> None:
+    script = axe()
+    pages.go("/review", "Nearest by embedding")
+    pages.page.locator("#neighbours li").first.wait_for()
+    assert serious_findings(pages.page, script) == []
+
+
 def test_it_fits_a_phone(pages: Pages) -> None:
     pages.go("/review", "Nearest by embedding")
     pages.page.locator("#neighbours li").first.wait_for()
@@ -177,6 +185,8 @@ def test_a_refresh_follows_with_a_new_score(pages: Pages, site: Site) -> None:
         pages.text("Audio tagging report").first.wait_for()
         pages.text("Corrected labels").first.wait_for(state="attached")
         pages.go("/review", "in the run before")
+        pages.go("/compare", "b less a")
+        tab.get_by_text(doubt["fname"]).first.wait_for(state="attached")
     finally:
         (site.settings.dataset / NAME).unlink(missing_ok=True)
         with environment_of(site.settings):

@@ -91,6 +91,8 @@ def bases() -> tuple[Base, ...]:
         base("aiff", ".aiff", written(22_050, 1, format="AIFF", subtype="PCM_16"), _aiff_fields),
         base("au", ".au", written(8_000, 1, format="AU", subtype="ULAW"), _au_fields),
         base("caf", ".caf", written(44_100, 1, format="CAF", subtype="PCM_16"), _caf_fields),
+        base("nist", ".wav", written(16_000, 1, format="NIST", subtype="PCM_16"), _any_fields),
+        base("wavpack-8", ".wv", encode("wv", "wavpack", tone(4_800, 48_000, 8), 48_000), _any_fields),
         *(
             base(name, suffix, encode(container, codec, tone(4_800, 48_000, 2), 48_000, **options), _any_fields)
             for name, suffix, container, codec, options in _BY_FFMPEG
@@ -112,6 +114,10 @@ _BY_FFMPEG: list[tuple[str, str, str, str, dict[str, str]]] = [
     ("tta", ".tta", "tta", "tta", {}),
     ("adx", ".adx", "adx", "adpcm_adx", {}),
     ("bare-mp3", ".mp3", "mp3", "libmp3lame", {"write_xing": "0"}),
+    ("mp2", ".mp2", "mp2", "mp2", {}),
+    ("ac3", ".ac3", "ac3", "ac3", {}),
+    ("avi", ".avi", "avi", "pcm_s16le", {"fflags": "+bitexact"}),
+    ("voc", ".voc", "voc", "pcm_s16le", {}),
 ]
 
 

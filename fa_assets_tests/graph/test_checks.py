@@ -18,7 +18,7 @@ from fa_assets.graph.checks_clips import folds_balanced
 from fa_assets.graph.checks_embeddings import embedding_problems, sound
 from fa_assets.graph.checks_evaluation import classifier_problems, clips_new_to_encoder
 from fa_assets.settings import Settings
-from fa_assets.store.embedding_store import embedding_column, embedding_matrix
+from fa_assets.store.embedding_store import embedding_matrix, list_column
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import Value, ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -46,13 +46,11 @@ def graph() -> AssetGraph:
         return definitions_of(Settings()).resolve_asset_graph()
 
 
-def evaluate(settings: Settings, name: str) -> dg.AssetCheckResult:
-    """What a check that needs no more than the storage says of it."""
+def evaluate(settings: Settings, name: str) -> dg.AssetCheckResult | None:
+    """What a check that needs no more than the storage says of it; None where there is nothing to judge."""
     checks = definitions_of(settings).asset_checks or ()
     (check,) = (one for one in checks for key in one.check_keys if key.name == name)
-    result = check(dg.build_asset_check_context())
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
+    return next(check(dg.build_asset_check_context()), None)  # type: ignore[call-overload, no-any-return]
 
 
 def rewrite(settings: Settings, asset: str, change: Callable[[pa.Table], pa.Table], fold: str | None = None) -> None:
@@ -143,7 +141,7 @@ def damage_similarity(settings: Settings) -> None:
 
     def plant(table: pa.Table) -> pa.Table:
         vectors = np.concatenate([twin, embedding_matrix(table["embedding"])[1:]])
-        return table.set_column(1, table.schema.field("embedding"), embedding_column(vectors))
+        return table.set_column(1, table.schema.field("embedding"), list_column(vectors))
 
     rewrite(settings, "mc5_embeddings", plant, fold="3")
 
@@ -157,7 +155,7 @@ def damage_test_embeddings(settings: Settings) -> None:
 
     def plant(table: pa.Table) -> pa.Table:
         vectors = np.concatenate([embedding_matrix(one["embedding"])[:1] for one in (curated, table)])
-        return table.slice(0, 2).set_column(1, table.schema.field("embedding"), embedding_column(vectors))
+        return table.slice(0, 2).set_column(1, table.schema.field("embedding"), list_column(vectors))
 
     rewrite(settings, "test_embeddings", plant)
 
@@ -203,6 +201,8 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "submission_gate": (damage_gate, "No submission is made: it is bad. Check the weights", True),
 }
 """What makes a check fail, what it then says, and whether it blocks."""
+NOTHING_TO_JUDGE = {"groups_whole", "mc5_not_worse"}
+"""In a first run, on clips without groups."""
 
 
 def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(settings: Settings, graph: AssetGraph) -> None:
@@ -216,7 +216,8 @@ def test_in_a_run_all_pass_on_good_values_and_the_damaged_one_does_not(settings:
         with environment_of(settings), dg.DagsterInstance.ephemeral() as instance:
             result = whole.resolve_job_def("checks_alone").execute_in_process(instance=instance, raise_on_error=False)
             told = result.get_asset_check_evaluations()
-            assert {one.check_name for one in told} == set(DAMAGE)
+            judged = {one.check_name for one in told} | {"clips_new_to_encoder"}  # damaged clips are of no corpus
+            assert judged == set(DAMAGE) - NOTHING_TO_JUDGE
             return {one.check_name: one.severity for one in told if not one.passed}
 
     assert failed() == {}
@@ -234,10 +235,10 @@ def test_it_passes_on_good_values_and_fails_on_damaged_ones(
 ) -> None:
     damage, message, blocking = DAMAGE[name]
     good = evaluate(finished.settings, name)
-    assert good.passed, good.description
+    assert name in NOTHING_TO_JUDGE if good is None else good.passed
     damage(settings)
     bad = evaluate(settings, name)
-    assert not bad.passed
+    assert bad and not bad.passed
     assert message in str(bad.description)
     assert (bad.severity is dg.AssetCheckSeverity.ERROR) == blocking
     key = next(key for key in graph.asset_check_keys if key.name == name)
@@ -251,15 +252,20 @@ def test_an_encoder_that_heard_a_larger_corpus_flatters(
     ledger = of_corpus(settings, "FSDKaggle2019")
     card = replace(CARD, trained_on=trained_on)
     found = clips_new_to_encoder(ValueStore(settings.storage_root).read("mc5_metrics"), ledger, card=card)
+    assert isinstance(found, dg.AssetCheckResult)
     assert (found.passed, found.severity) == (not heard, dg.AssetCheckSeverity.WARN)
     told = "trained on FSD50K, which holds the clips of FSDKaggle2019", "LWLRAP and mAP in mc5_metrics", "test_metrics"
     assert all((one in str(found.description)) == heard for one in told)
 
 
 def test_weights_that_were_not_trained_are_told(settings: Settings) -> None:
-    assert not evaluate(settings, "weights_trained").passed
+    def passed() -> bool:
+        told = evaluate(settings, "weights_trained")
+        return bool(told and told.passed)
+
+    assert not passed()
     rewrite(settings, "cnn14_checkpoint", with_column("trained", lambda values: [True]))
-    assert evaluate(settings, "weights_trained").passed
+    assert passed()
 
 
 FNAMES = [f"{row}.wav" for row in range(6)]
@@ -322,9 +328,7 @@ def test_metrics_of_other_labels_are_not_compared(settings: Settings) -> None:
     now = next(ledger.newest_of("mc5_metrics"))
     doubled = tuple(replace(row, count=2 * row.count, precision_sum=2.0 * row.count) for row in now.metrics)
     ledger.append(replace(now, id="20200101T000000000000Z-0", data_version="before", metrics=doubled))
-    told = evaluate(settings, "mc5_not_worse")
-    assert told.passed
-    assert "Not compared" in str(told.description)
+    assert evaluate(settings, "mc5_not_worse") is None
 
 
 def test_every_check_says_what_it_is(graph: AssetGraph) -> None:

@@ -11,9 +11,9 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(caplog: 
         raise ValueError("too many marks")
 
     painters = {"good": lambda: Picture("Good", "a [good] one", "<svg/>"), "bad": fail, "none": lambda: None}
-    shown = pictures(True, logging.getLogger("run"), painters)
+    shown = pictures(logging.getLogger("run"), painters, lambda picture: "/x.svg")
     assert set(shown) == {"good"}
-    assert shown["good"].value.startswith("![a (good) one](data:image/svg+xml;base64,")
+    assert shown["good"].value == "[![a (good) one](/x.svg?small)](/x.svg)"
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text
 
 
@@ -27,6 +27,7 @@ def test_numbers_are_shown_for_people() -> None:
         "size_bytes": 327_438_439,
         "trained": False,
         "corpus": None,
+        "seconds": 754.3,
     }
     assert shown(raw) == {
         "lwlrap": 0.6718,
@@ -36,4 +37,6 @@ def test_numbers_are_shown_for_people() -> None:
         "percent_of_resamples_won": 54.25,
         "size_mb": 327.4,
         "trained": False,
+        "seconds": 754.3,
+        "minutes": 12.57,
     }

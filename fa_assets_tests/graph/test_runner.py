@@ -2,11 +2,14 @@
 
 import shutil
 
+import dagster as dg
 import pytest
 
+from fa_assets.definitions import build_definitions
 from fa_assets.graph import checks_clips
 from fa_assets.settings import Settings
 from fa_assets_tests.command_line import fa_assets
+from fa_assets_tests.finished_run import environment_of
 from fa_assets_tests.runs import run
 
 
@@ -45,3 +48,12 @@ def test_status_names_the_failed_run_the_file_and_the_way_out_in_five_lines(sett
     settings = settings.model_copy(update={"on_bad_clip": "skip"})
     assert run(settings, select="curated_clips").failures == ()
     assert "failed" not in fa_assets("status", settings=settings).stdout, "a run after it succeeded"
+
+
+def test_a_run_whose_process_is_gone_was_interrupted_and_did_not_fail(settings: Settings) -> None:
+    run(settings, select="curated_clips")
+    with environment_of(settings), dg.DagsterInstance.get() as instance:
+        job = build_definitions(settings).resolve_job_def("everything")
+        instance.report_run_failed(instance.create_run_for_job(job), "its process is gone")
+    first, *_, last = fa_assets("status", settings=settings).stdout.splitlines()
+    assert "was interrupted" in first and last.startswith("What it made is kept; to go on: fa-assets run --dataset")

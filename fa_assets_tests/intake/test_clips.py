@@ -57,11 +57,7 @@ def test_good_clips_are_described_in_order(dataset: KaggleDataset) -> None:
     assert intake.bad == ()
 
 
-@pytest.mark.promise(
-    "Bad clips are all named at once.",
-    "input",
-    "9 of 10 clips",
-)
+@pytest.mark.promise("Bad clips are all named at once.", "input", "9 of 10 clips")
 def test_every_bad_clip_is_named_at_once(dataset: KaggleDataset) -> None:
     with pytest.raises(BadInputError, match="9 of 10 clips.*FA_ON_BAD_CLIP=skip") as caught:
         inspect_clips(dataset.clips_folder, labelled("good.wav", *BAD))

@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.corrections import (
-    NAME,
-    Correction,
-    append_corrections,
-    as_shown,
-    in_force,
-    read_corrections,
-)
+from fa_assets.intake.corrections import NAME, Correction, append_corrections, as_shown, in_force, read_corrections
 from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_labels
 from fa_assets.store.source_files import SourceFileError
 

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.kaggle import (
-    KaggleDataset,
-    read_classes,
-    read_given_folds,
-    read_labels,
-)
+from fa_assets.intake.kaggle import KaggleDataset, read_classes, read_given_folds, read_labels
 from fa_assets.intake.test_set import read_submission_clips
 
 

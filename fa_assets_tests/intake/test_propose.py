@@ -68,422 +68,300 @@ def test_a_csv_with_other_column_names(tmp_path, text: str) -> None:
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\t"
 
 
-@pytest.mark.parametrize(
-    ("files", "rows", "said"),
-    [
-        pytest.param(
-            dict.fromkeys(
-                ("train/dog/1.wav", "train/cat/2.wav", "val/dog/3.wav", "test/cat/4.wav", "test/x/5.wav"), ""
-            ),
-            {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
-            ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
-            id="shares-above-classes",
-        ),
-        *(
-            pytest.param(
-                dict.fromkeys(
-                    (f"{train}/dog/1.wav", f"{val}/cat/2.wav", f"{train}/cat/3.wav", f"{test}/cat/4.wav"), ""
-                ),
-                {f"{train}/dog/1.wav": "dog", f"{val}/cat/2.wav": "cat", f"{train}/cat/3.wav": "cat"},
-                ["folders of level 2", f"{test}/ (1 clips) is the test set; 1 of them"],
-                id=f"{train}-{val}-{test}",
-            )
-            for train, val, test in (
-                ("Train", "Val", "Test"),
-                ("trainset", "valset", "testset"),
-                ("training", "validation", "testing"),
-                ("train_set", "dev", "Test Data"),
-            )
-        ),
-        pytest.param(
-            {
-                **{f"site{n}/20230512_06{n}000.WAV": "" for n in range(5)},
-                "labels.csv": "file,species\n" + "".join(f"site{n}/20230512_06{n}000.WAV,Wren\n" for n in range(5)),
-            },
-            {f"site{n}/20230512_06{n}000.WAV": "Wren" for n in range(5)},
-            ["5 groups, each of which stays in one fold: 'site0'"],
-            id="audiomoth-sites",
-        ),
-        pytest.param(
-            {f"{one}/SMA0{n}_20230512_063000.WAV": "" for n in range(5) for one in ("wren", "tit")},
-            {f"{one}/SMA0{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
-            ["5 groups, each of which stays in one fold: 'SMA00'"],
-            id="recorders-in-class-folders",
-        ),
-        pytest.param(
-            {"audio/Bird/1.wav": "", "audio/Dog/2.m4a": "", "audio/Dog/notes.pdf": "x"},
-            {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
-            ["formats: 1 .wav, 1 .m4a", "notes.pdf"],
-            id="audio-above-classes-in-mixed-formats",
-        ),
-        pytest.param(
-            {f"{name}/{part}/{n}.wav": "" for n, name in enumerate(("dog", "cat")) for part in ("s1", "s2")},
-            {"dog/s1/0.wav": "dog", "dog/s2/0.wav": "dog", "cat/s1/1.wav": "cat", "cat/s2/1.wav": "cat"},
-            ["--level 2"],
-            id="names-that-repeat-below",
-        ),
-        pytest.param(
-            {
-                **{f"audio/fold{n}/{n}-3-0-0.wav": "" for n in range(1, 7)},
-                "metadata/UrbanSound8K.csv": "slice_file_name,fsID,start,fold,classID,class\n"
-                + "".join(f"{n}-3-0-0.wav,{n},0.0,{n},3,dog_bark\n" for n in range(1, 7)),
-            },
-            {f"audio/fold{n}/{n}-3-0-0.wav": "dog_bark" for n in range(1, 7)},
-            ["UrbanSound8K.csv", "6 groups, each of which stays in one fold: '1'"],
-            id="urbansound8k",
-        ),
-        pytest.param(
-            {
-                **{f"{word}/0000000{n}_nohash_0.wav": "" for word in ("yes", "no") for n in range(5)},
-                "_background_noise_/hum.wav": "",
-                "testing_list.txt": "yes/00000000_nohash_0.wav\n",
-                "validation_list.txt": "no/00000000_nohash_0.wav\n",
-            },
-            {f"{word}/0000000{n}_nohash_0.wav": word for word in ("yes", "no") for n in range(5)},
-            ["_background_noise_", "5 groups", "not used, as no source of labels: 'testing_list.txt'"],
-            id="speech-commands",
-        ),
-        pytest.param(
-            {
-                "site/20230512_063000.WAV": "",
-                "site/20230512_064000.WAV": "",
-                "site/20230512_063000.Table.1.selections.txt": RAVEN
-                + "Species\n1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tWren\n"
-                "2\tSpectrogram 1\t1\t0.3\t0.4\t1\t2\tRobin\n3\tSpectrogram 1\t1\t0.4\t0.5\t1\t2\tWren\n",
-                "site/CONFIG.TXT": "Device ID : 24E1",
-            },
-            {"site/20230512_063000.WAV": "Wren,Robin"},
-            ["site/20230512_064000.WAV"],
-            id="audiomoth-with-raven",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "all.txt": RAVEN + "Begin File\tAnnotation\n1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\ta.wav\tWren\n"
-                "2\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tb.wav\tRobin\n",
-            },
-            {"a.wav": "Wren", "b.wav": "Robin"},
-            ["columns Begin File and Annotation"],
-            id="one-raven-table",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n",
-                "b.txt": "0\t1\tWren\n",
-            },
-            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
-            ["annotations of each clip"],
-            id="audacity",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "a.csv": "onset,offset,label\n0,1,Wren\n1,2,Robin\n",
-                "b.csv": "onset,offset,label\n0,1,Wren\n",
-            },
-            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
-            ["annotations of each clip"],
-            id="a-csv-for-each-clip",
-        ),
-        pytest.param(
-            {
-                "audio/a.wav": "",
-                "audio/b.wav": "",
-                "lists/Dog.csv": "file\na.wav\n",
-                "lists/Cat.csv": "file\nb.wav\na.wav\n",
-            },
-            {"audio/a.wav": "Cat,Dog", "audio/b.wav": "Cat"},
-            ["a table for each class ('Cat.csv', 'Dog.csv')"],
-            id="a-csv-for-each-class",
-        ),
-        pytest.param(
-            {
-                "x/a.wav": "",
-                "x/b.wav": "",
-                "meta/train.csv": "file,tag\na.wav,Dog\n",
-                "meta/val.csv": "file,tag\nb.wav,Cat\n",
-            },
-            {"x/a.wav": "Dog", "x/b.wav": "Cat"},
-            ["train.csv, val.csv"],
-            id="a-csv-for-each-share",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "deep/down/list.csv": "path,Dog,Cat,seconds\na.wav,1,1,0.5\nb.wav,0,1,0.7\n"},
-            {"a.wav": "Dog,Cat", "b.wav": "Cat"},
-            ["one for each class"],
-            id="multi-hot-anywhere",
-        ),
-        pytest.param(
-            {"a/1.wav": "", "b/2.wav": "", "b/3.wav": "", "list.csv": ",,file,label\n0,0,1.wav,Dog\n1,1,x.wav,Cat\n"},
-            {"a/1.wav": "Dog"},
-            ["--level 1 takes the folders", "stand for no clip, or for several: 'x.wav'"],
-            id="a-table-of-few-clips",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "file,label\na.wav,Dog\nb.wav,Dog,Cat\n"},
-            {"a.wav": "Dog"},
-            ["row 2, 'b.wav': 3 cells", "without a label: 'b.wav'"],
-            id="uneven-rows",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "list.csv": "file,label\na.wav,\"['Male speech, man', 'Dog']\"\nb.wav,['Dog']\n",
-            },
-            {"a.wav": '"Male speech, man","Dog"', "b.wav": "Dog"},
-            ["list.csv"],
-            id="names-that-hold-a-comma",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "list.csv": 'a.wav,"Male speech, man speaking"\nb.wav,Dog|dog\n',
-                "classes.txt": '"Male speech, man speaking"\nDog\n',
-                "others.csv": "clip,tag,seconds\na.wav,x,1\n",
-            },
-            {"a.wav": '"Male speech, man speaking"', "b.wav": "Dog,dog"},
-            [
-                "list.csv has no header: its first row is a.wav",
-                "read whole: 'Male speech, man speaking'",
-                "separated by '|'",
-                "class names to look at: 'Dog', 'dog'",
-                "not used, though they name clips: 'others.csv'",
-            ],
-            id="without-a-header",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "x.csv": "a.wav\n", "y.csv": "b.wav\na.wav\n"},
-            {"a.wav": "x,y", "b.wav": "y"},
-            ["a table for each class ('x.csv', 'y.csv')"],
-            id="a-csv-for-each-class-without-a-header",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "a.csv": "0.1,Wren\n0.5,Robin\n", "b.csv": "0.2,Wren\n"},
-            {"a.wav": "Wren,Robin", "b.wav": "Wren"},
-            ["annotations of each clip"],
-            id="sonic-visualiser",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "list.csv": "f,split,species\na.wav,train,Wren\na.wav,train,Tit\nb.wav,test,Tit\n",
-            },
-            {"a.wav": "Wren,Tit", "b.wav": "Tit"},
-            ["labels of several rows are joined, of 'a.wav'", "'split' is not used, and 1 rows of test clips"],
-            id="several-rows-and-a-split",
-        ),
-        pytest.param(
-            {
-                "d/train/a.wav": "",
-                "d/test/b.wav": "",
-                "d/train/metadata.csv": "file_name,label\na.wav,Tit\n",
-                "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n",
-            },
-            {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
-            ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
-            id="hugging-face-with-a-test-folder-inside",
-        ),
-        pytest.param(
-            {
-                "s/1.wav": "",
-                "s/2.wav": "",
-                "id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n",
-            },
-            {"s/1.wav": "Wren", "s/2.wav": "Tit"},
-            ["columns IN FILE and MANUAL ID"],
-            id="kaleidoscope",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
-            {"a.wav": "Dog,Cat", "b.wav": "Cat"},
-            ["labels are those of 'label_1', 'label_2' together"],
-            id="a-column-for-each-label",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "f,primary_label,secondary_labels\na.wav,x,['y']\nb.wav,y,[]\n"},
-            {"a.wav": "x,y", "b.wav": "y"},
-            ["columns f and primary_label, secondary_labels"],
-            id="birdclef",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "f,split,label\na.wav,train,0\nb.wav,train,1\n"},
-            {"a.wav": "0", "b.wav": "1"},
-            ["columns f and label"],
-            id="numbers-of-classes",
-        ),
-        pytest.param(
-            {"1a.wav": "", "2b.wav": "", "list.csv": "1a,Dog\n2b,Cat\n"},
-            {"1a.wav": "Dog", "2b.wav": "Cat"},
-            ["list.csv has no header: its first row is 1a, Dog"],
-            id="without-a-header-or-endings",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "My labels,\n,\nfile,label\na.wav,Dog\nb.wav,Cat\n"},
-            {"a.wav": "Dog", "b.wav": "Cat"},
-            ["beginning after 'My labels'"],
-            id="a-title-above",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "list.csv": "'file','label'\n'a.wav','Dog, big'\n'b.wav','Cat'\n"},
-            {"a.wav": "Dog,big", "b.wav": "Cat"},
-            ["columns file and label"],
-            id="single-quotes",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "x.csv": "file,label\na.wav,Dog\nb.wav,Cat\n",
-                "y.csv": "file,label\na.wav,Cow\nb.wav,Cat\n",
-            },
-            {"a.wav": "Dog,Cow", "b.wav": "Cat"},
-            ["labels of several tables are joined, of 'a.wav'; --csv takes one table"],
-            id="two-tables-that-differ",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "x.csv": 'audio,label\n/data/1/a.wav,Dog\n/data/1/b.wav,"{""choices"": [""Dog"",""Cat""]}"\n',
-            },
-            {"a.wav": "Dog", "b.wav": "Dog,Cat"},
-            ["labels are lists"],
-            id="label-studio",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "x.csv": "file,Dog,Cat,is_test\na.wav,1,0,0\nb.wav,0,1,1\n"},
-            {"a.wav": "Dog", "b.wav": "Cat"},
-            ["a column for each class: 'Dog', 'Cat'"],
-            id="a-share-beside-classes",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("train/a.wav", "train/b.wav", "test/c.wav"), ""),
-                "train.csv": "file,label\na.wav,Dog\nb.wav,Cat\n",
-                "test.csv": "file,label\nc.wav,Dog\n",
-            },
-            {"train/a.wav": "Dog", "train/b.wav": "Cat"},
-            ["test/ (1 clips) is the test set; 1 of them"],
-            id="a-table-of-the-test-set",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("mp3/000/000002.mp3", "mp3/000/000005.mp3"), ""),
-                "meta/tracks.csv": ",album,track,track\n,title,genre_label,title\ntrack_id,,,\n2,a,Folk,x\n5,b,Rock,y\n",
-                "meta/genres.csv": "genre_id,title\n2,Folk\n",
-            },
-            {"mp3/000/000002.mp3": "Folk", "mp3/000/000005.mp3": "Rock"},
-            ["columns track_id and track genre_label", "not used, since they name no clip: 'genres.csv'"],
-            id="fma-with-a-header-of-three-rows",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("audio/--a1.wav", "audio/b-2.wav"), ""),
-                "segments.csv": '# x\n# YTID, start_seconds, positive_labels\n--a1, 0.000, "/m/1,/m/2"\nb-2, 1.0, "/m/1"\n',
-            },
-            {"audio/--a1.wav": "/m/1,/m/2", "audio/b-2.wav": "/m/1"},
-            ["columns YTID and positive_labels"],
-            id="audioset",
-        ),
-        pytest.param(
-            {"a.mp3": "", "b.mp3": "", "tags.tsv": "PATH\tN\tTAGS\na.mp3\t1\trock\tpop\nb.mp3\t2\tjazz\n"},
-            {"a.mp3": "rock,pop", "b.mp3": "jazz"},
-            ["separated by '\\t'"],
-            id="mtg-jamendo",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("Actor_01/a.wav", "Actor_02/b.wav"), ""),
-                "a.json": "{}",
-                "data/wav.scp": "a a.wav\n",
-                "x.TextGrid": "",
-            },
-            {"Actor_01/a.wav": "Actor_01", "Actor_02/b.wav": "Actor_02"},
-            [
-                "look like speakers",
-                "'a.json'; if the labels are there, export",
-                "lists of Kaldi",
-                "of Praat: 'Down to Table",
-            ],
-            id="folders-of-speakers",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("train/1.wav", "train/2.wav", "test/1.wav"), ""),
-                "all.csv": "path,label\ntrain/1.wav,Dog\ntrain/2.wav,Cat\ntest/1.wav,Cat\n",
-            },
-            {"train/1.wav": "Dog", "train/2.wav": "Cat"},
-            ["test/ (1 clips) is the test set; 1 of them"],
-            id="test-clips-called-as-training-clips",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("dev/71.wav", "dev/72.wav", "test/73.wav"), ""),
-                "dev.csv": "fname,labels,split\n71,Dog,train\n72,Cat,val\n",
-                "eval.csv": "fname,labels\n73,Cat\n",
-                "vocabulary.csv": "0,Dog\n1,Cat\n",
-            },
-            {"dev/71.wav": "Dog", "dev/72.wav": "Cat"},
-            ["test/ (1 clips) is the test set; 1 of them", "since they name no clip: 'vocabulary.csv'"],
-            id="a-table-of-the-test-set-with-other-columns",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("A/0.wav", "B/1.wav"), ""),
-                "classes.csv": "index,name\n0,cat\n1,dog\n",
-                "all.txt": RAVEN + "Species\n1\tS\t1\t0\t1\t0\t1\tWren\n",
-            },
-            {"A/0.wav": "A", "B/1.wav": "B"},
-            ["not used, as no source of labels: 'all.txt', 'classes.csv'", "'all.txt' hold times"],
-            id="numbers-that-do-not-name-clips",
-        ),
-        pytest.param(
-            {
-                "a.wav": "",
-                "b.wav": "",
-                "x.tsv": 'file\tsentence\tlabel\na.wav\t"Well\tDog\nb.wav\tShe said "no"\tCat\n',
-            },
-            {"a.wav": "Dog", "b.wav": "Cat"},
-            ["with quotes as parts of the cells"],
-            id="quotes-in-sentences",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("audio/a.wav", "audio/b.wav", "test/c.wav", "test/d.wav"), ""),
-                "all.csv": "file,label,split\na.wav,Dog,train\nb.wav,Cat,train\nc.wav,Dog,test\nd.wav,Cow,test\n",
-            },
-            {"audio/a.wav": "Dog", "audio/b.wav": "Cat"},
-            ["test/ (2 clips) is the test set; 1 of them", "that no training clip has get none: 'd.wav'"],
-            id="a-table-of-training-and-test-clips",
-        ),
-        pytest.param(
-            {
-                **dict.fromkeys(("train/a.wav", "train/b.wav", "test/a.wav"), ""),
-                "train/metadata.csv": "file_name,label\na.wav,Dog\nb.wav,Cat\n",
-                "test/metadata.csv": "file_name,label\na.wav,Cat\n",
-            },
-            {"train/a.wav": "Dog", "train/b.wav": "Cat"},
-            ["test/ (1 clips) is the test set; 1 of them"],
-            id="a-table-in-the-test-folder",
-        ),
-        pytest.param(
-            {"a.wav": "", "b.wav": "", "a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
-            {"a.wav": "Wren", "b.wav": "Tit"},
-            ["annotations of each clip"],
-            id="annotations-called-a-little-otherwise",
-        ),
-    ],
-)
-def test_init_says_what_it_understood_and_writes_what_run_reads(
-    tmp_path, files: dict[str, str], rows: dict[str, str], said: list[str]
-) -> None:
+PROPOSED = {
+    "shares-above-classes": (
+        {"train/dog/1.wav": "dog", "train/cat/2.wav": "cat", "val/dog/3.wav": "dog"},
+        {"test/cat/4.wav": "", "test/x/5.wav": ""},
+        ["folders of level 2, of all of 'train', 'val'", "test/ (2 clips) is the test set; 1 of them"],
+    ),
+    **{
+        f"{train}-{val}-{test}": (
+            {f"{train}/dog/1.wav": "dog", f"{val}/cat/2.wav": "cat", f"{train}/cat/3.wav": "cat"},
+            {f"{test}/cat/4.wav": ""},
+            ["folders of level 2", f"{test}/ (1 clips) is the test set; 1 of them"],
+        )
+        for train, val, test in (
+            ("Train", "Val", "Test"),
+            ("trainset", "valset", "testset"),
+            ("training", "validation", "testing"),
+            ("train_set", "dev", "Test Data"),
+        )
+    },
+    "audiomoth-sites": (
+        {f"site{n}/20230512_06{n}000.WAV": "Wren" for n in range(5)},
+        {"labels.csv": "file,species\n" + "".join(f"site{n}/20230512_06{n}000.WAV,Wren\n" for n in range(5))},
+        ["5 groups, each of which stays in one fold: 'site0'"],
+    ),
+    "recorders-in-class-folders": (
+        {f"{one}/SMA0{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
+        {},
+        ["5 groups, each of which stays in one fold: 'SMA00'"],
+    ),
+    "audio-above-classes-in-mixed-formats": (
+        {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
+        {"audio/Dog/notes.pdf": "x"},
+        ["formats: 1 .wav, 1 .m4a", "notes.pdf"],
+    ),
+    "names-that-repeat-below": (
+        {"dog/s1/0.wav": "dog", "dog/s2/0.wav": "dog", "cat/s1/1.wav": "cat", "cat/s2/1.wav": "cat"},
+        {},
+        ["--level 2"],
+    ),
+    "urbansound8k": (
+        {f"audio/fold{n}/{n}-3-0-0.wav": "dog_bark" for n in range(1, 7)},
+        {
+            "metadata/UrbanSound8K.csv": "slice_file_name,fsID,start,fold,classID,class\n"
+            + "".join(f"{n}-3-0-0.wav,{n},0.0,{n},3,dog_bark\n" for n in range(1, 7))
+        },
+        ["UrbanSound8K.csv", "6 groups, each of which stays in one fold: '1'"],
+    ),
+    "speech-commands": (
+        {f"{word}/0000000{n}_nohash_0.wav": word for word in ("yes", "no") for n in range(5)},
+        {
+            "_background_noise_/hum.wav": "",
+            "testing_list.txt": "yes/00000000_nohash_0.wav\n",
+            "validation_list.txt": "no/00000000_nohash_0.wav\n",
+        },
+        ["_background_noise_", "5 groups", "not used, as no source of labels: 'testing_list.txt'"],
+    ),
+    "audiomoth-with-raven": (
+        {"site/20230512_063000.WAV": "Wren,Robin"},
+        {
+            "site/20230512_064000.WAV": "",
+            "site/20230512_063000.Table.1.selections.txt": RAVEN + "Species\n"
+            "1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tWren\n"
+            "2\tSpectrogram 1\t1\t0.3\t0.4\t1\t2\tRobin\n"
+            "3\tSpectrogram 1\t1\t0.4\t0.5\t1\t2\tWren\n",
+            "site/CONFIG.TXT": "Device ID : 24E1",
+        },
+        ["site/20230512_064000.WAV"],
+    ),
+    "one-raven-table": (
+        {"a.wav": "Wren", "b.wav": "Robin"},
+        {
+            "all.txt": RAVEN + "Begin File\tAnnotation\n"
+            "1\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\ta.wav\tWren\n"
+            "2\tSpectrogram 1\t1\t0.1\t0.2\t1\t2\tb.wav\tRobin\n"
+        },
+        ["columns Begin File and Annotation"],
+    ),
+    "audacity": (
+        {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+        {"a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n", "b.txt": "0\t1\tWren\n"},
+        ["annotations of each clip"],
+    ),
+    "a-csv-for-each-clip": (
+        {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+        {"a.csv": "onset,offset,label\n0,1,Wren\n1,2,Robin\n", "b.csv": "onset,offset,label\n0,1,Wren\n"},
+        ["annotations of each clip"],
+    ),
+    "a-csv-for-each-class": (
+        {"audio/a.wav": "Cat,Dog", "audio/b.wav": "Cat"},
+        {"lists/Dog.csv": "file\na.wav\n", "lists/Cat.csv": "file\nb.wav\na.wav\n"},
+        ["a table for each class ('Cat.csv', 'Dog.csv')"],
+    ),
+    "a-csv-for-each-share": (
+        {"x/a.wav": "Dog", "x/b.wav": "Cat"},
+        {"meta/train.csv": "file,tag\na.wav,Dog\n", "meta/val.csv": "file,tag\nb.wav,Cat\n"},
+        ["train.csv, val.csv"],
+    ),
+    "multi-hot-anywhere": (
+        {"a.wav": "Dog,Cat", "b.wav": "Cat"},
+        {"deep/down/list.csv": "path,Dog,Cat,seconds\na.wav,1,1,0.5\nb.wav,0,1,0.7\n"},
+        ["one for each class"],
+    ),
+    "a-table-of-few-clips": (
+        {"a/1.wav": "Dog"},
+        {"b/2.wav": "", "b/3.wav": "", "list.csv": ",,file,label\n0,0,1.wav,Dog\n1,1,x.wav,Cat\n"},
+        ["--level 1 takes the folders", "stand for no clip, or for several: 'x.wav'"],
+    ),
+    "uneven-rows": (
+        {"a.wav": "Dog"},
+        {"b.wav": "", "list.csv": "file,label\na.wav,Dog\nb.wav,Dog,Cat\n"},
+        ["row 2, 'b.wav': 3 cells", "without a label: 'b.wav'"],
+    ),
+    "names-that-hold-a-comma": (
+        {"a.wav": '"Male speech, man","Dog"', "b.wav": "Dog"},
+        {"list.csv": "file,label\na.wav,\"['Male speech, man', 'Dog']\"\nb.wav,['Dog']\n"},
+        ["list.csv"],
+    ),
+    "without-a-header": (
+        {"a.wav": '"Male speech, man speaking"', "b.wav": "Dog,dog"},
+        {
+            "list.csv": 'a.wav,"Male speech, man speaking"\nb.wav,Dog|dog\n',
+            "classes.txt": '"Male speech, man speaking"\nDog\n',
+            "others.csv": "clip,tag,seconds\na.wav,x,1\n",
+        },
+        [
+            "list.csv has no header: its first row is a.wav",
+            "read whole: 'Male speech, man speaking'",
+            "separated by '|'",
+            "class names to look at: 'Dog', 'dog'",
+            "not used, though they name clips: 'others.csv'",
+        ],
+    ),
+    "a-csv-for-each-class-without-a-header": (
+        {"a.wav": "x,y", "b.wav": "y"},
+        {"x.csv": "a.wav\n", "y.csv": "b.wav\na.wav\n"},
+        ["a table for each class ('x.csv', 'y.csv')"],
+    ),
+    "sonic-visualiser": (
+        {"a.wav": "Wren,Robin", "b.wav": "Wren"},
+        {"a.csv": "0.1,Wren\n0.5,Robin\n", "b.csv": "0.2,Wren\n"},
+        ["annotations of each clip"],
+    ),
+    "several-rows-and-a-split": (
+        {"a.wav": "Wren,Tit", "b.wav": "Tit"},
+        {"list.csv": "f,split,species\na.wav,train,Wren\na.wav,train,Tit\nb.wav,test,Tit\n"},
+        ["labels of several rows are joined, of 'a.wav'", "'split' is not used, and 1 rows of test clips"],
+    ),
+    "hugging-face-with-a-test-folder-inside": (
+        {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
+        {"d/train/metadata.csv": "file_name,label\na.wav,Tit\n", "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n"},
+        ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
+    ),
+    "kaleidoscope": (
+        {"s/1.wav": "Wren", "s/2.wav": "Tit"},
+        {"id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n"},
+        ["columns IN FILE and MANUAL ID"],
+    ),
+    "a-column-for-each-label": (
+        {"a.wav": "Dog,Cat", "b.wav": "Cat"},
+        {"list.csv": "f,label_1,label_2,n\na.wav,Dog,Cat,1\nb.wav,Cat,,2\n"},
+        ["labels are those of 'label_1', 'label_2' together"],
+    ),
+    "birdclef": (
+        {"a.wav": "x,y", "b.wav": "y"},
+        {"list.csv": "f,primary_label,secondary_labels\na.wav,x,['y']\nb.wav,y,[]\n"},
+        ["columns f and primary_label, secondary_labels"],
+    ),
+    "numbers-of-classes": (
+        {"a.wav": "0", "b.wav": "1"},
+        {"list.csv": "f,split,label\na.wav,train,0\nb.wav,train,1\n"},
+        ["columns f and label"],
+    ),
+    "without-a-header-or-endings": (
+        {"1a.wav": "Dog", "2b.wav": "Cat"},
+        {"list.csv": "1a,Dog\n2b,Cat\n"},
+        ["list.csv has no header: its first row is 1a, Dog"],
+    ),
+    "a-title-above": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"list.csv": "My labels,\n,\nfile,label\na.wav,Dog\nb.wav,Cat\n"},
+        ["beginning after 'My labels'"],
+    ),
+    "single-quotes": (
+        {"a.wav": "Dog,big", "b.wav": "Cat"},
+        {"list.csv": "'file','label'\n'a.wav','Dog, big'\n'b.wav','Cat'\n"},
+        ["columns file and label"],
+    ),
+    "two-tables-that-differ": (
+        {"a.wav": "Dog,Cow", "b.wav": "Cat"},
+        {"x.csv": "file,label\na.wav,Dog\nb.wav,Cat\n", "y.csv": "file,label\na.wav,Cow\nb.wav,Cat\n"},
+        ["labels of several tables are joined, of 'a.wav'; --csv takes one table"],
+    ),
+    "label-studio": (
+        {"a.wav": "Dog", "b.wav": "Dog,Cat"},
+        {"x.csv": 'audio,label\n/data/1/a.wav,Dog\n/data/1/b.wav,"{""choices"": [""Dog"",""Cat""]}"\n'},
+        ["labels are lists"],
+    ),
+    "a-share-beside-classes": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"x.csv": "file,Dog,Cat,is_test\na.wav,1,0,0\nb.wav,0,1,1\n"},
+        ["a column for each class: 'Dog', 'Cat'"],
+    ),
+    "a-table-of-the-test-set": (
+        {"train/a.wav": "Dog", "train/b.wav": "Cat"},
+        {"test/c.wav": "", "train.csv": "file,label\na.wav,Dog\nb.wav,Cat\n", "test.csv": "file,label\nc.wav,Dog\n"},
+        ["test/ (1 clips) is the test set; 1 of them"],
+    ),
+    "fma-with-a-header-of-three-rows": (
+        {"mp3/000/000002.mp3": "Folk", "mp3/000/000005.mp3": "Rock"},
+        {
+            "meta/tracks.csv": ",album,track,track\n,title,genre_label,title\ntrack_id,,,\n2,a,Folk,x\n5,b,Rock,y\n",
+            "meta/genres.csv": "genre_id,title\n2,Folk\n",
+        },
+        ["columns track_id and track genre_label", "not used, since they name no clip: 'genres.csv'"],
+    ),
+    "test-clips-called-as-training-clips": (
+        {"train/1.wav": "Dog", "train/2.wav": "Cat"},
+        {"test/1.wav": "", "all.csv": "path,label\ntrain/1.wav,Dog\ntrain/2.wav,Cat\ntest/1.wav,Cat\n"},
+        ["test/ (1 clips) is the test set; 1 of them"],
+    ),
+    "a-table-of-the-test-set-with-other-columns": (
+        {"dev/71.wav": "Dog", "dev/72.wav": "Cat"},
+        {
+            "test/73.wav": "",
+            "dev.csv": "fname,labels,split\n71,Dog,train\n72,Cat,val\n",
+            "eval.csv": "fname,labels\n73,Cat\n",
+            "vocabulary.csv": "0,Dog\n1,Cat\n",
+        },
+        ["test/ (1 clips) is the test set; 1 of them", "since they name no clip: 'vocabulary.csv'"],
+    ),
+    "numbers-that-do-not-name-clips": (
+        {"A/0.wav": "A", "B/1.wav": "B"},
+        {
+            "classes.csv": "index,name\n0,cat\n1,dog\n",
+            "all.txt": RAVEN + "Species\n1\tS\t1\t0\t1\t0\t1\tWren\n",
+        },
+        ["not used, as no source of labels: 'all.txt', 'classes.csv'", "'all.txt' hold times"],
+    ),
+    "quotes-in-sentences": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"x.tsv": 'file\tsentence\tlabel\na.wav\t"Well\tDog\nb.wav\tShe said "no"\tCat\n'},
+        ["with quotes as parts of the cells"],
+    ),
+    "audioset": (
+        {"audio/--a1.wav": "/m/1,/m/2", "audio/b-2.wav": "/m/1"},
+        {"segments.csv": '# x\n# YTID, start_seconds, positive_labels\n--a1, 0.000, "/m/1,/m/2"\nb-2, 1.0, "/m/1"\n'},
+        ["columns YTID and positive_labels"],
+    ),
+    "mtg-jamendo": (
+        {"a.mp3": "rock,pop", "b.mp3": "jazz"},
+        {"tags.tsv": "PATH\tN\tTAGS\na.mp3\t1\trock\tpop\nb.mp3\t2\tjazz\n"},
+        ["separated by '\\t'"],
+    ),
+    "folders-of-speakers": (
+        {"Actor_01/a.wav": "Actor_01", "Actor_02/b.wav": "Actor_02"},
+        {"a.json": "{}", "data/wav.scp": "a a.wav\n", "x.TextGrid": ""},
+        [
+            "look like speakers",
+            "'a.json'; if the labels are there, export",
+            "lists of Kaldi",
+            "of Praat: 'Down to Table",
+        ],
+    ),
+    "a-table-of-training-and-test-clips": (
+        {"audio/a.wav": "Dog", "audio/b.wav": "Cat"},
+        {
+            "test/c.wav": "",
+            "test/d.wav": "",
+            "all.csv": "file,label,split\na.wav,Dog,train\nb.wav,Cat,train\nc.wav,Dog,test\nd.wav,Cow,test\n",
+        },
+        ["test/ (2 clips) is the test set; 1 of them", "that no training clip has get none: 'd.wav'"],
+    ),
+    "a-table-in-the-test-folder": (
+        {"train/a.wav": "Dog", "train/b.wav": "Cat"},
+        {
+            "test/a.wav": "",
+            "train/metadata.csv": "file_name,label\na.wav,Dog\nb.wav,Cat\n",
+            "test/metadata.csv": "file_name,label\na.wav,Cat\n",
+        },
+        ["test/ (1 clips) is the test set; 1 of them"],
+    ),
+    "annotations-called-a-little-otherwise": (
+        {"a.wav": "Wren", "b.wav": "Tit"},
+        {"a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
+        ["annotations of each clip"],
+    ),
+}
+"""A folder: its labelled clips, the other files (clips have no text), and what is said of it."""
+
+
+@pytest.mark.parametrize("folder", PROPOSED)
+def test_init_says_what_it_understood_and_writes_what_run_reads(tmp_path, folder: str) -> None:
+    rows, others, said = PROPOSED[folder]
+    files = dict.fromkeys(rows, "") | others
     source, out = tmp_path / "source", tmp_path / "out"
     for name, text in files.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -609,7 +487,7 @@ def test_a_file_in_place_of_the_folder_says_what_to_type(tmp_path, name: str, co
     make_audio(tmp_path, "a.wav")
     (tmp_path / name).touch()
     given = ("run", "--dataset") if command.startswith("run") else ("init",)
-    shown = fa_assets(*given, str(tmp_path / name))
+    shown = fa_assets(*given, str(tmp_path / name), variables={"FA_STORAGE": str(tmp_path / "storage")})
     assert shown.exit_code == 1
     assert f"{name} is a file" in shown.output and f"`fa-assets {command.format(tmp_path)}`" in shown.output
 

@@ -34,7 +34,7 @@ def reference(found: Predictions, rows: np.ndarray) -> float:
 
 def test_both_sides_and_their_difference_are_scikit_learns() -> None:
     ours, baseline = predictions(0), predictions(1)
-    found = compare(figures(ours), figures(baseline), resamples=100, seed=5)
+    found = compare(figures(ours), figures(baseline))
     everything = np.ones(len(ours.fnames), bool)
     assert found.ours == pytest.approx(reference(ours, everything), abs=1e-12)
     assert found.baseline == pytest.approx(reference(baseline, everything), abs=1e-12)
@@ -48,8 +48,8 @@ def test_both_sides_and_their_difference_are_scikit_learns() -> None:
 
 def test_the_bootstrap_is_that_of_the_predictions() -> None:
     ours, baseline = predictions(0), predictions(1)
-    found = compare(figures(ours), figures(baseline), resamples=200, seed=5).gain
-    wanted = paired_bootstrap(ours.truth, ours.logits, baseline.logits, 200, 5)
+    found = compare(figures(ours), figures(baseline)).gain
+    wanted = paired_bootstrap(ours.truth, ours.logits, baseline.logits)
     assert (found.difference, found.low, found.high) == pytest.approx((wanted.difference, wanted.low, wanted.high))
     assert found.share_won == pytest.approx(wanted.share_won, abs=0.01)  # a tie may round to either side
     assert found.edges == pytest.approx(wanted.edges)
@@ -66,4 +66,4 @@ def test_other_clips_folds_or_labels_are_refused(what: str) -> None:
     }[what]
     sides = (other, other) if what == "nothing" else (ours, other)
     with pytest.raises(BadInputError, match="materialize the predictions of both again"):
-        compare(*map(figures, sides), resamples=10, seed=0)
+        compare(*map(figures, sides))

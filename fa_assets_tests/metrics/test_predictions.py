@@ -2,7 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fa_assets.metrics.predictions import list_column, matrix, predictions_of
+from fa_assets.metrics.predictions import matrix, predictions_of
+from fa_assets.store.embedding_store import list_column
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (4, 3)])

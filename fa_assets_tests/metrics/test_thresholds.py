@@ -21,7 +21,7 @@ def test_the_best_f1_is_the_best_of_all_thresholds(found) -> None:  # type: igno
     truth, probabilities = found
     chosen = choose_thresholds(truth, probabilities, None)
     for column in (0, 1):
-        every = [f1_score(truth[:, column], probabilities[:, column] >= one) for one in np.arange(0, 1, 0.005)]
+        every = [f1_score(truth[:, column], probabilities[:, column] >= one) for one in np.arange(-0.005, 1, 0.01)]
         own = f1_score(truth[:, column], probabilities[:, column] >= chosen[column])
         assert own == pytest.approx(max(every), abs=1e-12)
     assert np.isnan(chosen[2])
@@ -31,7 +31,7 @@ def test_a_precision_is_reached_with_the_highest_recall(found) -> None:  # type:
     truth, probabilities = found
     chosen = choose_thresholds(truth, probabilities, 0.7)
     for column in (0, 1):
-        decided = [probabilities[:, column] >= one for one in np.arange(0, 1, 0.005)]
+        decided = [probabilities[:, column] >= one for one in np.arange(-0.005, 1, 0.01)]
         own = probabilities[:, column] >= chosen[column]
         assert precision_score(truth[:, column], own) >= 0.7
         reach = [

@@ -25,13 +25,17 @@ def made_up(seed: int) -> tuple[dict[float, np.ndarray], np.ndarray]:
     return {one: np.abs(clean + 0.5 * random.normal(size=clean.shape)).astype(np.float32) for one in FRACTIONS}, truth
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["C=0.1", "tol=1e-06", "weights=balanced", "norm=l2,C=20.0", "norm=none", "pool=max", "pool=mean+max", "crops=3"],
-)
-def test_a_variant_is_scikit_learns(text: str) -> None:
+def test_each_variant_is_scikit_learns() -> None:
     crops, truth = made_up(0)
-    (variant,) = parse_variants(text)
+    variants = parse_variants("C=0.1,pool=max tol=1e-06,norm=l2,C=20 weights=balanced,pool=mean+max norm=none,crops=3")
+    baseline, *outcomes, _ = run_experiments(variants, crops, truth, FOLDS)
+    assert [one.name for one in outcomes] == [variant.name for variant in variants]
+    for variant, outcome in zip(variants, outcomes, strict=True):
+        assert outcome.lwlrap == pytest.approx(by_scikit_learn(variant, crops, truth), abs=2e-3)  # a near tie may turn
+        assert outcome.against_baseline.difference == pytest.approx(outcome.lwlrap - baseline.lwlrap, abs=1e-12)
+
+
+def by_scikit_learn(variant: Variant, crops: dict[float, np.ndarray], truth: np.ndarray) -> float:
     stacked = np.stack([crops[one] for one in {1: (0.5,), 3: (0.0, 0.5, 1.0), 5: FRACTIONS}[variant.crops]])
     X = {
         "mean": stacked.mean(axis=0),
@@ -47,31 +51,26 @@ def test_a_variant_is_scikit_learns(text: str) -> None:
             X[fold != FOLDS], truth[fold != FOLDS].astype(int)
         )
         expected[fold == FOLDS] = fitted.decision_function(X[fold == FOLDS])
-    outcomes = run_experiments([variant], crops, truth, FOLDS)
-    lwlrap = label_ranking_average_precision_score(truth, expected, sample_weight=truth.sum(axis=1))
-    assert outcomes[1].name == variant.name
-    assert outcomes[1].lwlrap == pytest.approx(lwlrap, abs=2e-3)  # a near tie may turn with the rounding
-    assert outcomes[1].against_baseline.difference == pytest.approx(outcomes[1].lwlrap - outcomes[0].lwlrap, abs=1e-12)
+    return float(label_ranking_average_precision_score(truth, expected, sample_weight=truth.sum(axis=1)))
 
 
 def test_no_fold_has_a_say_in_the_variant_it_is_judged_by() -> None:
     crops, truth = made_up(1)
-    variants = parse_variants("C=0.01 norm=none pool=max crops=1")
+    variants = parse_variants("C=0.01 crops=1")
     before = run_experiments(variants, crops, truth, FOLDS)[-1]
     assert before.name == CHOSEN and len(before.chosen) == 5
-    for fold in (0, 3):
-        shuffled = truth.copy()
-        shuffled[fold == FOLDS] = np.random.default_rng(fold).permutation(truth[fold == FOLDS])
-        assert run_experiments(variants, crops, shuffled, FOLDS)[-1].chosen[fold] == before.chosen[fold]
+    shuffled = truth.copy()
+    shuffled[FOLDS == 3] = np.random.default_rng(3).permutation(truth[FOLDS == 3])
+    assert run_experiments(variants, crops, shuffled, FOLDS)[-1].chosen[3] == before.chosen[3]
 
 
 def test_a_search_among_noise_gains_at_most_in_its_maximum() -> None:
     """Labels that have nothing to do with the features: the best of a table looks better than the nested choice."""
     gains = []
-    for seed in range(3):
+    for seed in range(2):
         crops, truth = made_up(seed)
         truth = np.random.default_rng(100 + seed).permutation(truth)
-        outcomes = run_experiments(parse_variants("C=0.001 C=0.1 norm=l2 pool=max crops=1"), crops, truth, FOLDS)
+        outcomes = run_experiments(parse_variants("C=0.001 norm=l2 crops=1"), crops, truth, FOLDS)
         gains.append(max(one.lwlrap for one in outcomes[:-1]) - outcomes[-1].lwlrap)
     assert np.mean(gains) > 0.01
 

@@ -39,7 +39,7 @@ def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
     fnames = np.array([f"{i}.wav" for i in range(n)], dtype=object)
     found, other = (Predictions(fnames, fold, classes, truth, one, probabilities) for one in logits)
     ours, baseline = (Figures(lwlrap(one), classes) for one in (found, other))
-    result, schemes = compare(ours, baseline, resamples=200, seed=0), ("mc5", "center")
+    result, schemes = compare(ours, baseline), ("mc5", "center")
     of_classes = [Figure(metric, "class", name, 0.5, 3) for metric in ("map", "threshold") for name in classes]
     with_thresholds = Figures(of_classes, classes)
     curve = [

@@ -203,9 +203,7 @@ def test_an_address_that_is_none_is_said_without_its_secrets(tmp_path):
 
 
 @pytest.mark.promise(
-    "A stalled download is given up after a silence (30 s) and resumed.",
-    "download",
-    "a stall after 1.5 of 2.6 MB",
+    "A stalled download is given up after a silence (30 s) and resumed.", "download", "a stall after 1.5 of 2.6 MB"
 )
 def test_a_stalled_connection_is_given_up_and_the_rest_fetched(serve, tmp_path):
     server = serve(Answer(body=BODY, headers=ETAG, cut=1_500_000, stalls=True), Answer(body=BODY, headers=ETAG))
@@ -220,9 +218,7 @@ def test_without_a_validator_nothing_is_resumed(serve, tmp_path):
 
 
 @pytest.mark.promise(
-    "Another process resumes the download that a dead one left.",
-    "download",
-    "a cut after 1.5 of 2.6 MB",
+    "Another process resumes the download that a dead one left.", "download", "a cut after 1.5 of 2.6 MB"
 )
 def test_another_process_resumes_what_a_dead_one_left(serve, tmp_path):
     with pytest.raises(DownloadError, match="3 times in a row"):
@@ -285,7 +281,7 @@ def test_tried_again_after_what_may_pass(serve, tmp_path, waits, status):
 @pytest.mark.promise("A server's Retry-After is respected, within bounds.", "download")
 @pytest.mark.parametrize(
     ("retry_after", "least", "most"),
-    [("1", 1, 1), ("3600", 2, 2), ("-5", 0, 0), ("soon", 0.01, 0.01), ("date", 1000, 3600)],
+    [("1", 1, 1), ("3600", 2, 2), ("-5", 0.01, 0.01), ("soon", 0.01, 0.01), ("date", 1000, 3600)],
 )
 def test_retry_after_is_heeded_within_bounds(serve, tmp_path, waits, retry_after, least, most):
     value = formatdate(time() + 3600, usegmt=True) if retry_after == "date" else retry_after

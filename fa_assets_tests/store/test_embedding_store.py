@@ -18,9 +18,9 @@ from fa_assets.store.compaction import compact, verify
 from fa_assets.store.embedding_store import (
     CropKey,
     EmbeddingStore,
-    embedding_column,
     embedding_matrix,
     embedding_stores,
+    list_column,
 )
 from fa_assets.store.roots import StoragePath
 
@@ -37,7 +37,7 @@ def append_in_old_layout(store: EmbeddingStore, keys: list[CropKey], embeddings:
             "clip_sha256": [key.clip_sha256 for key in keys],
             "crop_start": pa.array([key.start for key in keys], pa.int64()),
             "crop_length": pa.array([key.length for key in keys], pa.int64()),
-            "embedding": embedding_column(embeddings),
+            "embedding": list_column(embeddings),
         }
     )
     sink = pa.BufferOutputStream()
@@ -270,4 +270,4 @@ def test_keys_are_sha256_in_hex(tmp_path: Path) -> None:
 
 def test_columns_of_lists_and_matrices_are_the_same_numbers() -> None:
     embeddings = rows(4)[1]
-    np.testing.assert_array_equal(embedding_matrix(pa.chunked_array([embedding_column(embeddings)])), embeddings)
+    np.testing.assert_array_equal(embedding_matrix(pa.chunked_array([list_column(embeddings)])), embeddings)

@@ -202,11 +202,7 @@ def append_many(folder: Path, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.promise(
-    "Processes that append to the ledger at once lose no entry.",
-    "others",
-    "4 processes, 100 entries",
-)
+@pytest.mark.promise("Processes that append to the ledger at once lose no entry.", "others", "4 processes, 100 entries")
 def test_processes_append_at_once_without_losing_an_entry(tmp_path: Path) -> None:
     run_at_once(*[(append_many, tmp_path, 25)] * 4)
     assert len(list(Ledger(tmp_path).entries())) == 100

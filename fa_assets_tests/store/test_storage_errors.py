@@ -110,9 +110,7 @@ def test_a_write_that_finds_no_room_leaves_everything_as_it_was(tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.promise(
-    "A catalog that finds no room is behind, never damaged, and catches up.",
-    "disk",
-    "no room after 1 and 10,000 bytes",
+    "A catalog that finds no room is behind, never damaged, and catches up.", "disk", "no room after 1 and 10,000 bytes"
 )
 def test_a_catalog_that_finds_no_room_is_behind_and_catches_up(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
@@ -173,9 +171,7 @@ def test_an_object_store_is_tried_without_a_trace_and_a_missing_bucket_is_named(
 
 @pytest.mark.slow
 @pytest.mark.promise(
-    "A storage folder that is read-only, or another user's, is named before any work.",
-    "disk",
-    "2 reasons",
+    "A storage folder that is read-only, or another user's, is named before any work.", "disk", "2 reasons"
 )
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 def test_a_folder_of_another_user_is_named(tmp_path: Path) -> None:

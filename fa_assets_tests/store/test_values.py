@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fa_assets.errors import UserError
-from fa_assets.store.atomic import replacing
-from fa_assets.store.embedding_store import embedding_column
+from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import InputVersion, Ledger
 from fa_assets.store.roots import StoragePath
 from fa_assets.store.values import MissingValueError, TableStream, ValueHeader, ValueStore, table_digest
@@ -68,17 +67,6 @@ def test_a_damaged_value_is_reported_by_name(root: StoragePath) -> None:
     with pytest.raises(UserError, match=r"folds\.parquet is damaged.*materialize folds again"):
         store.read("folds")
     assert store.header("folds") is None
-
-
-@pytest.mark.promise("A file is whole or not there: written under a temporary name, flushed, moved into place.", "kept")
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    target = tmp_path / "value"
-    target.write_text("old")
-    with pytest.raises(RuntimeError), replacing(target) as temporary:
-        temporary.write_text("new, but not who")
-        raise RuntimeError
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_table_may_be_written_and_read_in_parts(root: StoragePath) -> None:
@@ -147,7 +135,7 @@ print(rows, peak() - before)
 def test_a_scan_holds_a_fraction_of_a_row_group(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((60_000, 512), np.float32)
     for asset, rows in (("small", 1), ("large", len(values))):
-        table = pa.table({"embedding": embedding_column(values[:rows])})
+        table = pa.table({"embedding": list_column(values[:rows])})
         path = put(tmp_path, table, header(asset))
     assert pq.ParquetFile(path).num_row_groups == 1
     assert path.stat().st_size > 0.8 * values.nbytes

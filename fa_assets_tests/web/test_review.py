@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from fa_assets.intake.corrections import NAME, in_force, read_corrections
+from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, read_corrections
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.roots import open_root
@@ -136,6 +136,14 @@ def test_corrections_wait_until_the_labels_have_them(reviewed: Reviewed) -> None
     assert post(reviewed, wrong, "keep").json()["waiting"] == 1  # the label as the page shows it
     assert reviewed.client.get("/review/state").json()["waiting"] == 1
     assert about(reviewed, missing["fname"], missing["class"])["verdicts"] == {missing["class"]: "add"}
+
+
+def test_a_correction_undone_after_the_results_have_it_waits_too(reviewed: Reviewed) -> None:
+    absent = next(one for one in doubts_of(reviewed) if one["kind"] == "missing label")
+    removed = Correction(absent["fname"], absent["class"], "remove", "Ada", "", "")
+    append_corrections(reviewed.settings.dataset, [removed])
+    assert reviewed.client.get("/review/state").json()["waiting"] == 0
+    assert post(reviewed, absent, "undo").json()["waiting"] == 1
 
 
 def test_figures_of_other_predictions_are_not_shown(reviewed: Reviewed) -> None:

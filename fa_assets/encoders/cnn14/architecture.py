@@ -32,7 +32,6 @@ EMBEDDING_SIZE = 2048
 CLASSES = 527
 """AudioSet's."""
 
-FREQUENCY_BINS = WINDOW_SAMPLES // 2 + 1
 TOTAL_FRAMES = CROP_SAMPLES // HOP_SAMPLES + 1
 """Of a crop; the same at either rate."""
 

@@ -14,7 +14,7 @@ def small_state() -> dict[str, torch.Tensor]:
     state = {name: torch.zeros(()).expand(shape) for name, shape in architecture.state_shapes().items()}
     for part, kernel in zip(("real", "imag"), architecture.stft_kernels(), strict=True):
         state[f"spectrogram_extractor.stft.conv_{part}.weight"] = torch.from_numpy(kernel)
-    mel = torch.zeros(architecture.FREQUENCY_BINS, architecture.MEL_BINS)
+    mel = torch.zeros(architecture.AT_32_KHZ.frequency_bins, architecture.MEL_BINS)
     mel[2:449] = 1  # 62.5 to 14000 Hz
     state["logmel_extractor.melW"] = mel
     return state

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.reference import reference_model
 from fa_assets.encoders.cnn14 import architecture
 from fa_assets.encoders.cnn14.checkpoint import NARROW, load_state_dict
 from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
-from fa_assets.encoders.cnn14.reference import reference_model
 
 Embed = Callable[[np.ndarray], np.ndarray]
 """(n, crop_samples) -> (n, 2048) float32."""

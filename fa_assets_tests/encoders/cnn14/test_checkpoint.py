@@ -125,10 +125,15 @@ def test_other_kinds_of_tensors_are_named(tmp_path, small_state, name, change, k
 
 def test_other_precisions_become_float32_before_they_are_judged(tmp_path, small_state):
     path = tmp_path / "weights.pth"
-    doubles = {name: value.double() if value.is_floating_point() else value for name, value in small_state.items()}
+    some = ("fc1", "bn0", "logmel", "spectrogram")
+    doubles = {
+        name: one.double() if name.startswith(some) and one.is_floating_point() else one
+        for name, one in small_state.items()
+    }
     torch.save({"model": doubles}, path)
-    for name, value in load_state_dict(path).items():
-        assert torch.equal(value, small_state[name]) and value.dtype == small_state[name].dtype
+    loaded = load_state_dict(path)
+    assert all(loaded[name].dtype == one.dtype for name, one in small_state.items())
+    assert all(torch.equal(loaded[name], one) for name, one in small_state.items() if name.startswith(some))
     torch.save({"model": {**doubles, "fc1.bias": doubles["fc1.bias"] + 1e300}}, path)
     with pytest.raises(CheckpointError, match=r"1 not finite \(fc1\.bias\)"):
         load_state_dict(path)

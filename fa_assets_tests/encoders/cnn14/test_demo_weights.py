@@ -5,12 +5,12 @@ import hashlib
 import numpy as np
 import torch
 
+from benchmarks.reference import SMALLEST_BYTES, reference_model
 from fa_assets.encoders.cnn14 import demo_weights as weights
 from fa_assets.encoders.cnn14.architecture import AT_32_KHZ, channels_of
 from fa_assets.encoders.cnn14.checkpoint import NARROW, read_checkpoint
 from fa_assets.encoders.cnn14.demo_weights import GENERATOR, make_demo_checkpoint
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder
-from fa_assets.encoders.cnn14.reference import SMALLEST_BYTES, reference_model
 from fa_assets_tests.finished_run import NARROW_SEED as SEED
 
 

@@ -11,16 +11,15 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-import soundfile
 import torch
 
+from benchmarks.reference import reference_tagger
 from fa_assets.encoders.base import CheckpointError, content_length
 from fa_assets.encoders.cnn14.checkpoint import NARROW
 from fa_assets.encoders.cnn14.definition import ENCODER, ENCODER_16K
 from fa_assets.encoders.cnn14.demo_weights import make_demo_checkpoint
 from fa_assets.encoders.cnn14.encoder import Cnn14Encoder, _groups
 from fa_assets.encoders.cnn14.network import TOTAL_FRAMES, _WinogradBlock, content_frames
-from fa_assets.encoders.cnn14.reference import reference_tagger
 from fa_assets.encoders.cnn14.ways import WAYS, chosen
 from fa_assets.errors import UserError
 from fa_assets_tests.encoders.cnn14.narrow_reference import narrow_reference
@@ -61,9 +60,9 @@ def five_crops(path: Path) -> np.ndarray:
     return np.stack([padded(samples[start : start + CROP]) for start in starts])
 
 
-def assert_equal(got: np.ndarray, wanted: np.ndarray, tolerance: float = PARITY) -> None:
-    assert got.dtype == np.float32 and got.shape == wanted.shape
-    assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
+def assert_equal(got: np.ndarray, wanted: np.ndarray, tolerance: float = PARITY, name: str = "") -> None:
+    assert got.dtype == np.float32 and got.shape == wanted.shape, name
+    assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max(), name
 
 
 def assert_close(got: np.ndarray, wanted: np.ndarray) -> None:
@@ -74,31 +73,25 @@ def assert_close(got: np.ndarray, wanted: np.ndarray) -> None:
 
 
 MADE = {
-    "0.02 s": (noise(640), 32_000),
-    "one sample": (np.ones(1, np.float32), 32_000),
-    "10 s": (noise(CROP, 0.3) + tone(10, 32_000), 32_000),
-    "10 s and one sample": (noise(CROP + 1), 32_000),
-    "30 s": (noise(960_000) * np.linspace(0, 1, 960_000, dtype=np.float32), 32_000),
-    "stereo": (np.stack([tone(1.5, 44_100), noise(66_150)], axis=1), 44_100),
-    "8 kHz": (tone(2.5, 8_000), 8_000),
-    "192 kHz": (tone(0.7, 192_000, 9_000), 192_000),
-    "pure tone": (tone(4, 32_000, 3_080), 32_000),
-    "silence": (np.zeros(48_000, np.float32), 32_000),
+    "0.02 s": noise(640),
+    "one sample": np.ones(1, np.float32),
+    "10 s": noise(CROP, 0.3) + tone(10, 32_000),
+    "growing": noise(CROP) * np.linspace(0, 1, CROP, dtype=np.float32),
+    "high tone": tone(0.7, 32_000, 9_000),
+    "pure tone": tone(4, 32_000, 3_080),
+    "silence": np.zeros(48_000, np.float32),
 }
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_made_clips_equal_the_reference(encoder, reference, tmp_path, name):
-    samples, rate = MADE[name]
-    path = tmp_path / "clip.wav"
-    soundfile.write(path, samples, rate, subtype="FLOAT")
-    crops = five_crops(path)
-    assert_equal(encoder.embed(crops), reference(crops))
+def test_made_sounds_equal_the_reference(encoder, reference):
+    for name, samples in MADE.items():
+        crops = padded(samples)[None]
+        assert_equal(encoder.embed(crops), reference(crops), name=name)
 
 
 def test_real_clips_equal_the_reference(encoder, reference, shared_data):
     paths = sorted((shared_data / "esc10_kaggle/train_curated").iterdir())
-    for path in paths[:: len(paths) // 5]:
+    for path in paths[:: len(paths) // 3]:
         crops = five_crops(path)[:2]
         assert_equal(encoder.embed(crops), reference(crops))
 
@@ -106,7 +99,7 @@ def test_real_clips_equal_the_reference(encoder, reference, shared_data):
 def test_at_full_size_clips_equal_the_reference(full_checkpoint, shared_data):
     """In both precisions, against the whole of ``panns_inference``, as users call it."""
     recording, *_ = sorted((shared_data / "esc10_kaggle/train_curated").iterdir())
-    crops = np.stack([five_crops(recording)[0], padded(MADE["10 s"][0]), padded(MADE["0.02 s"][0])])
+    crops = np.stack([five_crops(recording)[0], padded(MADE["10 s"]), padded(MADE["0.02 s"])])
     tagger = reference_tagger(full_checkpoint)
     wanted = np.concatenate([tagger.inference(crop[None])[1] for crop in crops])
     del tagger

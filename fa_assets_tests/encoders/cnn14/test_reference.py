@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
+from benchmarks.reference import reference_tagger
 from fa_assets.encoders.cnn14.checkpoint import CheckpointError
-from fa_assets.encoders.cnn14.reference import reference_tagger
 
 USE = """
 import sys
 from pathlib import Path
 import numpy as np
-from fa_assets.encoders.cnn14.reference import reference_tagger
+from benchmarks.reference import reference_tagger
 tagger = reference_tagger(Path(sys.argv[1]))
 clipwise, embedding = tagger.inference(np.zeros((1, 32_000), np.float32))
 assert clipwise.shape == (1, 527) and embedding.shape == (1, 2048)

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -35,6 +36,24 @@ def rows(demo: Path) -> list[tuple[str, list[str]]]:
 @pytest.fixture(scope="module")
 def infos(demo: Path, rows: list[tuple[str, list[str]]]) -> list[ClipInfo]:
     return [inspect_clip(demo / "train_curated" / fname) for fname, _ in rows]
+
+
+@pytest.fixture(scope="module")
+def sounds(demo: Path, rows: list[tuple[str, list[str]]]) -> list[np.ndarray]:
+    return [load_mono(demo / "train_curated" / fname, 32_000) for fname, _ in rows]
+
+
+@pytest.fixture(scope="module")
+def a_small_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small") / "set"
+    generate_demo_dataset(folder, **SMALL)
+    return folder
+
+
+@pytest.fixture
+def small(a_small_one: Path, tmp_path: Path) -> Path:
+    """A copy of a small set that a test may change."""
+    return Path(shutil.copytree(a_small_one, tmp_path / "set"))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -82,9 +101,8 @@ def test_make_up(rows: list[tuple[str, list[str]]], infos: list[ClipInfo]) -> No
     assert {Path(fname).suffix for fname, _ in rows} == {".wav", ".flac"}
 
 
-def test_clips_are_heard_and_do_not_clip(demo: Path, rows: list[tuple[str, list[str]]]) -> None:
-    for fname, _ in rows:
-        samples = load_mono(demo / "train_curated" / fname, 32_000)
+def test_clips_are_heard_and_do_not_clip(sounds: list[np.ndarray], rows: list[tuple[str, list[str]]]) -> None:
+    for (fname, _), samples in zip(rows, sounds, strict=True):
         assert 0.05 < np.abs(samples).max() < 1.2, fname
         assert np.sqrt(np.mean(samples**2)) > 1e-3, fname
 
@@ -101,31 +119,20 @@ def test_sounds_at_any_length_and_rate(name: str, seconds: float, rate: int) -> 
     assert not np.array_equal(first, other)
 
 
-def test_same_bytes_every_time(tmp_path: Path) -> None:
-    generate_demo_dataset(tmp_path / "a", **SMALL)
-    generate_demo_dataset(tmp_path / "b", **SMALL)
-    generate_demo_dataset(tmp_path / "c", **SMALL, seed=1)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
-    assert not set(digests(tmp_path / "a").values()) & set(digests(tmp_path / "c").values())
+def test_same_bytes_every_time_also_in_an_empty_folder(a_small_one: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    generate_demo_dataset(tmp_path / "empty", **SMALL)
+    assert digests(tmp_path / "empty") == digests(a_small_one)
+    generate_demo_dataset(tmp_path / "deep" / "other", **SMALL, seed=1)
+    assert not set(digests(tmp_path / "deep" / "other").values()) & set(digests(a_small_one).values())
 
 
-def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "set"
-    generate_demo_dataset(folder, **SMALL)
-    next((folder / "test").iterdir()).unlink()  # it is a dataset like any other, and may be changed
-    (folder / "train_curated.csv").write_text("fname,labels\n")
-    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    generate_demo_dataset(folder, **SMALL)
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
-
-
-def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
-    generate_demo_dataset(tmp_path, **SMALL)
-    assert (tmp_path / "demo.json").is_file()
-
-
-def spoil_nothing(folder: Path) -> None:
-    """Other arguments are asked for below."""
+def test_what_is_there_is_left_alone(small: Path) -> None:
+    next((small / "test").iterdir()).unlink()  # it is a dataset like any other, and may be changed
+    (small / "train_curated.csv").write_text("fname,labels\n")
+    times = {path: path.stat().st_mtime_ns for path in small.rglob("*")}
+    generate_demo_dataset(small, **SMALL)
+    assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == times
 
 
 def lose_the_marker(folder: Path) -> None:
@@ -140,19 +147,17 @@ def make_by_another_version(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "arguments", "message"),
     [
-        (spoil_nothing, {**SMALL, "seed": 7}, "made otherwise"),
+        (digests, {**SMALL, "seed": 7}, "made otherwise"),  # spoils nothing: other arguments are asked for
         (make_by_another_version, SMALL, "made otherwise"),
         (lose_the_marker, SMALL, "is not a generated demo set"),
     ],
 )
-def test_something_else_is_refused_and_not_touched(tmp_path: Path, spoil, arguments: dict, message: str) -> None:  # type: ignore[no-untyped-def]
-    folder = tmp_path / "set"
-    generate_demo_dataset(folder, **SMALL)
-    spoil(folder)
-    before = digests(tmp_path)
+def test_something_else_is_refused_and_not_touched(small: Path, spoil, arguments: dict, message: str) -> None:  # type: ignore[no-untyped-def]
+    spoil(small)
+    before = digests(small.parent)
     with pytest.raises(UserError, match=message):
-        generate_demo_dataset(folder, **arguments)
-    assert digests(tmp_path) == before
+        generate_demo_dataset(small, **arguments)
+    assert digests(small.parent) == before
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
@@ -172,13 +177,13 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_quicker_process_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quicker_process_wins(a_small_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "set"
     rename = Path.rename
 
     def overtaken(self: Path, target: Path) -> Path:
         monkeypatch.setattr(Path, "rename", rename)
-        generate_demo_dataset(folder, **SMALL)
+        shutil.copytree(a_small_one, folder)
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", overtaken)
@@ -191,12 +196,11 @@ def test_too_few_clips() -> None:
         generate_demo_dataset(Path("never"), n_clips=11)
 
 
-def test_learnable_and_not_trivial(demo: Path, rows: list[tuple[str, list[str]]]) -> None:
+def test_learnable_and_not_trivial(sounds: list[np.ndarray], rows: list[tuple[str, list[str]]]) -> None:
     """Mean and spread of 64 log-mel bands and a linear model: far above chance (LWLRAP 0.25), below perfect."""
     import librosa
 
-    def features(fname: str) -> np.ndarray:
-        samples = load_mono(demo / "train_curated" / fname, 32_000)
+    def features(samples: np.ndarray) -> np.ndarray:
         mel = librosa.feature.melspectrogram(y=samples, sr=32_000, n_fft=1024, hop_length=640, n_mels=64, fmin=50)
         bands = librosa.power_to_db(mel)
         return np.concatenate([bands.mean(axis=1), bands.std(axis=1)])
@@ -211,7 +215,7 @@ def test_learnable_and_not_trivial(demo: Path, rows: list[tuple[str, list[str]]]
             scores[~train] = kernel[~train] @ np.linalg.solve(kernel[train] + 30 * np.eye(train.sum()), Y[train] - mean)
         return scores
 
-    X = np.stack([features(fname) for fname, _ in rows])
+    X = np.stack([features(samples) for samples in sounds])
     Y = np.array([[name in labels for name in sorted(SOUNDS)] for _, labels in rows], float)
     scores = held_out_scores(X, Y, np.random.default_rng(0).permutation(len(rows)) % 5)
     at_least = scores[:, None, :] >= scores[:, :, None]  # [clip, class, other]: the other ranks no lower
