@@ -1,7 +1,10 @@
 """A real S3-compatible server on this machine (moto), for tests of everything that is stored."""
 
-import logging
 import os
+import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +12,8 @@ from dataclasses import dataclass
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+
+from fa_assets_tests.ports import free_port
 
 BUCKET = "fa-assets-tests"
 
@@ -27,24 +31,36 @@ class ObjectStore:
 
 @contextmanager
 def object_store() -> Iterator[ObjectStore]:
-    """The server, with a bucket in it; this process has its address and keys in the environment."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    """The server, with a bucket in it; this process has its address and keys in the environment.
+
+    It is a process of its own, whose coverage nobody asks for.
+    """
+    port = free_port()
     environment = {
         "AWS_ACCESS_KEY_ID": "AKIASECRETKEYOFTESTS",
         "AWS_SECRET_ACCESS_KEY": "secret/of/the+object+store",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    server = subprocess.Popen(command, env=untraced, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
         try:
+            while not _listens(port):
+                assert server.poll() is None, "moto ended"
+                time.sleep(0.05)
+            boto3.client("s3").create_bucket(Bucket=BUCKET)
             yield ObjectStore(environment)
         finally:
-            server.stop()
+            server.terminate()
+            server.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0

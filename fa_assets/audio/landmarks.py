@@ -31,7 +31,8 @@ _CHUNK = 30 * RATE
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Of one clip: `hashes` uint32 (n,), and `frames` uint16 (n,), when each begins, in `HOP` samples, modulo 65536 (524 s)."""
+    """Of one clip: `hashes` uint32 (n,), ascending, and `frames` uint16 (n,), when each begins, in `HOP` samples, modulo 65536
+    (524 s)."""
 
     hashes: np.ndarray
     frames: np.ndarray
@@ -61,7 +62,8 @@ class LandmarkFinder:
             self._take(self._resampler.resample_chunk(np.empty(0, np.float32), last=True))
         self._analyse()
         hashes, frames = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
-        return Landmarks(hashes, frames)
+        order = np.argsort(hashes, kind="stable")
+        return Landmarks(hashes[order], frames[order])
 
     def _take(self, samples: np.ndarray) -> None:
         while len(samples):

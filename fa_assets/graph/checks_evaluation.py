@@ -9,10 +9,10 @@ import dagster as dg
 import numpy as np
 
 from fa_assets.encoders.base import EncoderCard
-from fa_assets.graph import clip_tables
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.checks_not_worse import not_worse_check
 from fa_assets.graph.display import records
+from fa_assets.graph.evaluation import read_predictions
 from fa_assets.intake.corpora import heard_with
 from fa_assets.metrics.chance import frequency_lwlrap, permutation_threshold, random_lwlrap
 from fa_assets.metrics.figures import Figures
@@ -39,7 +39,6 @@ def predictions_checks(predictions: Asset, scheme: str) -> list[Check]:
 
 def metrics_checks(metrics: Asset, predictions: Asset, folds: Asset, scheme: str, max_drop: float) -> list[Check]:
     """Checks of one scheme's metrics."""
-    both = {"predictions": predictions, "folds": folds}
     return [
         Check(
             metrics,
@@ -47,7 +46,7 @@ def metrics_checks(metrics: Asset, predictions: Asset, folds: Asset, scheme: str
             "Every clip was predicted exactly once, with finite scores for every class.",
             name=f"{scheme}_predictions_complete",
             blocking=True,
-            reads=both,
+            reads={"predictions": predictions, "folds": folds},
         ),
         Check(
             metrics,
@@ -55,9 +54,9 @@ def metrics_checks(metrics: Asset, predictions: Asset, folds: Asset, scheme: str
             "LWLRAP is above the 99th percentile of what these scores reach beside the labels of other clips, and "
             "above what class frequencies alone reach.",
             name=f"{scheme}_above_chance",
-            reads=both,
+            reads={"predictions": predictions},
         ),
-        not_worse_check(metrics, predictions, folds, scheme, max_drop),
+        not_worse_check(metrics, scheme, max_drop),
     ]
 
 
@@ -122,12 +121,11 @@ def predictions_complete(metrics: Value, predictions: Value, folds: Value) -> dg
     )
 
 
-def above_chance(metrics: Value, predictions: Value, folds: Value) -> dg.AssetCheckResult:
+def above_chance(metrics: Value, predictions: Value) -> dg.AssetCheckResult:
     """Warns where LWLRAP is not above chance."""
     lwlrap = Figures.of_table(metrics.table, metrics.header.details["classes"]).overall() or 0.0
-    found = predictions_of(predictions.table, predictions.header.details["classes"])
-    units = clip_tables.units_by_name(folds.table)
-    permuted = permutation_threshold(found.truth, found.logits, np.array([units[one] for one in found.fnames]))
+    found = read_predictions(predictions)
+    permuted = permutation_threshold(found.truth, found.logits, np.asarray(found.units))
     frequencies = frequency_lwlrap(found.truth)
     passed = lwlrap > max(permuted, frequencies)
     return dg.AssetCheckResult(

@@ -20,8 +20,3 @@ def units(clips: pa.Table, near_duplicates: bool = True) -> np.ndarray:
     known = near_duplicates and "same_recording" in clips.column_names
     columns = ("group", "sha256", "same_recording") if known else ("group", "sha256")
     return independent_units(*(clips[name].to_pylist() for name in columns))
-
-
-def units_by_name(clips: pa.Table) -> dict[str, int]:
-    """The same by the clip's name."""
-    return dict(zip(clips["fname"].to_pylist(), units(clips).tolist(), strict=True))

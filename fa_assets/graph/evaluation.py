@@ -18,6 +18,7 @@ from fa_assets.metrics.calibration import Calibration, fit_calibration, nested_c
 from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import (
+    CALIBRATION,
     FOLD,
     METRICS,
     MICRO,
@@ -28,17 +29,19 @@ from fa_assets.metrics.figures import (
     figures_table,
 )
 from fa_assets.metrics.folds import N_FOLDS
+from fa_assets.metrics.label_ranks import label_ranks
 from fa_assets.metrics.lwlrap import lowest_lwlrap, lwlrap_sums
 from fa_assets.metrics.predictions import Predictions, name_column, predictions_of
-from fa_assets.metrics.reliability import Reliability, reliability
+from fa_assets.metrics.reliability import reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
 from fa_assets.report.classes import AVERAGE_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
+from fa_assets.report.ranks import beside_metrics, write_ranks
 from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import MetricRow, StoredFile
 from fa_assets.store.recipe import Scalar
-from fa_assets.store.values import TableStream
+from fa_assets.store.values import TableStream, Value
 
 GROUP = "evaluation"
 CLIPS_AT_ONCE = 4096
@@ -92,7 +95,7 @@ def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds
         GROUP,
         partial(oof_predictions, scheme=scheme, engine=engine, fit=fit),
         tables.PREDICTIONS,
-        version="6",
+        version="7",
         reads={"folds": folds, "embeddings": embeddings},
         settings=fit.settings,
         kinds=frozenset({fit.kind, "parquet"}),
@@ -120,7 +123,8 @@ def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptio
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "
         "and copies as one): LWLRAP (label-weighted label-ranking average precision; also per clip), average precision, ROC "
         "AUC, d', precision at a recall of 0.8; F1, precision and recall of the labels that are given from a threshold on, "
-        "which is chosen on the other folds (FA_THRESHOLD_RULE); coverage error and one-error. LWLRAP's lowest possible value "
+        "which is chosen on the other folds (FA_THRESHOLD_RULE); coverage error and one-error; Brier score and calibration "
+        "errors of the probabilities. LWLRAP's lowest possible value "
         "depends on the labels and is `lwlrap_lowest`. What they mean: docs/evaluation.md.",
     )
 
@@ -130,6 +134,7 @@ def oof_predictions(
 ) -> Iterator[Made]:
     """Fit on four folds, predict the fifth, five times; see the description of the asset."""
     clips, units = TrainingClips.of(folds), clip_tables.units(folds.table)
+    sha256 = np.array(folds.table["sha256"].to_pylist(), dtype=object)
     with training_set(work, embeddings, clips, engine.card.dimension, fit) as features:
         models: list[OneVsRest] = []
         files: list[StoredFile] = []
@@ -143,7 +148,7 @@ def oof_predictions(
         _warn(work, fitted)
         iterations = np.concatenate([model.iterations for model in models])
         yield Made(  # within: the parts are predicted from the training set as they are written
-            TableStream(tables.PREDICTIONS, len(clips.fnames), _parts(work, features, models, clips, units)),
+            TableStream(tables.PREDICTIONS, len(clips.fnames), _parts(work, features, models, clips, units, sha256)),
             facts={
                 "clips": len(clips.fnames),
                 "classes": len(clips.classes),
@@ -176,21 +181,22 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
         if calibration := probability.calibration(found.truth, found.probabilities):
             rows += class_figures("platt_scale", found, calibration.scale)
             rows += class_figures("platt_offset", found, calibration.offset)
+            nested = nested_calibration(found.truth, found.probabilities, found.fold)
+            of_nested = METRICS["calibration"](replace(found, probabilities=nested))
+            rows += [replace(one, metric=f"calibrated_{one.metric}") for one in of_nested]
         figures = Figures(rows, found.classes)
+        ranks = label_ranks(found)
         by_fold = (found.fold == fold for fold in range(N_FOLDS))
         sums = [lwlrap_sums(found.truth[own], found.logits[own]) for own in by_fold]
         pairs = most_confused(found.truth, found.logits, found.classes)
-        trust = {"": reliability(found.truth, found.probabilities)}
-        if probability.calibrate:
-            calibrated = nested_calibration(found.truth, found.probabilities, found.fold)
-            trust["calibrated_"] = reliability(found.truth, calibrated)
     drawn = work.draw(
         {
             "lwlrap_per_class": partial(plots.per_class, figures),
             "confused_classes": partial(plots.confused_pairs, pairs),
-            "reliability": partial(plots.reliability_diagram, trust[""]),
+            "reliability": partial(plots.reliability_diagram, reliability(found.truth, found.probabilities)),
         }
     )
+    file = beside_metrics(work.root, work.asset, work.run_id)
     return Made(
         figures_table(rows, tables.METRICS),
         facts={
@@ -202,7 +208,7 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
             "positives": int(found.truth.sum()),
             "tied_positives": sum(one.tied for one in sums),
             "classes_without_positives": int((~found.truth.any(axis=0)).sum()),
-            **{f"{which}{name}": value for which, one in trust.items() for name, value in _calibration_facts(one)},
+            **{one.metric: one.value for one in rows if one.scope == OVERALL and one.metric.endswith(CALIBRATION)},
         },
         display={
             **drawn,
@@ -215,26 +221,19 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
             for fold, one in enumerate(sums)
             for name, total, count in zip(found.classes, one.precision_sum, one.count, strict=True)
         ],
+        files=[work.stored(file, write_ranks(file, ranks))],
     )
 
 
-def _calibration_facts(found: Reliability) -> Iterator[tuple[str, float | None]]:
-    yield "expected_calibration_error", found.bins.error
-    yield "calibration_error_above_0.1", or_none(found.above.error)
-    yield "calibration_error_classwise", found.classwise_error
-    yield "brier", found.brier
-    yield "brier_skill", or_none(found.brier_skill)
-
-
-def read_predictions(predictions: Stored) -> Predictions:
+def read_predictions(predictions: Stored | Value) -> Predictions:
     """A scheme's out-of-fold predictions as matrices.
 
     Raises:
-        UserError: a version made them that did not know the clips' units.
+        UserError: a version made them that did not know the clips' units and digests.
     """
     found = predictions_of(predictions.table, predictions.header.details["classes"])
-    if found.units is None:
-        raise UserError(f"{predictions.asset} was made by an older fa_assets: materialize it again.")
+    if found.units is None or found.sha256 is None:
+        raise UserError(f"{predictions.header.asset} was made by an older fa_assets: materialize it again.")
     return found
 
 
@@ -252,14 +251,24 @@ def out_of_fold_figures(predictions: Predictions) -> dict[str, float | None]:
 
 
 def _parts(
-    work: Work, features: TrainingSet, models: Sequence[OneVsRest], clips: TrainingClips, units: np.ndarray
+    work: Work,
+    features: TrainingSet,
+    models: Sequence[OneVsRest],
+    clips: TrainingClips,
+    units: np.ndarray,
+    sha256: np.ndarray,
 ) -> Iterator[pa.Table]:
     """The table of predictions, fold after fold."""
     for fold, model in enumerate(models):
         for rows, embeddings in features.of_fold(fold, CLIPS_AT_ONCE):
             with work.phase("predict"):
                 logits, probabilities = model.predict(embeddings)
-            columns = [clips.fnames[rows], np.full(len(rows), fold, np.int8), units[rows].astype(np.int32)]
+            columns = [
+                clips.fnames[rows],
+                np.full(len(rows), fold, np.int8),
+                units[rows].astype(np.int32),
+                sha256[rows],
+            ]
             matrices = (clips.truth[rows], logits, probabilities)
             lists = [name_column(clips.classes, len(rows)), *map(list_column, matrices)]
             yield pa.table([*map(pa.array, columns), *lists], schema=tables.PREDICTIONS)

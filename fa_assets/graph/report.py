@@ -6,13 +6,12 @@ from functools import partial
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.errors import UserError
-from fa_assets.graph import clip_tables, tables
+from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.checks_not_worse import REPORT, earlier_reports
+from fa_assets.graph.checks_not_worse import earlier, newest_kept
 from fa_assets.graph.comparison import read_figures
 from fa_assets.graph.evaluation import read_predictions
 from fa_assets.graph.features import TrainingClips, stack_by_clip
@@ -26,7 +25,7 @@ from fa_assets.report.encoders import SideBySide
 from fa_assets.report.evaluated import Before, Evaluated
 from fa_assets.report.origin import behind
 from fa_assets.report.page import render
-from fa_assets.report.ranks import ranks_file, read_ranks
+from fa_assets.report.ranks import beside_report, write_ranks
 from fa_assets.report.snippets import local_clips
 from fa_assets.store.atomic import write_file
 from fa_assets.store.check_records import CheckRecord, CheckRecords
@@ -50,11 +49,11 @@ def report_asset(schemes: tuple[str, str], encoders: Sequence[str], **reads: Ass
         reads: what it is made of, by the parameters of `write_report`.
     """
     return Asset(
-        REPORT,
+        "report",
         "export",
         partial(write_report, schemes=schemes, encoders=encoders),
         tables.files(MADE_OF + " learning_curve.lwlrap" * ("learning_curve" in reads)),
-        version="7",
+        version="8",
         reads=reads,
         priority=-100,
         settings={"scheme": schemes[0], "baseline": schemes[1]},
@@ -87,11 +86,11 @@ def write_report(
     made, which is last in a run."""
     card = find_encoder(encoders[0]).card
     clips, doubts, table = TrainingClips.of(folds), audit.table, folds.table
-    found, units = read_predictions(predictions), clip_tables.units_by_name(table)
     ledger = Ledger(work.root / "ledger")
     checkpoint = weights_behind(ledger, embeddings)
+    found = read_predictions(predictions)
     with work.phase("rank"):
-        ranks = label_ranks(found, dict(zip(clips.fnames, table["sha256"].to_pylist(), strict=True)), units)
+        ranks = label_ranks(found)
     of_test = _test_figures(work, ledger, predictions)
     entries = behind(ledger, [*work.inputs, *of_test.inputs])
     run = Evaluated(
@@ -112,7 +111,7 @@ def write_report(
         local_clips=local_clips(work.dataset.layout, table),
         entries=entries,
         checks=_checks_of(work.root, entries),
-        before=_before(work.root, ledger, metrics),
+        before=_before(ledger, metrics),
         test=of_test.table,
         experiments=experiments.table,
         corrections=corrections.table,
@@ -125,14 +124,13 @@ def write_report(
         html = render(page_of(run, dataset=work.dataset.layout.root.name, run_id=work.run_id))
     path = work.root / "reports" / f"{work.run_id}.html"
     file = work.stored(path, write_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8")))
-    beside = ranks_file(work.root, work.run_id)
-    of_labels = work.stored(beside, write_file(beside, lambda temporary: pq.write_table(ranks, temporary)))
+    beside = beside_report(work.root, work.run_id)
+    of_labels = work.stored(beside, write_ranks(beside, ranks))
     return Made(
         pa.Table.from_pylist([asdict(file)], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
         display={
             "page": dg.MetadataValue.url(report_address(work.run_id)),
-            "page_file": dg.MetadataValue.path(str(path)),
         },
         files=[file, of_labels],
     )
@@ -168,9 +166,7 @@ def _checks_of(root: StoragePath, entries: Sequence[LedgerEntry]) -> list[CheckR
     return list(found.values())
 
 
-def _before(root: StoragePath, ledger: Ledger, metrics: Stored) -> Before | None:
-    """The newest run whose report has other figures and is still here."""
-    for entry in earlier_reports(ledger, metrics.asset, metrics.header.data_version):
-        if (ranks := read_ranks(root, entry.run_id)) is not None:
-            return Before(entry.run_id, entry.finished_at, ranks)
-    return None
+def _before(ledger: Ledger, metrics: Stored) -> Before | None:
+    """The run before with other figures."""
+    found = newest_kept(ledger, earlier(ledger, metrics.asset, metrics.header.data_version))
+    return found and Before(found[0].run_id, found[0].finished_at, found[1])

@@ -98,6 +98,7 @@ PREDICTIONS = pa.schema(
             "clips of one group, copies and near-duplicates share one; units are independent of one another",
             "folds.group folds.sha256 folds.same_recording",
         ),
+        column("sha256", pa.string(), "of the clip's bytes, hex", "folds.sha256"),
         column("class_name", pa.list_(pa.string()), "every class, in the order of the lists beside it", "folds.labels"),
         column("truth", pa.list_(pa.bool_()), "for each class, whether the clip has the label", "folds.labels"),
         column("logit", pa.list_(pa.float64()), "for each class, of the model fitted on the other folds", FITTED),

@@ -3,9 +3,11 @@
 LWLRAP is a quotient of two sums over clips, so the LWLRAP of a resample is the quotient of the resampled sums: no ranking is
 done twice and nothing is approximated. Both sides are scored on the same resampled clips (paired), so what makes a clip
 hard for both cancels out. What is drawn is a unit (see `units`): a group or a set of identical clips, as a whole; any
-other clip alone. The interval is the percentile interval (B. Efron, R. Tibshirani, "An Introduction to the Bootstrap",
-1993, chapter 13). It says how far the difference depends on which units there are; the fitted models stay as they are, so it
-does not cover another seed, other folds or other weights.
+other clip alone. The interval is the expanded percentile interval (T. Hesterberg, "What Teachers Should Know About the
+Bootstrap", The American Statistician 69, 2015): of n units the resamples vary less than new units would, by a factor of
+(n - 1) / n in variance, and know nothing of how uncertain that is itself, so the percentiles are further out. It says how far
+the difference depends on which units there are; the fitted models stay as they are, so it does not cover another seed, other
+folds or other weights.
 """
 
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ RESAMPLES = 2000
 SEED = 0
 """Of all comparisons, so that one difference has one interval wherever it stands."""
 FEW_UNITS = 40
-"""Below this an interval is too narrow: of few units, the resamples vary less than new units would."""
+"""Below this an interval is rough."""
+FEWEST_UNITS = 6
+"""Fewer show nothing: that all of five favour one side happens by chance in 1 of 16 cases."""
 _BINS = 41
 _CHUNK_CELLS = 4_000_000
 """Drawn clips held at once: about 100 MB of working memory."""
@@ -32,7 +36,7 @@ class PairedBootstrap:
 
     Attributes:
         difference: LWLRAP of a minus that of b, on the clips as they are.
-        low, high: the ends of the interval that holds the middle `CONFIDENCE` of the resampled differences.
+        low, high: the ends of the interval (`CONFIDENCE`).
         share_won: of the resamples, those where a is better than b.
         resamples: how many there were.
         units: how many were drawn each time: those with a label.
@@ -53,7 +57,7 @@ class PairedBootstrap:
         """What is to be said of the interval where it rests on few units; empty where it does not."""
         if self.units >= FEW_UNITS:
             return ""
-        return f"The interval rests on {self.units} independent clips or groups; below {FEW_UNITS} it is too narrow."
+        return f"The interval rests on {self.units} independent clips or groups; below {FEW_UNITS} it is rough."
 
 
 def paired_bootstrap(
@@ -99,8 +103,10 @@ def resampled(
     Raises:
         ValueError: no clip has a label.
     """
+    from scipy.special import ndtr, ndtri
+
     differences, observed, units_drawn = _differences(gain, positives, resamples, seed, units)
-    tail = (1 - CONFIDENCE) / 2
+    tail = ndtr(ndtri((1 - CONFIDENCE) / 2) * _expansion(units_drawn))
     low, high = np.quantile(differences, [tail, 1 - tail])
     counts, edges = np.histogram(differences, bins=_BINS)
     return PairedBootstrap(
@@ -134,12 +140,22 @@ def simultaneous(
     Raises:
         ValueError: no clip has a label.
     """
-    found = [_differences(gain, positives, resamples, seed, units)[:2] for gain in gains]
-    observed = np.array([own for _, own in found])[:, None]
-    deviations = np.stack([differences for differences, _ in found]) - observed
+    found = [_differences(gain, positives, resamples, seed, units) for gain in gains]
+    observed = np.array([own for _, own, _ in found])[:, None]
+    deviations = np.stack([differences for differences, *_ in found]) - observed
     spread = deviations.std(axis=1, keepdims=True)
     relative = np.divide(np.abs(deviations), spread, out=np.zeros_like(deviations), where=spread > 0)
-    return np.asarray(observed + np.quantile(relative.max(axis=0), CONFIDENCE) * spread * np.array([-1, 1]))
+    reach = np.quantile(relative.max(axis=0), CONFIDENCE) * spread * _expansion(found[0][2])
+    return np.asarray(observed + reach * np.array([-1, 1]))
+
+
+def _expansion(units: int) -> float:
+    """How much wider an interval of so many units is than its resamples say: Student's t in place of the normal distribution,
+    and n - 1 in place of n."""
+    from scipy.special import ndtri, stdtrit
+
+    share, n = (1 + CONFIDENCE) / 2, max(units, 2)
+    return float(stdtrit(n - 1, share) / ndtri(share) * np.sqrt(n / (n - 1)))
 
 
 def _differences(
@@ -171,6 +187,8 @@ def verdict(found: PairedBootstrap, ours: str, baseline: str) -> str:
     few = f" {found.warning}" if found.warning else ""
     if found.difference == found.low == found.high == 0:
         return f"There is no difference between {ours} and {baseline} on these clips."
+    if found.units < FEWEST_UNITS:
+        return f"{ours} against {baseline}: {figures}. So few do not show a real difference."
     if found.low > 0:
         return (
             f"{ours} is better than {baseline}: {figures}. The gain is larger than the choice of clips explains.{few}"

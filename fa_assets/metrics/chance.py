@@ -5,8 +5,8 @@
   frequent this is far above random scores, and a model reaches it without listening. The frequencies are those of the clips
   that are scored, which makes it a little harder to beat than those of the other folds would.
 - The permutation null: the scores as they are, each row beside the labels of another clip (P. Good, "Permutation, Parametric
-  and Bootstrap Tests of Hypotheses", 2005). Units of several clips are permuted as blocks, since clips of one recording are
-  right or wrong together.
+  and Bootstrap Tests of Hypotheses", 2005). Units are permuted whole, since clips of one recording are right or wrong together;
+  a unit of fewer clips than it is put in place of is repeated, of a larger one the first clips are taken.
 """
 
 import numpy as np
@@ -43,24 +43,30 @@ def permutation_threshold(
     Args:
         truth: bool (n, C), at least one True.
         scores: float (n, C), not NaN.
-        units: integer (n,), the unit of each clip.
+        units: integer (n,), the unit of each clip, numbered from 0 without gaps.
         seed: of the permutations.
         permutations: how many, at least 99; with one more, a multiple of 100.
     """
-    from scipy.sparse import csr_array
     from scipy.stats import rankdata
 
     order = np.argsort(units, kind="stable")
     truth, scores, units = truth[order], scores[order], units[order]
-    ranks = rankdata(-scores, method="max", axis=1)
-    row, column = np.nonzero(truth)
-    labels = csr_array((np.ones(len(row)), (np.arange(len(row)), row)), shape=(len(row), len(truth)))
-    label, beside = (labels @ labels.T).nonzero()  # every two labels of one clip, each with itself too
+    ranks = rankdata(-scores, method="max", axis=1).astype(np.int64)
+    size = np.bincount(units)
+    first = np.cumsum(size) - size
+    place = np.arange(len(units)) - first[units]
+    column, count = np.nonzero(truth)[1], truth.sum(axis=1)
+    first_label = np.cumsum(count) - count
+    base = truth.shape[1] + 1
     random = np.random.default_rng(seed)
     null = np.empty(permutations)
     for number in range(permutations):
-        beside_clip = np.argsort(random.permutation(int(units.max()) + 1)[units], kind="stable")
-        rank = ranks[beside_clip[row], column]
-        above = np.bincount(label, weights=rank[beside] <= rank[label], minlength=len(row))
-        null[number] = (above / rank).mean()
+        unit = random.permutation(len(size))[units]
+        other = first[unit] + place % size[unit]  # the clip whose labels stand beside each clip's scores
+        starts = np.cumsum(count[other]) - count[other]
+        clip = np.repeat(np.arange(len(other)), count[other])
+        label = first_label[other][clip] + np.arange(len(clip)) - starts[clip]
+        found = np.sort(clip * base + ranks[clip, column[label]])
+        not_below = np.searchsorted(found, found, "right") - starts[found // base]
+        null[number] = (not_below / (found % base)).mean()
     return float(np.sort(null)[-round(LEVEL * (permutations + 1))])

@@ -17,6 +17,7 @@ from fa_assets.metrics.bootstrap import resampled
 from fa_assets.metrics.intervals import NO_INTERVAL, Curve, Interval, interval, ratio
 from fa_assets.metrics.lwlrap import positive_precisions
 from fa_assets.metrics.predictions import Predictions
+from fa_assets.metrics.reliability import ABOVE, reliability
 
 OVERALL, MICRO, FOLD, CLASS, CLIP = "overall", "micro", "fold", "class", "clip"
 
@@ -106,11 +107,15 @@ def lwlrap(predictions: Predictions) -> Iterator[Figure]:
         found = resampled(*sums(row, n), units=predictions.units)
         overall = replace(overall, low=found.low, high=found.high)
     yield overall
-    yield from figures(FOLD, map(str, range(n_folds)), predictions.fold[row], n_folds)
-    drawn = _weighted_mean_by_column(predictions, row, column, precision)
-    for place, one in enumerate(figures(CLASS, predictions.classes, column, n_classes)):
-        low, high = _interval(one.value, drawn[place], predictions, predictions.truth[:, place])
-        yield replace(one, low=low, high=high)
+    for scope, keys, of, size in (
+        (FOLD, [*map(str, range(n_folds))], predictions.fold[row], n_folds),
+        (CLASS, predictions.classes, column, n_classes),
+    ):
+        drawn = _weighted_means(predictions, row, of, precision, size)
+        for place, one in enumerate(figures(scope, keys, of, size)):
+            has_label = np.bincount(row[of == place], minlength=n) > 0
+            low, high = _interval(one.value, drawn[place], predictions, has_label)
+            yield replace(one, low=low, high=high)
     units = repeat(None) if predictions.units is None else predictions.units.tolist()
     for one, unit in zip(figures(CLIP, map(str, predictions.fnames), row, n), units, strict=False):
         if one.weight:
@@ -157,8 +162,9 @@ def ranking(predictions: Predictions) -> Iterator[Figure]:
                 yield replace(
                     one, metric="dprime", value=_dprime(one.value), low=_dprime(one.low), high=_dprime(one.high)
                 )
-        for fold, value in zip(folds, macro, strict=True):
-            yield Figure(metric, FOLD, str(fold), _or_none(value), int(truth[predictions.fold == fold].sum()))
+        for fold, value, resamples in zip(folds, macro, drawn_by_fold, strict=True):
+            labels = truth & (predictions.fold == fold)[:, None]
+            yield _figure(metric, FOLD, str(fold), value, _mean(resamples[:-1]), predictions, labels)
 
 
 def decisions(predictions: Predictions) -> Iterator[Figure]:
@@ -206,6 +212,18 @@ def label_ranking(predictions: Predictions) -> Iterator[Figure]:
         yield _figure(metric, OVERALL, "", value, drawn, predictions, predictions.truth, ends)
 
 
+def calibration(predictions: Predictions) -> Iterator[Figure]:
+    """Whether probabilities mean what they say (see `reliability`). The Brier score has an interval; the errors have none:
+    they are above 0 by chance, the more so in resamples."""
+    found, labels = reliability(predictions.truth, predictions.probabilities), predictions.truth
+    of_clip = np.square(predictions.probabilities - labels).mean(axis=1)
+    drawn = ratio(of_clip @ predictions.weights, predictions.weights.sum(axis=0))
+    yield _figure("brier", OVERALL, "", found.brier, drawn, predictions, labels)
+    for metric, value in zip(CALIBRATION[1:], (found.brier_skill, *found.errors), strict=True):
+        yield Figure(metric, OVERALL, "", _or_none(value), int(labels.sum()))
+    yield from class_figures(CALIBRATION[-1], predictions, found.classwise)
+
+
 def class_figures(metric: str, predictions: Predictions, values: np.ndarray) -> Iterator[Figure]:
     """What is known of each class by other means, float64 (C,), nan where it is not."""
     positives = predictions.truth.sum(axis=0).tolist()
@@ -218,10 +236,18 @@ METRICS: Mapping[str, Callable[[Predictions], Iterator[Figure]]] = {
     "ranking": ranking,
     "decisions": decisions,
     "label_ranking": label_ranking,
+    "calibration": calibration,
 }
 """What is computed of every set of predictions; a new metric is a function here."""
 
 MAP, AUC = "map", "auc"
+CALIBRATION = (
+    "brier",
+    "brier_skill",
+    "expected_calibration_error",
+    f"calibration_error_above_{ABOVE}",
+    "calibration_error_classwise",
+)
 DECIDED = ("f1", "precision", "recall")
 """What `decisions` says of the labels that are given."""
 RANKINGS: Mapping[str, Callable[[Curve], np.ndarray]] = {
@@ -257,15 +283,14 @@ def _interval(
     return NO_INTERVAL if value is None or not drawn.size else interval(value, drawn, predictions.support(labels), ends)
 
 
-def _weighted_mean_by_column(
-    predictions: Predictions, row: np.ndarray, column: np.ndarray, values: np.ndarray
+def _weighted_means(
+    predictions: Predictions, row: np.ndarray, of: np.ndarray, values: np.ndarray, size: int
 ) -> np.ndarray:
-    """The mean of values in rows and columns, in each column and resample, (C, resamples)."""
+    """The mean of the values of clips, in these rows, with each number in `of` and in each resample, (size, resamples)."""
     from scipy.sparse import csr_array
 
-    shape = predictions.truth.T.shape
     total, count = (
-        csr_array((one.astype(np.float32), (column, row)), shape=shape) @ predictions.weights
+        csr_array((one.astype(np.float32), (of, row)), shape=(size, len(predictions.truth))) @ predictions.weights
         for one in (values, np.ones_like(values))
     )
     return ratio(total, count)

@@ -3,18 +3,17 @@
 With a minimum, LWLRAP must reach it. Without one, two things must be shown, each by the lower end of a 95% interval of a
 bootstrap: that LWLRAP is above what scores reach that know nothing of the sound, and that it is not below the baseline
 scheme's on the same clips by `MARGIN` or more (non-inferiority: G. Piaggio and others, "Reporting of Noninferiority and
-Equivalence Randomized Trials", JAMA 308, 2012). What is worse by `MARGIN` passes in at most 2.5% of cases, whatever the
-number of clips; too few clips to show anything do not pass. The margin is for rounding: scikit-learn's solver stops early,
-and where exactly depends on the machine.
+Equivalence Randomized Trials", JAMA 308, 2012). What is worse by `MARGIN` passes in some 2.5% of cases, whatever the
+number of clips (docs/evaluation.md); too few clips to show anything do not pass, nor do fewer than `FEWEST_UNITS` units. The
+margin is for rounding: scikit-learn's solver stops early, and where exactly depends on the machine.
 """
 
 from dataclasses import dataclass
 
-from fa_assets.metrics.bootstrap import CONFIDENCE, PairedBootstrap
+from fa_assets.metrics.bootstrap import CONFIDENCE, FEWEST_UNITS, PairedBootstrap
 
 MARGIN = 0.01
 """LWLRAP; on the demo set, rounding alone moves it by about as much."""
-
 WAY_OUT = (
     "Check the weights, the labels and comparison; of few clips little can be shown. FA_MIN_LWLRAP sets another threshold; "
     "FA_MIN_LWLRAP=0 accepts all."
@@ -47,6 +46,8 @@ def judge(lwlrap: float, own: PairedBootstrap, gain: PairedBootstrap, chance: fl
         f"the sound), {gain.difference:+z.4f} against the baseline (interval {gain.low:+z.4f} to {gain.high:+z.4f}), "
         f"{gain.units} independent clips or groups"
     )
+    if gain.units < FEWEST_UNITS:
+        return Verdict(False, f"{figures}: fewer than {FEWEST_UNITS} independent clips or groups show nothing")
     if own.low <= chance:
         return Verdict(False, f"{figures}: not shown to be above chance")
     if gain.low <= -MARGIN:

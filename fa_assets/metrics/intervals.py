@@ -46,8 +46,8 @@ def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float,
 
     known = resampled[~np.isnan(resampled)].astype(np.float64)
     lowest, width = ends[0], ends[1] - ends[0]
-    share = (value - lowest) / width
-    if units < 2 or known.size < 2 or not 0 < share < 1 or not (spread := known.std() / width):
+    share = (value - lowest) / width if width else 0.0
+    if units < 2 or known.size < 2 or not 0 < share < 1 or (spread := known.std() / width) < 1e-12:
         return NO_INTERVAL
     reach = t.ppf((1 + CONFIDENCE) / 2, units - 1) * spread / (share * (1 - share))
     low, high = lowest + width * expit(logit(share) + np.array([-reach, reach]))

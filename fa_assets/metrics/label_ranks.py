@@ -5,13 +5,12 @@ A row for each label of each clip. The mean of the column `precision` is LWLRAP 
 those of a clip.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from fa_assets.metrics.bootstrap import PairedBootstrap, resampled
+from fa_assets.metrics.bootstrap import FEWEST_UNITS, PairedBootstrap, resampled
 from fa_assets.metrics.lwlrap import positive_precisions
 from fa_assets.metrics.predictions import Predictions
 
@@ -29,25 +28,19 @@ SCHEMA = pa.schema(
 )
 
 
-def label_ranks(predictions: Predictions, sha256: Mapping[str, str], units: Mapping[str, int]) -> pa.Table:
-    """The table of predictions.
-
-    Args:
-        sha256, units: of each clip, by its name: the digest of its bytes, and its independent unit.
-
-    Returns:
-        Of `SCHEMA`; `rank` is 1 for the class with the highest score, and that of the last among equals.
-    """
+def label_ranks(predictions: Predictions) -> pa.Table:
+    """The table of predictions whose units and sha256 are known, of `SCHEMA`; `rank` is 1 for the class with the highest score,
+    and that of the last among equals."""
+    assert predictions.units is not None and predictions.sha256 is not None
     row, column, precision = positive_precisions(predictions.truth, predictions.logits)
     own = predictions.logits[row, column]
     rank = np.array(
         [(predictions.logits[one] >= score).sum() for one, score in zip(row, own, strict=True)], dtype=np.int32
     )
-    fnames = [str(predictions.fnames[one]) for one in row]
     columns = [
-        fnames,
-        [sha256[one] for one in fnames],
-        [units[one] for one in fnames],
+        predictions.fnames[row],
+        predictions.sha256[row],
+        predictions.units[row],
         predictions.fold[row].astype(np.int8),
         [predictions.classes[one] for one in column],
         precision,
@@ -101,6 +94,11 @@ class RankChanges:
     change: PairedBootstrap | None
     classes: tuple[ClassChange, ...]
     clips: tuple[ClipChange, ...]
+
+    def is_loss(self, most: float) -> bool:
+        """Whether LWLRAP on common clips fell by more than `most`, and by more than the choice of clips explains."""
+        found = self.change
+        return found is not None and found.units >= FEWEST_UNITS and found.difference < -most and found.high < 0
 
 
 def rank_changes(a: pa.Table, b: pa.Table) -> RankChanges:

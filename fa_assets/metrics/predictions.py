@@ -23,6 +23,7 @@ class Predictions:
         logits, probabilities: float64 (n, C).
         units: int64 (n,), the independent unit of each clip, from 0; figures have intervals where they are known.
         decided: bool (n, C), which labels are given (see `thresholds`); there are figures of decisions where they are known.
+        sha256: object (n,), of each clip's bytes, hex; runs are compared by them, where they are known.
     """
 
     fnames: np.ndarray
@@ -33,6 +34,7 @@ class Predictions:
     probabilities: np.ndarray
     units: np.ndarray | None = None
     decided: np.ndarray | None = None
+    sha256: np.ndarray | None = None
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -45,8 +47,7 @@ class Predictions:
 
 
 def predictions_of(table: pa.Table, classes: list[str]) -> Predictions:
-    """The stored table (columns fname, fold, truth, logit, probability) as matrices; of a version before the column unit,
-    without the units."""
+    """The stored table as matrices; of a version before the columns unit and sha256, without these."""
     truth, logits, probabilities = (matrix(table[name], len(classes)) for name in ("truth", "logit", "probability"))
     return Predictions(
         np.array(table["fname"].to_pylist(), dtype=object),
@@ -56,6 +57,7 @@ def predictions_of(table: pa.Table, classes: list[str]) -> Predictions:
         logits,
         probabilities,
         in_order_of_appearance(np.asarray(table["unit"])) if "unit" in table.column_names else None,
+        sha256=np.array(table["sha256"].to_pylist(), dtype=object) if "sha256" in table.column_names else None,
     )
 
 

@@ -56,7 +56,7 @@ class Reliability:
     Attributes:
         bins: of all cells, of equal width.
         above: of the probabilities above `ABOVE`, of equal count.
-        classwise_error: the mean over classes of the calibration error in bins of equal count.
+        classwise: float64 (C,), the calibration error of each class, in bins of equal count.
         brier: the mean squared difference of probability and truth.
         brier_skill: the share of it that is saved, against always saying a class's frequency; below 0 it is worse than that,
             and nan where no class is present in some clips only.
@@ -64,9 +64,14 @@ class Reliability:
 
     bins: Bins
     above: Bins
-    classwise_error: float
+    classwise: np.ndarray
     brier: float
     brier_skill: float
+
+    @property
+    def errors(self) -> tuple[float, float, float]:
+        """The calibration error of all cells, of those above `ABOVE` (nan without any), and the mean over classes."""
+        return self.bins.error, self.above.error, float(self.classwise.mean())
 
 
 def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Reliability:
@@ -78,7 +83,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Reliability:
     return Reliability(
         Bins.of_equal_width(present, probability),
         Bins.of_equal_count(present[above], probability[above]),
-        float(np.mean([Bins.of_equal_count(*one).error for one in zip(truth.T, probabilities.T, strict=True)])),
+        np.array([Bins.of_equal_count(*one).error for one in zip(truth.T, probabilities.T, strict=True)]),
         brier,
         1 - brier / by_frequency if by_frequency else float("nan"),
     )

@@ -33,17 +33,21 @@ def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS) -> S
 
     Of several clips that are all alike not every pair is compared, but each with some others, so that they are linked.
     """
-    sizes = np.array([len(one.hashes) for one in clips], np.int64)
-    ends = np.cumsum(sizes)
-    hashes = np.concatenate([one.hashes for one in clips]) if clips else np.empty(0, np.uint32)
-    frames = np.concatenate([one.frames for one in clips]) if clips else np.empty(0, np.uint16)
-    part_of = np.concatenate([np.empty(0, np.uint8), *((one.hashes >> 26).astype(np.uint8) for one in clips)])
+    borders = (np.arange(1, _PARTS) << 26).astype(np.uint32)
+    ends = np.zeros((len(clips), _PARTS + 1), np.int32)
+    for one, own_ends in zip(clips, ends, strict=True):
+        own_ends[1:-1], own_ends[-1] = np.searchsorted(one.hashes, borders), len(one.hashes)
     pairs: list[np.ndarray] = [np.empty(0, np.int64)]
     places: list[np.ndarray] = [np.empty(0, np.uint32)]
-    for part in range(_PARTS):
-        rows = np.flatnonzero(part_of == part)
-        rows = rows[np.argsort(hashes[rows], kind="stable")]  # within a hash by clip
-        own, when, clip = hashes[rows], frames[rows], np.searchsorted(ends, rows, side="right")
+    for part in range(_PARTS if clips else 0):
+        slices = [slice(*of) for of in ends[:, part : part + 2].tolist()]
+        own, when = (
+            np.concatenate([getattr(one, name)[some] for one, some in zip(clips, slices, strict=True)])
+            for name in ("hashes", "frames")
+        )
+        clip = np.repeat(np.arange(len(clips)), ends[:, part + 1] - ends[:, part])
+        by_hash = np.argsort(own, kind="stable")  # within a hash by clip
+        own, when, clip = own[by_hash], when[by_hash], clip[by_hash]
         for step in range(1, _NEIGHBOURS + 1):
             same = own[:-step] == own[step:]
             if not same.any():
@@ -52,7 +56,6 @@ def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS) -> S
             distance = when[agree + step] - when[agree]  # uint16: modulo 65536
             pairs.append(clip[agree] * len(clips) + clip[agree + step])
             places.append(distance.astype(np.uint32) << 16 | when[agree])
-    del hashes, frames, part_of
     pair = np.concatenate(pairs)
     del pairs
     found, count = np.unique(pair, return_counts=True)

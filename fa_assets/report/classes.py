@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fa_assets.metrics.figures import CLASS, MICRO, OVERALL, Figure, Figures
+from fa_assets.metrics.figures import CALIBRATION, CLASS, MICRO, OVERALL, Figure, Figures
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.report.page import Bar, Cell, Table
 from fa_assets.report.picture import CYCLE, Picture, draw, shorten
@@ -20,6 +20,7 @@ _ALONE = {
     "threshold": "threshold",
     "dprime": "d'",
     "precision_at_recall": "precision at recall 0.8",
+    "calibration_error_classwise": "calibration error",
 }
 CLASS_COLUMNS = (
     "class",
@@ -31,7 +32,16 @@ AVERAGE_COLUMNS = ("figure", "value", "95%")
 CLASSWISE = ("map", "auc", "dprime", "precision_at_recall", "f1", "precision", "recall")
 """Figures that have a macro and a micro average."""
 CLIPWISE = ("lwlrap", "coverage_error", "one_error")
-_NAMES = {**_WITH_INTERVAL, **_ALONE, "coverage_error": "coverage error", "one_error": "one-error"}
+_OVERALL_ALONE = {
+    "coverage_error": "coverage error",
+    "one_error": "one-error",
+    "brier": "Brier score",
+    "brier_skill": "Brier skill",
+    "expected_calibration_error": "calibration error",
+    "calibration_error_above_0.1": "calibration error above 0.1",
+    "calibration_error_classwise": "calibration error, classwise",
+}
+_NAMES = _WITH_INTERVAL | _ALONE | _OVERALL_ALONE
 
 
 def class_rows(figures: Figures) -> list[tuple[Cell, ...]]:
@@ -56,6 +66,11 @@ def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
         (metric, scope, f"{_NAMES[metric]}, {average}")
         for metric in CLASSWISE
         for scope, average in ((OVERALL, "macro"), (MICRO, "micro"))
+    ]
+    scopes += [
+        (f"{which}{metric}", OVERALL, f"{_NAMES[metric]}{said}")
+        for which, said in (("", ""), ("calibrated_", ", calibrated"))
+        for metric in CALIBRATION
     ]
     found = ((name, figures.of(scope, metric).get("")) for metric, scope, name in scopes)
     return [(name, one.value, _interval(one)) for name, one in found if one]

@@ -13,7 +13,7 @@ from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.metrics.bootstrap import CONFIDENCE, verdict
 from fa_assets.metrics.label_ranks import ClipChange, RankChanges, rank_changes
 from fa_assets.report.page import Bar, Figure, Page, Player, Section, Table
-from fa_assets.report.ranks import read_ranks
+from fa_assets.report.ranks import beside_report, read_ranks
 from fa_assets.report.snippets import LocalClip, local_clips, snippets
 from fa_assets.report.standing import between
 from fa_assets.store.roots import StoragePath
@@ -36,7 +36,7 @@ def comparison_of(
     found = differences(connection, a, b)
     ranks = []
     for run in (found.a, found.b):
-        own = read_ranks(root, run.run_id)
+        own = read_ranks(beside_report(root, run.run_id))
         if own is None:
             raise UserError(
                 f"Run {run.run_id} kept nothing to compare it by: it made no report, or an older fa_assets did. Name a run "

@@ -25,8 +25,8 @@ from fa_assets.store.roots import StoragePath
 
 _ON_ITS_WAY = ".fa_assets"
 """How the names of folders begin that are made in the machine's folder of temporary files."""
-_OURS = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-"""What is written below a name of its own, this version's and those before; others' hidden files are not touched."""
+_OURS = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
+"""What is written below a name of its own, or none yet, this version's and those before; no hidden file of others."""
 
 
 @dataclass(frozen=True)

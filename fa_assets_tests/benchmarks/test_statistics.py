@@ -4,9 +4,11 @@ import pytest
 
 from benchmarks.statistics import (
     GROUPED,
+    SCORERS,
     above_chance,
     class_coverage,
     coverage,
+    coverage_of_lwlrap,
     false_winners,
     late_groups,
     passed_gate,
@@ -17,6 +19,7 @@ from benchmarks.statistics import (
 @pytest.mark.parametrize("setting", GROUPED)
 def test_intervals_cover_the_truth_where_clips_come_in_groups(setting: str) -> None:
     assert 0.92 <= coverage(setting, by_unit=True, trials=500, resamples=400, seed=0) <= 0.97
+    assert 0.92 <= coverage_of_lwlrap(setting, trials=500, resamples=400) <= 0.97
     assert coverage(setting, by_unit=False, trials=100, resamples=100) < 0.88  # as it was
 
 
@@ -34,12 +37,14 @@ def test_of_equal_variants_some_seems_to_differ_in_one_of_twenty_cases() -> None
 
 def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> None:
     assert passed_gate(80, 0.064, trials=200, resamples=200) <= 0.01
-    assert passed_gate(80, 0.01, trials=400, resamples=400) <= 0.045  # 0.025, and two standard errors
+    for clips in (6, 80):
+        assert passed_gate(clips, 0.01, trials=400, resamples=400) <= 0.045  # 0.025, and two standard errors
+    assert passed_gate(5, -0.5, trials=5, resamples=200) == 0  # so few show nothing
     assert passed_gate(2000, -0.02, trials=50, resamples=200) >= 0.9  # what is better, of enough clips
     assert random_passed_gate(80, trials=60, resamples=200) <= 0.02
 
 
-@pytest.mark.parametrize("scorer", ["random", "recordings"])
+@pytest.mark.parametrize("scorer", SCORERS)
 def test_scores_that_know_nothing_are_above_chance_in_one_of_a_hundred_cases(scorer: str) -> None:
     above, both = above_chance(scorer, trials=200, permutations=99)
     assert both <= above <= 0.03  # 0.01, and three standard errors

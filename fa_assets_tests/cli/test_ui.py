@@ -61,6 +61,7 @@ def test_where_it_is_killed_all_end_and_what_they_started() -> None:
     program = f"""
 import subprocess, sys
 from fa_assets.cli import ui
+ui._END_WITH_PARENT = ui._END_WITH_PARENT.replace("sleep 5", "sleep 0.5")
 with ui._ended_together() as all_:
     group = all_[0].pid
     deaf = subprocess.Popen([sys.executable, "-c", {PARENT!r}], process_group=group, stdout=subprocess.PIPE)

@@ -10,7 +10,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.errors import DagsterInvalidConfigError
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
@@ -24,13 +23,6 @@ def test_dagster_takes_it() -> None:
     configuration, custom = dagster_instance_config(str(DEPLOY))
     assert custom is None
     assert configuration["storage"] == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
-
-
-def test_dagster_would_refuse(tmp_path: Path) -> None:
-    text = (DEPLOY / "dagster.yaml").read_text()
-    (tmp_path / "dagster.yaml").write_text(text.replace("poll_interval_seconds", "poll_interval_minutes"))
-    with pytest.raises(DagsterInvalidConfigError, match="poll_interval_minutes"):
-        dagster_instance_config(str(tmp_path))
 
 
 def test_but_for_the_storage_it_is_the_instance_of_one_machine() -> None:

@@ -12,17 +12,6 @@ FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())
 KNOWN = {variable_of(name) for name in Settings.model_fields}
 
 
-def test_the_files_are_seen() -> None:
-    assert {
-        "Dockerfile",
-        "docker-compose.yaml",
-        ".env.example",
-        "helm-values.yaml",
-        "raycluster.yaml",
-        "README.md",
-    } <= {path.name for path in FILES}
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_setting_exists(path: Path) -> None:
     named = set(re.findall(r"\bFA_[A-Z][A-Z0-9_]*", path.read_text()))
@@ -47,7 +36,3 @@ def test_the_values_fit_and_mean_the_cluster(name: str, monkeypatch: pytest.Monk
     assert str(settings.storage).startswith("s3://")
     assert settings.checkpoint_source == "published"
     assert str(settings.local) == "/var/lib/fa_assets"
-
-
-def test_both_say_where_the_object_store_is() -> None:
-    assert all("AWS_ENDPOINT_URL" in environment for environment in environments().values())

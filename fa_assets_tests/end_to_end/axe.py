@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,10 @@ def axe() -> str:
     return (made_once(f"axe-core-{VERSION}", fetch) / "package" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def serious_findings(page: "Page", script: str) -> list[str]:
-    """What axe-core calls serious or critical on the page as it is."""
+def serious_findings(page: "Page", script: str, rules: Sequence[str] = RULES) -> list[str]:
+    """What axe-core calls serious or critical on the page as it is, by rules or sets of rules."""
     page.evaluate(script)
-    found = page.evaluate(f"axe.run(document, {{runOnly: {json.dumps(RULES)}}}).then(result => result.violations)")
+    found = page.evaluate(f"axe.run(document, {{runOnly: {json.dumps(rules)}}}).then(result => result.violations)")
     return [
         f"{one['id']} ({len(one['nodes'])} times): {one['nodes'][0]['html'][:200]}: {one['nodes'][0]['failureSummary']}"
         for one in found

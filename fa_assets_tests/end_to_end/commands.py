@@ -6,7 +6,6 @@ its work, or instead of it, is a `prepare` of here, called in its process before
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import signal
@@ -109,15 +108,20 @@ def wait_for_ever(begun: Path) -> None:
     from fa_assets.graph import retries
     from fa_assets.store.download import Retries
 
-    weights.download = functools.partial(weights.download, retries=Retries(attempts=1))
+    weights.DEFAULT_RETRIES = Retries(attempts=1)
     retries.WAIT_S = 3600
     logging.getLogger(retries.__name__).addFilter(lambda record: begun.touch() or True)  # type: ignore[func-returns-value]
 
 
 def lose_interrupts(begun: Path, how_many: int) -> None:
-    """Before anything is run, an hour is waited in which so many interrupts are lost, as they are in an import's callbacks."""
+    """Before anything is run, an hour is waited in which so many interrupts are lost, as they are in an import's callbacks.
+
+    They are sent again, and the process is ended, after tenths of the seconds that it otherwise takes.
+    """
+    from fa_assets.cli import interruption
     from fa_assets.graph import runner
 
+    interruption._AGAIN_AFTER_S, interruption._END_AFTER_S = (0.3, 0.3), 0.3
     prepare = runner.prepare_environment
 
     def deaf(*arguments: Any) -> None:

@@ -47,12 +47,6 @@ def test_a_standard_output_that_is_full_is_no_full_storage() -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def unchanged(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A copy of the finished run for commands that change nothing in it."""
-    return finished.copy(tmp_path_factory.mktemp("unchanged"))
-
-
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [

@@ -27,16 +27,8 @@ from fa_assets.store.values import ValueStore
 from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.end_to_end.commands import embed_for_ever, start
 from fa_assets_tests.end_to_end.ui_server import wait_for
-from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.runs import run
-
-
-@pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
-    """A copy of the finished run that the test may change, as this process's settings."""
-    copy = finished.copy(tmp_path)
-    with environment_of(copy):
-        yield copy
 
 
 @contextmanager

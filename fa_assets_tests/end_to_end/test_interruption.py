@@ -7,7 +7,7 @@ seen, Dagster does not call it running, its places in the pools are free, and th
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -30,18 +30,16 @@ from fa_assets_tests.end_to_end.commands import (
     start,
     wait_for_ever,
 )
+from fa_assets_tests.end_to_end.test_refresh import crops
 from fa_assets_tests.end_to_end.ui_server import wait_for
-from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.runs import run
 
 
 @pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
-    """A copy of the finished run that the test may change, as this process's settings; crops are embedded one by one."""
-    copy = finished.copy(tmp_path).model_copy(update={"batch_size": 1})
-    with environment_of(copy):
-        yield copy
+def settings(settings: Settings) -> Settings:
+    """Crops are embedded one by one."""
+    return settings.model_copy(update={"batch_size": 1})
 
 
 @one_process
@@ -116,7 +114,7 @@ def test_a_run_that_is_told_to_stop(
     if doing == "embedding":
         folds = [ValueStore(storage).read("mc5_embeddings", fold).header for fold in "01234"]
         assert {header.run_id for header in folds} == {outcome.run_id}
-        assert crops_reused(settings) >= reused > 0
+        assert crops("reused", "mc5") >= reused > 0
 
 
 @one_process
@@ -140,18 +138,6 @@ def test_a_command_that_is_told_to_stop_before_it_runs_anything(settings: Settin
     assert "Traceback" not in output.read_text()
     with dg.DagsterInstance.get() as instance:
         assert {one.status for one in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}, "there is no new one"
-
-
-def crops_reused(settings: Settings) -> int:
-    """How many crops the newest embeddings took from the store, over all folds."""
-    total = 0
-    with dg.DagsterInstance.get() as instance:
-        for fold in "01234":
-            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey("mc5_embeddings"), asset_partitions=[fold])
-            (record,) = instance.fetch_materializations(wanted, limit=1).records
-            assert record.asset_materialization is not None
-            total += int(record.asset_materialization.metadata["crops_reused"].value)  # type: ignore[arg-type]
-    return total
 
 
 @pytest.mark.promise(
@@ -179,23 +165,3 @@ def test_weights_come_whole_over_a_line_that_stalls_and_breaks(
     (row,) = ValueStore(settings.storage_root).read("cnn14_checkpoint").table.to_pylist()
     assert row["origin"] == server.url
     assert Path(row["path"]).read_bytes() == weights
-
-
-@pytest.mark.promise("In a run, weights that cannot be had fail with a message and leave the old ones.", "download")
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [(Answer(status=404), "answers 404"), (Answer(body=b"not weights" * 99), "What .* serves cannot be used")],
-)
-def test_weights_that_cannot_be_had_fail_with_a_message_and_leave_the_old_ones(
-    settings: Settings, serve: Callable[..., Server], answer: Answer, message: str
-) -> None:
-    before = ValueStore(settings.storage_root).read("cnn14_checkpoint").header
-    server = serve(answer)
-    outcome = run(settings.model_copy(update={"checkpoint": server.url}), select="cnn14_checkpoint")
-    (failure,) = outcome.failures
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(failure)
-    assert server.url in failure
-    assert "Traceback" not in failure
-    assert ValueStore(settings.storage_root).read("cnn14_checkpoint").header == before
-    assert {path.suffix for path in (settings.storage_root / "checkpoints").iterdir()} == {".lock"}

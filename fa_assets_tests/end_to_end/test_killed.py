@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from fa_assets.settings import Settings
-from fa_assets.store.embedding_store import EmbeddingStore, embedding_matrix, embedding_stores
+from fa_assets.store.embedding_store import EmbeddingStore, embedding_stores
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.commands import batches, note_batches, one_process, start
+from fa_assets_tests.end_to_end.test_refresh import vectors
 from fa_assets_tests.end_to_end.ui_server import wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.runs import plan, run
@@ -46,15 +47,6 @@ def stored_rows(settings: Settings) -> dict[bytes, bytes]:
     ]
     assert max(Counter(key for key, _ in rows).values(), default=1) == 1, "a crop was embedded twice"
     return dict(rows)
-
-
-def embeddings(settings: Settings) -> dict[str, np.ndarray]:
-    values = ValueStore(settings.storage_root)
-    return {
-        f"{scheme}, fold {fold}": embedding_matrix(values.read(f"{scheme}_embeddings", str(fold)).table["embedding"])
-        for scheme in ("mc5", "center")
-        for fold in range(5)
-    }
 
 
 def crops(settings: Settings, what: str) -> dict[tuple[str, str | None], int]:
@@ -131,8 +123,8 @@ def test_a_run_killed_at_random_moments_loses_at_most_a_batch_each_time_and_ends
     assert same_batches
     assert all(keys_of[0][keys] == keys_of[1][keys] for keys in same_batches)
     for other in (undisturbed, finished.settings):  # the latter had batches of 8, so no batch coincides
-        reference = embeddings(other)
-        for name, matrix in embeddings(settings).items():
+        reference = vectors(other)
+        for name, matrix in vectors(settings).items():
             np.testing.assert_allclose(matrix, reference[name], rtol=0, atol=1e-6 * np.abs(reference[name]).max())
     # The ledger says of every fold what it found and what it computed.
     computed, reused = crops(settings, "crops_computed"), crops(settings, "crops_reused")

@@ -1,7 +1,8 @@
 """What may pass by itself is tried again, and nothing else is: in real runs, against a real server and a full device."""
 
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +17,6 @@ from fa_assets.settings import Settings
 from fa_assets.store.download import Retries
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
-from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
 from fa_assets_tests.runs import run
 
@@ -24,15 +24,11 @@ DOWN = Answer(status=503)
 ASKED_BY_THE_DOWNLOADER = 2
 
 
-@pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """A copy of the finished run as this process's settings; nothing waits long."""
+@pytest.fixture(autouse=True)
+def nothing_waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "WAIT_S", 0.01)
     hasty = Retries(attempts=ASKED_BY_THE_DOWNLOADER, wait_s=0.01)
     monkeypatch.setattr("fa_assets.encoders.weights.DEFAULT_RETRIES", hasty)
-    copy = finished.copy(tmp_path)
-    with environment_of(copy):
-        yield copy
 
 
 def told(run_id: str | None) -> tuple[list[str], int]:
@@ -82,16 +78,22 @@ def test_a_server_that_stays_down_is_given_up_with_its_reason(settings: Settings
 
 
 @pytest.mark.promise("What a server refuses or serves wrong is not asked for again.", "download")
+@pytest.mark.promise("In a run, weights that cannot be had fail with a message and leave the old ones.", "download")
 @pytest.mark.parametrize(
-    "answer", [Answer(status=404), Answer(body=b"not weights" * 99)], ids=["not found", "other bytes"]
+    ("answer", "message"),
+    [(Answer(status=404), "answers 404"), (Answer(body=b"not weights" * 99), "What .* serves cannot be used")],
 )
 def test_what_a_server_refuses_or_serves_wrong_is_not_asked_for_again(
-    settings: Settings, serve: Callable[..., Server], answer: Answer
+    settings: Settings, serve: Callable[..., Server], answer: Answer, message: str
 ) -> None:
+    before = ValueStore(settings.storage_root).read("cnn14_checkpoint").header
     server = serve(answer)
     outcome = fetch_from(server, settings)
-    assert len(outcome.failures) == len(server.requests) == 1
-    assert told(outcome.run_id)[1] == 0
+    (failure,) = outcome.failures
+    assert re.search(message, failure) and server.url in failure and "Traceback" not in failure
+    assert len(server.requests) == 1 and told(outcome.run_id)[1] == 0
+    assert ValueStore(settings.storage_root).read("cnn14_checkpoint").header == before
+    assert {path.suffix for path in (settings.storage_root / "checkpoints").iterdir()} == {".lock"}
 
 
 class FullDevice:

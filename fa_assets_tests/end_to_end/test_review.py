@@ -1,6 +1,7 @@
 """The review page as a person uses it, in a real browser, beside Dagster's pages."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fa_assets.intake.corrections import NAME, in_force, read_corrections
+from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.end_to_end.axe import axe, serious_findings
 from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing
 from fa_assets_tests.end_to_end.ui_server import Site, wait_for
-from fa_assets_tests.finished_run import environment_of
-from fa_assets_tests.runs import run
+from fa_assets_tests.graph.test_refresh_sensor import EMBEDDINGS, INTAKE, METRICS, PREDICTIONS, add_clip
+from fa_assets_tests.small_dataset import N_CLIPS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Route
@@ -24,18 +26,29 @@ KEYS = {"missing label": "a", "wrong label": "n"}
 VERDICTS = {"a": "add", "n": "remove", "y": "keep", "u": "unsure"}
 SCREENSHOTS = Path(os.environ["FA_SCREENSHOTS"]) if os.environ.get("FA_SCREENSHOTS") else None
 PHONE = 390
+RUN = """
+query($id: ID!) {
+  runOrError(runId: $id) { ... on Run { jobName repositoryOrigin { repositoryLocationName } tags { key value } } }
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Iterator[Pages]:
+    with browsing(site.server.url, SCREENSHOTS) as tab:
+        yield tab
 
 
 @pytest.fixture
-def pages(site: Site) -> Iterator[Pages]:
+def pages(browser: Pages, site: Site) -> Iterator[Pages]:
     """A tab; afterwards there is no verdict, and its console had no error."""
-    with browsing(site.server.url, SCREENSHOTS) as tab:
-        try:
-            yield tab
-            tab.leave()
-            assert tab.errors == []
-        finally:
-            (site.settings.dataset / NAME).unlink(missing_ok=True)
+    browser.errors.clear()
+    try:
+        yield browser
+        browser.leave()
+        assert browser.errors == []
+    finally:
+        browser.page.unroute_all()
+        (site.settings.dataset / NAME).unlink(missing_ok=True)
 
 
 def test_five_doubts_are_reviewed_by_keyboard_and_undone(pages: Pages, site: Site) -> None:
@@ -164,8 +177,9 @@ def test_it_fits_a_phone(pages: Pages) -> None:
     pages.text("Audio tagging report").first.wait_for()
 
 
-def test_a_refresh_follows_with_a_new_score(pages: Pages, site: Site) -> None:
-    """From a doubted label to the corrected one and the new report, without leaving the browser."""
+def test_a_refresh_follows_with_a_new_score_and_the_next_one_by_itself(pages: Pages, site: Site) -> None:
+    """From a doubted label to the corrected one and the new report, without leaving the browser. Then the verdict is taken
+    back, a clip comes into the folder, and nobody presses anything: the daemon makes all new in one run."""
     values = ValueStore(site.settings.storage_root)
     doubt = values.read("label_audit").table.to_pylist()[0]
     tab = pages.page
@@ -189,5 +203,68 @@ def test_a_refresh_follows_with_a_new_score(pages: Pages, site: Site) -> None:
         tab.get_by_text(doubt["fname"]).first.wait_for(state="attached")
     finally:
         (site.settings.dataset / NAME).unlink(missing_ok=True)
-        with environment_of(site.settings):
-            assert run(site.settings).failures == ()
+        add_clip(site.settings)
+        made = made_by_the_daemon(site)
+    assert_one_whole_refresh(site, made)
+
+
+Entries = dict[tuple[str, str | None], LedgerEntry]
+
+
+def made_by_the_daemon(site: Site) -> Entries:
+    """What the sensor has made once it is on, by asset and fold."""
+    ledger = Ledger(site.settings.storage_root / "ledger")
+    before = set(ledger.ids())
+
+    def new() -> Entries:
+        entries = [entry for entry in ledger.entries() if entry.id not in before]
+        made = {(entry.asset, entry.partition): entry for entry in entries}
+        assert len(made) == len(entries), "nothing is made twice"
+        return made
+
+    with site.server.running("refresh_what_is_stale"):
+        wait_for("all is new", lambda: ("report", None) in new() and not site.server.runs_going())
+    return new()
+
+
+def assert_one_whole_refresh(site: Site, made: Entries) -> None:
+    assert made.keys() >= INTAKE | EMBEDDINGS | PREDICTIONS | METRICS
+    (run_id,) = {entry.run_id for entry in made.values()}
+    ran = site.server.ask(RUN, id=run_id)["runOrError"]
+    assert (ran["jobName"], ran["repositoryOrigin"]["repositoryLocationName"]) == ("everything", "fa_assets")
+    assert {"key": "from", "value": "sensor"} in ran["tags"]
+    assert ("cnn14_checkpoint", None) not in made
+    assert made["curated_clips", None].metadata["rows"] == N_CLIPS + 1
+    counts = Counter[str]()
+    for part in EMBEDDINGS:
+        facts = made[part].metadata
+        counts.update({what: int(str(facts[what])) for what in ("crops_computed", "crops_reused")})
+    # The schemes share the centre crop; one clip is over 10 s and has five distinct crops.
+    assert counts == {"crops_computed": 1, "crops_reused": 2 * N_CLIPS + 4 + 1}
+    read = {(one.asset, one.partition): one.source_id for one in made["mc5_oof_predictions", None].inputs}
+    assert {made[part].id for part in EMBEDDINGS if part[0] == "mc5_embeddings"} < {*read.values()}
+    (predictions,) = made["mc5_metrics", None].inputs
+    assert predictions.source_id == made["mc5_oof_predictions", None].id
+
+
+FRESHNESS = """
+query($path: [String!]!) {
+  assetNodeOrError(assetKey: {path: $path}) {
+    ... on AssetNode {
+      freshnessStatusInfo { freshnessStatus }
+      internalFreshnessPolicy { ... on TimeWindowFreshnessPolicy { failWindowSeconds warnWindowSeconds } }
+    }
+  }
+}"""
+
+
+def test_the_daemon_evaluates_the_freshness_of_metrics(site: Site) -> None:
+    def status(asset: str) -> str | None:
+        node = site.server.ask(FRESHNESS, path=[asset])["assetNodeOrError"]
+        return None if node["freshnessStatusInfo"] is None else str(node["freshnessStatusInfo"]["freshnessStatus"])
+
+    wait_for("the metrics count as fresh", lambda: status("mc5_metrics") == "HEALTHY")
+    policy = site.server.ask(FRESHNESS, path=["mc5_metrics"])["assetNodeOrError"]["internalFreshnessPolicy"]
+    day = 24 * 3600
+    assert (policy["failWindowSeconds"], policy["warnWindowSeconds"]) == (30 * day, 15 * day)
+    assert status("mc5_embeddings") is None

@@ -47,6 +47,12 @@ mutation($params: ExecutionParams!) {
     __typename ... on LaunchRunSuccess { run { runId status } } ... on PythonError { message }
   }
 }"""
+QUICK_DAEMON = """import sys
+if "dagster._daemon" in sys.orig_argv:
+    from dagster._daemon import controller
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+"""
+"""As `sitecustomize` of a Python: its daemon looks for backfills every second, not every 30, for which there is no setting."""
 ALL_FOLDS = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "4"}
 BACKFILLS = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }"
 REPOSITORY = {"repositoryLocationName": "fa_assets", "repositoryName": "__repository__"}
@@ -208,10 +214,13 @@ def served_site(finished: FinishedRun, folder: Path, past_runs: int) -> Iterator
     home = settings.local_root / "dagster_home"
     add_past_runs(home, finished.outcome.run_id, past_runs)
     instance = home / "dagster.yaml"
-    queue = {"run_queue": {"dequeue_interval_seconds": 2}}
+    queue = {"run_queue": {"dequeue_interval_seconds": 1}}
     instance.write_text(instance.read_text() + yaml.safe_dump(queue))
-    log = folder / "ui.log"
-    with serving(settings.as_environment(), log) as webserver:
+    log, quick = folder / "ui.log", folder / "quick"
+    quick.mkdir()
+    (quick / "sitecustomize.py").write_text(QUICK_DAEMON)
+    variables = {"PYTHONPATH": str(quick), "FRESHNESS_DAEMON_INTERVAL_SECONDS": "2"}
+    with serving(settings.as_environment() | variables, log) as webserver:
         yield Site(webserver, settings)
     said = log.read_text()
     shutil.rmtree(folder)  # a run is some 2 MB

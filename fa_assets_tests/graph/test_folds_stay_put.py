@@ -1,8 +1,6 @@
 """Folds over refreshes: who keeps theirs, what is recorded of it, and that it comes to rest."""
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -16,19 +14,11 @@ from fa_assets.metrics.labels import multi_hot
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
-from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.metrics.test_same_recording import sound
 from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import make_clip
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
-    copy = finished.copy(tmp_path)
-    with environment_of(copy):
-        yield copy
 
 
 def folds_of(settings: Settings) -> dict[str, int]:
@@ -137,7 +127,8 @@ def test_altered_copies_are_one_unit_and_share_a_fold_on_request(settings: Setti
     asked = settings.model_copy(update={"folds": "fresh", "near_duplicates": near_duplicates})
     assert run(asked, select="+folds").failures == ()
     table = ValueStore(settings.storage_root).read("folds").table
-    units, fold_of = clip_tables.units_by_name(table), folds_of(settings)
+    units = dict(zip(table["fname"].to_pylist(), clip_tables.units(table), strict=True))
+    fold_of = folds_of(settings)
     assert [units[twin] for twin in twins.values()] == [units[fname] for fname in twins]
     together = [fold_of[twin] == fold_of[fname] for fname, twin in twins.items()]
     assert all(together) == (near_duplicates == "group")

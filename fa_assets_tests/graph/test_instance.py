@@ -145,7 +145,7 @@ def test_too_little_memory_is_said(error: Exception) -> None:
 def test_what_the_dead_left_goes_at_the_next_start(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path)
     folders = (settings.dataset, tmp_path / "home", settings.local_root, settings.local_root / "values" / "mc5_metrics")
-    drafts = [folder / f".half.{'0f' * 16}.tmp" for folder in folders]
+    drafts = [folder / f".{name}.{'0f' * 16}.tmp" for folder in folders for name in ("half", "")]
     for draft in drafts:
         draft.mkdir(parents=True)
         (draft / "file").write_bytes(b"half")

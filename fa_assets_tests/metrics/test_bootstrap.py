@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import norm, t
 from sklearn.metrics import label_ranking_average_precision_score
 
 from fa_assets.metrics.bootstrap import paired_bootstrap, resampled, simultaneous, verdict
@@ -32,7 +33,9 @@ def test_every_resample_is_the_lwlrap_of_the_drawn_clips(scored: tuple[np.ndarra
     np.testing.assert_allclose(found.edges, edges, atol=1e-12)
     assert found.difference == pytest.approx(lwlrap_sums(truth, a).overall - lwlrap_sums(truth, b).overall, abs=1e-12)
     assert found.share_won == np.mean(np.array(expected) > 0)
-    assert (found.low, found.high) == pytest.approx(np.quantile(expected, [0.025, 0.975]))
+    n = len(labelled)
+    tail = norm.cdf(t.ppf(0.025, n - 1) * np.sqrt(n / (n - 1)))  # Hesterberg 2015
+    assert (found.low, found.high) == pytest.approx(np.quantile(expected, [tail, 1 - tail]))
 
 
 def test_the_seed_decides_and_chunks_do_not(scored: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import (
     average_precision_score,
+    brier_score_loss,
     coverage_error,
     label_ranking_average_precision_score,
     precision_recall_fscore_support,
@@ -16,8 +17,9 @@ from sklearn.metrics import (
 
 from fa_assets.graph.tables import METRICS as COLUMNS
 from fa_assets.metrics.comparison import interval
-from fa_assets.metrics.figures import METRICS, Figure, Figures, figures_table, lwlrap
+from fa_assets.metrics.figures import CALIBRATION, METRICS, Figure, Figures, figures_table, lwlrap
 from fa_assets.metrics.predictions import Predictions
+from fa_assets.metrics.reliability import reliability
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +124,27 @@ def test_labels_are_ranked_within_clips(found: Predictions) -> None:
     assert (worst.overall("coverage_error"), worst.overall("one_error")) == (4, 1)
 
 
+def test_calibration_is_that_of_reliability_and_classes_average_to_it(found: Predictions) -> None:
+    figures = Figures(METRICS["calibration"](found), found.classes)
+    expected = reliability(found.truth, found.probabilities)
+    assert [figures.overall(one) for one in CALIBRATION] == [expected.brier, expected.brier_skill, *expected.errors]
+    assert figures.values("class", CALIBRATION[-1]).mean() == pytest.approx(figures.overall(CALIBRATION[-1]))
+    assert figures.overall("brier") == pytest.approx(brier_score_loss(found.truth.ravel(), found.probabilities.ravel()))
+
+
 def test_figures_have_intervals_where_units_are_known(found: Predictions) -> None:
     """Without them only the intervals are missing; lwlrap overall has that of the comparison."""
     with_units = replace(found, units=np.arange(40), decided=found.logits > 0.5)
     with_intervals = [one for metric in METRICS.values() for one in metric(with_units)]
     without = [one for metric in METRICS.values() for one in metric(replace(with_units, units=None))]
     assert [replace(one, low=None, high=None, unit=None) for one in with_intervals] == without
+    one_class = replace(with_units, classes=("a",), truth=found.truth[:, :1], logits=found.logits[:, :1], decided=None)
+    assert Figures(METRICS["label_ranking"](one_class), ("a",)).of("overall", "coverage_error")[""].low is None
     scored = {(one.metric, one.scope) for one in with_intervals if one.low is not None}
-    assert scored >= {(metric, "overall") for metric in ("lwlrap", "map", "auc", "dprime", "f1", "coverage_error")}
+    assert scored >= {
+        (metric, "overall") for metric in ("lwlrap", "map", "auc", "dprime", "f1", "coverage_error", "brier")
+    }
+    assert scored >= {(metric, "fold") for metric in ("lwlrap", "map", "auc", "precision_at_recall")}
     assert scored >= {(metric, "class") for metric in ("lwlrap", "map", "auc", "precision_at_recall", "recall")}
     for one in with_intervals:
         assert one.low is None or (one.value is not None and one.high is not None and one.low <= one.value <= one.high)

@@ -57,7 +57,7 @@ def test_skill_is_0_for_class_frequencies_and_1_for_the_truth() -> None:
     truth = np.random.default_rng(0).random((200, 3)) < [0.5, 0.1, 0.02]
     frequencies = np.broadcast_to(truth.mean(axis=0), truth.shape)
     assert reliability(truth, frequencies).brier_skill == pytest.approx(0)
-    assert reliability(truth, frequencies).classwise_error == pytest.approx(0)
+    assert reliability(truth, frequencies).classwise == pytest.approx([0, 0, 0])
     assert reliability(truth, truth.astype(float)).brier_skill == 1
     assert reliability(truth, 1.0 - truth).brier_skill < 0
 
