@@ -70,7 +70,6 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
             "doubted_clips": len({doubt.fname for doubt in doubts}),
             "look_missing": sum(doubt.kind == MISSING for doubt in doubts),
             "look_wrong": sum(doubt.kind == WRONG for doubt in doubts),
-            "csv": str(file),
         },
         display={
             "review": dg.MetadataValue.url(REVIEW),

@@ -131,7 +131,6 @@ def write_report(
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
         display={
             "page": dg.MetadataValue.url(report_address(work.run_id)),
-            "page_file": dg.MetadataValue.path(str(path)),
         },
         files=[file, of_labels],
     )

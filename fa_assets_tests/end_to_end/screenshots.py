@@ -46,7 +46,7 @@ def take(pages: Pages) -> None:
     pages.go("/assets/mc5_embeddings?view=partitions&partition=2", "Materialized (5)")
     pages.text("crops_reused_percent").wait_for()
     pages.keep("partitions")
-    pages.go("/assets/mc5_metrics?view=checks", "Passed")
+    pages.go("/assets/mc5_metrics?view=checks&checkDetail=mc5_above_chance", "Passed")
     pages.keep("checks")
     pages.go("/automation", "nightly_refresh")
     pages.page.get_by_role("checkbox", checked=True).first.wait_for(state="attached")
