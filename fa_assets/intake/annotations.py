@@ -5,13 +5,14 @@ Annotations of parts of a clip (Raven selection tables, Audacity labels, a row f
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.columns import (
     GROUP_NAMES,
+    LABEL_NAMES,
     Columns,
     is_numeric,
     label_column,
@@ -35,12 +36,18 @@ _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
 """Columns of text in selection tables that are not labels."""
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
+_NO_NAMES = re.compile(
+    r"(.*[ _])?(index|idx)|(class|label|genre|category).*|selection|channel|view|(low|high) freq.*"
+    r"|(start|end|begin|onset|offset|duration)\b.*|t(min|max)",
+    re.IGNORECASE,
+)
+"""Columns whose numbers are not the names of clips."""
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
 
 class WhichColumnError(UserError):
-    """A table names the clips, and which of its columns holds the labels cannot be told."""
+    """Which column holds the labels cannot be told, or no table has one that was named."""
 
 
 @dataclass
@@ -52,6 +59,7 @@ class Found:
         labels: of each clip, each once.
         groups: of each clip, where there are any.
         missing: names that no clip has, or several have, and their labels.
+        unused: tables that name no clip.
     """
 
     origin: str
@@ -59,6 +67,7 @@ class Found:
     groups: dict[str, str] = field(default_factory=dict)
     missing: dict[str, dict[str, None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unused: list[Path] = field(default_factory=list)
 
     def add(self, clip: str, labels: Iterable[str]) -> None:
         """More labels of a clip."""
@@ -66,7 +75,13 @@ class Found:
 
 
 def labels_from_files(
-    folder: Path, files: Sequence[Path], audio: Sequence[str], columns: Columns, *, explicit: bool
+    folder: Path,
+    files: Sequence[Path],
+    audio: Sequence[str],
+    columns: Columns,
+    *,
+    explicit: bool,
+    others: Iterable[str] = (),
 ) -> Found | None:
     """The labels that tables and annotations give the clips; None where there are none.
 
@@ -75,15 +90,17 @@ def labels_from_files(
         files: that may be tables or annotations.
         audio: the clips, by name.
         explicit: whether the one file was named by a person.
+        others: files that are no clips here: rows that name them by this path do not mean clips that are called so elsewhere.
 
     Raises:
         UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used;
             none gives labels, and some cannot be read.
     """
-    index = NameIndex(audio)
+    index = NameIndex(audio, others)
     tables: list[tuple[Table, str]] = []
     own = Found("annotations of each clip")
-    notes = []
+    notes, unused = [], []
+    headers: dict[str, list[str]] = {}
     for path in files:
         clip = _annotated(folder, path, index)
         if clip is not None and (annotated := _annotations(path, columns)) is not None:
@@ -104,24 +121,36 @@ def labels_from_files(
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
             notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
             continue
-        for wanted in (columns.fname, columns.labels, columns.group):
-            if explicit and wanted is not None and wanted not in table.header:
-                raise UserError(f"{path} has no column {wanted!r}; it has {', '.join(table.header)}.")
+        headers[path.name] = table.header
         if fname is not None and fname in table.header:
             tables.append((table, fname))
             continue
         if clip is not None and table.header and is_numeric(table.header[:1]):  # a time
             table = _headed(table)
-        if clip is not None and (name := label_column(table, "", columns)) is not None:
+        if clip is None:
+            unused.append(path)
+        elif (name := label_column(table, "", columns)) is not None:
             for one in columns.split(table.column(name))[0]:
                 own.add(clip, one)
             own.notes += unused_shares(table, once(table, name))[: not own.notes]
+    if not own.labels:
+        _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
         found.notes += [f"not read: {note}" for note in notes]
+        found.unused = unused
     elif notes:
         raise UserError("\n".join(notes))
     return found
+
+
+def _require_columns(columns: Columns, headers: Mapping[str, Sequence[str]]) -> None:
+    """Raise where no table has a column that was named."""
+    named = {"--fname-column": columns.fname, "--labels-column": columns.labels, "--group-column": columns.group}
+    for option, name in named.items():
+        if name is not None and not any(name in header for header in headers.values()):
+            have = "; ".join(f"{table} has {', '.join(header)}" for table, header in [*headers.items()][:5])
+            raise WhichColumnError(f"{option}: no column {name!r}; {have or 'there is no table'}.")
 
 
 def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
@@ -142,6 +171,8 @@ def _headed(table: Table) -> Table:
 
 def clip_of(index: NameIndex, cell: str) -> str | None:
     """The clip that a cell names by path, by name or by name without suffix; only where there is one."""
+    if cell in index.others:
+        return None
     for name in (cell, PurePosixPath(cell.replace("\\", "/")).name):
         if len(found := index.find(name)) == 1:
             return found[0]
@@ -176,9 +207,8 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     named_by: dict[str, Table] = {}
     twice: dict[str, None] = {}
     for table, fname, labels in rows:
-        group = columns.group or next(
-            (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname), None
-        )
+        by_name = (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname)
+        group = columns.group if columns.group in table.header else next(by_name, None)
         groups = table.column(group) if group else [""] * len(table.rows)
         for cell, own, its in zip(table.column(fname), labels, groups, strict=True):
             clip = clip_of(index, cell)
@@ -249,6 +279,8 @@ def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     likely = [name for name in texts if 1 < len({*table.column(name)}) < len(table.rows)]
     if not others:
         return UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
+    if empty := [name for name in others if name.lower() in LABEL_NAMES and not any(table.column(name))]:
+        return UserError(f"{table.path}: the column {empty[0]!r} is empty.")
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
     what = f"{table.path}: which column holds the labels? --labels-column takes one of"
     return (WhichColumnError if likely else UserError)(f"{what} {listed(likely or texts or others, 20)}{folders}.")
@@ -261,7 +293,8 @@ def _count_named(table: Table, fname: str, index: NameIndex) -> int:
 def _fname_column(table: Table, index: NameIndex) -> str | None:
     """The column whose cells name most clips."""
     own = once(table, "")
-    called = [name for name in own if any(map(is_audio, table.column(name)[:_SAMPLE]))]  # as no labels are
+    own = [name for name in own if not (_NO_NAMES.fullmatch(name) and is_numeric(table.column(name)))]
+    called = [name for name in own if any(map(is_audio, table.column(name)[:_SAMPLE]))]  # as labels are not
     counts = {name: _count_named(table, name, index) for name in called or own}
     best = max(counts, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] else None

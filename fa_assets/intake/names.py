@@ -141,10 +141,11 @@ def differences(name: str, other: str) -> list[str]:
 
 
 class NameIndex:
-    """The names of files that are there, to be found by names that people wrote."""
+    """The names of files that are there, to be found by names that people wrote; `others` are found by nobody."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], others: Iterable[str] = ()) -> None:
         self.names = frozenset(names)
+        self.others = frozenset(others)
         self._alike: dict[str, list[str]] = {}
         self._of_digits: dict[str, list[str]] | None = None
         for name in sorted(self.names):
@@ -156,8 +157,8 @@ class NameIndex:
         Of the folders one may lack those before it, and no folder stands for another, but in absolute names: those are of
         another machine.
         """
-        if name in self.names:
-            return [name]
+        if name in self.names or name in self.others:
+            return [name] if name in self.names else []
         within = [one for one in _STEPS if one != _FOLDER]
         path = f"/{_without(name, within)}"
         alike = {one: f"/{_without(one, within)}" for one in self._alike.get(_without(name), ())}

@@ -147,12 +147,17 @@ def propose(
     )
     columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
     left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name, test_name))
-    found, taken = _found(folder, tables, audio, columns, level, explicit=table is not None, others=left_out)
+    of_test = (
+        [f"{test_name}/{name}" for name in files_below(folder / test_name)] if is_folder(folder / test_name) else []
+    )
+    found, taken = _found(
+        folder, tables, audio, columns, level, explicit=table is not None, others=left_out, test=of_test
+    )
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
     classes = {label for _, labels in rows for label in labels}
-    test, test_rows, of_test = _test_set(
+    test, test_rows, on_test = _test_set(
         folder / test_name, columns, taken and max(1, taken - (base == folder)), found, classes
     )
     groups, said = _groups(found.groups, [name for name, _ in rows], taken)
@@ -166,7 +171,9 @@ def propose(
     behind = () if columns.limits.follow_links else files_below(base, replace(columns.limits, follow_links=True))
     if more := {*behind} - {*every}:
         notes.append(f"files behind links to folders, left out since FA_LINKS is refuse: {listed(sorted(more))}")
-    notes += of_test
+    notes += on_test
+    if found.unused:
+        notes.append(f"not used, since they name no clip: {listed(path.name for path in found.unused)}")
     return Proposal(
         dataset,
         base,
@@ -199,7 +206,8 @@ def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Co
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.")
     if table is not None and not is_file(table):
-        raise UserError(f"{table}: no such file; --csv takes a table.")
+        there = f": there is {folder / table}" if is_file(folder / table) else ""
+        raise UserError(f"{table}: no such file; --csv takes a table{there}.")
     dataset = KaggleDataset(out or folder, limits=columns.limits)
     if find(dataset.labels_csv) is not None:
         raise UserError(f"{dataset.labels_csv} already exists: `fa-assets run --dataset {dataset.root}` takes it.")
@@ -241,12 +249,14 @@ def _test_set(
         if (clip := clip_of(index, name)) is not None:
             labels.setdefault(clip, {}).update(found.missing.pop(name))
     tables = [path for name, path in files.items() if _may_be_table(name)]
-    tables += [folder.parent / "test.csv"] if is_file(folder.parent / "test.csv") else []
+    tables += [folder.parent / "test.csv"] if is_file(folder.parent / "test.csv") else found.unused
     if test and not labels:
         labels = {name: {name.split("/")[level - 1]: None} for name in test if level and name.count("/") >= level}
         try:
             own = labels_from_files(folder, tables, test, columns, explicit=False) if level is None else None
-            labels = own.labels if own else labels
+            if own:
+                labels = own.labels
+                found.unused = [path for path in found.unused if path not in tables or path in own.unused]
         except UserError as error:
             said.append(f"not used for test.csv: {error}")
     rows = [(name, tuple(own)) for name, own in sorted(labels.items()) if own]
@@ -273,16 +283,19 @@ def _found(
     *,
     explicit: bool,
     others: Sequence[str],
+    test: Sequence[str],
 ) -> tuple[Found, int | None]:
     """The labels from files or else from folders, of which also the level."""
     unclear: UserError | None = None
+    if level is not None and (explicit or columns.fname or columns.labels):
+        raise UserError("--level takes the labels from folders, --csv and columns from a table: give one of them.")
     if level is None:
         try:
-            found = labels_from_files(folder, files, audio, columns, explicit=explicit)
+            found = labels_from_files(folder, files, audio, columns, explicit=explicit, others=test)
             if found is not None:
                 return found, None
         except UserError as error:
-            if explicit or isinstance(error, WhichColumnError):
+            if explicit or columns.fname or columns.labels or isinstance(error, WhichColumnError):
                 raise
             unclear = error
         if explicit:

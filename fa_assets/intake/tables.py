@@ -112,8 +112,12 @@ def read_table(
     text, encoding = read_text(path, limits)
     said = [f"encoded in {encoding}"] if encoding else []
     text, separator, more = _begun(text, required)
-    lines = _lines(path, text, separator, header_only=header_only)
-    whole = [n for n, line in enumerate(lines) if len(line) == 1 and separator in line[0]]
+    lines = _lines(path, text, separator, more, header_only=header_only)
+    whole = [
+        n
+        for n, line in enumerate(lines)
+        if len(line) == 1 and separator in line[0] and not re.search(r"[\r\n]", line[0])
+    ]
     if whole and (whole[0] == 0 or len(lines[0]) > 1):
         more.append(f"made of rows in quotes as a whole ({len(whole)})")
         for n in whole:
@@ -154,7 +158,7 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     if comments:
         text = text[comments.end() :]
         last = comments[0].splitlines()[-1].strip(" \t#")
-        following = next(csv.reader([text.partition("\n")[0]], skipinitialspace=True), [])
+        following = next(csv.reader([re.split(r"[\r\n]", text[:100_000])[0]], skipinitialspace=True), [])
         has_numbers = any(re.fullmatch(r"[\d.]+", cell) for cell in following)  # as no header has
         if has_numbers and last.count(",") == len(following) - 1 > 0:  # it names the columns, as in AudioSet
             text = f"{last}\n{text}"
@@ -270,7 +274,8 @@ def _separator(text: str, required: Sequence[str]) -> str:
     return max(_SEPARATORS, key=lambda one: lines[0].count(one))
 
 
-def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[list[str]]:
+def _lines(path: Path, text: str, separator: str, said: list[str], *, header_only: bool) -> list[list[str]]:
+    """The rows that hold anything; what they are read as is added to `said`."""
     blanks = f'{separator} "' in text  # before quotes, as in the tables of AudioSet
     header = next((line.strip() for line in text[:100_000].splitlines() if line.strip()), "")
     quote = "'" if re.fullmatch(rf"'[^']*'({re.escape(separator)}'[^']*')+", header) else '"'
@@ -281,12 +286,17 @@ def _lines(path: Path, text: str, separator: str, *, header_only: bool) -> list[
     begun = 1
     try:
         for line in reader:
+            if separator == "\t" and any("\t" in cell and "\n" in cell for cell in line):
+                raise csv.Error("quotes join lines")
             begun = reader.line_num + 1
             if any(cell.strip() for cell in line):
                 lines.append(line)
                 if header_only:
                     break
     except csv.Error as error:
+        if separator == "\t":  # quotes in sentences, as in Common Voice
+            said.append("with quotes as parts of the cells")
+            return [line.split(separator) for line in re.split(r"\r\n?|\n", text) if line.strip()]
         reason = 'a quote (") is opened and not closed' if "end of data" in str(error) else str(error)
         raise BadInputError(
             f"{path} is not a CSV file that can be read: from line {begun} on, {reason}. Correct that line; a quote inside "

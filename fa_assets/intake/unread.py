@@ -14,6 +14,7 @@ from fa_assets.store.source_files import Limits
 
 _KALDI = frozenset({"wav.scp", "text", "utt2spk", "spk2utt", "segments", "feats.scp"})
 _KINDS = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zip", ".tar", ".7z", ".rar"), "are packed: unpack them"),
     ".textgrid": "are of Praat: 'Down to Table...' there and 'Save as comma-separated file', as a.csv for a.wav",
     ".eaf": "are of ELAN: 'Export As', 'Tab-delimited Text' with begin, end and annotation, as a.txt for a.wav",
     ".jams": "are of JAMS: write their labels as a CSV of file names and labels",
@@ -52,7 +53,7 @@ def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
 
 
 def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -> list[str]:
-    """Lines on tables that name no clip, and nearly do: by a part of its name, with a typing error, or by their own names."""
+    """Lines on tables that give no labels: their names nearly fit, or are parts of the names, or the layout is another."""
     index = NameIndex(PurePosixPath(name).name for name in audio)
     said = []
     timed, blank, lists, beside = [], [], [], []
@@ -61,6 +62,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
         with suppress(BadInputError):
             table = read_table(path, limits=limits)
             rows = [table.header, *table.rows[:_ROWS]]
+            is_of_clips = any(index.find(cell) for row in rows[1:] for cell in row)
             words = rows[-1][0].split() if rows[-1] else []
             if there := next(
                 (one for row in rows[:2] for cell in row if not index.find(cell) and (one := index.near(cell))), None
@@ -68,7 +70,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 said.append(
                     f"The first row of {path.name} names a clip that is nearly called {there!r}: use the same names"
                 )
-            elif part := _part_of_names(rows, audio):
+            elif not is_of_clips and (part := _part_of_names(rows, audio)):
                 cell, name = part
                 said.append(
                     f"{path.name} has parts of the names of clips, as {cell!r} of {name!r}: add a column with their names as "
@@ -119,7 +121,9 @@ def _part_of_names(rows: Sequence[Sequence[str]], audio: Sequence[str]) -> tuple
 
 
 def _is_timed(table: Table) -> bool:
-    """Whether the first column holds times."""
+    """Whether the first column holds times, or a column is called so."""
+    if any(re.match(r"(begin|start|end|onset|offset)\b", name, re.IGNORECASE) for name in table.header):
+        return True
     cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:_ROWS])]
     return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1
 

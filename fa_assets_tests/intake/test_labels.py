@@ -97,6 +97,15 @@ def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -
     assert SPEECH in " ".join(labelled.notes)
 
 
+def test_labels_that_classes_txt_lacks_and_columns_that_are_not_used_are_named(tmp_path: Path) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.classes_txt.write_text(f"{SPEECH}\nDog\n")
+    dataset.labels_csv.write_text('fname,labels,Group,onset\na.wav,"Male Speech, man speaking",x,0\nb.wav,Dog,y,1\n')
+    notes = read_labels(dataset).notes
+    assert "train_curated.csv: labels that are not in classes.txt: 'Male Speech', 'man speaking'" in notes
+    assert any("columns that are not used: 'Group', 'onset'" in note for note in notes)
+
+
 @pytest.mark.parametrize("one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+", "WAHR", "Oui", "✓"])
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)

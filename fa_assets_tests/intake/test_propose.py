@@ -281,7 +281,35 @@ PROPOSED = {
             "meta/tracks.csv": ",album,track,track\n,title,genre_label,title\ntrack_id,,,\n2,a,Folk,x\n5,b,Rock,y\n",
             "meta/genres.csv": "genre_id,title\n2,Folk\n",
         },
-        ["columns track_id and track genre_label", "not used, though they name clips: 'genres.csv'"],
+        ["columns track_id and track genre_label", "not used, since they name no clip: 'genres.csv'"],
+    ),
+    "test-clips-called-as-training-clips": (
+        {"train/1.wav": "Dog", "train/2.wav": "Cat"},
+        {"test/1.wav": "", "all.csv": "path,label\ntrain/1.wav,Dog\ntrain/2.wav,Cat\ntest/1.wav,Cat\n"},
+        ["test/ (1 clips) is the test set; 1 of them"],
+    ),
+    "a-table-of-the-test-set-with-other-columns": (
+        {"dev/71.wav": "Dog", "dev/72.wav": "Cat"},
+        {
+            "test/73.wav": "",
+            "dev.csv": "fname,labels,split\n71,Dog,train\n72,Cat,val\n",
+            "eval.csv": "fname,labels\n73,Cat\n",
+            "vocabulary.csv": "0,Dog\n1,Cat\n",
+        },
+        ["test/ (1 clips) is the test set; 1 of them", "since they name no clip: 'vocabulary.csv'"],
+    ),
+    "numbers-that-do-not-name-clips": (
+        {"A/0.wav": "A", "B/1.wav": "B"},
+        {
+            "classes.csv": "index,name\n0,cat\n1,dog\n",
+            "all.txt": RAVEN + "Species\n1\tS\t1\t0\t1\t0\t1\tWren\n",
+        },
+        ["not used, as no source of labels: 'all.txt', 'classes.csv'", "'all.txt' hold times"],
+    ),
+    "quotes-in-sentences": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"x.tsv": 'file\tsentence\tlabel\na.wav\t"Well\tDog\nb.wav\tShe said "no"\tCat\n'},
+        ["with quotes as parts of the cells"],
     ),
     "audioset": (
         {"audio/--a1.wav": "/m/1,/m/2", "audio/b-2.wav": "/m/1"},
@@ -418,6 +446,8 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         ),
         ("x/Ya-7_0012.ann", "0.1\t0.2\tDog\n", "are called as clips are: .* call them a.txt for a.wav"),
         ("wav.scp", "a a.wav\n", "are lists of Kaldi: write a CSV"),
+        ("labels.csv.gz", "x", "'labels.csv.gz' are packed: unpack them"),
+        ("labels.csv", "file,label\nYa-7_0012.wav,\nYb-7_0003.wav,\n", "the column 'label' is empty"),
         (
             "meta.csv",
             "file,say,what\nYa-7_0012.wav,x,p\nYb-7_0003.wav,y,q\nz.wav,y,q\n",
@@ -476,11 +506,32 @@ def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str,
     assert shown.exit_code == 1 and said in shown.output and len(shown.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--labels-column", "nosuch"), "--labels-column: no column 'nosuch'; l.csv has file, label"),
+        (("--group-column", "nosuch"), "--group-column: no column 'nosuch'; l.csv has file, label"),
+        (("--fname-column", "label"), "columns label and file: no clip has a label"),
+        (("--csv", "l.csv"), "l.csv: no such file; --csv takes a table: there is {}/l.csv"),
+        (("--level", "1", "--labels-column", "label"), "--level takes the labels from folders"),
+        (("--level", "1", "--csv", "{}/l.csv"), "--level takes the labels from folders"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    make_audio(tmp_path, "A/a.wav", "B/b.wav")
+    (tmp_path / "l.csv").write_text("file,label\na.wav,X\nb.wav,Y\n")
+    shown = fa_assets("init", str(tmp_path), *(one.format(tmp_path) for one in options))
+    assert shown.exit_code == 1 and said.format(tmp_path) in shown.output
+    (tmp_path / "l.csv").unlink()
+    shown = fa_assets("init", str(tmp_path), "--group-column", "x")
+    assert shown.exit_code == 1 and "--group-column: no column 'x'; there is no table" in shown.output
+
+
 def test_columns_can_be_named(tmp_path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav")
     (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p,q\n2.wav,p,r\n")
     assert propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="z")).counts == {"q": 1, "r": 1}
-    with pytest.raises(UserError, match="no column 'w'; it has x, y, z"):
+    with pytest.raises(UserError, match="--labels-column: no column 'w'; a.csv has x, y, z"):
         propose(tmp_path, table=tmp_path / "a.csv", columns=Columns(labels="w"))
     with pytest.raises(UserError, match="which column holds the labels"):
         (tmp_path / "a.csv").write_text("x,y,z\n1.wav,p1,q\n2.wav,p2,r\n")

@@ -57,6 +57,14 @@ def dataset(tmp_path: Path) -> KaggleDataset:
         pytest.param(PLAIN.encode("utf-32-le"), "encoded in UTF-32-LE", id="utf-32-without-a-mark"),
         pytest.param(PLAIN.encode() + b"\x1a", "", id="end-of-file-of-dos"),
         pytest.param(b"#" + PLAIN.encode(), "", id="a-header-with-a-hash"),
+        pytest.param(
+            b"# x\r" + PLAIN.replace("\n", "\r").encode(), "1 lines with # and lines ended by CR", id="comment-cr"
+        ),
+        pytest.param(
+            "".join(f'"{line}"\n'.replace(",", "\t") for line in PLAIN.splitlines()).encode(),
+            "as a whole (3)",
+            id="tabs",
+        ),
         pytest.param(b"Table 1\n\n" + PLAIN.encode(), "beginning after 'Table 1'", id="a-title-above"),
         pytest.param(
             b"Owls;\n" + PLAIN.replace(",", ";").encode(),
