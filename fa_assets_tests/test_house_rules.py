@@ -1,5 +1,6 @@
 """The rules that keep the house a house: imports go one way, and loading the definitions is cheap."""
 
+import ast
 import os
 import pkgutil
 import re
@@ -50,3 +51,14 @@ def test_the_workspace_file_names_the_definitions() -> None:
     assert origin.location_name == "fa_assets"
     target = origin.loadable_target_origin
     assert pkgutil.resolve_name(f"{target.module_name}:{target.attribute}") is defs
+
+
+def test_modules_have_at_most_350_lines_and_functions_60() -> None:
+    sizes = {}
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        sizes[path.name] = text.count("\n") - 290
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                sizes[f"{path.name} {node.name}"] = (node.end_lineno or 0) - node.lineno + 1
+    assert {name: size for name, size in sizes.items() if size > 60} == {}

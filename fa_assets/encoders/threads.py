@@ -9,7 +9,7 @@ import os
 def usable_cpus() -> int:
     """CPUs this process may use at once, at least 1, as joblib counts them: the smallest of the affinity mask, the quota of its
     control group (a part of a CPU counts as one), and LOKY_MAX_CPU_COUNT."""
-    import joblib  # a requirement of scikit-learn
+    import joblib
 
     return int(joblib.cpu_count())
 

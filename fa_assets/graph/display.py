@@ -1,5 +1,6 @@
 """Metadata that is only shown: tables and pictures for the UI."""
 
+import hashlib
 import logging
 import math
 import re
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fa_assets.printable import printable, printable_inside
+from fa_assets.store.atomic import replacing
+from fa_assets.store.roots import StoragePath
+from fa_assets.web.addresses import PICTURES, picture_address
 
 if TYPE_CHECKING:
     from fa_assets.report.picture import Picture
@@ -93,18 +97,22 @@ def _short(value: object) -> object:
 
 
 def pictures(
-    log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]", address: "Callable[[Picture], str]"
+    log: logging.Logger, painters: "Mapping[str, Callable[[], Picture | None]]", root: StoragePath | None
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """Pictures as the UI shows them, with a description for those who cannot see them, by the names of their metadata.
 
     A painter that has nothing to draw gives None. One that fails costs its picture and a warning, never the run: what was
-    computed is worth more than its picture. `address` keeps a picture and says where the UI finds it.
+    computed is worth more than its picture.
+
+    Args:
+        root: the storage folder that keeps the files, which Dagster shows at once. None: pictures are in the metadata
+            themselves, since another project's webserver shows them, which has no such pages.
     """
     drawn = {}
     for name, paint in painters.items():
         try:
             picture = paint()
-            source = picture and address(picture)
+            source = picture and (_kept(picture, root) if root is not None else picture.data_uri)
         except Exception as error:
             log.warning(f"The picture {name} could not be drawn: {type(error).__name__}: {error}")
             continue
@@ -113,6 +121,14 @@ def pictures(
             shown = f"[![{alt}]({source}?small)]({source})" if str(source).startswith("/") else f"![{alt}]({source})"
             drawn[name] = dg.MetadataValue.md(shown)
     return drawn
+
+
+def _kept(picture: "Picture", root: StoragePath) -> str:
+    """The address of a picture, now a file of the storage."""
+    name = f"{hashlib.sha256(picture.svg.encode()).hexdigest()}.svg"
+    with replacing(root / PICTURES / name) as temporary:
+        temporary.write_text(picture.svg, encoding="utf-8")
+    return picture_address(name)
 
 
 def or_none(value: float) -> float | None:

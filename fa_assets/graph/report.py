@@ -120,18 +120,21 @@ def write_report(
         encoders=SideBySide(encoders, schemes[0], comparison.table, blend.table) if blend else None,
         pictures=work.recorder.pictures,
     )
+    return _write(work, run)
+
+
+def _write(work: Work, run: Evaluated) -> Made:
+    """The page, and beside it how each label was ranked."""
     with work.phase("draw"):
         html = render(page_of(run, dataset=work.dataset.layout.root.name, run_id=work.run_id))
     path = work.root / "reports" / f"{work.run_id}.html"
     file = work.stored(path, write_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8")))
     beside = beside_report(work.root, work.run_id)
-    of_labels = work.stored(beside, write_ranks(beside, ranks))
+    of_labels = work.stored(beside, write_ranks(beside, run.ranks))
     return Made(
         pa.Table.from_pylist([asdict(file)], schema=FILES),
         facts={"bytes": file.size_bytes, "open_with": "fa-assets report --open"},
-        display={
-            "page": dg.MetadataValue.url(report_address(work.run_id)),
-        },
+        display={"page": dg.MetadataValue.url(report_address(work.run_id))},
         files=[file, of_labels],
     )
 

@@ -6,7 +6,6 @@ is read is always recorded, and a materialization that Dagster shows is always o
 each fold as soon as it is made, also when a later fold of the same run fails.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,12 +27,11 @@ from fa_assets.graph.source import scan_dataset, versions_of
 from fa_assets.graph.staleness import named_part
 from fa_assets.intake.kaggle import KaggleDataset
 from fa_assets.progress import Pace, ProgressCallback
-from fa_assets.store.atomic import FileDigest, replacing
+from fa_assets.store.atomic import FileDigest
 from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow, StoredFile
 from fa_assets.store.recipe import Recipe, Scalar, short_digest
 from fa_assets.store.roots import StoragePath, relative_name
 from fa_assets.store.values import Scan, TableStream, ValueHeader, ValueStore, table_digest
-from fa_assets.web.addresses import PICTURES, picture_address
 
 if TYPE_CHECKING:
     from fa_assets.report.picture import Picture
@@ -201,17 +199,7 @@ class Work:
         if not self.recorder.pictures:
             return {}
         with self.phase("draw"):
-            return {**pictures(self.log, painters, self._keep)}
-
-    def _keep(self, picture: "Picture") -> str:
-        """The address of a picture: a file of the storage, which Dagster shows at once; the picture itself where another
-        project's webserver shows it, which has no such page."""
-        if self._embeds_pictures:
-            return picture.data_uri
-        name = f"{hashlib.sha256(picture.svg.encode()).hexdigest()}.svg"
-        with replacing(self.recorder.root / PICTURES / name) as temporary:
-            temporary.write_text(picture.svg, encoding="utf-8")
-        return picture_address(name)
+            return {**pictures(self.log, painters, None if self._embeds_pictures else self.root)}
 
     def open(self, asset: str, *, by_fold: bool) -> Stored:
         """A stored value, noted as an input."""

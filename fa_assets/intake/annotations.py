@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
@@ -99,7 +100,7 @@ def labels_from_files(
     index = NameIndex(audio, others)
     tables: list[tuple[Table, str]] = []
     own = Found("annotations of each clip")
-    notes, unused = [], []
+    notes, unused = list[str](), list[Path]()
     headers: dict[str, list[str]] = {}
     for path in files:
         clip = _annotated(folder, path, index)
@@ -107,17 +108,10 @@ def labels_from_files(
             own.add(clip, annotated[0])
             own.notes += annotated[1][: not own.notes]
             continue
-        try:
-            table = read_table(path, limits=columns.limits)
-        except BadInputError as error:
-            if explicit:
-                raise
-            if path.suffix.lower() != ".txt":
-                notes.append(str(error))
+        read = _read(path, columns, explicit, notes)
+        if read is None:
             continue
-        if path.suffix.lower() == ".txt" and len(table.header) < 2 and not explicit:
-            continue  # a list of files, or prose
-        table, fname = _with_header(table, index, columns)
+        table, fname = _with_header(read, index, columns)
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
             notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
             continue
@@ -130,8 +124,7 @@ def labels_from_files(
         if clip is None:
             unused.append(path)
         elif (name := label_column(table, "", columns)) is not None:
-            for one in columns.split(table.column(name))[0]:
-                own.add(clip, one)
+            own.add(clip, chain.from_iterable(columns.split(table.column(name))[0]))
             own.notes += unused_shares(table, once(table, name))[: not own.notes]
     if not own.labels:
         _require_columns(columns, headers)
@@ -142,6 +135,19 @@ def labels_from_files(
     elif notes:
         raise UserError("\n".join(notes))
     return found
+
+
+def _read(path: Path, columns: Columns, explicit: bool, notes: list[str]) -> Table | None:
+    """A table; None, and a note, where it cannot be read, or where it is a list of files or prose."""
+    is_text = path.suffix.lower() == ".txt"
+    try:
+        table = read_table(path, limits=columns.limits)
+    except BadInputError as error:
+        if explicit:
+            raise
+        notes += [] if is_text else [str(error)]
+        return None
+    return None if is_text and len(table.header) < 2 and not explicit else table
 
 
 def _require_columns(columns: Columns, headers: Mapping[str, Sequence[str]]) -> None:

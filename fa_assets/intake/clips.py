@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -80,19 +81,10 @@ def inspect_clips(
     base = Path(os.path.realpath(folder))
     clips: list[InspectedClip] = []
     bad: list[BadClip] = []
-
-    def inspect(fname: str) -> ClipInfo | BadClip:
-        try:
-            path = locate_clip(base, fname, limits)
-            return inspect_clip(path, may_be_silent=may_be_silent, with_landmarks=with_landmarks)
-        except SourceFileError as error:
-            return BadClip(fname, error.reason)
-        except BadClipError as error:
-            return BadClip(fname, str(error))
-
+    inspect = partial(_inspect, may_be_silent=may_be_silent, with_landmarks=with_landmarks)
     groups = labelled.groups or (None,) * len(labelled.fnames)
     with ThreadPoolExecutor(threads, thread_name_prefix="inspect") as pool:
-        results = pool.map(inspect, labelled.fnames)
+        results = pool.map(lambda fname: inspect(base, fname, limits), labelled.fnames)
         try:
             for done, (fname, labels, group, result) in enumerate(
                 zip(labelled.fnames, labelled.labels, groups, results, strict=True), start=1
@@ -115,6 +107,15 @@ def inspect_clips(
     if not clips:
         raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), offenders)
     return Intake(tuple(clips), tuple(bad))
+
+
+def _inspect(base: Path, fname: str, limits: Limits, **options: bool) -> ClipInfo | BadClip:
+    try:
+        return inspect_clip(locate_clip(base, fname, limits), **options)
+    except SourceFileError as error:
+        return BadClip(fname, error.reason)
+    except BadClipError as error:
+        return BadClip(fname, str(error))
 
 
 def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:

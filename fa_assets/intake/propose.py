@@ -22,7 +22,7 @@ from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, NameIndex, is_audio, listed
 from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
-from fa_assets.store.source_files import files_below, find, is_file, is_folder
+from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _FEWEST_GROUPS = 5
@@ -132,61 +132,59 @@ def propose(
         UserError: no such folder, a dataset already, no audio, or no labels to be found.
     """
     dataset = _new_dataset(folder, table, out, columns)
-    base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
-    every = list(files_below(base, columns.limits))
-    test_name = test_folder_of(every if base == folder else list(files_below(folder, columns.limits)))
-    own = [name for name in every if base != folder or not name.startswith(f"{test_name}/")]
+    base, test_name, names, own = _files(folder, columns.limits)
     audio = [name for name in own if is_audio(name)]
-    if not audio:
-        holds = f" It holds {listed(own)}: unpack archives, and give raw samples a header." if own else ""
-        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}")
-    tables = (
-        [table]
-        if table
-        else [folder / name for name in files_below(folder, columns.limits) if _may_be_table(name, test_name)]
-    )
+    tables = [table] if table else [folder / name for name in names if _may_be_table(name, test_name)]
     columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
     left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name, test_name))
-    of_test = (
-        [f"{test_name}/{name}" for name in files_below(folder / test_name)] if is_folder(folder / test_name) else []
-    )
-    found, taken = _found(
-        folder, tables, audio, columns, level, explicit=table is not None, others=left_out, test=of_test
-    )
+    of_test = [name for name in names if name.startswith(f"{test_name}/")]
+    found, taken = _found(folder, tables, audio, columns, level, table is not None, left_out, of_test)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label.")
-    classes = {label for _, labels in rows for label in labels}
-    test, test_rows, on_test = _test_set(
-        folder / test_name, columns, taken and max(1, taken - (base == folder)), found, classes
-    )
+    below = taken and max(1, taken - (base == folder))
+    test, test_rows, on_test = _test_set(folder / test_name, columns, below, found, rows)
     groups, said = _groups(found.groups, [name for name, _ in rows], taken)
-    unlabelled = tuple(name for name in audio if not found.labels.get(name))
-    notes = [*dict.fromkeys(found.notes), *said]
-    notes += _notes_on_clips(audio, rows, of_files=taken is None)
-    if taken is not None and tables:
-        notes.append(f"not used, as no source of labels: {listed(path.name for path in tables)}")
-        notes += unread_tables(tables, audio, columns.limits)
-    notes += unread_files(left_out, audio)
-    behind = () if columns.limits.follow_links else files_below(base, replace(columns.limits, follow_links=True))
-    if more := {*behind} - {*every}:
-        notes.append(f"files behind links to folders, left out since FA_LINKS is refuse: {listed(sorted(more))}")
-    notes += on_test
-    if found.unused:
-        notes.append(f"not used, since they name no clip: {listed(path.name for path in found.unused)}")
+    notes = [
+        *dict.fromkeys(found.notes),
+        *said,
+        *_notes_on_clips(audio, rows, of_files=taken is None),
+        *(_notes_on_tables(tables, audio, columns) if taken is not None else ()),
+        *unread_files(left_out, audio),
+        *_notes_on_links(base, columns),
+        *on_test,
+        *([f"not used, since they name no clip: {listed(path.name for path in found.unused)}"] if found.unused else ()),
+    ]
     return Proposal(
         dataset,
         base,
         found.origin,
         rows,
-        folder / test_name if test else None,
-        groups,
-        test_rows,
-        unlabelled=unlabelled,
+        test_source=folder / test_name if test else None,
+        groups=groups,
+        test_rows=test_rows,
+        unlabelled=tuple(name for name in audio if not found.labels.get(name)),
         missing=tuple(found.missing),
         left_out=left_out,
         notes=tuple(notes),
     )
+
+
+def _files(folder: Path, limits: Limits) -> tuple[Path, str, list[str], list[str]]:
+    """Where the clips lie, the name of the test set's folder, all files of the folder, and those that lie with the clips.
+
+    Raises:
+        UserError: there is no audio.
+    """
+    base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
+    names = list(files_below(folder, limits))
+    test_name = test_folder_of(names)
+    beside = files_below(base, limits) if base != folder else names
+    own = [name for name in beside if base != folder or not name.startswith(f"{test_name}/")]
+    if not any(is_audio(name) for name in own):
+        holds = f" It holds {listed(own)}: unpack archives, and give raw samples a header." if own else ""
+        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}")
+    return base, test_name, names, own
 
 
 def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Columns) -> KaggleDataset:
@@ -235,8 +233,22 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
     return notes
 
 
+def _notes_on_tables(tables: Sequence[Path], audio: Sequence[str], columns: Columns) -> list[str]:
+    """What is to be said of tables where the folders give the labels."""
+    names = f"not used, as no source of labels: {listed(path.name for path in tables)}"
+    return [names, *unread_tables(tables, audio, columns.limits)] if tables else []
+
+
+def _notes_on_links(base: Path, columns: Columns) -> list[str]:
+    if columns.limits.follow_links:
+        return []
+    followed = files_below(base, replace(columns.limits, follow_links=True))
+    more = sorted({*followed} - {*files_below(base, columns.limits)})
+    return [f"files behind links to folders, left out since FA_LINKS is refuse: {listed(more)}"] if more else []
+
+
 def _test_set(
-    folder: Path, columns: Columns, level: int | None, found: Found, classes: set[str]
+    folder: Path, columns: Columns, level: int | None, found: Found, curated: Rows
 ) -> tuple[list[str], Rows, list[str]]:
     """The test clips, their labels and notes: of the rows in `found` that name no training clip, or else of the tables and
     annotations in the folder, or of its folders at a level."""
@@ -260,6 +272,7 @@ def _test_set(
         except UserError as error:
             said.append(f"not used for test.csv: {error}")
     rows = [(name, tuple(own)) for name, own in sorted(labels.items()) if own]
+    classes = {label for _, own in curated for label in own}
     others = {name: None for name, own in rows if not classes >= {*own}}
     if test:
         labelled = len(rows) - len(others)
@@ -280,7 +293,6 @@ def _found(
     audio: Sequence[str],
     columns: Columns,
     level: int | None,
-    *,
     explicit: bool,
     others: Sequence[str],
     test: Sequence[str],

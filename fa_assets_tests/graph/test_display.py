@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -6,14 +7,20 @@ from fa_assets.graph.display import pictures, shown
 from fa_assets.report.picture import Picture
 
 
-def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     def fail() -> Picture:
         raise ValueError("too many marks")
 
     painters = {"good": lambda: Picture("Good", "a [good] one", "<svg/>"), "bad": fail, "none": lambda: None}
-    shown = pictures(logging.getLogger("run"), painters, lambda picture: "/x.svg")
-    assert set(shown) == {"good"}
-    assert shown["good"].value == "[![a (good) one](/x.svg?small)](/x.svg)"
+    shown = pictures(logging.getLogger("run"), painters, tmp_path)
+    (file,) = tmp_path.rglob("*.svg")
+    assert file.read_text() == "<svg/>"
+    address = f"/pictures/{file.name}"
+    assert {name: one.value for name, one in shown.items()} == {
+        "good": f"[![a (good) one]({address}?small)]({address})"
+    }
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.corpora.interface import Archive, Corpus
+from fa_assets.intake.corpora.interface import Archive, Corpus, Layout
 from fa_assets.intake.corpora.layout import write_layout, write_source
 from fa_assets.intake.corpora.unpack import USUAL_LIMITS, Limits, unpack
 from fa_assets.progress import ProgressCallback, no_progress
@@ -109,13 +109,17 @@ def fetch(
             for part in corpus.parts
             if all(_stamp(archives, archive).is_file() for archive in corpus.archives if archive.part == part)
         )
-        try:
-            layout = corpus.layout(folder, have, kaggle_order=kaggle_order)
-        except ValueError as error:  # words where numbers should be
-            raise BadInputError(f"{folder / 'meta'}: its tables are not as published ({error}).") from error
+        layout = _layout(corpus, folder, have, kaggle_order)
         write_layout(folder, layout)
         write_source(folder, corpus)
     return Fetched(folder, have, len(layout.clips), len(layout.classes), len(layout.test))
+
+
+def _layout(corpus: Corpus, folder: Path, have: frozenset[str], kaggle_order: bool) -> Layout:
+    try:
+        return corpus.layout(folder, have, kaggle_order=kaggle_order)
+    except ValueError as error:  # words where numbers should be
+        raise BadInputError(f"{folder / 'meta'}: its tables are not as published ({error}).") from error
 
 
 def _listing(corpus: Corpus, zenodo: str, target: Path, retries: Retries) -> Mapping[str, Published]:
