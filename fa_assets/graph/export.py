@@ -67,7 +67,7 @@ def write_notebook_files(
     oof = np.empty(found.probabilities.shape, np.float32)
     oof[np.argsort(clips.fold_of, kind="stable")] = found.probabilities
     contents = {
-        EMBEDDINGS_FILE.format(scheme): _npy(stack_by_clip(embeddings, clips.fold_of)),
+        EMBEDDINGS_FILE.format(scheme): _npy(stack_by_clip(embeddings, clips)),
         "metadata_c3a.json": json.dumps(_metadata(scheme, card, checkpoint), indent=2).encode(),
         "oof_tta.npy": _npy(oof),
         "metrics_c3a_curated.json": json.dumps(_metrics(scheme, checkpoint, figures), indent=2).encode(),

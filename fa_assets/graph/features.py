@@ -152,12 +152,13 @@ def training_set(
     are more than `options.in_memory_gb`.
 
     Raises:
-        UserError: they are more than `options.in_memory_gb` and the classifier needs them in memory.
+        UserError: a fold's embeddings are of other clips; they are more than `options.in_memory_gb` and the classifier
+            needs them in memory.
         StorageError: there is no room for the file.
     """
     gigabytes = 4e-9 * len(clips.fnames) * dimension
     if gigabytes <= options.in_memory_gb:
-        yield TrainingSet(stack_by_clip(embeddings, clips.fold_of), clips)
+        yield TrainingSet(stack_by_clip(embeddings, clips), clips)
         return
     too_much = f"{gigabytes:.3g} GB of embeddings are more than FA_FIT_IN_MEMORY_GB={options.in_memory_gb:g}"
     if not options.takes_files:
@@ -169,19 +170,33 @@ def training_set(
     work.log.info(f"{too_much}: they are read from a file in {scratch} at every step")
     with row_file(scratch, dimension, len(clips.fnames)) as file:
         with work.phase("read"):
-            for partition in FOLD_NAMES:
+            for fold, partition in enumerate(FOLD_NAMES):
+                found: list[str] = []
                 with embeddings.scan(partition) as scan:
                     for part in filter(len, scan.parts):
+                        found += part["fname"].to_pylist()
                         file.append(embedding_matrix(part["embedding"]))
+                _require_clips(embeddings, clips, fold, found)
         yield TrainingSet(file, clips)
 
 
-def stack_by_clip(embeddings: Stored, fold_of: np.ndarray) -> np.ndarray:
-    """Embeddings that are stored by fold as one float32 array (clips, d), in the order of the clips."""
+def stack_by_clip(embeddings: Stored, clips: TrainingClips) -> np.ndarray:
+    """Embeddings that are stored by fold as one float32 array (clips, d), in the order of the clips.
+
+    Raises:
+        UserError: a fold's embeddings are of other clips.
+    """
     stacked = np.empty((0, 0), np.float32)
     for fold, partition in enumerate(FOLD_NAMES):
-        vectors = embedding_matrix(embeddings.of(partition)["embedding"])
+        table = embeddings.of(partition)
+        _require_clips(embeddings, clips, fold, table["fname"].to_pylist())
+        vectors = embedding_matrix(table["embedding"])
         if not stacked.size:
-            stacked = np.empty((len(fold_of), vectors.shape[1]), np.float32)
-        stacked[fold_of == fold] = vectors
+            stacked = np.empty((len(clips.fold_of), vectors.shape[1]), np.float32)
+        stacked[clips.fold_of == fold] = vectors
     return stacked
+
+
+def _require_clips(embeddings: Stored, clips: TrainingClips, fold: int, found: list[str]) -> None:
+    if found != clips.fnames[clips.fold_of == fold].tolist():
+        raise UserError(f"{embeddings.asset}, fold {fold}, was made for other clips or folds: materialize it again.")

@@ -47,7 +47,7 @@ def measure_curve(work: Work, folds: Stored, embeddings: Stored, *, sizes: Seque
     from fa_assets.report import learning_curve as plots
 
     clips = TrainingClips.of(folds)
-    features = stack_by_clip(embeddings, clips.fold_of)
+    features = stack_by_clip(embeddings, clips)
     with work.phase("fit"):
         points = learning_curve(sizes, features, clips.truth, clips.fold_of, fit.fit, progress=work.track("fits"))
     rows: list[dict[str, Any]] = [

@@ -97,7 +97,7 @@ def write_report(
         schemes=schemes,
         clips=table,
         left_out=folds.header.details["left_out"],
-        embeddings=stack_by_clip(embeddings, clips.fold_of),
+        embeddings=stack_by_clip(embeddings, clips),
         predictions=found,
         ranks=ranks,
         figures=read_figures(metrics),

@@ -301,7 +301,7 @@ def test_importing_the_room_is_cheap():
     code = """
 import sys
 from fa_assets.encoders import devices, ray
-from fa_assets.encoders.cnn14 import checkpoint, demo_weights, encoder, reference
+from fa_assets.encoders.cnn14 import checkpoint, demo_weights, encoder
 from fa_assets.encoders.registry import find_encoder
 find_encoder("cnn14").fingerprint("a", "fp32")
 heavy = {"torch", "librosa", "scipy", "sklearn", "panns_inference", "dagster"} & set(sys.modules)
