@@ -28,8 +28,8 @@ install-cluster: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/fa-assets demo
 
-# WORKERS: test processes side by side. TEST: more for pytest, e.g. a folder, or '-k lwlrap'.
-WORKERS ?= auto
+# WORKERS: test processes side by side; one more than CPUs, since some wait for servers and browsers. TEST: more for pytest, e.g. a folder, or '-k lwlrap'.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 SIDE_BY_SIDE = -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 # Everything but the heaviest, with the coverage of all processes.
