@@ -9,9 +9,6 @@ from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.lwlrap import lwlrap_sums
 from fa_assets.models.classifiers import CLASSIFIERS
 
-LWLRAP_APART = 0.003
-"""Of two fits that both end early, on one fold."""
-
 
 def embeddings_like(
     rows: int, columns: int, classes: int, *, noise: float = 1.0, seed: int = 0

@@ -81,10 +81,10 @@ def inspect_clips(
     base = Path(os.path.realpath(folder))
     clips: list[InspectedClip] = []
     bad: list[BadClip] = []
-    inspect = partial(_inspect, may_be_silent=may_be_silent, with_landmarks=with_landmarks)
+    inspect = partial(_inspect, base=base, limits=limits, may_be_silent=may_be_silent, with_landmarks=with_landmarks)
     groups = labelled.groups or (None,) * len(labelled.fnames)
     with ThreadPoolExecutor(threads, thread_name_prefix="inspect") as pool:
-        results = pool.map(lambda fname: inspect(base, fname, limits), labelled.fnames)
+        results = pool.map(inspect, labelled.fnames)
         try:
             for done, (fname, labels, group, result) in enumerate(
                 zip(labelled.fnames, labelled.labels, groups, results, strict=True), start=1
@@ -109,7 +109,7 @@ def inspect_clips(
     return Intake(tuple(clips), tuple(bad))
 
 
-def _inspect(base: Path, fname: str, limits: Limits, **options: bool) -> ClipInfo | BadClip:
+def _inspect(fname: str, *, base: Path, limits: Limits, **options: bool) -> ClipInfo | BadClip:
     try:
         return inspect_clip(locate_clip(base, fname, limits), **options)
     except SourceFileError as error:
