@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -28,8 +29,11 @@ from fa_assets.graph.place import Place
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.schedules import nightly_schedule
 from fa_assets.graph.sensors import failure_sensor, refresh_sensor
+from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.metrics.reproduction import RECORDED_CLIPS
 from fa_assets.progress import Watcher, watch_nothing
 from fa_assets.settings import Settings, describe_problems, load_settings
+from fa_assets.store.source_files import read_bytes
 
 
 def code_location(
@@ -65,6 +69,7 @@ def code_location(
         min_lwlrap=settings.gate_minimum,
         max_lwlrap_drop=settings.max_lwlrap_drop,
         duplicate_similarity=settings.duplicate_similarity,
+        recorded=_may_be_recorded(settings.layout),
     )
     jobs = asset_jobs(graph, place, _shown(settings))
     watched = graph, place, jobs[EVERYTHING]
@@ -100,6 +105,13 @@ def _encoders(settings: Settings) -> list[tuple[EngineOptions, Asset]]:
         found.append((other, weights_asset(name, source, limits, other.prefix)))
     rates = [one.card.sample_rate for one, _ in found]
     return [(replace(one, shares_rate=rates.count(one.card.sample_rate) > 1), weights) for one, weights in found]
+
+
+def _may_be_recorded(dataset: KaggleDataset) -> bool:
+    """Whether there are as many clips as recorded figures are of: no other dataset has the check that compares with them."""
+    with suppress(UserError):  # without the file, or with one that the intake refuses
+        return len(read_bytes(dataset.labels_csv, dataset.limits).splitlines()) == RECORDED_CLIPS + 1
+    return False
 
 
 def _shown(settings: Settings) -> dict[str, str]:

@@ -25,7 +25,8 @@ from av.packet import Packet
 
 from fa_assets.audio.frames import ac3_frame_bytes, is_amr_frame, mpeg_frame_bytes, samples
 from fa_assets.audio.matroska import matroska_breaks_at
-from fa_assets.audio.truncation import beyond, second_file, second_mp4, several_files, stated_s, xing_header
+from fa_assets.audio.stated import stated_s, xing_header
+from fa_assets.audio.truncation import beyond, check_zeros, second_file, second_mp4, several_files
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
@@ -41,6 +42,8 @@ _SAY_NO_LENGTH = frozenset({
     "wav", "w64", "aiff", "au", "caf", "voc", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "gsm", "mpegts", "mpeg"
 })  # fmt: skip
 """Formats that are told to be whole by their parts, or in everyday use."""
+_STATE_NO_LENGTH = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"})
+"""Formats of which nothing but their frames tells how much there should be: zeros around those may have been sound."""
 _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""
 _TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
@@ -149,6 +152,8 @@ class FFmpegSound:
                 f"truncated: the header promises {header.frames} frames up to byte {header.end}, the file holds "
                 f"{self._packets} up to byte {self._end}"
             )
+        if self._formats & _STATE_NO_LENGTH and not (header and header.frames):
+            check_zeros(self._file, self._end)
         end = self._end - 128 if "adx" in self._formats else self._end  # ADX packets may be placed too late
         if end > 0 and (at := second_file(self._file, end)) is not None:
             raise BadClipError(several_files(at))
@@ -163,7 +168,7 @@ class FFmpegSound:
         name = "aac in wav" if "wav" in self._formats and self._codec == "aac" else ""
         name = next(iter(self._formats & _SHORT_BY_S.keys()), name)
         by = _SHORT_BY_S.get(name, Fraction(0))
-        if name in ("adx", "avi"):
+        if name in ("adx", "avi", "asf"):
             return stated_s(self._file, self.rate), by
         if not name:
             return None, by

@@ -15,6 +15,7 @@ import soundfile
 
 from fa_assets.audio import first_bytes
 from fa_assets.audio.quiet import quiet
+from fa_assets.audio.stated import xing_header
 from fa_assets.audio.truncation import (
     Extent,
     OggPages,
@@ -24,7 +25,6 @@ from fa_assets.audio.truncation import (
     ogg_pages,
     second_file,
     several_files,
-    xing_header,
 )
 from fa_assets.errors import BadClipError
 

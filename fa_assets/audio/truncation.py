@@ -14,8 +14,10 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import BinaryIO
+
+from fa_assets.audio.stated import seven_bits
+from fa_assets.errors import BadClipError
 
 _OPEN_SIZE_MARGIN = 4096
 _OPEN_SIZES = (2**31, 2**32, 0x7F000000)
@@ -153,48 +155,6 @@ def second_mp4(file: BinaryIO) -> int | None:
     return None
 
 
-@dataclass(frozen=True)
-class XingHeader:
-    """What the first frame of an MP3 says of those that follow: their number, 0 where it does not say, and the byte at which
-    the sound ends, or its own where it does not say."""
-
-    frames: int
-    end: int
-
-    def lacks(self, frames: int, end: int) -> bool:
-        """Whether less of both is there; writers are wrong about one of them."""
-        return frames < self.frames and end < self.end
-
-
-def xing_header(file: BinaryIO) -> XingHeader | None:
-    """The Xing or Info header of an MP3 file; without one a decoder can only guess the length."""
-    file.seek(0)
-    head = file.read(10)
-    if head.startswith(b"ID3") and len(head) == 10:
-        file.seek(_seven_bits(head[6:10]), 1)
-        head = b""
-    start = file.tell() - len(head)
-    head += file.read(64)
-    at = max(head.find(b"Xing"), head.find(b"Info"))
-    if at < 0:
-        return None
-    flags, *numbers = struct.unpack(">3I", head[at + 4 : at + 16].ljust(12, b"\0"))
-    stated = iter(numbers)
-    return XingHeader(next(stated) if flags & 1 else 0, start + (next(stated) if flags & 2 else 0))
-
-
-def stated_s(file: BinaryIO, rate: int) -> Fraction | None:
-    """Seconds of sound that the header of an ADX file (of a rate in Hz) or AVI file states."""
-    file.seek(0)
-    head = file.read(1 << 16)
-    if head.startswith(b"\x80\0"):
-        return Fraction(int.from_bytes(head[12:16]), rate)
-    if not (found := re.search(rb"strh....auds.{16}(.{4})(.{4}).{4}(.{4})", head, re.DOTALL)):
-        return None
-    scale, per_scale, length = (int.from_bytes(number, "little") for number in found.groups())
-    return Fraction(scale * length, per_scale) if per_scale and length else None
-
-
 def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
     """Promised size in bytes of the audio, where in the file it starts, and the layout of the chunks beside it ("": none)."""
     magic = file.read(4)
@@ -252,9 +212,7 @@ def beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
             return 0
         at = start + size
     begin = after_tags(file, at)
-    file.seek(begin)
-    is_something = any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b""))
-    return end - begin if is_something and end - begin > 1 else 0
+    return end - begin if _not_zero(file, begin, end) < end and end - begin > 1 else 0
 
 
 def after_tags(file: BinaryIO, at: int) -> int:
@@ -263,7 +221,7 @@ def after_tags(file: BinaryIO, at: int) -> int:
         file.seek(at)
         head = file.read(32)
         if head.startswith(b"ID3") and len(head) > 9:
-            at += 10 + _seven_bits(head[6:10])
+            at += 10 + seven_bits(head[6:10])
         elif head.startswith(b"APETAGEX") and len(head) == 32:
             size, flags = struct.unpack("<I4xI", head[12:24])
             at += 32 + (
@@ -278,9 +236,44 @@ def after_tags(file: BinaryIO, at: int) -> int:
             return at
 
 
+_FEW_ZEROS = 1024
+_LOST = "padding, or sound that a copy or download lost: fetch it again; if it is padding,"
+
+
+def check_zeros(file: BinaryIO, end: int) -> None:
+    """Refuse a file with many zeros before its sound, or behind it, which ends at the byte `end` or later.
+
+    Raises:
+        BadClipError: where they are, and the command that takes them off.
+    """
+    size, start = os.fstat(file.fileno()).st_size, after_tags(file, 0)
+    before = _not_zero(file, start, size)
+    if before - start >= _FEW_ZEROS:
+        raise BadClipError(
+            f"{before - start} bytes of zeros stand before the sound: {_LOST} `tail -c +{before + 1} FILE > NEW` takes it off"
+        )
+    file.seek(end)
+    for block in iter(lambda: file.read(1 << 20), b""):
+        if held := len(block.rstrip(b"\0")):
+            end = file.tell() - len(block) + held
+    if size - end >= _FEW_ZEROS:
+        raise BadClipError(
+            f"{size - end} bytes of zeros stand behind the sound: {_LOST} `head -c {end} FILE > NEW` takes it off"
+        )
+
+
+def _not_zero(file: BinaryIO, at: int, end: int) -> int:
+    """Where the first byte from here on is that is not zero, or the end."""
+    file.seek(at)
+    for block in iter(lambda: file.read(1 << 20), b""):
+        if rest := block.lstrip(b"\0"):
+            return file.tell() - len(rest)
+    return end
+
+
 _OTHER_SOUND = re.compile(
     rb"RI(?:FF|FX)....WAVE|RF64....WAVE|FORM....AIF[FC]|fLaC\0\0\0\x22|OggS\0\x02\0{8}|caff\0\x01\0\0|TTA1[\x01-\x03]\0"
-    rb"|FLV\x01[\x01\x04\x05]\0\0\0|Creative Voice File\x1a|\x80\0..\x03\x12\x04[\x01-\x08]"
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0|Creative Voice File\x1a|\x80\0..\x03\x12\x04[\x01-\x08]"
     rb"|wvpk....[\x02-\x10]\x04.{6}\0{4}(?!\0{4})|(?:Xing|Info)\0\0\0[\x01-\x0f]|\0\0\0.ftyp(?:M4A|mp4|isom|qt)",
     re.DOTALL,
 )
@@ -302,8 +295,3 @@ def second_file(file: BinaryIO, at: int) -> int | None:
         at += len(block)
         kept = (kept + block)[-24:]
     return None
-
-
-def _seven_bits(size: bytes) -> int:
-    """A number of ID3v2: four bytes of seven bits."""
-    return (size[0] << 21) + (size[1] << 14) + (size[2] << 7) + size[3]

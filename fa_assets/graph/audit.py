@@ -40,12 +40,13 @@ def label_audit_asset(scheme: str, predictions: Asset) -> Asset:
 
 
 def audit_labels(work: Work, predictions: Stored) -> Made:
-    """The labels that the out-of-fold model doubts most: absent ones that look missing, present ones that look wrong.
-    One row per clip and class, ranked by margin: how far the opposite answer's probability is above what the model
-    usually gives to clips where that answer is the given one (0: just reaches it, 1: certain). This is confident
-    learning (Northcutt, Jiang and Chuang, JAIR 2021), class by class. The same rows are in
-    `<storage>/label_audit/label_audit.csv`. Listen before you change a label: the model is often the one that is wrong, and
-    labels that were changed by its advice flatter it (`label_corrections` has the score on the clips left untouched)."""
+    """The labels that the out-of-fold model doubts most: absent ones that look missing, present ones that look wrong. One
+    row per clip and class, ranked by margin: how far the opposite answer's probability is above what the model usually
+    gives to clips where that answer is the given one (0: just reaches it, 1: certain). This is confident learning
+    (Northcutt, Jiang and Chuang, JAIR 2021), class by class. The same rows are in `<storage>/label_audit/label_audit.csv`;
+    *review* opens the page to correct them in `fa-assets ui`. Listen before you change a label: the model is often the one
+    that is wrong, and labels that were changed by its advice flatter it (`label_corrections` has the score on the clips
+    left untouched)."""
     from fa_assets.report.label_audit import doubts_per_class
 
     found = read_predictions(predictions)

@@ -104,6 +104,7 @@ def pipeline(
     min_lwlrap: float | None,
     max_lwlrap_drop: float,
     duplicate_similarity: float | None,
+    recorded: bool,
 ) -> Graph:
     """Everything from the clips on.
 
@@ -112,6 +113,7 @@ def pipeline(
         schemes: the crop scheme, and its baseline.
         blend: whether the final classifier is a blend of the encoders.
         curve_sizes: FA_LEARNING_CURVE; as the others, a setting's value.
+        recorded: whether the clips may be those that figures were recorded for (`reproduction`).
     """
     every = [_Evaluated.by(engine, weights, schemes, fit, folds, probability) for engine, weights in encoders]
     main, *others = every
@@ -146,8 +148,8 @@ def pipeline(
     ]
     checks = _checks(clips, folds, every, test_stage, scheme, max_lwlrap_drop, duplicate_similarity)
     checks += comparison_checks(comparison, schemes)
-    checks += [gate_check(one, "main encoder") for one in blended if blend]
-    return Graph(assets, checks)
+    checks += reproduction_checks(metrics, folds, main.weights) if recorded else []
+    return Graph(assets, checks + [gate_check(one, "main encoder") for one in blended if blend])
 
 
 def _checks(
@@ -170,7 +172,6 @@ def _checks(
         *leakage_checks(metrics, embeddings, alike),
         *test_set_checks(test_clips, submission, test_embeddings, embeddings, alike),
         *(training_data_check(one.metrics[scheme], one.engine.card) for one in every),
-        *reproduction_checks(metrics, folds, main.weights),
     ]
 
 

@@ -17,7 +17,7 @@ from fa_assets.graph.asset import Asset
 from fa_assets.graph.display import records
 from fa_assets.graph.source import CURATED_RECORDINGS
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.intake.clips import Intake, inspect_clips, unnamed_clips
+from fa_assets.intake.clips import Intake, folders_not_read, inspect_clips, unnamed_clips
 from fa_assets.intake.corpora.layout import read_source
 from fa_assets.intake.kaggle import (
     KaggleDataset,
@@ -185,7 +185,7 @@ def _left_out(dataset: KaggleDataset, labelled: LabelledClips, intake: Intake) -
     if lost := sorted({label for own in labelled.labels for label in own} - kept):
         yield f"{len(lost)} classes have no clip left, since all of theirs are left out: {listed(lost)}"
     try:
-        unnamed = unnamed_clips(dataset, labelled)
+        unnamed, aside = unnamed_clips(dataset, labelled), folders_not_read(dataset)
     except BadInputError as error:
         yield f"which files have no row in {dataset.labels_csv.name} cannot be told: {error}"
         return
@@ -194,6 +194,8 @@ def _left_out(dataset: KaggleDataset, labelled: LabelledClips, intake: Intake) -
             f"{len(unnamed)} files in {dataset.clips_folder.name} have no row in {dataset.labels_csv.name} and are not used: "
             f"{listed(unnamed)}"
         )
+    if aside:
+        yield f"audio in other folders is not read, {', '.join(aside)}: test clips belong into {dataset.test_folder.name}/"
 
 
 def _lengths(seconds: np.ndarray, window_s: float) -> dict[str, float]:

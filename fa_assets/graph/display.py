@@ -29,6 +29,8 @@ def shown(metadata: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _shown(name: str, value: object) -> tuple[str, object]:
+    if isinstance(value, dg.FloatMetadataValue | dg.IntMetadataValue):  # as the result of a check has its numbers
+        value = value.value
     if isinstance(value, int | float) and not isinstance(value, bool):
         if re.search(r"(^|_)share(_|$)", name):
             name, value = name.replace("share", "percent"), 100 * value

@@ -25,7 +25,8 @@ from fa_assets.models.nested import CHOSEN, Outcome
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 
-_SHOWN = ("lwlrap", "difference", "low", "high", "low_of_all", "high_of_all", "units", "share_won", "chosen")
+_SHOWN = ("lwlrap", "difference", "low", "high", "share_won")
+"""Columns of a contender that fit beside its name in a window of 1440 pixels; the catalog has all."""
 
 
 def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
@@ -104,7 +105,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
 
 def contenders_table(name: str, rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | None:
     """The rows of contenders, whose names are in the column `name`, as the UI shows them."""
-    return records([name, *_SHOWN], [{**row, "chosen": ", ".join(row["chosen"])} for row in rows])
+    return records([name, *_SHOWN], rows)
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:

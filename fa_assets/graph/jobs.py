@@ -21,7 +21,8 @@ EVERYTHING = "everything"
 
 _EVERYTHING = "The whole graph, every fold, from the folder of clips to metrics, the report and the notebook's files."
 _PAGES = (
-    f"\n\n[Doubted labels to listen to]({REVIEW}) · [Reports](/reports) · [The two newest runs side by side]({COMPARE})\n\n"
+    f"\n\nIn `fa-assets ui`: [doubted labels to listen to]({REVIEW}) · [reports](/reports) · "
+    f"[the two newest runs side by side]({COMPARE})\n\n"
     "*Materialize all* asks which folds; [here all are chosen](/locations/fa_assets/jobs/everything?default_range=%5B0...4%5D)."
 )
 _VERIFY_CHECKPOINT = (

@@ -81,9 +81,9 @@ def write_report(
     """One HTML page per run in `<storage>/reports/`, named after the run: how good the model is, the checks that did not
     pass, every class, doubted labels and confusions with a player for each, a map of all clips, encoders and experiments,
     settings, and every materialization behind the numbers. It needs no network and no other file, and prints well.
-    `fa-assets report --open` opens the newest. Beside it, RUN.parquet has how each label was ranked, which later runs are
-    compared with. The value lists the page with its size and hash. Figures of the test set are those there are when it is
-    made, which is last in a run."""
+    `fa-assets report --open` opens the newest, *page* shows it in `fa-assets ui`. Beside it, RUN.parquet has how each label
+    was ranked, which later runs are compared with. The value lists the page with its size and hash. Figures of the test set
+    are those there are when it is made, which is last in a run."""
     card = find_encoder(encoders[0]).card
     clips, doubts, table = TrainingClips.of(folds), audit.table, folds.table
     ledger = Ledger(work.root / "ledger")

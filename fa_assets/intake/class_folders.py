@@ -9,7 +9,8 @@ from fa_assets.intake.names import listed
 
 _NO_CLASS = re.compile(
     r"(train|training|val|valid|validation|dev|develop|development|eval|evaluation|test|testing)([ _-]?(set|data|audio|clips))?"
-    r"|audio|wavs?|clips|sounds?|recordings|data|dataset|(fold|split|part)[ _-]?\d+",
+    r"|(audio|clips|data)[ _-](train|val|dev|eval|test)|audio|wavs?|clips|sounds?|recordings|data|dataset"
+    r"|(fold|split|part)[ _-]?\d+",
     re.IGNORECASE,
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
@@ -21,6 +22,8 @@ _NO_SOUND = re.compile(
 _TRAIN, _TEST = (
     re.compile(rf"{name}(ing)?([ _-]?(set|data|audio|clips))?", re.IGNORECASE) for name in ("train", "test")
 )
+IS_TEST = re.compile(r"(.*[ _.-])?(test|testing|eval|evaluation|holdout)(set)?([ _.-].*)?", re.IGNORECASE)
+"""Folders that may hold a test set, by their names."""
 _BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?\.\w+")
 """How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time."""
 

@@ -118,7 +118,9 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
 
 
 def _has_invisible(name: str) -> bool:
-    return any(_is_invisible(one) or (one != " " and unicodedata.category(one) in ("Zs", "Cc")) for one in name)
+    return any(
+        _is_invisible(one) or (one != " " and unicodedata.category(one) in ("Zs", "Zl", "Zp", "Cc")) for one in name
+    )
 
 
 def _is_invisible(letter: str) -> bool:
@@ -129,6 +131,8 @@ def _is_garbled(name: str) -> bool:
     if "\ufffd" in name:
         return True
     try:
+        if re.search(r"\+[A-Za-z0-9/]{2,}-", name):
+            return not name.encode().decode("utf-7").isascii()
         return not name.isascii() and bool(name.encode("cp1252").decode())
     except UnicodeError:
         return False

@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -129,6 +130,22 @@ def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
     if (test := dataset.test_folder.resolve()).is_relative_to(own):  # links that `fa-assets init` makes
         found = [name for name in found if not name.startswith(f"{test.relative_to(own).as_posix()}/")]
     return sorted({*found} - {*labelled.fnames})
+
+
+def folders_not_read(dataset: KaggleDataset) -> list[str]:
+    """The folders of the dataset with audio that belongs neither to the clips nor to `test/`, and how many files it is.
+
+    Raises:
+        BadInputError: as `unnamed_clips`.
+    """
+    own = [folder.resolve() for folder in (dataset.clips_folder, dataset.test_folder)]
+    found: Counter[str] = Counter()
+    for folder in sorted(dataset.root.iterdir()):
+        place = folder.resolve()
+        is_known = any(one.is_relative_to(place) or place.is_relative_to(one) for one in own)
+        if place.is_dir() and folder.name[0] != "." and not is_known:
+            found[folder.name] = sum(map(is_audio, files_below(folder, dataset.limits)))
+    return [f"{name}/ ({count})" for name, count in found.items() if count]
 
 
 def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tuple[list[BadClip], str]:

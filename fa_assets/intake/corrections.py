@@ -153,12 +153,12 @@ def correcting(corrections: Iterable[Correction]) -> dict[Label, Correction]:
 
 
 def given_now(corrections: Sequence[Correction]) -> dict[Label, bool]:
-    """Whether each label that is corrected, or whose correction was undone last, is one of its clip's; as `correcting` says,
-    or, without that, as before what was undone."""
-    last = {(one.fname, one.class_name): one.verdict for one in corrections}
-    undone = [one for one in corrections if last[one.fname, one.class_name] == "undo"]
+    """Whether each label that was ever corrected is one of its clip's; as `correcting` says, or, where every correction was
+    undone, as before the first."""
     before = {
-        (one.fname, one.class_name): one.verdict == "remove" for one in undone if one.verdict in ("add", "remove")
+        (one.fname, one.class_name): one.verdict == "remove"
+        for one in reversed(corrections)
+        if one.verdict in ("add", "remove")
     }
     return before | {label: one.verdict == "add" for label, one in correcting(corrections).items()}
 
@@ -204,16 +204,17 @@ def corrected(
     return list(found.values()), notes
 
 
-def as_shown(corrections: Iterable[Correction], one: Correction, *, present: bool) -> list[Correction]:
+def as_shown(corrections: Sequence[Correction], one: Correction, *, present: bool) -> list[Correction]:
     """A verdict on a label that was shown as present or absent; before a `keep` or `unsure` the `undo`s that withdraw what was
-    said otherwise since."""
-    own = list(standing(corrections).get((one.fname, one.class_name), ()))
-    undone = []
-    otherwise = "remove" if present else "add"
+    said otherwise since, and before a `keep` the correction again that was undone since."""
+    own = [was for was in corrections if (was.fname, was.class_name) == (one.fname, one.class_name)]
+    otherwise, before = "remove" if present else "add", []
     while one.verdict in ("keep", "unsure") and [was.verdict for was in correcting(own).values()] == [otherwise]:
-        own.pop()
-        undone.append(replace(one, verdict="undo"))
-    return [*undone, one]
+        before.append(replace(one, verdict="undo"))
+        own.append(before[-1])
+    if one.verdict == "keep" and (not present) in given_now(own).values():
+        before.append(replace(one, verdict="add" if present else "remove"))
+    return [*before, one]
 
 
 def _require_valid(path: Path, corrections: Sequence[Correction]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
 from fa_assets.intake.annotations import Found, WhichColumnError, clip_of, labels_from_files
-from fa_assets.intake.class_folders import labels_by_folder, site_of, test_folder_of
+from fa_assets.intake.class_folders import IS_TEST, labels_by_folder, site_of, test_folder_of
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
@@ -221,11 +221,12 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
     notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
     if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
-    if inside := [
-        name for name, _ in rows if test_folder_of([f"train/{name}", *name.split("/")[:-1]]) in name.split("/")[:-1]
-    ]:
+    folders = {name: [one for one in name.split("/")[:-1] if IS_TEST.fullmatch(one)] for name, _ in rows}
+    if inside := [name for name, of_test in folders.items() if of_test]:
+        called = listed(sorted({one for of_test in folders.values() for one in of_test}))
         notes.append(
-            f"{len(inside)} clips lie in a folder called test and are taken as training clips: {listed(inside)}"
+            f"{len(inside)} clips lie in folders called {called} and are taken as training clips; a test set belongs into "
+            f"test/: {listed(inside)}"
         )
     formats = Counter(PurePosixPath(name).suffix.lower() for name in audio)
     if len(formats) > 1:

@@ -151,6 +151,9 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     """A table's text from its header on, what separates its cells, and in words what that says of it."""
     said = []
     text = text.removesuffix("\x1a")  # the end of a file, in DOS
+    if (end := re.search("[\x85\u2028\u2029]", text)) and not re.search(r"[\r\n]", text):
+        text = text.replace(end[0], "\n")
+        said.append(f"lines ended by U+{ord(end[0]):04X}")
     declared = re.match(r'"?sep=(.)"?[ \t]*(?:\r\n?|\n)', text, re.IGNORECASE)
     if declared:
         text = text[declared.end() :]

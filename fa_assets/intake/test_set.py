@@ -35,8 +35,11 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
     rows = read_csv(dataset, path, "fname") if is_file(path) else None
     if not is_folder(dataset.test_folder):
         named = len(rows.rows) if rows else 0
-        lacking = f"{path.name} names {named} test clips, but {dataset.test_folder} is not there: no submission is made"
-        return SubmissionClips((), (), (), (lacking,) if named else ())
+        gone = f"but {dataset.test_folder} is not there: no submission is made"
+        notes = [f"{path.name} names {named} test clips, {gone}"] if named else []
+        if is_file(dataset.test_csv):
+            notes.append(f"{dataset.test_csv.name} has labels of test clips, {gone}")
+        return SubmissionClips((), (), (), tuple(notes))
     there = submission_files(dataset)
     fnames, notes = fnames_of(dataset, rows, there) if rows else ([], [])
     index = NameIndex(there)

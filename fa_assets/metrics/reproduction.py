@@ -21,6 +21,7 @@ from fa_assets.metrics.figures import FOLD, OVERALL, Figures
 CLIPS_DIGEST = "b963b723f794574615858e4169d726293a06b5095e51dbfce307033d0bdec98b"
 """`clips_digest` of FSDKaggle2019's 4970 curated clips; Kaggle's label CSV and the post-competition one have the same."""
 
+RECORDED_CLIPS = 4970
 RECORDED_PER_FOLD = (0.8125, 0.8058, 0.8127, 0.8160, 0.7810)
 RECORDED_POSITIVES = (1149, 1148, 1151, 1151, 1153)
 """Labels in each fold of seed 42."""

@@ -1,7 +1,7 @@
 """Which clips are independent of one another? Clips of one group (recording, uploader, site) are not, nor are copies.
 
 Folds keep such a unit whole, and the bootstrap draws it whole: drawn clip by clip, a nominal 95% interval over recordings
-of 5 to 20 clips each covers 58 to 81% (docs/evaluation.md).
+of 5 to 20 clips each covers 52 to 83% (docs/evaluation.md).
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fa_assets.catalog.environment import LIBRARIES, checkout_state, collect_environment
+from fa_assets.catalog.environment import LIBRARIES, checkout_state, collect_environment, library_versions
 
 GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
 
@@ -33,6 +33,7 @@ def test_versions_are_those_of_the_installed_distributions() -> None:
     for name in LIBRARIES:
         assert environment[name] == installed.get(name), name  # None for the extras that are not there
     assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert library_versions() == {name: environment[name] for name in ("python", *LIBRARIES)}
     assert environment["device"] == "cuda:0"
     assert isinstance(environment["usable_cpus"], int) and environment["usable_cpus"] >= 1
 

@@ -1,11 +1,14 @@
 """What the guard before Dagster's webserver lets in, request by request; test_browser has a page of another origin try."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from dagster_webserver import cli
 
-from fa_assets.cli.webserver import Guard
+from fa_assets.cli.webserver import Guard, main
 
 HERE = {"host": "127.0.0.1:3000"}
 OWN = {**HERE, "origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-origin", "content-type": "application/json"}
@@ -109,3 +112,13 @@ def test_refused(kind: str, path: str, headers: dict[str, str]) -> None:
 
 def test_two_hosts_are_none() -> None:
     assert ask("GET", "/runs", [("host", "127.0.0.1"), ("host", "evil.example")]) == 403
+
+
+def test_a_path_before_all_pages_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cli, "main", lambda: cli.create_app_from_workspace_process_context(None, "/audio"))
+    monkeypatch.setattr(
+        cli, "create_app_from_workspace_process_context", None
+    )  # what `main` puts there goes with the test
+    monkeypatch.setenv("FA_STORAGE", str(tmp_path))
+    with pytest.raises(click.UsageError, match="--path-prefix: .*FA_UI_HOSTS"):
+        main()

@@ -1,6 +1,7 @@
 import logging
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from fa_assets.graph.display import pictures, shown
@@ -47,3 +48,8 @@ def test_numbers_are_shown_for_people() -> None:
         "seconds": 754.3,
         "minutes": 12.57,
     }
+
+
+def test_numbers_in_the_result_of_a_check_are_too() -> None:
+    result = dg.AssetCheckResult(passed=True, metadata={"chance": 0.2885710903679654, "clips": 80})
+    assert shown(result.metadata) == {"chance": 0.2886, "clips": 80}

@@ -7,6 +7,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from fa_assets.definitions import code_location
 from fa_assets.encoders.cnn14.definition import PUBLISHED
 from fa_assets.graph import tables
 from fa_assets.graph.checks_comparison import fsdkaggle2019_reproduced
@@ -18,6 +19,7 @@ from fa_assets.metrics.reproduction import (
     is_recorded_case,
     known_corpus,
 )
+from fa_assets.settings import Settings
 from fa_assets.store.values import ValueHeader, ValueStore
 from fa_assets_tests.finished_run import FinishedRun
 from fa_assets_tests.recorded import put
@@ -103,3 +105,15 @@ def test_with_other_weights_there_is_nothing_to_compare(shared_data: Path, tmp_p
 
 def test_other_clips_have_nothing_to_compare(finished: FinishedRun) -> None:
     assert isinstance(evaluate(ValueStore(finished.settings.storage_root)), str)
+
+
+@pytest.mark.parametrize("clips", [0, 4969, 4970])
+def test_the_check_is_there_for_as_many_clips_alone(tmp_path: Path, clips: int) -> None:
+    """And not without a dataset folder."""
+    if clips:
+        rows = "".join(f"{number}.wav,Bark\n" for number in range(clips))
+        (tmp_path / "train_curated.csv").write_text(f"fname,labels\n{rows}")
+    dataset = tmp_path if clips else tmp_path / "gone"
+    graph = code_location(Settings(dataset=dataset, storage=str(tmp_path), checkpoint="published")).graph
+    titles = {one.title for one in graph.checks}
+    assert ("fsdkaggle2019_reproduced" in titles) == (clips == 4970) and "mc5_above_chance" in titles

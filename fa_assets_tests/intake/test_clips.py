@@ -11,7 +11,7 @@ import soundfile
 from fa_assets.audio.decode import ClipInfo, inspect_clip
 from fa_assets.errors import BadInputError
 from fa_assets.intake.clip_files import clip_paths
-from fa_assets.intake.clips import inspect_clips, unnamed_clips
+from fa_assets.intake.clips import folders_not_read, inspect_clips, unnamed_clips
 from fa_assets.intake.kaggle import KaggleDataset, LabelledClips
 from fa_assets.store.source_files import Limits
 
@@ -224,3 +224,13 @@ def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
     with pytest.raises(KeyboardInterrupt):
         inspect_clips(dataset.clips_folder, labelled(*["good.wav"] * 2_000), progress=interrupt)
     assert len(inspected) < 1_000
+
+
+def test_folders_with_audio_that_nobody_reads_are_named(tmp_path: Path) -> None:
+    for name in ("train_curated/a.wav", "test/b.wav", "eval/c.wav", "audio_test/x/d.wav", "docs/e.txt", ".cache/f.wav"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert folders_not_read(KaggleDataset(tmp_path)) == ["audio_test/ (1)", "eval/ (1)"]
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "train_curated").symlink_to("..")
+    assert folders_not_read(KaggleDataset(tmp_path / "linked")) == []

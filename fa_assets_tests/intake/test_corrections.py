@@ -206,6 +206,10 @@ LABELS = (("Bell",), ("Rain", "Bell"))
         ("add add", "unsure", False, "undo undo unsure"),
         ("add", "remove", False, "remove"),
         ("remove", "unsure", False, "unsure"),
+        ("remove undo", "keep", False, "remove keep"),
+        ("remove undo", "keep", True, "keep"),
+        ("remove undo", "unsure", False, "unsure"),
+        ("add undo", "keep", True, "add keep"),
     ],
 )
 def test_what_was_shown_is_what_is_kept(before: str, verdict: str, present: bool, expected: str) -> None:

@@ -161,7 +161,11 @@ def test_without_rows_the_test_clips_are_what_lies_in_the_folder_and_without_one
     dataset: KaggleDataset,
 ) -> None:
     write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain\nc.wav,0\n")
-    assert read_submission_clips(dataset, ("Rain",)).fnames == ()
+    dataset.test_csv.write_text("fname,labels\nc.wav,Rain\n")
+    without = read_submission_clips(dataset, ("Rain",))
+    assert without.fnames == () and len(without.notes) == 2
+    assert all(f"but {dataset.test_folder} is not there: no submission is made" in one for one in without.notes)
+    dataset.test_csv.unlink()
     write_test_set(dataset, "b.wav", "a/c.wav", ".hidden.wav")
     write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain\n")
     assert read_submission_clips(dataset, ("Rain",)).fnames == ("a/c.wav", "b.wav")

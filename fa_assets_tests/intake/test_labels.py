@@ -198,6 +198,8 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["b'Dog'"], ["Cat"]], "\"b'Dog'\"", "of a program"),
         ([["{'label': 'Dog'}"], ["Cat"]], "\"{'label': 'Dog'}\"", "of a program"),
         ([["MÃ¼ll"], ["Cat"]], "'MÃ¼ll'", "UTF-8 that was read as another"),
+        ([["M+APw-ll"], ["Cat"]], "'M+APw-ll'", "UTF-8 that was read as another"),
+        ([["a+b-c"], ["Dog\u2028"]], "'Dog\\u2028'", "cannot be seen"),
         ([["Caf\ufffd"], ["Cat"]], "'Caf\ufffd'", "UTF-8 that was read as another"),
         ([["Café"], ["Müll"], ["鳥"]], None, ""),
         ([["è"], ["Dog"]], "'è'", "is '猫' in GBK"),

@@ -218,8 +218,18 @@ PROPOSED = {
     "hugging-face-with-a-test-folder-inside": (
         {"d/train/a.wav": "Tit", "d/test/b.wav": "Tit"},
         {"d/train/metadata.csv": "file_name,label\na.wav,Tit\n", "d/test/metadata.csv": "file_name,label\nb.wav,Tit\n"},
-        ["1 clips lie in a folder called test and are taken as training clips: 'd/test/b.wav'"],
+        [
+            "1 clips lie in folders called 'test' and are taken as training clips; a test set belongs into test/: 'd/test/b"
+        ],
     ),
+    **{
+        f"{name}-beside-{train}": (
+            {f"{train}/dog/1.wav": "dog", f"{train}/cat/2.wav": "cat", f"{name}/cat/3.wav": "cat"},
+            {},
+            [f"1 clips lie in folders called {name!r} and are taken as training clips; a test set belongs into test/"],
+        )
+        for train, name in (("train", "eval"), ("audio_train", "audio_test"), ("audio", "evaluation"))
+    },
     "kaleidoscope": (
         {"s/1.wav": "Wren", "s/2.wav": "Tit"},
         {"id.csv": "FOLDER,IN FILE,AUTO ID,MANUAL ID\ns,1.wav,x,Wren\ns,2.wav,y,Tit\n"},

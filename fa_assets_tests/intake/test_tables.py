@@ -44,6 +44,8 @@ def dataset(tmp_path: Path) -> KaggleDataset:
         ),
         pytest.param(b'"sep=,"\n' + PLAIN.encode(), "separated by commas (its first line)", id="sep-in-quotes"),
         pytest.param(PLAIN.replace("\n", "\r").encode(), "lines ended by CR", id="old-mac"),
+        pytest.param(PLAIN.replace("\n", "\x85").encode(), "lines ended by U+0085", id="mainframe"),
+        pytest.param(PLAIN.replace("\n", "\u2028").encode(), "lines ended by U+2028", id="line-separators"),
         pytest.param(PLAIN.replace("\n", "\r\n").encode(), "", id="windows"),
         pytest.param(PLAIN.replace("\n", ",\n").encode(), "", id="a-comma-at-each-end"),
         pytest.param(

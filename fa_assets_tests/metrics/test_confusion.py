@@ -23,6 +23,9 @@ def test_pairs_are_ordered_by_clips_then_share_then_name() -> None:
         ConfusedPair("c", "b", 1, 1),
     ]
     assert len(most_confused(TRUTH, SCORES, ("a", "b", "c"), limit=1)) == 1
+    truth = np.array([[1, 0], [1, 0], [0, 1]], dtype=bool)
+    scores = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 1.0]])
+    assert most_confused(truth, scores, ("a", "b")) == [ConfusedPair("b", "a", 1, 1), ConfusedPair("a", "b", 1, 2)]
 
 
 def test_a_tie_counts_as_the_metric_counts_it() -> None:

@@ -96,7 +96,7 @@ def test_variants_are_read_and_named_by_what_differs() -> None:
     assert Variant().name == "baseline"
 
 
-@pytest.mark.parametrize("text", ["D=1", "C=much", "C=-1", "norm=max", "crops=2", "C"])
+@pytest.mark.parametrize("text", ["D=1", "C=much", "C=-1", "C=0", "norm=max", "crops=2", "C"])
 def test_what_is_no_variant_is_named(text: str) -> None:
     with pytest.raises(UserError, match=f"'{text}'"):
         parse_variants(text)

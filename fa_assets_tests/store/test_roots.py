@@ -7,13 +7,17 @@ import pytest
 
 from fa_assets.store.atomic import bring, digest_file, replacing
 from fa_assets.store.ledger import Ledger, new_entry_id
-from fa_assets.store.roots import StoragePath, file_names, listing, relative_name, subfolders
+from fa_assets.store.roots import StoragePath, file_names, listing, open_root, relative_name, subfolders
 from fa_assets_tests.catalog.made_up import an_entry
 
 
 def write(path: StoragePath, content: bytes) -> None:
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def test_a_url_of_a_library_that_is_there_is_opened() -> None:
+    assert str(open_root("memory://bucket/prefix/")) == "memory://bucket/prefix"
 
 
 def test_files_are_listed_by_name_with_size_and_without_hidden_ones(root: StoragePath) -> None:

@@ -22,7 +22,13 @@ from fa_assets.catalog.database import Catalog
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.ledger import Ledger
 from fa_assets.store.roots import listing, open_root
-from fa_assets.store.storage_errors import StorageError, as_storage_error, require_reachable, require_writable
+from fa_assets.store.storage_errors import (
+    StorageError,
+    as_remote_error,
+    as_storage_error,
+    require_reachable,
+    require_writable,
+)
 from fa_assets_tests.catalog.made_up import an_entry
 from fa_assets_tests.object_store import ObjectStore
 from fa_assets_tests.processes import prepared, run_at_once
@@ -190,3 +196,11 @@ except StorageError as error:
         folder.chmod(0o755)
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert f"The storage folder {tmp_path} cannot be written to (Permission denied" in done.stdout, done.stderr
+
+
+def test_an_error_of_python_within_the_object_stores_library_is_the_object_stores() -> None:
+    root = open_root("memory://bucket")
+    with pytest.raises(FileNotFoundError) as missing:
+        (root / "a").read_bytes()
+    assert "The object store memory://bucket" in str(as_remote_error(missing.value, root))
+    assert as_remote_error(FileNotFoundError("of a folder"), root) is None

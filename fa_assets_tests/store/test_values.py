@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fa_assets.errors import UserError
+from fa_assets.store.digests import DigestMemory
 from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import InputVersion, Ledger
 from fa_assets.store.roots import StoragePath
@@ -172,11 +173,12 @@ def test_every_flipped_bit_is_damage(part: str, tmp_path: Path) -> None:
             store.read("folds")
 
 
-def test_a_value_counts_only_with_its_ledger_entry(root: StoragePath) -> None:
+def test_a_value_counts_only_with_its_ledger_entry(root: StoragePath, tmp_path: Path) -> None:
     store = ValueStore(root)
     put(root, TABLE, header())
     found = store.header("folds")
     assert found is not None
+    assert store.examine("folds", digests=DigestMemory(tmp_path / "digests.json")) == (found, None)
     entry = Ledger(root / "ledger").path(str(found.materialization_id), "folds", None)
     for spoil in (lambda: entry.write_bytes(flipped(entry.read_bytes(), 999)), entry.unlink):
         spoil()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from fa_assets.intake.corrections import NAME, Correction, append_corrections, in_force, read_corrections
+from fa_assets.intake.corrections import NAME, Correction, append_corrections, correcting, in_force, read_corrections
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.roots import open_root
@@ -144,6 +144,9 @@ def test_a_correction_undone_after_the_results_have_it_waits_too(reviewed: Revie
     append_corrections(reviewed.settings.dataset, [removed])
     assert reviewed.client.get("/review/state").json()["waiting"] == 0
     assert post(reviewed, absent, "undo").json()["waiting"] == 1
+    assert post(reviewed, absent, "unsure").json()["waiting"] == 1
+    assert post(reviewed, absent, "keep").json()["waiting"] == 0  # absent, as the page shows it
+    assert correcting(read_corrections(reviewed.settings.dataset)).popitem()[1].verdict == "remove"
 
 
 def test_figures_of_other_predictions_are_not_shown(reviewed: Reviewed) -> None:
