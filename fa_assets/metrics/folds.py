@@ -143,13 +143,10 @@ class FoldQuality:
         label_imbalance: by how much a class's positives in a fold differ from an even share, as a part of that share; the
             mean over classes and folds.
         size_imbalance: the same of the clips.
-        chi_square: of positives per class and fold against even shares, per degree of freedom. Folds drawn at random have
-            about 1.
     """
 
     label_imbalance: float
     size_imbalance: float
-    chi_square: float
 
 
 def fold_quality(truth: np.ndarray, folds: np.ndarray, n_folds: int = 5) -> FoldQuality:
@@ -162,7 +159,6 @@ def fold_quality(truth: np.ndarray, folds: np.ndarray, n_folds: int = 5) -> Fold
     return FoldQuality(
         label_imbalance=float((np.abs(counts - share) / share).mean()),
         size_imbalance=float((np.abs(sizes - even) / even).mean()),
-        chi_square=float((np.square(counts - share) / share).sum() / (counts.shape[1] * (n_folds - 1))),
     )
 
 

@@ -128,10 +128,9 @@ def test_fewer_groups_than_folds_are_refused() -> None:
 def test_quality_of_even_and_uneven_folds() -> None:
     truth = np.ones((10, 2), dtype=bool)
     even = fold_quality(truth, np.arange(10) % 5)
-    assert (even.label_imbalance, even.size_imbalance, even.chi_square) == (0, 0, 0)
+    assert (even.label_imbalance, even.size_imbalance) == (0, 0)
     uneven = fold_quality(truth, np.array([0] * 6 + [1, 2, 3, 4]))  # 6, 1, 1, 1, 1 where 2 each would be even
     assert uneven.label_imbalance == pytest.approx((4 + 4 * 1) / 2 / 5)
-    assert uneven.chi_square == pytest.approx((16 / 2 + 4 * 1 / 2) / 4)
 
 
 def test_a_tie_goes_where_classes_are_lacking_and_a_fifth_moved_is_too_much() -> None:
