@@ -28,13 +28,16 @@ def measure_startup(turns: int) -> Result:
     return {"startup.seconds_beyond_dagster": middle([float(run.stdout) for run in runs])}
 
 
-def write_clips(folder: Path, count: int, lengths_s: Sequence[float]) -> None:
-    """`count` clips of noise at 16 kHz, of these lengths in turn, no two alike."""
+def write_clips(folder: Path, count: int, lengths_s: Sequence[float], tones: int = 0) -> None:
+    """`count` clips of noise at 16 kHz, of these lengths in turn, no two alike, with one of `tones` tones in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         random = np.random.default_rng(number)
         frames = max(1, round(lengths_s[number % len(lengths_s)] * RATE))
-        soundfile.write(folder / f"{number:05}.wav", 0.1 * random.standard_normal(frames), RATE, subtype="PCM_16")
+        sound = random.standard_normal(frames)
+        if tones:
+            sound += np.sin(np.arange(frames) * (0.1 * (1 + number % tones)))
+        soundfile.write(folder / f"{number:05}.wav", 0.1 * sound, RATE, subtype="PCM_16")
 
 
 RATE = 16_000
