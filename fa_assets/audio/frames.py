@@ -53,6 +53,11 @@ def is_amr_frame(content: bytes) -> bool:
     return not first & 0x83 and first >> 3 not in range(10, 14) and (first != 0 or any(rest))
 
 
+def shape(frame: AudioFrame) -> tuple[int, int]:
+    """A frame's rate in Hz and its channels."""
+    return frame.sample_rate, frame.layout.nb_channels
+
+
 _DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
 
 
