@@ -23,7 +23,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from fa_assets.audio.frames import ac3_frame_bytes, is_amr_frame, mpeg_frame_bytes, samples, shape
+from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
 from fa_assets.audio.matroska import matroska_breaks_at
 from fa_assets.audio.stated import stated_s, xing_header
 from fa_assets.audio.truncation import beyond, check_zeros, second_file, second_mp4, several_files
@@ -227,7 +227,7 @@ class FFmpegSound:
             if frames and packet.pos is not None:
                 self._packets += 1
                 self._end = max(self._end, packet.pos + packet.size)
-            if self._codec == "flac" and self._formats & {"flac", "wav"} and _hides_a_frame(packet):
+            if self._codec == "flac" and self._formats & {"flac", "wav"} and hides_a_frame(packet):
                 if (offset := bytes(packet).find(b"fLaC")) < 0:
                     raise BadClipError(f"truncated or damaged: no whole frame {where}")
                 raise BadClipError(several_files((packet.pos or 0) + offset))
@@ -293,7 +293,7 @@ def count_packets(file: FileIO) -> Packets:
     with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
-            if is_flac and _hides_a_frame(packet):
+            if is_flac and hides_a_frame(packet):
                 return Packets(packets, math.inf, has_others)
             expected = mpeg_frame_bytes(bytes(packet)) if is_mpeg else 0
             if expected is None and packet.size:  # what is not a frame comes as a packet of its own
@@ -345,8 +345,3 @@ class _Nameless:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return -errno.EINVAL
-
-
-def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:
-    """Whether a packet of a FLAC file is a frame with something behind it, which FFmpeg leaves out."""
-    return bool(packet.size) and not packet.duration
