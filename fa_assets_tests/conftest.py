@@ -35,16 +35,17 @@ from fa_assets_tests.object_store import ObjectStore, object_store
 
 _SLOW = {"birdnet_weights", "full_checkpoint", "illustrated", "site", "needs_ray", "postgres", "s3", "daemon"}
 """Fixtures that make a test slow, as does a place in `end_to_end`."""
-_GROUPS = ("birdnet_weights", "site", "needs_ray", "postgres", "s3")
-"""Fixtures that are expensive to make: the tests of one go to one process."""
+_GROUPS = ("site", "needs_ray", "postgres", "s3", "birdnet_weights")
+"""Fixtures that are expensive to make: the tests of one go to one process. Those that take longest first."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Mark what is slow by the fixtures it uses, and what one process is to run: a module, or all that shares a server.
 
-    The slow come first, so that the processes end together.
+    What takes longest comes first, so that the processes end together.
     """
+    order: dict[pytest.Item, int] = {}
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         fixtures = {*getattr(item, "fixturenames", ()), *([parameters["root"]] if "root" in parameters else [])}
@@ -53,8 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if item.get_closest_marker("xdist_group") is None:
             shared = next((name for name in _GROUPS if name in fixtures), f"{item.path.parent.name}/{item.path.stem}")
             item.add_marker(pytest.mark.xdist_group(shared))
+        costly = next((place for place, name in enumerate(_GROUPS) if name in fixtures), len(_GROUPS))
+        order[item] = costly + (item.get_closest_marker("slow") is None)
     yield
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=order.__getitem__)
 
 
 @pytest.hookimpl(wrapper=True)

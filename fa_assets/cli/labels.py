@@ -1,6 +1,5 @@
 """`fa-assets labels`: verdicts on labels, from and to tables, Label Studio and Audacity; and train_curated.csv corrected."""
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +37,11 @@ def labels_apply_command(file: Path, who: str | None, **options: Any) -> None:
     FILE is a table with the columns fname, class and verdict (keep, add, remove, unsure, undo), or label_audit.csv with a
     column verdict added, of which rows without one are left out.
     """
+    from fa_assets.intake.corrections import this_user
     from fa_assets.intake.exchange import verdicts_from_table
 
     dataset = apply_options(options).layout
-    _give(dataset, verdicts_from_table(dataset, file, who or _user()))
+    _give(dataset, verdicts_from_table(dataset, file, who or this_user()))
 
 
 @labels_group.command("import")
@@ -53,10 +53,11 @@ def labels_import_command(path: Path, who: str | None, **options: Any) -> None:
 
     PATH is Label Studio's export (JSON), or a label track, or a folder of them, as Audacity and Raven export them.
     """
+    from fa_assets.intake.corrections import this_user
     from fa_assets.intake.exchange import verdicts_from_others
 
     dataset = apply_options(options).layout
-    _give(dataset, verdicts_from_others(dataset, path, who or _user()))
+    _give(dataset, verdicts_from_others(dataset, path, who or this_user()))
 
 
 @labels_group.command("export")
@@ -91,9 +92,10 @@ def labels_export_command(folder: Path, format: str, every: bool, address: str, 
 def labels_write_csv_command(who: str | None, **options: Any) -> None:
     """Write the corrected labels into train_curated.csv, and leave a copy of the old one beside it."""
     from fa_assets.intake.correcting import write_corrected_csv
+    from fa_assets.intake.corrections import this_user
 
     dataset = apply_options(options).layout
-    written = write_corrected_csv(dataset, who or _user())
+    written = write_corrected_csv(dataset, who or this_user())
     if written is None:
         say("No label is corrected: nothing was written.")
     else:
@@ -150,10 +152,3 @@ def _asked(settings: Settings, *, every: bool) -> "tuple[list[Asked], list[str]]
     names += [name for name in clips if every and name not in doubted]
     asked = [Asked(name, clips[name]["labels"], clips[name]["seconds"], doubted.get(name, ())) for name in names]
     return asked, list(folds.header.details["classes"])
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name
-        return ""

@@ -11,6 +11,7 @@ is taken off again.
 
 import csv
 import errno
+import getpass
 import io
 import os
 import re
@@ -53,6 +54,14 @@ class Correction:
 def utc_now() -> str:
     """The time as `Correction.when` has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def this_user() -> str:
+    """The name as `Correction.who` has it; '' for a container's user without one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def read_corrections(dataset: Path, limits: Limits = USUAL_LIMITS) -> tuple[Correction, ...]:

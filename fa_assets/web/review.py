@@ -1,6 +1,5 @@
 """The label audit as a page: what is doubted, what it takes to decide, and the verdicts, which go to the dataset folder."""
 
-import getpass
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from fa_assets.intake.corrections import (
     given_now,
     in_force,
     read_corrections,
+    this_user,
     utc_now,
 )
 from fa_assets.web import sound
@@ -37,7 +37,7 @@ def review(site: Site, request: Request) -> Response:
         "review.html.j2",
         title="Review",
         file=site.dataset.root / NAME,
-        who=_user(),
+        who=this_user(),
         ticks=sound.ticks(),
         refresh=json.dumps(site.refresh),
     )
@@ -158,10 +158,3 @@ def _verdict(one: Correction | None) -> Mapping[str, str] | None:
 
 def _other(audit: Audit, one: Alike) -> Mapping[str, Any]:
     return {**asdict(one), "labels": audit.clips[one.fname]["labels"], "seconds": audit.clips[one.fname]["seconds"]}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name
-        return ""
