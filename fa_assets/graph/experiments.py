@@ -103,10 +103,13 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def contenders_table(name: str, rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | None:
-    """The rows of contenders, whose names are in the column `name`, as the UI shows them: the report's table without what was
-    chosen for each fold, which does not fit a window of 1440 pixels."""
-    table = against_baseline(name, rows)
-    return records(table.columns[:-1], [row[:-1] for row in table.rows])
+    """The rows of contenders, whose names are in the column `name`, as the UI shows them: of the report's table what fits a
+    window of 1440 pixels."""
+    shown = [
+        (contender, lwlrap, f"{difference:+z.4f} ({low:+z.4f} to {high:+z.4f})")
+        for contender, lwlrap, difference, low, high, *_ in against_baseline(name, rows).rows
+    ]
+    return records([name, "lwlrap", "difference (95%)"], shown)
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:

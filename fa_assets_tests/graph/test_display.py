@@ -65,6 +65,6 @@ def test_contenders_are_shown_with_the_intervals_that_hold_for_all_at_once() -> 
     table = contenders_table("blend", rows)
     assert table is not None
     assert [one.data for one in table.records] == [
-        {"blend": "mean", **own, "low": -0.02, "high": 0.22},
-        {"blend": "nested", **own},
+        {"blend": "mean", "lwlrap": 0.5, "difference (95%)": "+0.1000 (-0.0200 to +0.2200)"},
+        {"blend": "nested", "lwlrap": 0.5, "difference (95%)": "+0.1000 (+0.0500 to +0.1500)"},
     ]
