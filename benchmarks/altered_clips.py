@@ -183,10 +183,11 @@ def picture(shares: Mapping[str, Sequence[float]], pairs: Sequence[int], thresho
     """Altered clips found by threshold, from `found_at`, and pairs of different recordings, from `false_pairs`."""
 
     def paint(axis, pairs_axis) -> None:  # type: ignore[no-untyped-def]
-        for colour, (name, own) in zip(CYCLE, shares.items(), strict=False):
-            axis.plot(THRESHOLDS, own, "o-", color=colour, markersize=3, label=name)
+        for row, (name, own) in enumerate(shares.items()):
+            line = "o-" if row < len(CYCLE) else "o:"
+            axis.plot(THRESHOLDS, own, line, color=CYCLE[row % len(CYCLE)], markersize=3, label=name)
         axis.set(ylabel="altered clips found", ylim=(-0.02, 1.02), title="Near-duplicates")
-        axis.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=3)
+        axis.figure.legend(loc="outside lower left", ncols=2)
         pairs_axis.plot(THRESHOLDS, pairs, "o-", color=VERMILION, markersize=3)
         pairs_axis.set(ylabel="pairs", title="Different recordings")
         pairs_axis.yaxis.get_major_locator().set_params(integer=True)
@@ -195,4 +196,4 @@ def picture(shares: Mapping[str, Sequence[float]], pairs: Sequence[int], thresho
             one.set(xlabel="threshold of the similarity")
 
     alt = f"Altered clips found, by threshold, and pairs of different recordings; the line is at {threshold:g}."
-    return draw("Near-duplicates", alt, paint, height=3.8, columns=(2, 1))
+    return draw("Near-duplicates", alt, paint, height=4.4, columns=(2, 1))

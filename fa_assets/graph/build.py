@@ -138,7 +138,9 @@ def pipeline(
     }
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
     assets += [comparison, *blended, audit, corrections, tried, *curve.values()]
-    test_stage = _test_stage(scheme, every if blend else [main], fit, folds, comparison, blended if blend else [])
+    test_stage = _test_stage(
+        scheme, every if blend else [main], fit, clips, folds, comparison, blended if blend else []
+    )
     assets += test_stage
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),
@@ -176,11 +178,17 @@ def _checks(
 
 
 def _test_stage(
-    scheme: str, used: Sequence[_Evaluated], fit: FitOptions, folds: Asset, comparison: Asset, blended: Sequence[Asset]
+    scheme: str,
+    used: Sequence[_Evaluated],
+    fit: FitOptions,
+    curated: Asset,
+    folds: Asset,
+    comparison: Asset,
+    blended: Sequence[Asset],
 ) -> list[Asset]:
     """The test clips, the final classifier and the submission, by one encoder or by the blend of several."""
     engines = [one.engine for one in used]
-    clips = test_clips_asset(folds)
+    clips = test_clips_asset(curated)
     embeddings = [test_embeddings_asset(scheme, one.engine, clips, one.weights) for one in used]
     classifier = final_classifier_asset(
         scheme, engines, fit, folds, [one.embeddings[scheme] for one in used], [*blended, used[0].metrics[scheme]][0]

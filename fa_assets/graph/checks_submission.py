@@ -22,6 +22,7 @@ def test_set_checks(
     """Those of the test clips, and of their embeddings against those of the curated clips."""
     return [
         Check(clips, no_curated_clips_in_test),
+        Check(clips, no_curated_recordings_in_test),
         Check(
             submission,
             partial(no_near_duplicates_in_test, threshold=threshold),
@@ -44,6 +45,25 @@ def no_curated_clips_in_test(clips: Value) -> dg.AssetCheckResult | str:
         bad=f"{len(found)} test clips are curated clips, byte for byte: the classifier has seen them, and scores on the test "
         "set are too high. Take them out of one of the two; test_metrics also has the figures of the others (scope new).",
         good="no test clip is a curated clip",
+    )
+
+
+def no_curated_recordings_in_test(clips: Value) -> dg.AssetCheckResult | str:
+    """No test clip sounds like one recording with a curated clip, in whole or in part (byte for byte: see
+    no_curated_clips_in_test)."""
+    if not clips.table.num_rows:
+        return _NO_TEST_CLIPS
+    if not clips.header.details.get("compared_by_sound"):
+        return "how the curated clips sound is not known: materialize curated_clips, then test_clips again"
+    columns = (clips.table[one].to_pylist() for one in ("fname", "same_recording", "same_as"))
+    found = [(fname, like) for fname, like, same_as in zip(*columns, strict=True) if like and not same_as]
+    return offenders(
+        "clips",
+        ["test_clip", "like"],
+        found,
+        bad=f"{len(found)} test clips sound like one recording with a curated clip: scores on the test set may be too high. "
+        "Listen to some. Take them out of one of the two; test_metrics also has the figures of the others (scope new).",
+        good="no test clip sounds like one recording with a curated clip. Another speed or pitch is not seen.",
     )
 
 

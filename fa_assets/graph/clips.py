@@ -10,6 +10,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.audio.landmark_file import save_landmarks
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.graph import clip_tables, tables
@@ -45,7 +46,9 @@ from fa_assets.store.values import MissingValueError
 
 _CORRECTED = "corrected"
 """The fact with the labels that verdicts changed: a JSON list of clip, class and verdict."""
-_SHOWN_PAIRS = 100
+SHOWN_PAIRS = 100
+LANDMARKS = "landmarks/curated_clips.parquet"
+"""Below the storage root: those of the clips, which the test clips are compared with."""
 
 
 def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
@@ -55,7 +58,7 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
-        version="6",
+        version="7",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )
@@ -101,9 +104,11 @@ def curated_clips(
         )
     fnames = [clip.fname for clip in intake.clips]
     infos = [clip.info for clip in intake.clips]
+    landmarks, file = [info.landmarks for info in infos if info.landmarks], work.root / LANDMARKS
     with work.phase("near_duplicates"):
-        pairs = same_recordings([info.landmarks for info in infos if info.landmarks])
+        pairs = same_recordings(landmarks)
         recordings_of = first_of_recording(pairs, fnames)
+        written = save_landmarks(file, [info.sha256 for info in infos], landmarks)
     table = _table_of(intake, recordings_of, read_given_folds(recordings, fnames, N_FOLDS))
     seconds = np.array([info.seconds for info in infos])
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
@@ -132,6 +137,7 @@ def curated_clips(
             _CORRECTED: records(["fname", "class", "verdict"], labelled.changes),
         },
         details=details,
+        files=[work.stored(file, written)],
     )
 
 
@@ -164,7 +170,7 @@ def _table_of(intake: Intake, recordings_of: Sequence[str | None], given: np.nda
 
 def _near_duplicates(pairs: SameRecording, fnames: Sequence[str]) -> dg.MetadataValue | None:
     """The pairs that agree most."""
-    shown = zip(pairs.first[:_SHOWN_PAIRS], pairs.second[:_SHOWN_PAIRS], pairs.peaks[:_SHOWN_PAIRS], strict=True)
+    shown = zip(pairs.first[:SHOWN_PAIRS], pairs.second[:SHOWN_PAIRS], pairs.peaks[:SHOWN_PAIRS], strict=True)
     rows = [(fnames[one], fnames[other], int(peaks)) for one, other, peaks in shown]
     return records(["clip", "like", "peaks"], rows)
 

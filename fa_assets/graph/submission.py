@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fa_assets.audio.landmark_file import load_landmarks
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
 from fa_assets.graph import tables
 from fa_assets.graph.asset import Asset
+from fa_assets.graph.clips import LANDMARKS, SHOWN_PAIRS
 from fa_assets.graph.display import records
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.evaluation import averages, out_of_fold_figures, read_predictions
@@ -29,6 +31,7 @@ from fa_assets.metrics.folds import N_FOLDS
 from fa_assets.metrics.gate import WAY_OUT
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.predictions import Predictions, matrix, name_column
+from fa_assets.metrics.same_recording import first_of_recording, same_recordings
 from fa_assets.metrics.thresholds import decide
 from fa_assets.metrics.units import in_order_of_appearance, independent_units
 from fa_assets.models.blend import Blend
@@ -50,10 +53,10 @@ FILES = {
 GROUP = "submission"
 
 
-def test_clips_asset(folds: Asset) -> Asset:
-    """`test_clips`; `folds` has the classes."""
-    reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "folds": folds}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="5", reads=reads)
+def test_clips_asset(curated: Asset) -> Asset:
+    """`test_clips`; `curated` is curated_clips."""
+    reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "curated": curated}
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="6", reads=reads)
 
 
 def submission_asset(
@@ -92,14 +95,15 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="4", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="5", reads=reads)
 
 
-def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> Made:
+def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -> Made:
     """One row per clip of the test set: the rows of sample_submission.csv, in order; where it has none, what lies in
     test/. With labels and usage (Public, Private) where test.csv has them. Every clip needs a row in a submission, so
-    none is left out: one that cannot be read is an error."""
-    test = read_submission_clips(recordings, folds.header.details["classes"])
+    none is left out: one that cannot be read is an error. Those with the bytes of a curated clip, or that sound like one
+    recording with it, are named."""
+    test = read_submission_clips(recordings, curated.header.details["classes"])
     for note in test.notes:
         work.log.warning(note)
     infos = []
@@ -112,30 +116,45 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, folds: Stored) -> 
                 limits=recordings.limits,
                 progress=work.track("clips"),
                 may_be_silent=True,
+                with_landmarks=True,
                 way_out="Each needs a row in the submission: fix them.",
             )
         infos = [clip.info for clip in intake.clips]
-    sha256, fnames = (folds.table[name].to_pylist()[::-1] for name in ("sha256", "fname"))
-    curated = dict(zip(sha256, fnames, strict=True))  # the first one
+    sha256, fnames = (curated.table[name].to_pylist() for name in ("sha256", "fname"))
+    by_bytes = dict(zip(sha256[::-1], fnames[::-1], strict=True))  # the first one
+    alike: list[object] | None = None
+    if infos:
+        with work.phase("near_duplicates"):
+            known = load_landmarks(work.root / LANDMARKS, sha256)
+            if known is not None:
+                pairs = same_recordings([*known, *(info.landmarks for info in infos if info.landmarks)])
+                first = first_of_recording(pairs, [*fnames, *[""] * len(infos)])
+                alike = [one or None for one in first[len(fnames) :]]
     columns: dict[str, list[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],
         "usage": list(test.usage),
-        "same_as": [curated.get(info.sha256) for info in infos],
+        "same_as": [by_bytes.get(info.sha256) for info in infos],
+        "same_recording": alike or [None] * len(infos),
     }
     table = pa.table(
         [columns.get(name, [getattr(info, name, None) for info in infos]) for name in tables.TEST_CLIPS.names],
         schema=tables.TEST_CLIPS,
     )
+    details = {"compared_by_sound": alike is not None}
+    named = [row for row in zip(test.fnames, columns["same_recording"], strict=True) if row[1]]
     return Made(
         table,
-        version=work.version_by_content(table, {}),
+        version=work.version_by_content(table, details),
         facts={
             "clips": len(infos),
             "clips_with_labels": sum(labels is not None for labels in test.labels),
             "clips_among_curated": sum(one is not None for one in columns["same_as"]),
+            "clips_like_curated": None if alike is None else len(named),
             "hours": round(sum(info.seconds for info in infos) / 3600, 4),
         },
+        display={"like_curated_clips": records(["clip", "like"], named[:SHOWN_PAIRS]) if named else None},
+        details=details,
     )
 
 
@@ -200,8 +219,8 @@ def submit(
 
 def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
     """The averages of all metrics of the submission on the test clips whose labels are known (test.csv), with 95% intervals
-    over clips (copies as one): all, each usage (Public, Private), and, where some are curated clips byte for byte, those that
-    are new; beside the out-of-fold figures of the curated clips. No rows where no label is known."""
+    over clips (copies as one): all, each usage (Public, Private), and, where some are curated clips or sound like one recording
+    with them, those that are new; beside the out-of-fold figures of the curated clips. No rows where no label is known."""
     details = submission.header.details
     classes = details["classes"]
     table, submitted = clips.table, submission.table
@@ -262,7 +281,9 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
 
 def scopes_of(clips: pa.Table) -> dict[str, np.ndarray]:
     """Which test clips are scored together, bool (n,): those with labels, and parts of these."""
-    known, seen = (clips[name].is_valid().to_numpy() for name in ("labels", "same_as"))
+    known = clips["labels"].is_valid().to_numpy()
+    seen_by = {"same_as", "same_recording"} & {*clips.column_names}  # an older version did not compare them by sound
+    seen = np.any([clips[name].is_valid().to_numpy() for name in seen_by], axis=0)
     usage = np.array(clips["usage"].to_pylist(), dtype=object)
     scopes = {"all": known, **{name: known & (usage == name) for name in sorted({*usage} - {""})}}
     return scopes | ({"new": known & ~seen} if (known & seen).any() else {})

@@ -207,7 +207,13 @@ TEST_CLIPS = pa.schema(
             "same_as",
             pa.string(),
             "the curated clip with the same bytes; null where there is none",
-            "recordings.audio folds.sha256",
+            "recordings.audio curated.sha256",
+        ),
+        column(
+            "same_recording",
+            pa.string(),
+            "the first curated clip that sounds like one recording with it, maybe by way of others; null where none does",
+            "recordings.audio curated.sha256",
         ),
     ]
 )
@@ -279,7 +285,7 @@ TEST_METRICS = pa.schema(
             "scope",
             pa.string(),
             "all, a usage (Public, Private), new (where some test clips are curated ones: the others), or curated",
-            "clips.usage clips.same_as",
+            "clips.usage clips.same_as clips.same_recording",
         ),
         column("clips", pa.int64(), "with labels", "clips.labels"),
         column("value", pa.float64(), "of the metric", "submission.probability clips.labels"),

@@ -21,7 +21,7 @@ def test_a_run_names_what_it_read_otherwise_left_out_and_found_odd(tmp_path: Pat
     (tmp_path / "set" / "train_curated.csv").write_text("\n".join([*rows, "c24.wav;Cat"]))
     (tmp_path / "set" / "sample_submission.csv").write_text("fname,Dog,dog,Cat\nt.wav,0,0,0\n")
     where = ("--dataset", str(tmp_path / "set"), "--storage", str(tmp_path / "storage"))
-    options = ("--select", "+test_clips", "--match-names", "loose", "--on-bad-clip", "skip", "--pictures", "off")
+    options = ("--select", "+folds,+test_clips", "--match-names", "loose", "--on-bad-clip", "skip", "--pictures", "off")
     done = fa_assets("run", *where, *options)
     assert done.exit_code == 0, done.stderr
     for said in (

@@ -148,6 +148,10 @@ def damage_test_clips(settings: Settings) -> None:
     rewrite(settings, "test_clips", with_column("same_as", lambda values: ["00.wav", *values[1:]]))
 
 
+def damage_test_recordings(settings: Settings) -> None:
+    rewrite(settings, "test_clips", with_column("same_recording", lambda values: ["00.wav", *values[1:]]))
+
+
 def damage_test_embeddings(settings: Settings) -> None:
     curated = ValueStore(settings.storage_root).read("mc5_embeddings", "0").table
 
@@ -193,6 +197,7 @@ DAMAGE: dict[str, tuple[Callable[[Settings], None], str, bool]] = {
     "mc5_not_worse": (damage_ledger, "FA_MAX_LWLRAP_DROP", False),
     "no_near_duplicates_across_folds": (damage_similarity, "the same group in train_curated.csv", False),
     "no_curated_clips_in_test": (damage_test_clips, "1 test clips are curated clips, byte for byte", False),
+    "no_curated_recordings_in_test": (damage_test_recordings, "1 test clips sound like one recording with", False),
     "no_near_duplicates_in_test": (damage_test_embeddings, "are nearly the same", False),
     "clips_new_to_encoder": (damage_training_data, "AudioSet: it has heard them", False),
     "not_worse_than_baseline": (damage_comparison, "use center", False),

@@ -59,7 +59,7 @@ def test_a_value_counts_with_its_record_and_the_files_beside_it(what: str, setti
 @pytest.mark.promise(
     "A file of a value that changed is noticed, also where its size and time are as they were.",
     "kept",
-    "a bit of every file, of 7 kinds: 0 unnoticed",
+    "a bit of every file, of 8 kinds: 0 unnoticed",
 )
 def test_every_file_of_every_value_is_part_of_it(settings: Settings) -> None:
     root = settings.storage_root
@@ -72,7 +72,16 @@ def test_every_file_of_every_value_is_part_of_it(settings: Settings) -> None:
         (one, root / file.path, file.path) for one in entries for file in one.files if not Path(file.path).is_absolute()
     ]
     kinds = {name.partition("/")[0] for _, _, name in files}
-    assert kinds == {"values", "classifiers", "label_ranks", "notebook", "label_audit", "reports", "submission"}
+    assert kinds == {
+        "values",
+        "classifiers",
+        "landmarks",
+        "label_ranks",
+        "notebook",
+        "label_audit",
+        "reports",
+        "submission",
+    }
     for entry, path, name in files:
         content, stat = path.read_bytes(), path.stat()
         path.write_bytes(flipped(content, 8 * (len(content) // 2)))

@@ -104,6 +104,8 @@ def test_test_clips_that_are_curated_ones_are_also_left_out() -> None:
         "new": [False, True, False],
     }
     assert list(scopes_of(pa.table({**columns, "same_as": pa.nulls(3, pa.string())}))) == ["all"]
+    by_sound = scopes_of(pa.table({**columns, "same_recording": [None, "y.wav", None]}))
+    assert by_sound["new"].tolist() == [False, False, False]
 
 
 def test_the_final_classifier_says_what_it_belongs_to(values: ValueStore, storage: Path) -> None:
