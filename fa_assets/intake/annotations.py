@@ -21,6 +21,7 @@ from fa_assets.intake.columns import (
     numbers_of_classes,
     once,
 )
+from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import (
     Labels,
     indicator_labels,
@@ -29,7 +30,7 @@ from fa_assets.intake.labels import (
     unused_shares,
 )
 from fa_assets.intake.names import NameIndex, is_audio, listed
-from fa_assets.intake.tables import Table, read_table, read_text
+from fa_assets.intake.tables import Table, read_table
 
 _AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)

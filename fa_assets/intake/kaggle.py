@@ -26,9 +26,10 @@ import numpy as np
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corrections
 from fa_assets.intake.corrections import Correction, read_corrections
+from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
 from fa_assets.intake.names import NameIndex, bad_fnames, canonical, listed
-from fa_assets.intake.tables import Table, missing_columns, read_table, read_text
+from fa_assets.intake.tables import Table, missing_columns, read_table
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
     Limits,

@@ -24,7 +24,7 @@ from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
 
-_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 _FEWEST_GROUPS = 5
 """As there are folds, each of which needs one."""
 _FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)

@@ -20,8 +20,12 @@ _KINDS = {
     ".jams": "are of JAMS: write their labels as a CSV of file names and labels",
     ".mid": "are scores, and no labels",
 }
-_OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
+_OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".pdf", ".npy", ".npz", ".pt"})
+_SHARE = re.compile(
+    r"(?<![^\W_])(train|test|val|valid|dev|eval|holdout)(ing|idation|elopment|uation)?(?![^\W\d_])", re.I
+)
+"""In the names of lists of the clips of a share of a dataset, as validation_list.txt."""
 _ROWS, _TABLES = 5, 50
 """Rows of a table, and tables, that are looked at."""
 
@@ -42,7 +46,9 @@ def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
             said.append(f"{listed(its)} {what}")
     tables = [name for name in others if _suffix(name) in _OTHER_TABLES]
     if tables:
-        said.append(f"not read, since only CSV is: {listed(tables)}; if the labels are there, export them as CSV")
+        said.append(
+            f"not read, since only CSV and JSON are: {listed(tables)}; if the labels are there, export them as CSV"
+        )
     known = {*kaldi, *tables} | {name for name in others if _suffix(name) in {*_KINDS, *_PICTURES}}
     if beside := [name for name in others if PurePosixPath(name).stem in stems and name not in known]:
         said.append(
@@ -84,8 +90,13 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 blank.append(path.name)
             elif path.stem in stems:
                 beside.append(path.name)
-    if lists:
-        said.append(f"{listed(lists)} list clips: if each is a class of its own, let their names end in .csv")
+    if shares := [name for name in lists if _SHARE.search(name)]:
+        said.append(
+            f"{listed(shares)} list clips of a share of the dataset by their names, and no labels; test clips belong into "
+            "test/"
+        )
+    if classes := [name for name in lists if name not in shares]:
+        said.append(f"{listed(classes)} list clips: if each is a class of its own, let their names end in .csv")
     if blank:
         way_out = f"`tr -s ' ' ',' < {shlex.quote(blank[0])} > NEW.csv`"
         said.append(f"{listed(blank)} have blanks between their columns: write commas, as with {way_out}")

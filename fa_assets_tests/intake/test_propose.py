@@ -326,6 +326,24 @@ PROPOSED = {
         {"segments.csv": '# x\n# YTID, start_seconds, positive_labels\n--a1, 0.000, "/m/1,/m/2"\nb-2, 1.0, "/m/1"\n'},
         ["columns YTID and positive_labels"],
     ),
+    "hugging-face": (
+        {"train/a.wav": "Dog,Cat", "train/b.wav": "Cat"},
+        {
+            "train/metadata.jsonl": '{"file_name": "a.wav", "labels": ["Dog", "Cat"]}\n'
+            '{"file_name": "b.wav", "labels": ["Cat"]}',
+        },
+        ["metadata.jsonl is read as JSON Lines", "lists in brackets"],
+    ),
+    "nsynth": (
+        {"audio/g_1.wav": "guitar", "audio/b_2.wav": "bass"},
+        {"examples.json": '{"g_1": {"note": 1, "instrument": "guitar"}, "b_2": {"note": 2, "instrument": "bass"}}'},
+        ["columns fname and instrument", "objects by their keys"],
+    ),
+    "json-of-each-clip": (
+        {"a.wav": "Dog", "b.wav": "Cat"},
+        {"a.json": '{"label": "Dog", "rate": 44100}', "b.json": '{"label": "Cat", "rate": 44100}'},
+        ["annotations of each clip"],
+    ),
     "mtg-jamendo": (
         {"a.mp3": "rock,pop", "b.mp3": "jazz"},
         {"tags.tsv": "PATH\tN\tTAGS\na.mp3\t1\trock\tpop\nb.mp3\t2\tjazz\n"},
@@ -336,7 +354,7 @@ PROPOSED = {
         {"a.json": "{}", "data/wav.scp": "a a.wav\n", "x.TextGrid": ""},
         [
             "look like speakers",
-            "'a.json'; if the labels are there, export",
+            "a.json is JSON and no table",
             "lists of Kaldi",
             "of Praat: 'Down to Table",
         ],
@@ -424,7 +442,7 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
     ("name", "text", "said"),
     [
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
-        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'. not read, since only CSV is"),
+        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'. not read, since only CSV and JSON are"),
         ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
         ("list.csv", "file,label\na.wav,Do\0g\n", "^.*list.csv is not a CSV file that can be read: NUL"),
         ("list.csv", "file,label\n", "^.*list.csv has no rows"),
@@ -636,6 +654,16 @@ def test_lists_of_clips_and_columns_of_blanks_say_what_to_do(tmp_path: Path) -> 
         UserError, match="'dog.txt' list clips: .* end in .csv. 'list.txt' have blanks .*`tr -s ' ' ','"
     ):
         propose(tmp_path)
+
+
+def test_lists_of_a_share_are_not_called_classes(tmp_path: Path) -> None:
+    """As in Speech Commands."""
+    make_audio(tmp_path, "dog/a.wav", "dog/b.wav", "cat/a.wav")
+    for name in ("testing_list.txt", "validation_list.txt", "val.txt", "contest.txt"):
+        (tmp_path / name).write_text("dog/b.wav\n")
+    notes = "\n".join(propose(tmp_path).notes)
+    assert "'testing_list.txt', 'val.txt', 'validation_list.txt' list clips of a share of the dataset" in notes
+    assert "'contest.txt' list clips: if each is a class of its own" in notes
 
 
 def test_numbers_of_clips_beside_columns_of_classes_are_no_class(tmp_path: Path) -> None:

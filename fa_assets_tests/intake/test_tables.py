@@ -8,11 +8,35 @@ import pytest
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.kaggle import KaggleDataset, read_labels
+from fa_assets.intake.labels import split_labels
 from fa_assets.intake.tables import read_table
 from fa_assets_tests.command_line import fa_assets
 
 PLAIN = "fname,labels\na.wav,Müll\nb.wav,Rain\n"
 SAME = (("Müll",), ("Rain",))
+JSON = (
+    ('[{"fname": "a.wav", "labels": "Müll"}, {"fname": "b.wav", "labels": "Rain"}]', "JSON"),
+    ('[\n{"fname": "a.wav", "labels": "Müll"},\n{"fname": "b.wav", "labels": "Rain"}\n]\n', "JSON"),
+    (
+        '\ufeff{"fname": "a.wav", "labels": ["M\\u00fcll"]}\r\n\r\n{"labels": ["Rain"], "fname": "b.wav"}\r\n',
+        "JSON Lines",
+    ),
+    ('{"a.wav": ["Müll"], "b.wav": "Rain"}', "JSON, labels by the names of clips"),
+    ('{"a.wav": {"labels": ["Müll"]}, "b.wav": {"labels": ["Rain"]}}', "JSON, objects by their keys"),
+    (
+        '{"0": {"fname": "a.wav", "labels": "Müll"}, "1": {"fname": "b.wav", "labels": "Rain"}}',
+        "JSON, objects by their keys",
+    ),
+    (
+        '{"fname": {"0": "a.wav", "7": "b.wav"}, "labels": {"0": "Müll", "7": "Rain"}}',
+        "JSON, an object for each column",
+    ),
+    ('{"fname": ["a.wav", "b.wav"], "labels": ["Müll", "Rain"]}', "JSON, a list for each column"),
+    (
+        '{"version": 1, "data": [{"fname": "a.wav", "labels": "Müll"}, {"fname": "b.wav", "labels": "Rain"}]}',
+        "JSON, the list 'data'",
+    ),
+)
 
 
 @pytest.fixture
@@ -67,6 +91,10 @@ def dataset(tmp_path: Path) -> KaggleDataset:
             "as a whole (3)",
             id="tabs",
         ),
+        *(
+            pytest.param(text.encode(), f"train_curated.csv is read as {said}", id=f"json-{n}")
+            for n, (text, said) in enumerate(JSON)
+        ),
         pytest.param(b"Table 1\n\n" + PLAIN.encode(), "beginning after 'Table 1'", id="a-title-above"),
         pytest.param(
             b"Owls;\n" + PLAIN.replace(",", ";").encode(),
@@ -116,7 +144,12 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
         ),
         pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
         pytest.param(b"fname   labels\na.wav   A\n", "separated by blanks: write one comma", id="columns-of-blanks"),
-        pytest.param(b'[{"fname": "a.wav"}]', "it is JSON", id="json-list"),
+        pytest.param(b'[{"fname": "a.wav"}]', "no column labels; its columns are fname", id="json-without-labels"),
+        pytest.param(b'[{"fname": "a.wav"', "begins as JSON and cannot be read", id="json-cut"),
+        pytest.param(b'{"a.wav": "A", "a.wav": "B"}', "'a.wav' is there twice", id="json-twice"),
+        pytest.param(b'{"fname": "a.wav", "labels": {"A": 1}}', "'labels' holds objects", id="json-objects"),
+        pytest.param(b'{"info": {"x": 1}, "n": 2}', "is JSON and no table", id="json-of-settings"),
+        pytest.param(b"{}", "is JSON and no table", id="json-empty"),
         pytest.param(b"{\\rtf1 fname,labels}", "a text document", id="rtf"),
         pytest.param(b"SQLite format 3\0", "an SQLite database", id="sqlite"),
         pytest.param(b"a.wav,A\nb.wav,B\n", "It has no header: write fname,labels above the first row", id="no-header"),
@@ -195,6 +228,15 @@ def test_names_that_may_be_western_are_read_with_a_line_that_says_what_else_they
     clips = read_labels(dataset)
     assert clips.labels[0] == (name.encode(encoding).decode("cp1252"),)
     assert f"{name!r} in {encoding}" in clips.notes[0]
+
+
+def test_labels_in_json_are_whole_names_and_what_is_not_there_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.jsonl"
+    path.write_text('{"fname": "a", "labels": ["Male speech, man", "Dog"], "n": 1.5}\n{"fname": "b", "labels": null}\n')
+    table = read_table(path)
+    assert table.header == ["fname", "labels", "n"]
+    assert table.rows == [["a", '["Male speech, man", "Dog"]', "1.5"], ["b", "", ""]]
+    assert split_labels(table.column("labels"))[0][0] == ("Male speech, man", "Dog")
 
 
 def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> None:
