@@ -85,8 +85,7 @@ def curated_clips(
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
     sample_submission.csv after fname, in order; without that file the sorted set of labels. Their order is that of every label
     and score matrix. Labels follow the verdicts in label_corrections.csv, where there are any. Clips that sound like one
-    recording are told by peaks of their spectrograms (docs/evaluation.md). What corpus it is, is taken from SOURCE.txt, or told
-    by the clips of FSDKaggle2019."""
+    recording are told by peaks of their spectrograms. SOURCE.txt, or the clips of FSDKaggle2019, tell what corpus it is."""
     from fa_assets.report.clips import durations, label_counts
 
     labelled = read_labels(recordings)
@@ -102,8 +101,7 @@ def curated_clips(
             progress=work.track("clips"),
             with_landmarks=True,
         )
-    fnames = [clip.fname for clip in intake.clips]
-    infos = [clip.info for clip in intake.clips]
+    fnames, infos = [clip.fname for clip in intake.clips], [clip.info for clip in intake.clips]
     landmarks, file = [info.landmarks for info in infos if info.landmarks], work.root / LANDMARKS
     with work.phase("near_duplicates"):
         pairs = same_recordings(landmarks)
@@ -252,8 +250,8 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool, near_duplicates: bo
             **{f"clips_fold_{fold}": int((assigned == fold).sum()) for fold in range(N_FOLDS)},
         },
         display={
-            "positives_per_class_and_fold": records(
-                ["class", *(f"fold {fold}" for fold in range(N_FOLDS))],
+            "positives_by_fold": records(
+                ["class", *map(str, range(N_FOLDS))],
                 [[name, *map(int, balance[:, column])] for column, name in enumerate(classes)],
             ),
             **drawn,
