@@ -23,7 +23,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from fa_assets.audio.frames import ac3_frame_bytes, is_amr_frame, mpeg_frame_bytes, samples
+from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
 from fa_assets.audio.matroska import matroska_breaks_at
 from fa_assets.audio.stated import stated_s, xing_header
 from fa_assets.audio.truncation import beyond, check_zeros, second_file, second_mp4, several_files
@@ -38,12 +38,10 @@ _SHORT_BY_S = {
 }
 """Formats, as FFmpeg calls them, whose header says how long the sound is, and how many seconds shorter it may be: some count in
 packets, or what is skipped at the beginning. Of others FFmpeg's figure is a guess."""
-_SAY_NO_LENGTH = frozenset({
-    "wav", "w64", "aiff", "au", "caf", "voc", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "gsm", "mpegts", "mpeg"
-})  # fmt: skip
-"""Formats that are told to be whole by their parts, or in everyday use."""
-_STATE_NO_LENGTH = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"})
+_STATE_NO_LENGTH = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg"})
 """Formats of which nothing but their frames tells how much there should be: zeros around those may have been sound."""
+_SAY_NO_LENGTH = _STATE_NO_LENGTH | {"wav", "w64", "aiff", "au", "caf", "voc", "ogg", "gsm"}
+"""Formats that are told to be whole by their parts, or in everyday use."""
 _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""
 _TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
@@ -89,7 +87,7 @@ class FFmpegSound:
         if first is None:
             raise BadClipError("holds no samples: cut short, or exported empty; fetch or export it again")
         self._frames = chain([first], frames)
-        self.rate, self.channels = _shape(first)
+        self.rate, self.channels = shape(first)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The whole sound in blocks of (frames, channels) float32, none empty.
@@ -102,7 +100,7 @@ class FFmpegSound:
         due: float | None = None
         for frame in self._frames:
             due = self._due(frame, due)
-            if _shape(frame) != (self.rate, self.channels):
+            if shape(frame) != (self.rate, self.channels):
                 raise BadClipError(
                     f"changes from {self.rate} Hz and {self.channels} channels to {frame.sample_rate} Hz and "
                     f"{frame.layout.nb_channels} after {seen / self.rate:.2f} s: cut it there into two clips"
@@ -144,6 +142,10 @@ class FFmpegSound:
         self._file.seek(position)
         return bool(self._end) and rest.startswith(_TAGS)
 
+    def _check_zeros(self) -> None:
+        if self._formats & _STATE_NO_LENGTH:
+            check_zeros(self._file, self._end, 188 if "mpegts" in self._formats else 1)  # a packet of it
+
     def _check_rest(self) -> None:
         """Refuse a file that another one of its kind was joined to, which FFmpeg leaves out, and one that lacks its end."""
         header = xing_header(self._file) if "mp3" in self._formats else None
@@ -152,8 +154,8 @@ class FFmpegSound:
                 f"truncated: the header promises {header.frames} frames up to byte {header.end}, the file holds "
                 f"{self._packets} up to byte {self._end}"
             )
-        if self._formats & _STATE_NO_LENGTH and not (header and header.frames):
-            check_zeros(self._file, self._end)
+        if not (header and header.frames):
+            self._check_zeros()
         end = self._end - 128 if "adx" in self._formats else self._end  # ADX packets may be placed too late
         if end > 0 and (at := second_file(self._file, end)) is not None:
             raise BadClipError(several_files(at))
@@ -185,6 +187,13 @@ class FFmpegSound:
                 self._picture_ends = max(self._picture_ends, ends * (packet.time_base or Fraction(0)))
 
     def _decoded(self) -> Iterator[AudioFrame]:
+        try:
+            yield from self._decoded_packets()
+        except BadClipError:
+            self._check_zeros()
+            raise
+
+    def _decoded_packets(self) -> Iterator[AudioFrame]:
         seen = 0
         packets = self._demuxed()
         is_mp3, junk = "mp3" in self._formats, False
@@ -218,7 +227,7 @@ class FFmpegSound:
             if frames and packet.pos is not None:
                 self._packets += 1
                 self._end = max(self._end, packet.pos + packet.size)
-            if self._codec == "flac" and self._formats & {"flac", "wav"} and _hides_a_frame(packet):
+            if self._codec == "flac" and self._formats & {"flac", "wav"} and hides_a_frame(packet):
                 if (offset := bytes(packet).find(b"fLaC")) < 0:
                     raise BadClipError(f"truncated or damaged: no whole frame {where}")
                 raise BadClipError(several_files((packet.pos or 0) + offset))
@@ -284,7 +293,7 @@ def count_packets(file: FileIO) -> Packets:
     with _stream_of(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
-            if is_flac and _hides_a_frame(packet):
+            if is_flac and hides_a_frame(packet):
                 return Packets(packets, math.inf, has_others)
             expected = mpeg_frame_bytes(bytes(packet)) if is_mpeg else 0
             if expected is None and packet.size:  # what is not a frame comes as a packet of its own
@@ -336,12 +345,3 @@ class _Nameless:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return -errno.EINVAL
-
-
-def _hides_a_frame(packet: "Packet[AudioStream]") -> bool:
-    """Whether a packet of a FLAC file is a frame with something behind it, which FFmpeg leaves out."""
-    return bool(packet.size) and not packet.duration
-
-
-def _shape(frame: AudioFrame) -> tuple[int, int]:
-    return frame.sample_rate, frame.layout.nb_channels

@@ -68,6 +68,9 @@ _CONTAINERS = (
     (b"#!AMR", "AMR"),
     (b"\x0b\x77", "AC-3"),
     (b"\x80\0", "ADX"),
+    (b"TTA1", "TTA"),
+    (b"FLV\1", "FLV"),
+    (b".snd", "AU"),
 )
 
 
@@ -76,6 +79,8 @@ def not_a_sound(head: bytes) -> str | None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
     if head[257:262] == b"ustar":
         return f"a tar archive: {_UNPACK}"
+    if head[:2] == b"$H" and head[4:8] == bytes(4):
+        return "WMA as a server streams it (MMS), with heads between its packets: fetch it again, as a file"
     return next((what for begins, what in _BEGINNINGS if start.startswith(begins.lower())), None)
 
 

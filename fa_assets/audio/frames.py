@@ -3,6 +3,8 @@
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.plane import AudioPlane
+from av.audio.stream import AudioStream
+from av.packet import Packet
 
 from fa_assets.errors import BadClipError
 
@@ -51,6 +53,16 @@ def is_amr_frame(content: bytes) -> bool:
     """Whether this is a frame of AMR (RFC 4867, section 5.3): a mode that there is, unused bits 0, and some sound."""
     first, *rest = content
     return not first & 0x83 and first >> 3 not in range(10, 14) and (first != 0 or any(rest))
+
+
+def hides_a_frame(packet: "Packet[AudioStream]") -> bool:
+    """Whether a packet of a FLAC file is a frame with something behind it, which FFmpeg leaves out."""
+    return bool(packet.size) and not packet.duration
+
+
+def shape(frame: AudioFrame) -> tuple[int, int]:
+    """A frame's rate in Hz and its channels."""
+    return frame.sample_rate, frame.layout.nb_channels
 
 
 _DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}

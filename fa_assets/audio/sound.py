@@ -5,6 +5,7 @@ a FLAC or an Ogg file holds is counted beside it, and other containers are compa
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import FileIO
@@ -25,6 +26,7 @@ from fa_assets.audio.truncation import (
     ogg_pages,
     second_file,
     several_files,
+    zeros_end,
 )
 from fa_assets.errors import BadClipError
 
@@ -174,10 +176,7 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     if sound.format == "VOC":  # of which libsndfile takes the heads of blocks for sound
         return None
     if sound.format not in _TOLD_WHOLE:
-        raise BadClipError(
-            f'a file of the kind {sound.format_info}, which does not say whether it is whole: `python -c "import soundfile; '
-            "soundfile.write('NEW.wav', *soundfile.read('FILE'), 'FLOAT')\"` takes its sound"
-        )
+        raise _unsure(sound.format_info)
     position = file.tell()  # libsndfile goes on from there
     _check_extent(find_extent(file), sound)
     if not (known_whole or _is_whole(file, sound, pages)):
@@ -185,6 +184,14 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     states_its_length = sound.format != "MP3" or xing_header(file) is not None
     file.seek(position)
     return _SndfileSound(sound, states_its_length)
+
+
+def _unsure(kind: str) -> BadClipError:
+    """What is said of a file that libsndfile reads to an end of which nothing tells that it is the right one."""
+    return BadClipError(
+        f'a file of the kind {kind}, which does not say whether it is whole: `python -c "import soundfile; '
+        "soundfile.write('NEW.wav', *soundfile.read('FILE'), 'FLOAT')\"` takes its sound"
+    )
 
 
 def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) -> bool:
@@ -208,11 +215,12 @@ def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | N
     try:
         return stack.enter_context(ffmpeg.open_sound(file, joined_at))
     except BadClipError as error:
-        size = after_tags(file, 0)
-        file.seek(size)
+        tags = after_tags(file, 0)
+        file.seek(size := zeros_end(file, tags))
         if size and (name := first_bytes.container(file.read(first_bytes.LENGTH))):
+            what = " and ".join(["a tag"] * (tags > 0) + ["zeros"] * (size > tags))
             raise BadClipError(
-                f"{size} bytes of a tag stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
+                f"{size} bytes of {what} stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
             ) from error
         if not isinstance(error, ffmpeg.CannotOpenError):
             raise
@@ -235,9 +243,12 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     header = xing_header(file)
     if not packets.count:  # FFmpeg knows it not: a few frames, free format, or damaged
         size = os.fstat(file.fileno()).st_size
-        return (
-            frames <= _FEW_FRAMES if header is None else header.end <= size and not beyond(file, header.end, size, "")
-        )
+        if header is not None:
+            return header.end <= size and not beyond(file, header.end, size, "")
+        file.seek(after_tags(file, 0))
+        if frames > _FEW_FRAMES and re.match(rb"\xff[\xe2-\xff][\0-\x0f]", file.read(3)):
+            raise _unsure("MP3 (free format)")
+        return frames <= _FEW_FRAMES
     if header is None:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
     return packets.count == header.frames and not packets.goes_on

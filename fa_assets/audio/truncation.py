@@ -240,15 +240,15 @@ _FEW_ZEROS = 1024
 _LOST = "padding, or sound that a copy or download lost: fetch it again; if it is padding,"
 
 
-def check_zeros(file: BinaryIO, end: int) -> None:
-    """Refuse a file with many zeros before its sound, or behind it, which ends at the byte `end` or later.
+def check_zeros(file: BinaryIO, end: int, unit: int = 1) -> None:
+    """Refuse a file with many zeros before its sound, or behind it, which ends at byte `end` or later (a multiple of `unit`).
 
     Raises:
         BadClipError: where they are, and the command that takes them off.
     """
     size, start = os.fstat(file.fileno()).st_size, after_tags(file, 0)
-    before = _not_zero(file, start, size)
-    if before - start >= _FEW_ZEROS:
+    before = zeros_end(file, start)
+    if before - start >= _FEW_ZEROS and before < size:
         raise BadClipError(
             f"{before - start} bytes of zeros stand before the sound: {_LOST} `tail -c +{before + 1} FILE > NEW` takes it off"
         )
@@ -256,10 +256,22 @@ def check_zeros(file: BinaryIO, end: int) -> None:
     for block in iter(lambda: file.read(1 << 20), b""):
         if held := len(block.rstrip(b"\0")):
             end = file.tell() - len(block) + held
+    end = -(-end // unit) * unit
     if size - end >= _FEW_ZEROS:
         raise BadClipError(
             f"{size - end} bytes of zeros stand behind the sound: {_LOST} `head -c {end} FILE > NEW` takes it off"
         )
+
+
+_BEGINS_WITH_ZEROS = re.compile(rb"\0\0\0.ftyp|\0\0\x01\xba", re.DOTALL)
+
+
+def zeros_end(file: BinaryIO, at: int) -> int:
+    """Where the zeros end that begin here, less those that a file of MP4 or MPEG begins with."""
+    first = _not_zero(file, at, os.fstat(file.fileno()).st_size)
+    file.seek(before := max(first - 3, at))
+    found = _BEGINS_WITH_ZEROS.search(file.read(11))
+    return before + found.start() if found else first
 
 
 def _not_zero(file: BinaryIO, at: int, end: int) -> int:
