@@ -21,8 +21,6 @@ from fa_assets.store.atomic import write_file
 from fa_assets.web.addresses import REVIEW
 
 SHOWN = 50
-_SHOWN_COLUMNS = ("fname", "class_name", "kind", "labels")
-"""As many as the UI shows beside one another; the others are in the CSV."""
 
 
 def label_audit_asset(scheme: str, predictions: Asset) -> Asset:
@@ -75,7 +73,13 @@ def audit_labels(work: Work, predictions: Stored) -> Made:
         display={
             "review": dg.MetadataValue.url(REVIEW),
             **drawn,
-            "most_doubted": records(_SHOWN_COLUMNS, rows[:SHOWN]),
+            "most_doubted": records(
+                ["fname", "doubt", "labels"],  # what fits a window of 1440 pixels, where only spaces wrap
+                [
+                    (row["fname"], f"{row['class_name']}: {row['kind']}", row["labels"].replace(",", ", "))
+                    for row in rows[:SHOWN]
+                ],
+            ),
         },
         files=[work.stored(file, digest)],
     )

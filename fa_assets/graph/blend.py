@@ -62,9 +62,9 @@ def judge_encoders(
     """Out-of-fold LWLRAP of blends of the encoders, one row each: every encoder alone (the main one is the baseline), the mean
     and the geometric mean of their probabilities, and a stacked logistic regression over their log-odds; with a paired
     bootstrap of the difference, and of the nested choice among them, in which no fold has a say in the blend it is judged by.
-    The best row is the maximum of a search and so too high; the nested row is not. With FA_BLEND=on the final classifier and
-    the submission are the best blend, and this says whether a submission may be made. F1, precision and recall are of decisions
-    in each fold by the blend and the thresholds that the other folds choose (FA_THRESHOLD_RULE)."""
+    The best row is the maximum of a search and so too high; the nested row is not. The intervals in the table below hold for
+    all at once. With FA_BLEND=on the final classifier and the submission are the best blend, and this says whether a submission
+    may be made. F1, precision and recall: of decisions in each fold by what the others choose (FA_THRESHOLD_RULE)."""
     every = [read_predictions(one) for one in (predictions, *others.values())]
     main, logits = every[0], np.stack([one.logits for one in every])
     with work.phase("blend"):

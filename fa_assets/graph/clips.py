@@ -259,8 +259,8 @@ def assign_folds(work: Work, clips: Stored, *, sticky: bool, near_duplicates: bo
             **{f"clips_fold_{fold}": int((assigned == fold).sum()) for fold in range(N_FOLDS)},
         },
         display={
-            "positives_per_class_and_fold": records(
-                ["class", *(f"fold {fold}" for fold in range(N_FOLDS))],
+            "positives_by_fold": records(
+                ["class", *map(str, range(N_FOLDS))],
                 [[name, *map(int, balance[:, column])] for column, name in enumerate(classes)],
             ),
             **drawn,

@@ -22,11 +22,9 @@ from fa_assets.metrics.bootstrap import RESAMPLES, SEED
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.models.experiments import Variant, parse_variants, run_experiments
 from fa_assets.models.nested import CHOSEN, Outcome
+from fa_assets.report.encoders import against_baseline
 from fa_assets.store.crop_keys import content_digest
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
-
-_SHOWN = ("lwlrap", "difference", "low", "high", "share_won")
-"""Columns of a contender that fit beside its name in a window of 1440 pixels; the catalog has all."""
 
 
 def experiments_asset(variants: str | None, scheme: str, encoder: str, folds: Asset, embeddings: Asset) -> Asset:
@@ -53,7 +51,8 @@ def try_variants(work: Work, folds: Stored, embeddings: Stored, *, variants: Seq
     """Out-of-fold LWLRAP of the classifiers that FA_EXPERIMENTS names, one row each, beside the baseline, with a paired
     bootstrap of the difference and the interval that holds for all variants at once; and of the nested choice among them, in
     which no fold has a say in the variant it is judged by. The best row is the maximum of a search and so too high; the nested
-    row is not. No rows without variants. All of them are fitted by torch, the baseline with the notebook's settings too."""
+    row is not. In the table below and in the report, the intervals are those for all variants at once, that of the nested
+    choice its own. No rows without variants. All of them are fitted by torch, the baseline with the notebook's settings too."""
     outcomes: Sequence[Outcome] = ()
     if variants:
         table = folds.table
@@ -104,8 +103,13 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def contenders_table(name: str, rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | None:
-    """The rows of contenders, whose names are in the column `name`, as the UI shows them."""
-    return records([name, *_SHOWN], rows)
+    """The rows of contenders, whose names are in the column `name`, as the UI shows them: of the report's table what fits a
+    window of 1440 pixels."""
+    shown = [
+        (contender, lwlrap, f"{difference:+z.4f} ({low:+z.4f} to {high:+z.4f})")
+        for contender, lwlrap, difference, low, high, *_ in against_baseline(name, rows).rows
+    ]
+    return records([name, "lwlrap", "difference (95%)"], shown)
 
 
 def _crops(store: EmbeddingStore, clips: pa.Table, card: EncoderCard) -> dict[float, np.ndarray]:

@@ -21,7 +21,7 @@ from fa_assets.report.listening import listening
 from fa_assets.report.origin import environment_table, lineage_table, settings_table
 from fa_assets.report.page import Cell, Page, Section, Table
 from fa_assets.report.picture import drawn
-from fa_assets.report.standing import findings, standing
+from fa_assets.report.standing import findings, passed, standing
 
 
 def page_of(run: Evaluated, *, dataset: str, run_id: str) -> Page:
@@ -35,8 +35,7 @@ def page_of(run: Evaluated, *, dataset: str, run_id: str) -> Page:
         figures=figures,
         warnings=list(_warnings(run)),
         findings=findings(run.checks),
-        checks=len(run.checks),
-        checks_passed=sum(one.passed for one in run.checks),
+        passed=passed(run.checks),
         sections=[
             _class_section(run),
             *_test_section(run),

@@ -107,7 +107,7 @@ class Page:
         figures: the few numbers at the top.
         warnings: what a reader must know first.
         findings: of the checks that did not pass; None where checks have no part in it.
-        checks, checks_passed: how many there were, and how many of them passed.
+        passed: how many checks passed, in a sentence.
     """
 
     title: str
@@ -117,8 +117,7 @@ class Page:
     warnings: Sequence[str] = ()
     sections: Sequence[Section] = field(default_factory=tuple)
     findings: Sequence[Finding] | None = None
-    checks: int = 0
-    checks_passed: int = 0
+    passed: str = ""
 
 
 def render(page: Page) -> str:

@@ -74,6 +74,14 @@ def findings(checks: Sequence[CheckRecord]) -> list[Finding]:
     return sorted(found, key=lambda one: (not one.failed, one.name))
 
 
+def passed(checks: Sequence[CheckRecord]) -> str:
+    """How many passed, and the names of those whose finding is said before."""
+    above = sorted({one.name for one in checks if not one.passed and one.name in _SAID_BEFORE})
+    return f"{sum(one.passed for one in checks)} of {len(checks)} checks passed" + (
+        f"; for {' and '.join(above)} see the top of the page." if above else "."
+    )
+
+
 def _since(run: Evaluated) -> Iterator[Figure]:
     if run.before is None:
         return

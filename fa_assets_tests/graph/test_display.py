@@ -5,6 +5,7 @@ import dagster as dg
 import pytest
 
 from fa_assets.graph.display import pictures, shown
+from fa_assets.graph.experiments import contenders_table
 from fa_assets.report.picture import Picture
 
 
@@ -53,3 +54,17 @@ def test_numbers_are_shown_for_people() -> None:
 def test_numbers_in_the_result_of_a_check_are_too() -> None:
     result = dg.AssetCheckResult(passed=True, metadata={"chance": 0.2885710903679654, "clips": 80})
     assert shown(result.metadata) == {"chance": 0.2886, "clips": 80}
+
+
+def test_contenders_are_shown_with_the_intervals_that_hold_for_all_at_once() -> None:
+    own = {"lwlrap": 0.5, "difference": 0.1, "low": 0.05, "high": 0.15, "share_won": 0.9}
+    rows = [
+        {"blend": "mean", **own, "low_of_all": -0.02, "high_of_all": 0.22, "chosen": []},
+        {"blend": "nested", **own, "low_of_all": None, "high_of_all": None, "chosen": ["mean"] * 5},
+    ]
+    table = contenders_table("blend", rows)
+    assert table is not None
+    assert [one.data for one in table.records] == [
+        {"blend": "mean", "lwlrap": 0.5, "difference (95%)": "+0.1000 (-0.0200 to +0.2200)"},
+        {"blend": "nested", "lwlrap": 0.5, "difference (95%)": "+0.1000 (+0.0500 to +0.1500)"},
+    ]

@@ -13,7 +13,7 @@ from fa_assets.report.content import page_of
 from fa_assets.report.evaluated import Before, Evaluated
 from fa_assets.report.page import Bar, Page
 from fa_assets.report.picture import Picture, drawn
-from fa_assets_tests.report.made_up import AT, evaluated, predictions, ranks
+from fa_assets_tests.report.made_up import AT, check, evaluated, predictions, ranks
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,15 @@ def test_what_did_not_pass_is_said_failures_first(run: Evaluated) -> None:
         (True, "gate of mc5_metrics"),
         (False, "loud of mc5_metrics"),
     ]
-    assert (page.checks_passed, page.checks) == (1, 3)
+    assert page.passed == "1 of 3 checks passed."
+
+
+def test_a_check_whose_finding_is_said_above_is_named(run: Evaluated) -> None:
+    untrained = replace(run, weights_trained=False, checks=[*run.checks, check("weights_trained", False)])
+    page = made(untrained)
+    assert [one.name for one in page.findings or ()] == ["gate of mc5_metrics", "loud of mc5_metrics"]
+    assert "untrained" in page.warnings[0]
+    assert page.passed == "1 of 4 checks passed; for weights_trained see the top of the page."
 
 
 def test_the_parts_come_in_the_order_of_what_a_reader_wants_and_provenance_is_folded(run: Evaluated) -> None:

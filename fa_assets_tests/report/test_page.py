@@ -17,8 +17,7 @@ PAGE = Page(
     figures=[Figure("LWLRAP", "0.8049", "95% interval 0.7 to 0.9", HOSTILE)],
     warnings=[f"untrained {HOSTILE}"],
     findings=[Finding(True, f"gate {HOSTILE}", "no"), Finding(False, "loud", "a warning")],
-    checks=5,
-    checks_passed=3,
+    passed="3 of 5 checks passed.",
     sections=[
         Section(
             "Classes",
