@@ -39,6 +39,17 @@ class _Main(Commands):
                 raise click.UsageError(f"{name.rstrip('=')} is given, and empty: give it a value, or leave it out.")
         return super().parse_args(context, arguments)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click; what a command does not know or lacks is refused with an example of how it is called."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            example = error.ctx.command.epilog if error.ctx else None
+            is_about_a_value = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+            if not example or is_about_a_value:
+                raise
+            raise click.UsageError(f"{error.format_message()}\n{example}", error.ctx) from error
+
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fa_assets")

@@ -14,6 +14,7 @@ Row order is the files' order everywhere. Nothing is repaired silently: what doe
 named at once; what is read other than as it stands is noted in `notes`.
 """
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -129,7 +130,8 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         command = ["fa-assets", "run", "--dataset", folder] if is_named else ["fa-assets", "init", folder, "--csv", csv]
         raise UserError(f"{csv} is a file. A dataset is a folder with {_LAYOUT}: `{shlex.join(command)}`.")
     if not is_folder(dataset.root):
-        raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.")
+        fetch = " An address is not read: download it first." if re.search(r"\b[a-z]\w+:/", str(dataset.root)) else ""
+        raise UserError(f"{dataset.root} is not a folder. A dataset is a folder with {_LAYOUT}; set FA_DATASET.{fetch}")
     table = read_csv(dataset, dataset.labels_csv, "fname", way_out=_other_table(dataset))
     if not table.rows and "labels" in table.header:
         raise BadInputError(
@@ -190,9 +192,10 @@ def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any)
         BadInputError: it is not there, or as `read_table`.
     """
     if not is_file(path):
-        raise BadInputError(
-            f"{path} is missing. A dataset is a folder with {_LAYOUT}; set FA_DATASET. {_makes(dataset)}"
-        )
+        above = replace(dataset, root=dataset.root.parent)
+        is_above = dataset.root == above.clips_folder and is_file(above.labels_csv)
+        way_out = f"{above.root} is one: set FA_DATASET to that." if is_above else f"set FA_DATASET. {_makes(dataset)}"
+        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; {way_out}")
     return read_table(path, required, limits=dataset.limits, **options)
 
 

@@ -267,7 +267,7 @@ class ValueStore:
         except FileNotFoundError:
             where = asset if partition is None else f"{asset}, fold {partition}"
             raise MissingValueError(
-                f"{where} has not been materialized yet (no {path}): materialize it first."
+                f"{where} has not been materialized yet (no {path}): materialize it first (`fa-assets run`)."
             ) from None
         except Exception as error:
             # An OSError with a number is about the disk (but for a wrong place in the file), as is what an object store's

@@ -15,6 +15,12 @@ from fa_assets_tests.small_dataset import make_clip
         (("run", "--dataset", "{tmp}/nowhere", "--storage", "{tmp}/s"), "give --dataset DIR."),
         (("run", "--dataset", "{tmp}/set", "--storage", "{tmp}/s"), "train_curated.csv is missing"),
         (("run", "--batch-size", "many"), "--batch-size 'many': "),
+        (("run", "--dataset", "{tmp}/ready/train_curated"), "{tmp}/ready is one: set --dataset to that."),
+        (
+            ("status", "--dataset", "s3://bucket/set", "--storage", "{tmp}"),
+            "An address is not read: download it first.",
+        ),
+        (("metrics", "--storage", "{tmp}/s"), "materialize it first (`fa-assets run`)."),
         (("init", "{tmp}/nowhere"), "There is no folder {tmp}/nowhere."),
         (
             ("predict", "{tmp}/set", "--storage", "{tmp}/s"),
@@ -31,10 +37,33 @@ def test_a_message_fits_the_command_that_was_typed(tmp_path: Path, arguments: tu
     for name in ("set/deep", "none"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "set" / "deep" / "a.wav").touch()
+    (tmp_path / "ready" / "train_curated").mkdir(parents=True)
+    (tmp_path / "ready" / "train_curated.csv").touch()
     done = fa_assets(*(one.format(tmp=tmp_path) for one in arguments))
     assert done.exit_code == 1
     assert said.format(tmp=tmp_path) in done.stderr
     assert "FA_" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("run data/birds", "unexpected extra argument (data/birds)\nExample: fa-assets run --dataset data/birds"),
+        ("run help", "Example: fa-assets run --dataset"),
+        ("run --datset x", "Did you mean one of: '--dataset', '--other-dataset', '--select'?)\nExample: fa-assets run"),
+        ("init --dataset x", "No such option '--dataset'.\nExample: fa-assets init data/birds --yes"),
+        ("init", "Missing argument 'DIR'.\nExample: fa-assets init data/birds"),
+        ("init x --level 0", "0 is not in the range x>=1."),
+        ("predict", "Missing argument 'FILE...'.\nExample: fa-assets predict dog.wav --storage"),
+        ("encoders check", "Example: fa-assets encoders check cnn14"),
+        ("labels export", "Example: fa-assets labels export label_tracks"),
+        ("demo --dataset x", "Example: fa-assets demo --storage data/demo"),
+    ],
+)
+def test_a_command_called_wrongly_is_refused_with_an_example(typed: str, said: str) -> None:
+    done = fa_assets(*typed.split())
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 def test_a_place_that_cannot_be_written_is_named(finished: FinishedRun, tmp_path: Path) -> None:
