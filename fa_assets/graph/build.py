@@ -138,17 +138,15 @@ def pipeline(
     }
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
     assets += [comparison, *blended, audit, corrections, tried, *curve.values()]
-    test_stage = _test_stage(
-        scheme, every if blend else [main], fit, clips, folds, comparison, blended if blend else []
-    )
-    assets += test_stage
+    of_test = _test_stage(scheme, every if blend else [main], fit, clips, folds, comparison, blended if blend else [])
+    assets += of_test
     assets += [
         notebook_artifacts_asset(scheme, encoder, **reads),
         report_asset(
             schemes, [one.encoder for one in engines], **reads, **judged, **curve, **{one.name: one for one in blended}
         ),
     ]
-    checks = _checks(clips, folds, every, test_stage, scheme, max_lwlrap_drop, duplicate_similarity)
+    checks = _checks(clips, folds, every, of_test, scheme, max_lwlrap_drop, duplicate_similarity)
     checks += comparison_checks(comparison, schemes)
     checks += reproduction_checks(metrics, folds, main.weights) if recorded else []
     return Graph(assets, checks + [gate_check(one, "main encoder") for one in blended if blend])

@@ -97,9 +97,8 @@ def read_table(
     if not required:
         header, rows = _with_one_header(header, rows)
     if required and not any(header):
-        columns = ", ".join(required)
         raise BadInputError(
-            f"{path} is empty: it needs a line that names its columns ({columns}, ...), and one for each clip."
+            f"{path} is empty: it needs a line that names its columns ({', '.join(required)}, ...), and one for each clip."
         )
     if missing := [name for name in required if name not in header]:
         if any(map(is_audio, header)):
