@@ -193,7 +193,7 @@ def picture(shares: Mapping[str, Sequence[float]], pairs: Sequence[int], thresho
         pairs_axis.yaxis.get_major_locator().set_params(integer=True)
         for one in (axis, pairs_axis):
             one.axvline(threshold, color=TEXT, linestyle="--", linewidth=1)
-            one.set(xlabel="threshold of the similarity")
+            one.set(xlabel="threshold")
 
     alt = f"Altered clips found, by threshold, and pairs of different recordings; the line is at {threshold:g}."
-    return draw("Near-duplicates", alt, paint, height=4.4, columns=(2, 1))
+    return draw("Near-duplicates", alt, paint, height=4.4, columns=(3, 2))

@@ -53,7 +53,7 @@ _FASTEST_ADX = 1_000_000
 """The highest rate in Hz of an ADX file that is given to FFmpeg."""
 _FILMS = frozenset({"matroska", "asf", "flv"})
 """Formats that state how long sound and picture last together."""
-_ENDS = frozenset({"aac", "tta"})
+_ENDS = frozenset({"aac", "tta", "voc"})
 """Formats of which nothing follows the last frame, but FFmpeg leaves out what does."""
 _CHECKED = frozenset({"wavpack", "tta", "ape", "flac", "ac3", "eac3"})
 """Codecs that bring checksums, which FFmpeg looks at only where it is told to."""
@@ -159,9 +159,10 @@ class FFmpegSound:
         end = self._end - 128 if "adx" in self._formats else self._end  # ADX packets may be placed too late
         if end > 0 and (at := second_file(self._file, end)) is not None:
             raise BadClipError(several_files(at))
-        if self._formats & _ENDS and (size := beyond(self._file, self._end, os.fstat(self._file.fileno()).st_size, "")):
+        end = self._end + ("voc" in self._formats)  # whose last block is one byte
+        if self._formats & _ENDS and (size := beyond(self._file, end, os.fstat(self._file.fileno()).st_size, "")):
             raise BadClipError(
-                f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {self._end} FILE > NEW` drops them"
+                f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {end} FILE > NEW` drops them"
             )
 
     def _stated_s(self) -> tuple[Fraction | None, Fraction]:

@@ -119,9 +119,8 @@ def pipeline(
     main, *others = every
     scheme, encoder = schemes[0], main.engine.encoder
     embeddings, predictions, metrics = main.embeddings[scheme], main.predictions[scheme], main.metrics[scheme]
-    baseline = main.metrics[schemes[1]]
     of_others = {f"{one.engine.prefix}{name}": own for one in others for name, own in one.metrics.items()}
-    comparison = comparison_asset(metrics, baseline, of_others, schemes, min_lwlrap)
+    comparison = comparison_asset(metrics, main.metrics[schemes[1]], of_others, schemes, min_lwlrap)
     engines, all_predictions = [one.engine for one in every], [one.predictions[scheme] for one in every]
     blended = [blend_asset(engines, all_predictions, min_lwlrap, probability)] if others else []
     audit = label_audit_asset(scheme, predictions)
@@ -129,23 +128,28 @@ def pipeline(
     tried = experiments_asset(experiments, scheme, encoder, folds, embeddings)
     curve = learning_curve_assets(curve_sizes, scheme, fit, folds, embeddings)
     reads = {"folds": folds, "embeddings": embeddings, "predictions": predictions}
-    judged = {"metrics": metrics, "baseline": baseline, "comparison": comparison, "experiments": tried}
-    judged |= {"audit": audit, "corrections": corrections}
+    judged = {
+        "metrics": metrics,
+        "baseline": main.metrics[schemes[1]],
+        "comparison": comparison,
+        "audit": audit,
+        "corrections": corrections,
+        "experiments": tried,
+    }
     assets = [clips, folds, *(one.weights for one in every), *(asset for one in every for asset in one.assets)]
     assets += [comparison, *blended, audit, corrections, tried, *curve.values()]
-    final = blended if blend else []
-    test_stage = _test_stage(scheme, every if blend else [main], fit, clips, folds, comparison, final)
+    of_test = _test_stage(scheme, every if blend else [main], fit, clips, folds, comparison, blended if blend else [])
+    assets += of_test
     assets += [
-        *test_stage,
         notebook_artifacts_asset(scheme, encoder, **reads),
         report_asset(
             schemes, [one.encoder for one in engines], **reads, **judged, **curve, **{one.name: one for one in blended}
         ),
     ]
-    checks = _checks(clips, folds, every, test_stage, scheme, max_lwlrap_drop, duplicate_similarity)
+    checks = _checks(clips, folds, every, of_test, scheme, max_lwlrap_drop, duplicate_similarity)
     checks += comparison_checks(comparison, schemes)
     checks += reproduction_checks(metrics, folds, main.weights) if recorded else []
-    return Graph(assets, checks + [gate_check(one, "main encoder") for one in final])
+    return Graph(assets, checks + [gate_check(one, "main encoder") for one in blended if blend])
 
 
 def _checks(

@@ -10,6 +10,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from fa_assets.audio.decode import ClipInfo
 from fa_assets.audio.landmark_file import save_landmarks
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import BadInputError, UserError
@@ -41,6 +42,7 @@ from fa_assets.metrics.folds import (
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.reproduction import known_corpus
 from fa_assets.metrics.same_recording import SameRecording, first_of_recording, same_recordings
+from fa_assets.store.ledger import StoredFile
 from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import MissingValueError
 
@@ -85,7 +87,8 @@ def curated_clips(
     is computed from it; what a bad clip does is a setting (FA_ON_BAD_CLIP). With it go the classes: the columns of
     sample_submission.csv after fname, in order; without that file the sorted set of labels. Their order is that of every label
     and score matrix. Labels follow the verdicts in label_corrections.csv, where there are any. Clips that sound like one
-    recording are told by peaks of their spectrograms. SOURCE.txt, or the clips of FSDKaggle2019, tell what corpus it is."""
+    recording are told by peaks of their spectrograms (docs/evaluation.md). What corpus it is, is taken from SOURCE.txt, or told
+    by the clips of FSDKaggle2019."""
     from fa_assets.report.clips import durations, label_counts
 
     labelled = read_labels(recordings)
@@ -101,12 +104,11 @@ def curated_clips(
             progress=work.track("clips"),
             with_landmarks=True,
         )
-    fnames, infos = [clip.fname for clip in intake.clips], [clip.info for clip in intake.clips]
-    landmarks, file = [info.landmarks for info in infos if info.landmarks], work.root / LANDMARKS
+    fnames = [clip.fname for clip in intake.clips]
+    infos = [clip.info for clip in intake.clips]
     with work.phase("near_duplicates"):
-        pairs = same_recordings(landmarks)
+        pairs, kept = _by_sound(work, infos)
         recordings_of = first_of_recording(pairs, fnames)
-        written = save_landmarks(file, [info.sha256 for info in infos], landmarks)
     table = _table_of(intake, recordings_of, read_given_folds(recordings, fnames, N_FOLDS))
     seconds = np.array([info.seconds for info in infos])
     left_out = [[clip.fname, clip.reason] for clip in intake.bad]
@@ -135,8 +137,15 @@ def curated_clips(
             _CORRECTED: records(["fname", "class", "verdict"], labelled.changes),
         },
         details=details,
-        files=[work.stored(file, written)],
+        files=[kept],
     )
+
+
+def _by_sound(work: Work, infos: Sequence[ClipInfo]) -> tuple[SameRecording, StoredFile]:
+    """The pairs of clips that sound like one recording, and the file of their landmarks, which the test clips need."""
+    landmarks, file = [info.landmarks for info in infos if info.landmarks], work.root / LANDMARKS
+    digest = save_landmarks(file, [info.sha256 for info in infos], landmarks)
+    return same_recordings(landmarks), work.stored(file, digest)
 
 
 def _require_enough(dataset: KaggleDataset, labelled: LabelledClips, classes: Sequence[str]) -> None:

@@ -46,7 +46,12 @@ def json_table(path: Path, text: str, required: Sequence[str]) -> tuple[list[str
     header = list(dict.fromkeys(name for one in found for name in one))
     if odd := [key for one in found for key in one if key in {*required, *_OF_A_RECORD} and _is_nested(one[key])]:
         raise BadInputError(f"{path}: {odd[0]!r} holds objects or lists of lists; names are needed, or lists of names.")
-    return header, [[_cell(one.get(name)) for name in header] for one in found], what
+    rows = [[_cell(one.get(name)) for name in header] for one in found]
+    if damaged := [cell for row in [header, *rows] for cell in row if re.search(r"[\0\ud800-\udfff]|\\u0000", cell)]:
+        raise BadInputError(
+            f"{path}: NUL, or half of a character, in {damaged[0]!r}: correct that, or write the file again."
+        )
+    return header, rows, what
 
 
 def _loads(text: str) -> Any:

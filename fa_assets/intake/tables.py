@@ -97,8 +97,9 @@ def read_table(
     if not required:
         header, rows = _with_one_header(header, rows)
     if required and not any(header):
-        needed = f"a line that names its columns ({', '.join(required)}, ...), and one for each clip"
-        raise BadInputError(f"{path} is empty: it needs {needed}.")
+        raise BadInputError(
+            f"{path} is empty: it needs a line that names its columns ({', '.join(required)}, ...), and one for each clip."
+        )
     if missing := [name for name in required if name not in header]:
         if any(map(is_audio, header)):
             way_out = f"It has no header: write {','.join([*required, 'labels'])} above the first row. {way_out}"

@@ -138,6 +138,8 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "matroska that begins later": lambda: encode(
         "matroska", "flac", tone(24_000, 16_000), 16_000, output_ts_offset="5"
     ),
+    "voc with zeros behind": lambda: written("VOC", "PCM_16") + bytes(500),
+    "voc with a tag": lambda: written("VOC", "PCM_16") + _TAG,
     "voc of several blocks": lambda: encode("voc", "pcm_s16le", tone(24_000, 16_000), 16_000),
     "mp2 with a tag": lambda: encode("mp2", "mp2", tone(48_000, 48_000), 48_000) + _LYRICS,
     **{
@@ -312,6 +314,8 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "tta with noise behind": (lambda: FFMPEG_ALONE["tta"]() + _NOISE, "^damaged: 3000 bytes follow the sound"),
     "voc": (lambda: written("VOC", "PCM_16")[:30_000], "^truncated or damaged: no whole packet"),
+    "voc without a part of its middle": (lambda: without(FFMPEG_ALONE["voc of several blocks"](), 1_500), "^damaged: "),
+    "voc overwritten": (lambda: blown(encode("voc", "pcm_u8", tone(24_000, 16_000), 16_000), 1_500), "^damaged: "),
     "tracks of an ogg": (two_tracks, "^holds 2 sound tracks"),
 }
 
