@@ -37,6 +37,7 @@ _SLOW = {"birdnet_weights", "full_checkpoint", "illustrated", "site", "needs_ray
 """Fixtures that make a test slow, as does a place in `end_to_end`."""
 _GROUPS = ("site", "needs_ray", "postgres", "s3", "birdnet_weights")
 """Fixtures that are expensive to make: the tests of one go to one process. Those that take longest first."""
+_PLACE = pytest.StashKey[int]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -45,7 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 
     What takes longest comes first, so that the processes end together.
     """
-    order: dict[pytest.Item, int] = {}
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         fixtures = {*getattr(item, "fixturenames", ()), *([parameters["root"]] if "root" in parameters else [])}
@@ -55,9 +55,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
             shared = next((name for name in _GROUPS if name in fixtures), f"{item.path.parent.name}/{item.path.stem}")
             item.add_marker(pytest.mark.xdist_group(shared))
         costly = next((place for place, name in enumerate(_GROUPS) if name in fixtures), len(_GROUPS))
-        order[item] = costly + (item.get_closest_marker("slow") is None)
+        item.stash[_PLACE] = costly + (item.get_closest_marker("slow") is None)
     yield
-    items.sort(key=order.__getitem__)
+    items.sort(key=lambda item: item.stash[_PLACE])
 
 
 @pytest.hookimpl(wrapper=True)
