@@ -31,6 +31,8 @@ from fa_assets_tests.encoders.tiny import Tiny, TinyEncoder, installed
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.runs import plan, recorder_of, run
 
+pytestmark = pytest.mark.slow  # a whole run of two encoders
+
 ADDED = {f"tiny/{one}" for one in ("tiny_checkpoint", "test_embeddings")} | {
     f"tiny/{scheme}_{one}" for scheme in ("mc5", "center") for one in ("embeddings", "oof_predictions", "metrics")
 }
