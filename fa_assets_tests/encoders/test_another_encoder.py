@@ -27,6 +27,8 @@ from fa_assets_tests.finished_run import NARROW, checkpoint, environment_of
 from fa_assets_tests.runs import plan, recorder_of, run
 from fa_assets_tests.small_dataset import CLASSES, make_small_dataset
 
+pytestmark = pytest.mark.slow  # a whole run
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:

@@ -196,6 +196,7 @@ def test_too_few_clips() -> None:
         generate_demo_dataset(Path("never"), n_clips=11)
 
 
+@pytest.mark.slow
 def test_learnable_and_not_trivial(sounds: list[np.ndarray], rows: list[tuple[str, list[str]]]) -> None:
     """Mean and spread of 64 log-mel bands and a linear model: far above chance (LWLRAP 0.25), below perfect."""
     import librosa
