@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 300_000
 _REVIEW: "ViewportSize" = {"width": 1280, "height": 900}
-_STATUS_MS = 5000
+_STATUS_MS = 20_000
 """Until every asset on the graph has the colour of its state."""
 
 
