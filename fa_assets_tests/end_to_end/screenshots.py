@@ -55,7 +55,7 @@ def take(pages: Pages) -> None:
 
 def take_review(pages: Pages) -> None:
     """The review page, at a clip that is longer than a crop."""
-    pages.go("/review", "Nearest by embedding")
+    pages.go("/review", "doubted labels decided")
     pages.page.set_viewport_size(_REVIEW)
     pages.page.locator("#spectrogram.loaded").wait_for()
     pages.page.keyboard.press(" ")

@@ -108,7 +108,7 @@ def test_no_refresh_is_offered_while_a_clip_has_no_label_left(pages: Pages, site
         row["fname"]: row["labels"] for row in ValueStore(site.settings.storage_root).read("folds").table.to_pylist()
     }
     tab = pages.page
-    pages.go("/review", "Nearest by embedding")
+    pages.go("/review", "doubted labels decided")
     tab.locator("#kind").select_option("wrong label")
     only = next(row for row in tab.locator("#list button").all() if len(labels[_fname_in(row.locator("small"))]) == 1)
     fname = _fname_in(only.locator("small"))
@@ -144,7 +144,7 @@ def test_a_refresh_that_fails_is_said(pages: Pages, site: Site) -> None:
 
     tab = pages.page
     tab.route("**/graphql", answer)
-    pages.go("/review", "Nearest by embedding")
+    pages.go("/review", "doubted labels decided")
     tab.locator("#kind").select_option("missing label")
     tab.keyboard.press("Escape")
     tab.locator("#heading").focus()
@@ -157,13 +157,13 @@ def test_a_refresh_that_fails_is_said(pages: Pages, site: Site) -> None:
 
 def test_axe_finds_nothing_serious(pages: Pages) -> None:
     script = axe()
-    pages.go("/review", "Nearest by embedding")
+    pages.go("/review", "doubted labels decided")
     pages.page.locator("#neighbours li").first.wait_for()
     assert serious_findings(pages.page, script) == []
 
 
 def test_it_fits_a_phone(pages: Pages) -> None:
-    pages.go("/review", "Nearest by embedding")
+    pages.go("/review", "doubted labels decided")
     pages.page.locator("#neighbours li").first.wait_for()
     pages.page.set_viewport_size({"width": PHONE, "height": 844})
     for unfolded in (False, True):
@@ -188,7 +188,7 @@ def test_a_refresh_follows_with_a_new_score_and_the_next_one_by_itself(pages: Pa
     doubt = doubts[place]
     tab = pages.page
     try:
-        pages.go("/review", "Nearest by embedding")
+        pages.go("/review", "doubted labels decided")
         for one in doubts[:place]:
             tab.locator("#said", has_text=one["fname"]).wait_for()
             tab.keyboard.press("j")

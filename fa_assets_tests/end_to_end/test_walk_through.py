@@ -59,7 +59,7 @@ def against_the_truth(values: ValueStore, truth: Labels) -> float:
 def review(pages: Pages, truth: Labels) -> int:
     """Decide what is doubted most, by what is right; how many labels were corrected."""
     tab, corrected = pages.page, 0
-    pages.go("/review", "Nearest by embedding")
+    pages.go("/review", "doubted labels decided")
     for _ in range(LISTENED):
         tab.locator("#neighbours li").first.wait_for()
         doubt = tab.locator("#list button[aria-current]")

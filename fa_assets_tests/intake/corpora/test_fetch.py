@@ -28,7 +28,7 @@ from fa_assets_tests.command_line import fa_assets
 from fa_assets_tests.intake.corpora import small_archives as small
 from fa_assets_tests.local_server import Answer, Server
 
-HASTY = Retries(attempts=2, stall_s=1.0, wait_s=0.01)
+HASTY = Retries(attempts=2, wait_s=0.01)
 
 
 def rows(path: Path) -> list[list[str]]:
