@@ -3,8 +3,8 @@
 With a minimum, LWLRAP must reach it. Without one, two things must be shown, each by the lower end of a 95% interval of a
 bootstrap: that LWLRAP is above what scores reach that know nothing of the sound, and that it is not below the baseline
 scheme's on the same clips by `MARGIN` or more (non-inferiority: G. Piaggio and others, "Reporting of Noninferiority and
-Equivalence Randomized Trials", JAMA 308, 2012). What is worse by `MARGIN` passes in some 2.5% of cases, whatever the
-number of clips (docs/evaluation.md); too few clips to show anything do not pass, nor do fewer than `FEWEST_UNITS` units. The
+Equivalence Randomized Trials", JAMA 308, 2012). What is worse by `MARGIN` passes in some 2.5% of cases, where many clips
+differ, and in more where few do (docs/evaluation.md); fewer than `FEWEST_UNITS` units do not pass. The
 margin is for rounding: scikit-learn's solver stops early, and where exactly depends on the machine.
 """
 
