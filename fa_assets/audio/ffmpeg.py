@@ -38,9 +38,9 @@ _SHORT_BY_S = {
 }
 """Formats, as FFmpeg calls them, whose header says how long the sound is, and how many seconds shorter it may be: some count in
 packets, or what is skipped at the beginning. Of others FFmpeg's figure is a guess."""
-_STATE_NO_LENGTH = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg"})
+_FRAMES_ALONE = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg"})
 """Formats of which nothing but their frames tells how much there should be: zeros around those may have been sound."""
-_SAY_NO_LENGTH = _STATE_NO_LENGTH | {"wav", "w64", "aiff", "au", "caf", "voc", "ogg", "gsm"}
+_SAY_NO_LENGTH = _FRAMES_ALONE | {"wav", "w64", "aiff", "au", "caf", "voc", "ogg", "gsm"}
 """Formats that are told to be whole by their parts, or in everyday use."""
 _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""
@@ -143,7 +143,7 @@ class FFmpegSound:
         return bool(self._end) and rest.startswith(_TAGS)
 
     def _check_zeros(self) -> None:
-        if self._formats & _STATE_NO_LENGTH:
+        if self._formats & _FRAMES_ALONE:
             check_zeros(self._file, self._end, 188 if "mpegts" in self._formats else 1)  # a packet of it
 
     def _check_rest(self) -> None:
