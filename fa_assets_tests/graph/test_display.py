@@ -20,9 +20,7 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(
     (file,) = tmp_path.rglob("*.svg")
     assert file.read_text() == "<svg/>"
     address = f"/pictures/{file.name}"
-    assert {name: one.value for name, one in shown.items()} == {
-        "good": f"[![a (good) one]({address}?small)]({address})"
-    }
+    assert {name: one.value for name, one in shown.items()} == {"good": f"[![a (good) one]({address})]({address})"}
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text
 
 
