@@ -117,7 +117,7 @@ def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptio
         GROUP,
         partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
-        version="6",
+        version="7",
         reads={"predictions": predictions},
         settings={"scheme": scheme, **probability.settings},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "

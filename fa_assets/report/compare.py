@@ -95,7 +95,8 @@ def _figures(changes: RankChanges, a: pa.Table, b: pa.Table) -> Iterable[Figure]
             f"{changes.change.difference:+z.4f}",
             between(changes.change, "+z"),
             f"LWLRAP on the {changes.compared} clips that have the same sound and labels in both: {changes.a:.4f} and "
-            f"{changes.b:.4f} there. The interval is a paired bootstrap over independent clips or groups.",
+            f"{changes.b:.4f} there. The interval is a paired bootstrap over independent clips or groups."
+            + changes.relabelling,
         )
 
 

@@ -137,7 +137,7 @@ def _curve_section(run: Evaluated) -> list[Section]:
         Section(
             "Would more clips help?",
             "LWLRAP of classifiers that were fitted on so many clips of each class and judged on the same folds: the mean, the "
-            "lowest and the highest of several draws.",
+            "lowest and the highest of several draws. Sizes that no class has more clips than are left out.",
             pictures=drawn(run.pictures, lambda: learning_curve(table)),
             tables=[Table("By clips per class", columns, rows)],
         )

@@ -88,16 +88,18 @@ def _since(run: Evaluated) -> Iterator[Figure]:
     changes = rank_changes(run.before.ranks, run.ranks)
     if changes.change is None:
         yield Figure(
-            "Since the run before", "–", "", f"{_named(run.before)} has no clip with the same sound and labels."
+            "Since the run before",
+            "–",
+            "",
+            f"{_named(run.before)} has no clip with the same sound and labels.{changes.relabelling}",
         )
         return
     yield Figure(
         "Since the run before",
         f"{changes.change.difference:+z.4f}",
         between(changes.change, "+z"),
-        f"LWLRAP less that of {_named(run.before)}, on the {changes.compared} clips with the same sound and labels in both"
-        + f"; {len(changes.relabelled)} clips have other labels now" * bool(changes.relabelled)
-        + ".",
+        f"LWLRAP less that of {_named(run.before)}, on the {changes.compared} clips with the same sound and labels in "
+        f"both.{changes.relabelling}",
     )
 
 
