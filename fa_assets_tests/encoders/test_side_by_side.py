@@ -12,7 +12,6 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from fa_assets.api import Tagger
-from fa_assets.catalog.queries import LWLRAP_ORIGIN, SIMILAR_CLIPS, WORST_CLASSES
 from fa_assets.definitions import code_location
 from fa_assets.encoders import decoded as decoded_module
 from fa_assets.errors import UserError
@@ -89,11 +88,8 @@ def test_comparison_judges_every_two_by_the_paired_bootstrap(both: Settings) -> 
 
 def test_report_catalog_and_commands_know_both(both: Settings) -> None:
     catalog = recorder_of(both).catalog
-    (origin,) = catalog.query(LWLRAP_ORIGIN, {"scheme": "tiny/mc5"}).to_dict("records")
+    (lwlrap,) = catalog.query("select lwlrap from lwlrap where scheme = 'tiny/mc5' and scope = 'overall'")["lwlrap"]
     sha1 = ValueStore(both.storage_root).read("tiny/tiny_checkpoint").table["sha1"][0].as_py()
-    assert origin["checkpoint_sha1"] == sha1
-    assert len(catalog.query(WORST_CLASSES, {"scheme": "tiny/mc5"})) == 4
-    assert len(catalog.query(SIMILAR_CLIPS, {"scheme": "tiny/mc5", "fname": "07.wav"})) == 10
     for view in ("embeddings", "predictions", "lwlrap"):
         schemes = catalog.query(f"select distinct scheme from {view}")["scheme"]
         assert set(schemes) == {"mc5", "center", "tiny/mc5", "tiny/center"}
@@ -117,8 +113,8 @@ def test_report_catalog_and_commands_know_both(both: Settings) -> None:
         ["tiny", "center"],
     ]
     (row,) = (row for row in cells if row[:2] == ["tiny", "mc5"])
-    assert row[2] == f"{origin['lwlrap']:.4f}" and float(row[6]) > 0 and row[7:] == ["12", "CC0"]
-    assert [row[0] for row in cells if len(row) == 7][-2:] == ["stacked", "chosen in each fold"]
+    assert row[2] == f"{lwlrap:.4f}" and float(row[6]) > 0 and row[7:] == ["12", "CC0"]
+    assert [row[0] for row in cells if len(row) == 8][-2:] == ["stacked", "chosen in each fold"]
 
 
 def test_decisions_of_the_blend_are_judged_by_what_the_other_folds_choose(both: Settings) -> None:
