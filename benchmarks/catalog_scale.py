@@ -62,7 +62,7 @@ def main(count: int) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         ledger = Ledger(root / "ledger")
-        catalog = Catalog(root / "catalog.duckdb", root, ledger)
+        catalog = Catalog.of(root, root)
         written = 0
         with timed(f"write {count:,} ledger entries"):
             while written < count:

@@ -50,18 +50,18 @@ class CatalogBusyError(UserError):
 
 
 class Catalog:
-    """The catalog at `path`, made from `ledger` and the value files under `storage_root`."""
+    """The catalog at `path`, made from the ledger and the value files under `storage_root`."""
 
-    def __init__(self, path: Path, storage_root: StoragePath, ledger: Ledger) -> None:
+    def __init__(self, path: Path, storage_root: StoragePath) -> None:
         self.path = path
         self.storage_root = storage_root
-        self.ledger = ledger
+        self.ledger = Ledger(storage_root / "ledger")
         self._seen_by_duckdb = storage_root if isinstance(storage_root, Path) else path.with_name("values_for_catalog")
 
     @classmethod
     def of(cls, local_root: Path, storage_root: StoragePath) -> Catalog:
         """The catalog of a storage root, in the local folder."""
-        return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
+        return cls(local_root / "catalog.duckdb", storage_root)
 
     def sync(self, timeout_s: float = TIMEOUT_S, asset: str | None = None) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
@@ -146,7 +146,7 @@ class Catalog:
         if target.resolve() == self.path.resolve():
             raise UserError(f"{target} is the catalog itself: name another file for its copy.")
         if target.exists():
-            copy = Catalog(target, self.storage_root, self.ledger)
+            copy = Catalog(target, self.storage_root)
             try:
                 with copy.connect(timeout_s=timeout_s) as connection:
                     version = copy._known_version(connection)

@@ -433,7 +433,7 @@ def test_a_snapshot_is_whole_and_current_while_the_catalog_is_open(
     with held_by_another_process(hold, storage.catalog.path):
         storage.write_clips(seconds=2.0)  # which the catalog cannot take up
         assert storage.catalog.snapshot(target) == 8
-    copy = Catalog(target, storage.root, storage.ledger)
+    copy = Catalog(target, storage.root)
     storage.catalog.sync()
     assert dump(copy) == dump(storage.catalog)
     assert [path.name for path in target.parent.iterdir()] == ["copy.duckdb"]
