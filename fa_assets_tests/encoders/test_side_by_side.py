@@ -114,7 +114,7 @@ def test_report_catalog_and_commands_know_both(both: Settings) -> None:
     ]
     (row,) = (row for row in cells if row[:2] == ["tiny", "mc5"])
     assert row[2] == f"{lwlrap:.4f}" and float(row[6]) > 0 and row[7:] == ["12", "CC0"]
-    assert [row[0] for row in cells if len(row) == 7][-2:] == ["stacked", "chosen in each fold"]
+    assert [row[0] for row in cells if len(row) == 8][-2:] == ["stacked", "chosen in each fold"]
 
 
 def test_decisions_of_the_blend_are_judged_by_what_the_other_folds_choose(both: Settings) -> None:

@@ -85,7 +85,7 @@ def test_test_metrics_are_scikit_learns_where_labels_are_known(values: ValueStor
         Y = np.array([[name in truth[fname] for name in CLASSES] for fname in chosen])
         scores = probabilities[[fnames.index(fname) for fname in chosen]]
         lwlrap, mean_average_precision = (rows["final", scope, metric] for metric in ("lwlrap", "map"))
-        assert lwlrap["clips"] == len(chosen)
+        assert lwlrap["clips"] == lwlrap["units"] == mean_average_precision["units"] == len(chosen)
         expected = label_ranking_average_precision_score(Y, scores, sample_weight=Y.sum(axis=1))
         assert lwlrap["value"] == pytest.approx(expected, abs=1e-12)
         present = Y.any(axis=0)
