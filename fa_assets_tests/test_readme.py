@@ -12,18 +12,13 @@ from fa_assets_tests.finished_run import FinishedRun
 CHECKOUT = Path(fa_assets.__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?)```", README, flags=re.DOTALL)
+ORIGIN, WORST_CLASSES, _, SIMILAR_CLIPS = QUERIES
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_every_query_runs_and_gives_rows(query: str, finished: FinishedRun) -> None:
     rows = Recorder(storage=str(finished.settings.storage_root)).catalog.query(query)
     assert len(rows) > 0 or "run_diff" in query  # one run alone does not differ from itself
-
-
-def test_the_first_query_names_checkpoint_and_folds(finished: FinishedRun) -> None:
-    rows = Recorder(storage=str(finished.settings.storage_root)).catalog.query(QUERIES[0])
-    assert sorted(rows["asset"]) == ["cnn14_checkpoint", "folds"]
-    assert rows["lwlrap"].nunique() == 1
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z][a-z0-9]+)", README)) - {"sure"}))

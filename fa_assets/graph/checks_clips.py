@@ -14,6 +14,7 @@ from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
 from fa_assets.graph.verdicts import offenders
 from fa_assets.intake.class_names import doubtful_names
+from fa_assets.intake.names import listed
 from fa_assets.metrics.folds import FOLD_SEED, LARGEST_FOLD, N_FOLDS, fold_quality, grouped_folds
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.store.values import Value
@@ -65,7 +66,8 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
             folds,
             partial(folds_balanced, near_duplicates=folds.settings["near_duplicates"] == "group"),
             f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; folds are as "
-            f"even in size, and none has more than {LARGEST_FOLD:g} times an even share of the clips.",
+            f"even in size, and none has more than {LARGEST_FOLD:g} times an even share of the clips. Groups larger than "
+            "a fold are named.",
         ),
         Check(folds, groups_whole),
         Check(folds, recordings_whole),
@@ -147,7 +149,8 @@ def folds_balanced(folds: Value, *, near_duplicates: bool) -> dg.AssetCheckResul
     groups = _larger_than(share, units, folds.table)
     told = [f"fold {fold} has {size} clips, where {share:.0f} would be even." for fold, size in large]
     if groups:
-        told.append(f"{len(groups)} groups are larger than a fold: divide them, by recording or day for instance.")
+        named = listed(f"{name} ({clips} clips)" for name, clips in groups)
+        told.append(f"Groups larger than a fold: {named}. Divide them, by recording or day for instance.")
     if worse > IMBALANCE_BOUND:
         told.append(
             "The folds have drifted: set FA_FOLDS=fresh for one run to have new ones made; scores before and after are "

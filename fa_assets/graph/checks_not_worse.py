@@ -9,7 +9,7 @@ import pyarrow as pa
 from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.display import records
 from fa_assets.metrics.bootstrap import CONFIDENCE
-from fa_assets.metrics.label_ranks import RankChanges, rank_changes
+from fa_assets.metrics.label_ranks import RankChanges, common_clips, rank_changes
 from fa_assets.report.ranks import beside_metrics, read_ranks
 from fa_assets.store.ledger import Ledger, LedgerEntry
 from fa_assets.store.values import Value
@@ -37,10 +37,13 @@ def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetChe
     header = metrics.header
     ours = read_ranks(beside_metrics(ledger.folder.parent, header.asset, header.run_id))
     others = list(earlier(ledger, header.asset, header.data_version))
-    before, best = (newest_kept(ledger, some) for some in (others, sorted(others, key=_lwlrap, reverse=True)))
-    if ours is None or before is None or best is None:
+    before = newest_kept(ledger, others)
+    if ours is None or before is None:
         return "there is no earlier one to compare with"
-    references = {"the run before": before} | ({"the best so far": best} if best[0] != before[0] else {})
+    references = {"the run before": before}
+    best = newest_kept(ledger, sorted(others, key=_lwlrap, reverse=True), beside=ours)
+    if best and best[0] != before[0]:
+        references["the best so far"] = best
     changes = {name: rank_changes(ranks, ours) for name, (_, ranks) in references.items()}
     fell = [name for name, change in changes.items() if change.is_loss(max_drop)]
     told = [describe(name, change) for name, change in changes.items()]
@@ -53,7 +56,7 @@ def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetChe
             name,
             references[name][0].run_id,
             change.compared,
-            *((own.difference, own.low, own.high) if own else (None,) * 3),
+            *((own.difference, own.low, own.high, own.units) if own else (None,) * 4),
         )
         for name, change in changes.items()
         for own in (change.change,)
@@ -62,20 +65,20 @@ def not_worse(metrics: Value, ledger: Ledger, *, max_drop: float) -> dg.AssetChe
         passed=not fell,
         severity=dg.AssetCheckSeverity.WARN,
         description=" ".join(told),
-        metadata={"compared": records(["with", "run", "clips", "change", "low", "high"], rows)},
+        metadata={"compared": records(["with", "run", "clips", "change", "low", "high", "units"], rows)},
     )
 
 
 def describe(name: str, change: RankChanges) -> str:
     """The comparison with one run in a sentence."""
-    left_out = f"; {len(change.relabelled)} clips with other labels left out" if change.relabelled else ""
-    if change.change is None:
-        return f"Not compared with {name}: no clip has the same sound and labels{left_out}."
+    found = change.change
+    if found is None:
+        return f"Not compared with {name}: no clip has the same sound and labels.{change.relabelling}"
     return (
-        f"LWLRAP {change.b:.4f} against {change.a:.4f} of {name} ({change.change.difference:+z.4f}, {CONFIDENCE:.0%} interval "
-        f"{change.change.low:+z.4f} to {change.change.high:+z.4f}) on {change.compared} clips of the same sound and "
-        f"labels{left_out}."
-    )
+        f"LWLRAP {change.b:.4f} against {change.a:.4f} of {name} ({found.difference:+z.4f}, {CONFIDENCE:.0%} interval "
+        f"{found.low:+z.4f} to {found.high:+z.4f}, {found.units} independent clips or groups) on {change.compared} clips of "
+        f"the same sound and labels.{change.relabelling} {found.warning}"
+    ).strip()
 
 
 def earlier(ledger: Ledger, metrics: str, version: str) -> Iterator[LedgerEntry]:
@@ -87,10 +90,16 @@ def earlier(ledger: Ledger, metrics: str, version: str) -> Iterator[LedgerEntry]
             yield entry
 
 
-def newest_kept(ledger: Ledger, metrics: Iterable[LedgerEntry]) -> tuple[LedgerEntry, pa.Table] | None:
-    """The first whose table of `label_ranks` is there, and the table; those of older versions have none."""
-    found = ((one, read_ranks(beside_metrics(ledger.folder.parent, one.asset, one.run_id))) for one in metrics)
-    return next(((one, ranks) for one, ranks in found if ranks is not None), None)
+def newest_kept(
+    ledger: Ledger, metrics: Iterable[LedgerEntry], beside: pa.Table | None = None
+) -> tuple[LedgerEntry, pa.Table] | None:
+    """The first whose table of `label_ranks` is there, and the table; those of older versions have none. With a table
+    `beside`, the first that can be compared with it."""
+    for one in metrics:
+        ranks = read_ranks(beside_metrics(ledger.folder.parent, one.asset, one.run_id))
+        if ranks is not None and (beside is None or common_clips(ranks, beside)):
+            return one, ranks
+    return None
 
 
 def _lwlrap(metrics: LedgerEntry) -> float:

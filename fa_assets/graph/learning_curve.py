@@ -32,7 +32,7 @@ def learning_curve_assets(
         GROUP,
         partial(measure_curve, sizes=parsed, fit=fit),
         contender_tables.LEARNING_CURVE,
-        version="1",
+        version="2",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"scheme": scheme, "sizes": ",".join(map(str, parsed)), "draws": DRAWS, "seed": SEED, **fit.settings},
         kinds=frozenset({fit.kind, "parquet"}),
@@ -43,13 +43,20 @@ def learning_curve_assets(
 def measure_curve(work: Work, folds: Stored, embeddings: Stored, *, sizes: Sequence[int], fit: FitOptions) -> Made:
     """Out-of-fold LWLRAP of classifiers that were fitted on a few clips of each class, one row for each size that
     FA_LEARNING_CURVE names and one for all clips: the mean, the lowest and the highest of five draws. Where it still rises
-    at the end, more clips would help."""
+    at the end, more clips would help. A size that no class has more clips than, among four folds, is left out: it would be the
+    row of all clips again."""
     from fa_assets.report import learning_curve as plots
 
     clips = TrainingClips.of(folds)
     features = stack_by_clip(embeddings, clips)
     with work.phase("fit"):
         points = learning_curve(sizes, features, clips.truth, clips.fold_of, fit.fit, progress=work.track("fits"))
+    known = {one.clips_per_class for one in points}
+    beyond = ", ".join(str(size) for size in sizes if size not in known)
+    if beyond:
+        work.log.warning(
+            f"left out of the learning curve, since no class has more clips in four folds: {beyond} a class"
+        )
     rows: list[dict[str, Any]] = [
         {
             "clips_per_class": one.clips_per_class,
@@ -64,7 +71,8 @@ def measure_curve(work: Work, folds: Stored, embeddings: Stored, *, sizes: Seque
     table = pa.Table.from_pylist(rows, schema=contender_tables.LEARNING_CURVE)
     return Made(
         table,
-        facts={f"lwlrap_{row['clips_per_class'] or 'all'}": row["lwlrap"] for row in rows},
+        facts={"left_out": beyond or None}
+        | {f"lwlrap_{row['clips_per_class'] or 'all'}": row["lwlrap"] for row in rows},
         display={
             "by_clips_per_class": records(contender_tables.LEARNING_CURVE.names[:-1], rows),
             **work.draw({"curve": partial(plots.learning_curve, table)}),

@@ -1,9 +1,9 @@
 """Probabilities that mean what they say: Platt scaling of each class, fitted on out-of-fold predictions.
 
 A class's log-odds z become scale * z + offset, fitted by maximum likelihood to targets that are a little less sure than the
-labels (J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999). A class whose scale is not above 0 has nothing to
-scale: its probability is its frequency. Within a class the order of clips stays; within a clip the order of classes may change,
-and with it LWLRAP.
+labels (J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999). A class whose scores are all the same, or whose
+scale is not above 0, has nothing to scale: its probability is its frequency. Within a class the order of clips stays; within a
+clip the order of classes may change, and with it LWLRAP.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def fit_calibration(truth: np.ndarray, probabilities: np.ndarray) -> Calibration
     scale, offset = np.zeros(truth.shape[1]), np.log(frequency / (1 - frequency))
     log_odds = _log_odds(probabilities)
     labels = np.repeat([True, False], n)
-    for column in np.flatnonzero((positives > 0) & (positives < n)):
+    for column in np.flatnonzero((positives > 0) & (positives < n) & (np.ptp(log_odds, axis=0) > 0)):
         own = truth[:, column]
         target = np.where(own, 1 - 1 / (positives[column] + 2), 1 / (n - positives[column] + 2))
         model = LogisticRegression(C=np.inf, tol=1e-6)

@@ -5,6 +5,7 @@ A row for each label of each clip. The mean of the column `precision` is LWLRAP 
 those of a clip.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,17 +96,32 @@ class RankChanges:
     classes: tuple[ClassChange, ...]
     clips: tuple[ClipChange, ...]
 
+    @property
+    def relabelling(self) -> str:
+        """What is to be said where labels were changed between the runs, a sentence after a blank; else empty."""
+        return (
+            f" {len(self.relabelled)} clips have other labels and are left out: labels that were changed by the model's "
+            "advice would flatter it (docs/evaluation.md)."
+            if self.relabelled
+            else ""
+        )
+
     def is_loss(self, most: float) -> bool:
         """Whether LWLRAP on common clips fell by more than `most`, and by more than the choice of clips explains."""
         found = self.change
         return found is not None and found.units >= FEWEST_UNITS and found.difference < -most and found.high < 0
 
 
+def common_clips(a: pa.Table, b: pa.Table) -> list[str]:
+    """The clips that `rank_changes` compares."""
+    return _common(_by_clip(a), _by_clip(b))
+
+
 def rank_changes(a: pa.Table, b: pa.Table) -> RankChanges:
     """What changed from run a to run b; the tables are those of `label_ranks`."""
     of_a, of_b = _by_clip(a), _by_clip(b)
     same_sound = [fname for fname in of_b if fname in of_a and of_a[fname][0] == of_b[fname][0]]
-    compared = [fname for fname in same_sound if of_a[fname][1].keys() == of_b[fname][1].keys()]
+    compared = _common(of_a, of_b)
     pairs = [(fname, name, of_a[fname][1][name], own) for fname in compared for name, own in of_b[fname][1].items()]
     unit = {fname: of_b[fname][2] for fname in compared}
     precision = np.array([(before[0], after[0]) for _, _, before, after in pairs]).reshape(-1, 2)
@@ -147,6 +163,15 @@ def _by_clip(ranks: pa.Table) -> dict[str, _OfClip]:
         own = found.setdefault(row["fname"], (row["sha256"], {}, row["unit"]))
         own[1][row["class_name"]] = (row["precision"], row["rank"])
     return found
+
+
+def _common(a: Mapping[str, _OfClip], b: Mapping[str, _OfClip]) -> list[str]:
+    """Clips of the same sound and the same labels, in the order of b."""
+    return [fname for fname, own in b.items() if fname in a and _what(a[fname]) == _what(own)]
+
+
+def _what(clip: _OfClip) -> tuple[str, frozenset[str]]:
+    return clip[0], frozenset(clip[1])
 
 
 def _resampled(gain: np.ndarray, units: np.ndarray) -> PairedBootstrap:

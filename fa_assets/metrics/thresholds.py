@@ -35,7 +35,8 @@ def parse_rule(text: str) -> float | None:
 def choose_thresholds(truth: np.ndarray, probabilities: np.ndarray, precision: float | None) -> np.ndarray:
     """The threshold of each class, float64 (C,): a label is given where the probability is at least this.
 
-    nan where there is none: the class has no positives, or no threshold reaches the precision.
+    nan where there is none: the class has no positives, all clips have the same score, or no threshold reaches the precision.
+    Of thresholds that do as well, the one with the higher precision.
 
     Args:
         truth: bool (n, C).
@@ -45,11 +46,11 @@ def choose_thresholds(truth: np.ndarray, probabilities: np.ndarray, precision: f
     from sklearn.metrics import precision_recall_curve
 
     chosen = np.full(truth.shape[1], math.nan)
-    for column in np.flatnonzero(truth.any(axis=0)):
+    for column in np.flatnonzero(truth.any(axis=0) & (probabilities != probabilities[:1]).any(axis=0)):
         precisions, recalls, levels = precision_recall_curve(truth[:, column], probabilities[:, column])
         p, r = precisions[:-1], recalls[:-1]
         merit = np.where(p >= precision, r, 0.0) if precision else 2 * p * r / np.maximum(p + r, 1e-300)
-        best = int(merit.argmax())
+        best = int(np.lexsort((p, merit))[-1])
         if merit[best] > 0:
             chosen[column] = levels[best]
     return chosen

@@ -66,7 +66,8 @@ def learning_curve(
     *,
     progress: ProgressCallback = no_progress,
 ) -> list[Point]:
-    """A point for each size, and one for all clips.
+    """A point for each size, and one for all clips. Sizes that no class has more clips than are left out: all clips would be
+    drawn.
 
     Args:
         sizes: clips per class.
@@ -77,6 +78,8 @@ def learning_curve(
         progress: told the number of fits done.
     """
     folds = np.unique(fold_of)
+    most = max(int(truth[fold_of != fold].sum(axis=0).max()) for fold in folds)
+    sizes = [size for size in sizes if size < most]
     fits = (len(sizes) * DRAWS + 1) * len(folds)
     done = 0
     points: list[Point] = []

@@ -6,9 +6,12 @@ import pyarrow as pa
 from fa_assets.report.picture import BLUE, ORANGE, Picture, draw
 
 
-def learning_curve(table: pa.Table) -> Picture:
-    """LWLRAP by clips per class: the draws as dots, their mean as a line, and that of all clips across."""
+def learning_curve(table: pa.Table) -> Picture | None:
+    """LWLRAP by clips per class: the draws as dots, their mean as a line, and that of all clips across; None with those
+    alone."""
     *rows, everything = table.to_pylist()
+    if not rows:
+        return None
     sizes = [row["clips_per_class"] for row in rows]
     across = [row["clips_per_class"] for row in rows for _ in row["draws"]]
 

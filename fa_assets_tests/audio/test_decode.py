@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from fa_assets.audio.crops import cut_crops
-from fa_assets.audio.decode import BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
+from fa_assets.audio.decode import CLIPPED_LEVEL, BadClipError, inspect_clip, load_mono, resampled_length, stream_mono
 
 RATE = 32_000
 
@@ -300,7 +300,7 @@ def test_a_chunk_that_claims_to_end_beyond_every_file(tmp_path: Path) -> None:
 def test_levels_are_those_of_the_mixed_channels(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     left, right = np.full(1000, 0.5), np.full(1000, -0.25)
-    left[:30] = 1.0
+    left[:20], left[20:30] = 1.0, CLIPPED_LEVEL
     soundfile.write(path, np.stack([left, right], axis=1), 32_000, "FLOAT")
     info = inspect_clip(path)
     expected_rms = np.sqrt(np.square((left + right) / 2).mean())

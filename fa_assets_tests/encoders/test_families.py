@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 
 from fa_assets.api import Tagger
-from fa_assets.catalog.queries import LWLRAP_ORIGIN
 from fa_assets.definitions import build_definitions
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_stores
@@ -17,7 +16,7 @@ from fa_assets_tests.encoders.extras import needs
 from fa_assets_tests.encoders.networks import make_network
 from fa_assets_tests.encoders.test_transformers import ast
 from fa_assets_tests.finished_run import environment_of
-from fa_assets_tests.runs import plan, recorder_of, run
+from fa_assets_tests.runs import plan, run
 from fa_assets_tests.small_dataset import make_small_dataset
 
 pytestmark = pytest.mark.slow
@@ -57,10 +56,9 @@ def test_the_graph_runs_on_it_and_knows_it_again_where_it_was_moved(
         assert run(settings, select="+submission,+mc5_metrics").failures == ()
         with dg.DagsterInstance.get() as instance:
             assert {one.asset for one in plan(settings, instance)}.isdisjoint({weights, "mc5_embeddings", "submission"})
-    (origin,) = recorder_of(settings).catalog.query(LWLRAP_ORIGIN, {"scheme": "mc5"}).to_dict("records")
     entries = Ledger(settings.storage_root / "ledger").entries()
     facts = {one.asset: one.metadata for one in entries}
-    assert origin["checkpoint_sha1"] == facts[weights]["sha1"] and facts[weights]["pooling"]
+    assert facts[weights]["pooling"]
     assert facts["curated_clips"][f"clips_over_{window}_s"] == (1 if window == "1" else 11)
     kinds = {one.key.to_user_string(): one.kinds for one in build_definitions(settings).resolve_all_asset_specs()}
     assert kinds[weights] == {kind} and kinds["mc5_embeddings"] == {kind, "parquet"}

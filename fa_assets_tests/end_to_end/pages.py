@@ -58,6 +58,11 @@ class Pages:
     def text(self, text: str, *, exact: bool = False) -> "Locator":
         return self.page.get_by_text(text, exact=exact)
 
+    def shows(self, *texts: str, exact: bool = False) -> None:
+        """Wait until each text is on the page, be it scrolled out of view."""
+        for text in texts:
+            self.text(text, exact=exact).first.wait_for(state="attached")
+
     def button(self, name: str) -> "Locator":
         return self.page.get_by_role("button", name=name)
 

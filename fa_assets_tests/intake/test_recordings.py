@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.intake.recordings import Change, change_between, scan_recordings
+from fa_assets.intake.recordings import Change, ScanUnfinishedError, change_between, scan_recordings
 from fa_assets.store import digests
 from fa_assets.store.source_files import Limits
 
@@ -26,6 +26,19 @@ def dataset(tmp_path: Path) -> KaggleDataset:
 @pytest.fixture
 def memory(tmp_path: Path) -> Path:
     return tmp_path / "memory.json"
+
+
+def test_a_clip_is_known_by_its_bytes_and_labels_also_by_a_later_version_of_the_code(
+    dataset: KaggleDataset, memory: Path
+) -> None:
+    assert scan_recordings(dataset, memory).curated.clips == {"a.wav": "cf9edbcf14eb", "b.wav": "11b5db580092"}
+
+
+def test_a_scan_stops_at_its_limit_and_remembers_what_it_hashed(dataset: KaggleDataset, memory: Path) -> None:
+    with pytest.raises(ScanUnfinishedError, match="^1 of 2 clips hashed so far$"):
+        scan_recordings(dataset, memory, limit_s=0)
+    assert set(json.loads(memory.read_text())) == {str(dataset.clips_folder / "a.wav")}
+    assert scan_recordings(dataset, memory, limit_s=3600).curated.clips_present == 2
 
 
 def test_looking_again_gives_the_same_version_with_or_without_memory(dataset: KaggleDataset, memory: Path) -> None:

@@ -66,11 +66,13 @@ def test_a_clip_has_no_say_in_its_own_probability() -> None:
 
 
 def test_what_says_nothing_or_the_opposite_becomes_the_frequency() -> None:
-    truth = np.zeros((50, 2), bool)
-    truth[:10, 0] = True
-    found = fit_calibration(truth, np.where(truth, 0.1, 0.9))
-    np.testing.assert_allclose(found.apply(np.full((1, 2), 0.3)), [[11 / 52, 1 / 52]])
-    assert found.scale.tolist() == [0, 0]
+    truth = np.zeros((50, 3), bool)
+    truth[:10, [0, 2]] = True
+    probabilities = np.where(truth, 0.1, 0.9)
+    probabilities[:, 2] = 0.3
+    found = fit_calibration(truth, probabilities)
+    np.testing.assert_allclose(found.apply(np.full((1, 3), 0.3)), [[11 / 52, 1 / 52, 11 / 52]])
+    assert found.scale.tolist() == [0, 0, 0]
 
 
 def test_certainty_stays_finite() -> None:

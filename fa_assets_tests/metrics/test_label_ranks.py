@@ -51,6 +51,10 @@ def test_what_the_two_do_not_share_is_named_and_not_compared() -> None:
     found = rank_changes(a, pa.Table.from_pylist(changed, schema=a.schema))
     assert (found.only_a, found.only_b) == ((gone, other_bytes), (new, other_bytes))
     assert (found.relabelled, found.compared) == ((relabelled,), 17)
+    assert (
+        "1 clips have other labels and are left out" in found.relabelling
+        and "advice would flatter" in found.relabelling
+    )
     assert found.change is not None and found.change.difference == 0 and found.clips == ()
 
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.statistics import lowered_by_float32
 from fa_assets.metrics.folds import stratified_folds
 from fa_assets.metrics.labels import multi_hot
-from fa_assets.metrics.reproduction import IMPLIED_OVERALL, RECORDED_OVERALL, RECORDED_POSITIVES
+from fa_assets.metrics.reproduction import IMPLIED_OVERALL, RECORDED_OVERALL, RECORDED_POSITIVES, TOLERANCE, Reproduced
 
 
 def test_the_recorded_folds_imply_another_overall_figure(shared_data: Path) -> None:
@@ -25,3 +25,10 @@ def test_the_recorded_folds_imply_another_overall_figure(shared_data: Path) -> N
 def test_float32_lowers_lwlrap_where_log_odds_are_large(spread: float, lowest: float, highest: float) -> None:
     """The notebook's figure is 0.0007 lower than its folds."""
     assert lowest <= lowered_by_float32(spread, trials=1) <= highest
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_figure_is_reproduced_up_to_the_tolerance(sign: int) -> None:
+    near, far = (Reproduced("0", 0.8 + sign * share * TOLERANCE, 0.8) for share in (0.9, 1.1))
+    assert far.difference == pytest.approx(sign * 1.1 * TOLERANCE)
+    assert (near.within, far.within) == (True, False)

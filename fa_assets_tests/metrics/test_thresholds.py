@@ -42,6 +42,21 @@ def test_a_precision_is_reached_with_the_highest_recall(found) -> None:  # type:
         assert recall_score(truth[:, column], own) == pytest.approx(max(reach), abs=1e-12)
 
 
+def test_of_equally_good_thresholds_the_most_precise_one() -> None:
+    truth = np.array([True, True, False, False, True])[:, None]
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.1])[:, None]
+    assert choose_thresholds(truth, scores, 0.5).tolist() == [0.1]
+    assert choose_thresholds(truth, scores, 0.65).tolist() == [0.8]  # 0.7 and 0.6 find no more
+    truth = np.array([True, False, False, True, False])[:, None]
+    assert choose_thresholds(truth, scores, None).tolist() == [0.9]  # F1 of 2/3 as from 0.6 on
+
+
+@pytest.mark.parametrize("precision", [None, 0.1])
+def test_scores_that_are_all_the_same_have_no_threshold(precision: float | None) -> None:
+    truth = np.arange(20)[:, None] % 3 == 0
+    assert np.isnan(choose_thresholds(truth, np.full((20, 1), 0.3), precision)).all()
+
+
 def test_without_a_threshold_no_label_is_given(found) -> None:  # type: ignore[no-untyped-def]
     truth, probabilities = found
     backwards = choose_thresholds(truth, 1.0 - truth, 1.0)

@@ -43,10 +43,12 @@ def test_more_clips_help_and_with_all_of_them_it_is_the_usual_figure(monkeypatch
         fitted.append(set(map(tuple, X.tolist())))
         return scikit_learn.fit(X, Y)
 
-    few, some, all_by_size, everything = learning_curve((2, 8, 1000), FEATURES, TRUTH, FOLDS, fit)
-    assert [len(one.lwlraps) for one in (few, some, all_by_size, everything)] == [2, 2, 2, 1]
+    most = max(TRUTH[fold != FOLDS].sum(axis=0).max() for fold in range(5))
+    few, some, nearly, everything = learning_curve((2, 8, most - 1, most, 1000), FEATURES, TRUTH, FOLDS, fit)
+    assert [one.clips_per_class for one in (few, some, nearly, everything)] == [2, 8, most - 1, None]
+    assert [len(one.lwlraps) for one in (few, some, nearly, everything)] == [2, 2, 2, 1]
     assert np.mean(few.lwlraps) < np.mean(some.lwlraps) < everything.lwlraps[0]
-    assert len(set(few.lwlraps)) == 2 and set(all_by_size.lwlraps) == {everything.lwlraps[0]}
+    assert len(set(few.lwlraps)) == 2 and nearly.clips < everything.clips
     assert few.clips < some.clips < everything.clips == 96
     logits = np.empty(TRUTH.shape)
     for fold in range(5):

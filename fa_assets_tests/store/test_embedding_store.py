@@ -271,3 +271,4 @@ def test_keys_are_sha256_in_hex(tmp_path: Path) -> None:
 def test_columns_of_lists_and_matrices_are_the_same_numbers() -> None:
     embeddings = rows(4)[1]
     np.testing.assert_array_equal(embedding_matrix(pa.chunked_array([list_column(embeddings)])), embeddings)
+    assert embedding_matrix(pa.chunked_array([list_column(embeddings[:0])])).shape == (0, 0)
