@@ -21,7 +21,7 @@ def metrics_command(as_json: bool, **options: Any) -> None:
     """
     from fa_assets.cli import tables
     from fa_assets.metrics.figures import CLIP, Figures
-    from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, average_rows, class_rows
+    from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, about_intervals, average_rows, class_rows
 
     table, classes = _metrics(apply_options(options))
     if as_json:
@@ -31,6 +31,7 @@ def metrics_command(as_json: bool, **options: Any) -> None:
     say(tables.plain(AVERAGE_COLUMNS, average_rows(figures)), styled=True)
     say("")
     say(tables.plain(CLASS_COLUMNS, class_rows(figures)), styled=True)
+    say(f"\n{about_intervals(figures)}")
 
 
 @click.command("thresholds")
@@ -77,6 +78,6 @@ def _metrics(settings: Settings, scheme: str | None = None) -> tuple[Any, Sequen
 
     asset = f"{scheme or settings.scheme}_metrics"
     value = ValueStore(settings.storage_root).read(asset)
-    if "low" not in value.table.column_names:
+    if "units" not in value.table.column_names:
         raise UserError(f"{asset} was made by an older fa_assets: `fa-assets run` makes it again.")
     return value.table, value.header.details["classes"]

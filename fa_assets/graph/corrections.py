@@ -36,7 +36,7 @@ def label_corrections_asset(
         GROUP,
         partial(judge_corrections, engine=engine, fit=fit),
         tables.LABEL_CORRECTIONS,
-        version="3",
+        version="4",
         reads={"recordings": CURATED_RECORDINGS, "embeddings": embeddings, "predictions": predictions},
         settings={"scheme": scheme, **fit.settings, "resamples": RESAMPLES, "seed": SEED},
     )

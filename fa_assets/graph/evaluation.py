@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 
@@ -36,7 +37,14 @@ from fa_assets.metrics.reliability import reliability
 from fa_assets.metrics.thresholds import choose_thresholds, nested_decisions, parse_rule
 from fa_assets.models.classifier_file import StoredClassifier, save_classifier
 from fa_assets.models.one_vs_rest import OneVsRest
-from fa_assets.report.classes import AVERAGE_COLUMNS, CLASSWISE, CLIPWISE, average_rows, class_rows
+from fa_assets.report.classes import (
+    AVERAGE_COLUMNS,
+    CLASSWISE,
+    CLIPWISE,
+    about_intervals,
+    average_rows,
+    class_rows,
+)
 from fa_assets.report.ranks import beside_metrics, write_ranks
 from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import MetricRow, StoredFile
@@ -47,7 +55,7 @@ GROUP = "evaluation"
 CLIPS_AT_ONCE = 4096
 """Clips that are predicted and written at a time."""
 _CLASSIFIER_COLUMNS = ("fold", "class_name", "positives", "iterations", "converged", "trained")
-_SHOWN = ("class", "n", "LWLRAP", "95%")
+_SHOWN = ("class", "n", "LWLRAP", "95% (units)")
 """The first of `CLASS_COLUMNS`: Dagster has no place for more. The report and `fa-assets metrics` have all."""
 
 
@@ -214,6 +222,7 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
             **drawn,
             "per_class": records(_SHOWN, [row[: len(_SHOWN)] for row in class_rows(figures)]),
             "averages": records(AVERAGE_COLUMNS, average_rows(figures)),
+            "intervals": dg.MetadataValue.text(about_intervals(figures)),
         },
         details={"classes": found.classes, "lwlrap_without_knowledge": lwlrap_without_knowledge(found.truth)},
         metrics=[

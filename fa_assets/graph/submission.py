@@ -45,6 +45,7 @@ from fa_assets.store.values import ValueHeader
 FINAL, FOLD_MEAN, CALIBRATED, OUT_OF_FOLD = "final", "fold_mean", "calibrated", "out_of_fold"
 _SHOWN = ("lwlrap", "map")
 """Of test_metrics, beside the table."""
+_NO_LABELS = "The labels of no test clip are known: see test.csv in docs/data.md."
 FILES = {
     FINAL: "submission.csv",
     FOLD_MEAN: "submission_fold_mean.csv",
@@ -95,7 +96,7 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="5", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="6", reads=reads)
 
 
 def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -> Made:
@@ -228,7 +229,7 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
     truth = multi_hot([own or () for own in labels], classes)
     fnames, units = np.array(table["fname"].to_pylist(), object), independent_units(table["sha256"].to_pylist())
     thresholds = np.array(details["thresholds"], np.float64)
-    rows: list[tuple[str, str, str, int, float | None, float | None, float | None]] = []
+    rows: list[tuple[str, str, str, int, float | None, float | None, float | None, int | None]] = []
     with work.phase("score"):
         for model in pc.unique(submitted["model"]).to_pylist() if truth.any() else ():
             own = submitted.filter(pc.equal(submitted["model"], model))
@@ -247,18 +248,20 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
                 )
                 if judged.truth.any():
                     rows += [
-                        (model, name, scope, len(judged.fnames), one.value, one.low, one.high)
+                        (model, name, scope, len(judged.fnames), one.value, one.low, one.high, one.units)
                         for name, one in averages(judged)
                     ]
     if rows:
         rows += [
-            (OUT_OF_FOLD, metric, "curated", details["curated_clips"], value, None, None)
+            (OUT_OF_FOLD, metric, "curated", details["curated_clips"], value, None, None, None)
             for metric, value in details["out_of_fold"].items()
         ]
     found = {(model, metric, scope): value for model, metric, scope, _, value, *_ in rows}
     final, out_of_fold = found.get((FINAL, "lwlrap", "all")), found.get((OUT_OF_FOLD, "lwlrap", "curated"))
     return Made(
-        pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * 7, schema=tables.TEST_METRICS),
+        pa.Table.from_pylist(
+            [dict(zip(tables.TEST_METRICS.names, row, strict=True)) for row in rows], schema=tables.TEST_METRICS
+        ),
         facts={
             "clips_with_labels": int(scopes["all"].sum()),
             **{
@@ -269,12 +272,9 @@ def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
             "lwlrap_out_of_fold": out_of_fold,
             "test_minus_out_of_fold": None if final is None or out_of_fold is None else final - out_of_fold,
         },
-        display={"figures": records(tables.TEST_METRICS.names, rows)}
-        if rows
-        else {
-            "nothing_to_do": dg.MetadataValue.text(
-                "The labels of no test clip are known: see test.csv in docs/data.md."
-            )
+        display={
+            "figures": records(tables.TEST_METRICS.names, rows),
+            "nothing_to_do": None if rows else dg.MetadataValue.text(_NO_LABELS),
         },
     )
 

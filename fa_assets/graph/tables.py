@@ -108,6 +108,7 @@ PREDICTIONS = pa.schema(
 
 SCORED = "predictions.truth predictions.logit predictions.probability"
 _INTERVAL = f"{SCORED} predictions.unit"
+_UNITS = "independent clips or groups with a positive, that the interval rests on; below 40 it is rough"
 
 METRICS = pa.schema(
     [
@@ -125,6 +126,7 @@ METRICS = pa.schema(
         ),
         column("low", pa.float64(), "lower end of the 95% interval; null where there is none", _INTERVAL),
         column("high", pa.float64(), "upper end", _INTERVAL),
+        column("units", pa.int32(), _UNITS, "predictions.unit predictions.truth"),
         column("unit", pa.int32(), "of a clip: as in the predictions", "predictions.unit"),
     ]
 )
@@ -291,6 +293,7 @@ TEST_METRICS = pa.schema(
         column("value", pa.float64(), "of the metric", "submission.probability clips.labels"),
         column("low", pa.float64(), "lower end of its 95% interval; null where there is none", _TESTED),
         column("high", pa.float64(), "upper end", _TESTED),
+        column("units", pa.int32(), _UNITS, _TESTED),
     ]
 )
 

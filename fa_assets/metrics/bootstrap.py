@@ -54,10 +54,15 @@ class PairedBootstrap:
 
     @property
     def warning(self) -> str:
-        """What is to be said of the interval where it rests on few units; empty where it does not."""
-        if self.units >= FEW_UNITS:
-            return ""
-        return f"The interval rests on {self.units} independent clips or groups; below {FEW_UNITS} it is rough."
+        """As `few_units` says."""
+        return few_units(self.units)
+
+
+def few_units(units: int) -> str:
+    """What is to be said of an interval that rests on so few units; empty where they are many."""
+    if units >= FEW_UNITS:
+        return ""
+    return f"The interval rests on {units} independent clips or groups; below {FEW_UNITS} it is rough."
 
 
 def paired_bootstrap(

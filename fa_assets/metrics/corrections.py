@@ -18,6 +18,7 @@ class Effect:
         clips: how many.
         before, after: out of fold, of the model of the given labels and of the corrected ones.
         low, high: of after less before (paired bootstrap over units).
+        units: independent clips or groups that it rests on.
     """
 
     on: str
@@ -26,6 +27,7 @@ class Effect:
     after: float
     low: float | None = None
     high: float | None = None
+    units: int | None = None
 
 
 OWN_LABELS = "all clips, each model by the labels it was fitted on"
@@ -51,5 +53,5 @@ def effects_of_corrections(
         if truth.any():
             gain = paired_bootstrap(truth, after[rows], before[rows], units=units[rows])
             was, now = (lwlrap_sums(truth, logits[rows]).overall for logits in (before, after))
-            found.append(Effect(on, int(rows.sum()), was, now, gain.low, gain.high))
+            found.append(Effect(on, int(rows.sum()), was, now, gain.low, gain.high, gain.units))
     return found

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.metrics.bootstrap import resampled
-from fa_assets.metrics.intervals import NO_INTERVAL, Curve, Interval, interval, ratio
+from fa_assets.metrics.intervals import NO_INTERVAL, Curve, interval, ratio
 from fa_assets.metrics.lwlrap import positive_precisions
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.reliability import ABOVE, reliability
@@ -33,6 +33,8 @@ class Figure:
         value: None where there is nothing to score.
         weight: the positives it rests on.
         low, high: the ends of its 95% interval; None where there is none (see `intervals`).
+        units: independent clips or groups with a positive, that it rests on; None where they are not known, or no interval
+            is ever computed.
         unit: of a clip, where they are known.
     """
 
@@ -43,6 +45,7 @@ class Figure:
     weight: int
     low: float | None = None
     high: float | None = None
+    units: int | None = None
     unit: int | None = None
 
 
@@ -105,7 +108,7 @@ def lwlrap(predictions: Predictions) -> Iterator[Figure]:
     overall = next(figures(OVERALL, [""], np.zeros_like(row), 1))
     if predictions.units is not None and overall.weight:
         found = resampled(*sums(row, n), units=predictions.units)
-        overall = replace(overall, low=found.low, high=found.high)
+        overall = replace(overall, low=found.low, high=found.high, units=found.units)
     yield overall
     for scope, keys, of, size in (
         (FOLD, [*map(str, range(n_folds))], predictions.fold[row], n_folds),
@@ -114,8 +117,8 @@ def lwlrap(predictions: Predictions) -> Iterator[Figure]:
         drawn = _weighted_means(predictions, row, of, precision, size)
         for place, one in enumerate(figures(scope, keys, of, size)):
             has_label = np.bincount(row[of == place], minlength=n) > 0
-            low, high = _interval(one.value, drawn[place], predictions, has_label)
-            yield replace(one, low=low, high=high)
+            low, high, units_of = _interval(one.value, drawn[place], predictions, has_label)
+            yield replace(one, low=low, high=high, units=units_of)
     units = repeat(None) if predictions.units is None else predictions.units.tolist()
     for one, unit in zip(figures(CLIP, map(str, predictions.fnames), row, n), units, strict=False):
         if one.weight:
@@ -279,8 +282,12 @@ def _interval(
     predictions: Predictions,
     labels: np.ndarray,
     ends: tuple[float, float] = (0.0, 1.0),
-) -> Interval:
-    return NO_INTERVAL if value is None or not drawn.size else interval(value, drawn, predictions.support(labels), ends)
+) -> tuple[float | None, float | None, int | None]:
+    """The ends of the interval, and the units that it rests on."""
+    if not drawn.size:
+        return *NO_INTERVAL, None
+    units = predictions.support(labels)
+    return *(NO_INTERVAL if value is None else interval(value, drawn, units, ends)), units
 
 
 def _weighted_means(

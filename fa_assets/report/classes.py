@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fa_assets.metrics.figures import CALIBRATION, CLASS, MICRO, OVERALL, Figure, Figures
+from fa_assets.metrics.bootstrap import FEW_UNITS
+from fa_assets.metrics.figures import CALIBRATION, CLASS, FOLD, MICRO, OVERALL, Figure, Figures
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.report.page import Bar, Cell, Table
 from fa_assets.report.picture import CYCLE, Picture, draw, shorten
@@ -28,7 +29,7 @@ CLASS_COLUMNS = (
     *(column for name in _WITH_INTERVAL.values() for column in (name, f"{name}, 95%")),
     *_ALONE.values(),
 )
-AVERAGE_COLUMNS = ("figure", "value", "95%")
+AVERAGE_COLUMNS = ("figure", "value", "95% (units)")
 CLASSWISE = ("map", "auc", "dprime", "precision_at_recall", "f1", "precision", "recall")
 """Figures that have a macro and a micro average."""
 CLIPWISE = ("lwlrap", "coverage_error", "one_error")
@@ -77,7 +78,20 @@ def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _interval(figure: Figure) -> str | None:
-    return None if figure.low is None or figure.high is None else f"{figure.low:.2f}–{figure.high:.2f}"
+    return None if figure.low is None else f"{figure.low:.2f}–{figure.high:.2f} ({figure.units})"
+
+
+def about_intervals(figures: Figures) -> str:
+    """What stands in brackets beside the intervals, and which of them rest on few units."""
+    few = [
+        f"{sum((one.units or 0) < FEW_UNITS for one in own)} of {len(own)} {named}"
+        for scope, named in ((CLASS, "classes"), (FOLD, "folds"))
+        if (own := list(figures.of(scope).values()))
+    ]
+    return (
+        "In brackets: the independent clips or groups with a positive, that the interval rests on. Below "
+        f"{FEW_UNITS} it is rough, here that of {' and '.join(few)}."
+    )
 
 
 def class_tables(figures: Figures) -> list[Table]:
@@ -93,7 +107,7 @@ def _columns_of(figures: Figures, title: str, metrics: Sequence[str], *, open: b
     """A table of some of the columns, the first figure with a bar."""
     wanted = {"class", "positives", *(_NAMES[one] for one in metrics), *(f"{_NAMES[one]}, 95%" for one in metrics)}
     places = [place for place, column in enumerate(CLASS_COLUMNS) if column in wanted]
-    headers = ["95%" if CLASS_COLUMNS[one].endswith("95%") else CLASS_COLUMNS[one] for one in places]
+    headers = ["95% (units)" if CLASS_COLUMNS[one].endswith("95%") else CLASS_COLUMNS[one] for one in places]
     rows = [[row[one] for one in places] for row in class_rows(figures)]
     bar = headers.index(_NAMES[metrics[0]])
     for row in rows:
@@ -129,7 +143,7 @@ def precision_recall(figures: Figures, found: Predictions) -> Picture | None:
                 axis.plot(recall[place], precision[place], "o", color=color, markersize=5)
         axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axis.set_title("The hardest classes (positives) and their thresholds (dots)")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axis.figure.legend(loc="outside lower center", ncols=2)
 
     names = ", ".join(f"{one.key} {one.value:.2f}" for one in worst)
     return draw("Precision and recall", f"Classes with the lowest average precision: {names}.", paint, height=4.4)

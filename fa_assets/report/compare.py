@@ -10,7 +10,7 @@ import pyarrow as pa
 from fa_assets.catalog.tracing import Difference, Run, RunDifferences, differences
 from fa_assets.errors import UserError
 from fa_assets.intake.kaggle import KaggleDataset
-from fa_assets.metrics.bootstrap import CONFIDENCE, verdict
+from fa_assets.metrics.bootstrap import CONFIDENCE, FEW_UNITS, verdict
 from fa_assets.metrics.label_ranks import ClipChange, RankChanges, rank_changes
 from fa_assets.report.page import Bar, Figure, Page, Player, Section, Table
 from fa_assets.report.ranks import beside_report, read_ranks
@@ -93,7 +93,7 @@ def _figures(changes: RankChanges, a: pa.Table, b: pa.Table) -> Iterable[Figure]
         yield Figure(
             "b less a",
             f"{changes.change.difference:+z.4f}",
-            between(changes.change, "+z"),
+            between(changes.change.low, changes.change.high, changes.change.units, "+z"),
             f"LWLRAP on the {changes.compared} clips that have the same sound and labels in both: {changes.a:.4f} and "
             f"{changes.b:.4f} there. The interval is a paired bootstrap over independent clips or groups."
             + changes.relabelling,
@@ -107,17 +107,18 @@ def _classes(changes: RankChanges) -> Section:
             Bar(one.a),
             Bar(one.b),
             f"{one.b - one.a:+z.4f}",
-            f"{one.change.low:+z.4f} to {one.change.high:+z.4f}",
+            f"{one.change.low:+z.4f} to {one.change.high:+z.4f} ({one.change.units})",
             one.labels,
         )
         for one in changes.classes
     ]
     clear = sum(one.change.low > 0 or one.change.high < 0 for one in changes.classes)
-    columns = ("class", "LWLRAP of a", "of b", "b less a", f"{CONFIDENCE:.0%} interval", "labels")
+    columns = ("class", "LWLRAP of a", "of b", "b less a", f"{CONFIDENCE:.0%} interval (units)", "labels")
     return Section(
         "Classes",
         f"On the clips that both share, the greatest loss first. The interval of {clear} of {len(rows)} classes excludes 0; "
-        f"where nothing changed, that of about {1 - CONFIDENCE:.0%} of them would by chance.",
+        f"where nothing changed, that of about {1 - CONFIDENCE:.0%} of them would by chance. In brackets: the independent "
+        f"clips or groups that it rests on; below {FEW_UNITS} it is rough.",
         tables=[Table("By class", columns, rows, open=True)] if rows else [],
     )
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fa_assets.metrics.bootstrap import verdict
+from fa_assets.metrics.bootstrap import FEW_UNITS, verdict
 from fa_assets.metrics.comparison import side_by_side
 from fa_assets.metrics.folds import fold_balance
 from fa_assets.metrics.labels import multi_hot
 from fa_assets.metrics.reliability import reliability
 from fa_assets.report import comparison as comparison_plots
 from fa_assets.report import metrics as metric_plots
-from fa_assets.report.classes import class_tables, precision_recall
+from fa_assets.report.classes import about_intervals, class_tables, precision_recall
 from fa_assets.report.clips import durations, fold_balance_picture, label_counts
 from fa_assets.report.corrections import corrections_section
 from fa_assets.report.encoders import against_baseline, encoders_section
@@ -81,7 +81,7 @@ def _class_section(run: Evaluated) -> Section:
     found = run.predictions
     return Section(
         "Classes",
-        f"Out-of-fold predictions of {run.schemes[0]}. Intervals are over clips, groups and copies as one. "
+        f"Out-of-fold predictions of {run.schemes[0]}. {about_intervals(run.figures)} "
         "F1, precision and recall are of thresholds that were chosen on the other folds.",
         tables=class_tables(run.figures),
         pictures=drawn(
@@ -105,13 +105,16 @@ def _test_section(run: Evaluated) -> list[Section]:
     for metric, scope in dict.fromkeys((metric, scope) for metric, scope, _ in found if scope != _CURATED):
         of = [found.get((metric, _CURATED if model == _OUT_OF_FOLD else scope, model)) for model in models]
         tested = next(row for model, row in zip(models, of, strict=True) if row and model != _OUT_OF_FOLD)
-        interval = "" if tested["low"] is None else f"{tested['low']:.4f} to {tested['high']:.4f}"
+        interval = (
+            "" if tested["low"] is None else f"{tested['low']:.4f} to {tested['high']:.4f} ({tested.get('units')})"
+        )
         values = [None if row is None else row["value"] for row in of]
         rows.append([metric, scope, tested["clips"], *values, interval])
-    columns = ["figure", "scope", "clips", *models, "95% interval of the first"]
+    columns = ["figure", "scope", "clips", *models, "95% interval of the first (units)"]
     text = (
         "Models: final is the classifier of all clips, fold_mean the mean of those of the folds; out_of_fold are the figures "
-        "of all curated clips, for comparison."
+        "of all curated clips, for comparison. In brackets: the independent clips with a label, that an interval rests on; "
+        f"below {FEW_UNITS} it is rough."
     )
     return [Section("Test set", text, tables=[Table("On the test clips whose labels are known", columns, rows)])]
 
@@ -120,7 +123,8 @@ def _experiments_section(run: Evaluated) -> list[Section]:
     rows = [] if run.experiments is None else run.experiments.to_pylist()
     table = against_baseline("variant", rows)
     text = (
-        "Variants of the classifier on the same folds; the default is the baseline. Intervals hold for all variants at once. "
+        "Variants of the classifier on the same folds; the default is the baseline. Intervals hold for all variants at once; "
+        f"on fewer than {FEW_UNITS} units (independent clips or groups) they are rough. "
         "The best row is the maximum of a search and so too high; in the nested choice no fold has a say in the variant it is "
         "judged by."
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from fa_assets.metrics.bootstrap import FEW_UNITS
 from fa_assets.metrics.corrections import Effect
 from fa_assets.report.page import Section, Table
 
@@ -26,12 +27,14 @@ def corrections_section(corrections: pa.Table, effects: Sequence[Effect]) -> lis
             " Before and after are models of the same folds and embeddings, fitted on the labels as given and as corrected. "
             "Correcting what a model doubts raises the first two rows by itself; on clips without a correction the "
             "difference shows what the model learnt. Their level is flattered too: clips that it was wrong about are not "
-            "among them. The intervals (95%) are of the difference."
+            f"among them. The intervals (95%) are of the difference; on fewer than {FEW_UNITS} units (independent clips or "
+            "groups) they are rough."
         )
         figures = [
-            (one.on, one.clips, one.before, one.after, one.after - one.before, one.low, one.high) for one in effects
+            (one.on, one.clips, one.before, one.after, one.after - one.before, one.low, one.high, one.units)
+            for one in effects
         ]
-        tables = [Table("LWLRAP", ("on", "clips", "before", "after", "difference", "low", "high"), figures)]
+        tables = [Table("LWLRAP", ("on", "clips", "before", "after", "difference", "low", "high", "units"), figures)]
     verdicts = [
         (
             row["fname"],

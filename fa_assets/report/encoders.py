@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from fa_assets.encoders.registry import find_encoder, key_prefix
+from fa_assets.metrics.bootstrap import FEW_UNITS
 from fa_assets.report.page import Cell, Section, Table
 from fa_assets.store.ledger import LedgerEntry
 
@@ -14,7 +15,7 @@ _COLUMNS = (
     "encoder",
     "scheme",
     "LWLRAP",
-    "95% interval",
+    "95% interval (units)",
     "difference to the main one",
     "95% interval of it",
     "clips/s",
@@ -52,9 +53,9 @@ def encoders_section(run: SideBySide, entries: Sequence[LedgerEntry]) -> Section
                 encoder,
                 scheme,
                 own["lwlrap"],
-                _interval(own["low"], own["high"]),
+                _interval(own),
                 None if pair is None else pair["difference"],
-                "" if pair is None else _interval(pair["low"], pair["high"], "+z"),
+                "" if pair is None else _interval(pair, "+z"),
                 _clips_per_second([one for one in entries if one.asset == f"{key}_embeddings"]),
                 card.dimension,
                 card.weights_licence,
@@ -64,7 +65,8 @@ def encoders_section(run: SideBySide, entries: Sequence[LedgerEntry]) -> Section
         "Encoders side by side",
         "The same clips and folds for all. Clips a second are of decoding and embedding, where anything had to be computed. "
         "The best blend's row is the maximum of a search and so too high; in the nested choice no fold has a say in the blend "
-        "it is judged by. Intervals of blends hold for all of them at once.",
+        "it is judged by. Intervals of blends hold for all of them at once; on fewer than "
+        f"{FEW_UNITS} units (independent clips or groups) intervals are rough.",
         tables=[
             Table("Encoders and crop schemes", _COLUMNS, rows),
             against_baseline("blend", run.blend.to_pylist(), f"Blends of {run.scheme}, against {main} alone"),
@@ -81,17 +83,18 @@ def against_baseline(
         (
             *(row[name] for name in (contender, "lwlrap", "difference")),
             *(row[end] if row[f"{end}_of_all"] is None else row[f"{end}_of_all"] for end in ("low", "high")),
+            row["units"],
             row["share_won"],
             "; ".join(row["chosen"]),
         )
         for row in rows
     ]
-    columns = (contender, "lwlrap", "difference", "low", "high", "share_won", "chosen in folds 0 to 4")
+    columns = (contender, "lwlrap", "difference", "low", "high", "units", "share_won", "chosen in folds 0 to 4")
     return Table(title, columns, shown)
 
 
-def _interval(low: float, high: float, sign: str = "") -> str:
-    return f"{low:{sign}.4f} to {high:{sign}.4f}"
+def _interval(row: Mapping[str, Any], sign: str = "") -> str:
+    return f"{row['low']:{sign}.4f} to {row['high']:{sign}.4f} ({row['units']})"
 
 
 def _clips_per_second(made: Sequence[LedgerEntry]) -> float | None:

@@ -5,7 +5,7 @@ What a figure is, is said here, once on the page.
 
 from collections.abc import Iterator, Sequence
 
-from fa_assets.metrics.bootstrap import CONFIDENCE, PairedBootstrap
+from fa_assets.metrics.bootstrap import CONFIDENCE
 from fa_assets.metrics.chance import frequency_lwlrap, random_lwlrap
 from fa_assets.metrics.comparison import interval
 from fa_assets.metrics.figures import OVERALL
@@ -22,6 +22,7 @@ _TEST = {"lwlrap": "LWLRAP", "map": "mAP"}
 def standing(run: Evaluated) -> tuple[str, list[Figure]]:
     """The answer and the figures."""
     own, average = interval(run.figures), run.figures.of(OVERALL, "map")[""]
+    interval_of_own = between(own.low, own.high, own.units)
     by_chance = {
         "random scores": random_lwlrap(run.predictions.truth),
         "class frequencies alone": frequency_lwlrap(run.predictions.truth),
@@ -29,14 +30,14 @@ def standing(run: Evaluated) -> tuple[str, list[Figure]]:
     how, chance = max(by_chance.items(), key=lambda one: one[1])
     better = "ranks labels better than chance" if own.low > chance else "is not shown to rank labels better than chance"
     answer = (
-        f"{run.encoder} with {run.schemes[0]} crops {better}: LWLRAP {own.difference:.4f}, {between(own)}, on clips that the "
-        f"classifier did not see; {how} reach {chance:.4f}. {own.warning}"
+        f"{run.encoder} with {run.schemes[0]} crops {better}: LWLRAP {own.difference:.4f}, {interval_of_own}, on clips that "
+        f"the classifier did not see; {how} reach {chance:.4f}. {own.warning}"
     )
     return answer.strip(), [
         Figure(
             "LWLRAP",
             f"{own.difference:.4f}",
-            between(own),
+            interval_of_own,
             "For each label of a clip: of the classes ranked at or above it, the share that the clip carries. The mean over "
             "all labels, each clip judged by the classifier of the other folds.",
         ),
@@ -50,18 +51,18 @@ def standing(run: Evaluated) -> tuple[str, list[Figure]]:
         Figure(
             "mAP",
             "–" if average.value is None else f"{average.value:.4f}",
-            ""
-            if average.low is None or average.high is None
-            else f"{CONFIDENCE:.0%} interval {average.low:.4f} to {average.high:.4f}",
+            between(average.low, average.high, average.units),
             "Average precision of each class among the clips of a fold; the mean over classes, then over folds.",
         ),
         *_on_test(run),
     ]
 
 
-def between(found: PairedBootstrap, sign: str = "") -> str:
-    """An interval in words."""
-    return f"{CONFIDENCE:.0%} interval {found.low:{sign}.4f} to {found.high:{sign}.4f}"
+def between(low: float | None, high: float | None, units: int | None, sign: str = "") -> str:
+    """An interval in words; empty where there is none."""
+    if low is None:
+        return ""
+    return f"{CONFIDENCE:.0%} interval {low:{sign}.4f} to {high:{sign}.4f} over {units} independent clips or groups"
 
 
 def findings(checks: Sequence[CheckRecord]) -> list[Finding]:
@@ -97,9 +98,9 @@ def _since(run: Evaluated) -> Iterator[Figure]:
     yield Figure(
         "Since the run before",
         f"{changes.change.difference:+z.4f}",
-        between(changes.change, "+z"),
+        between(changes.change.low, changes.change.high, changes.change.units, "+z"),
         f"LWLRAP less that of {_named(run.before)}, on the {changes.compared} clips with the same sound and labels in "
-        f"both.{changes.relabelling}",
+        f"both.{changes.relabelling} {changes.change.warning}".rstrip(),
     )
 
 
@@ -114,7 +115,7 @@ def _on_test(run: Evaluated) -> Iterator[Figure]:
             yield Figure(
                 f"{_TEST[row['metric']]} on the test set",
                 f"{row['value']:.4f}",
-                "",
+                between(row["low"], row["high"], row.get("units")),
                 f"Of the classifier of all clips, on {row['clips']} test clips with labels"
                 + (
                     "."

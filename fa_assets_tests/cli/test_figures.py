@@ -18,8 +18,9 @@ def test_metrics_are_those_that_are_stored(finished: FinishedRun) -> None:
     assert shown == [row for row in stored if row["scope"] != "clip"]
     overall = next(row for row in stored if (row["metric"], row["scope"]) == ("map", "overall"))
     lines = [" ".join(one.split()) for one in fa_assets("metrics", settings=finished.settings).stdout.splitlines()]
-    figures = f"{overall['value']:.4f} {overall['low']:.2f}–{overall['high']:.2f}"
+    figures = f"{overall['value']:.4f} {overall['low']:.2f}–{overall['high']:.2f} ({overall['units']})"
     assert f"average precision, macro {figures}" in lines
+    assert "In brackets: the independent clips" in lines[-1] and "Below 40 it is rough" in lines[-1]
 
 
 def test_thresholds_are_chosen_on_all_out_of_fold_predictions(finished: FinishedRun) -> None:

@@ -137,7 +137,7 @@ def test_figures_have_intervals_where_units_are_known(found: Predictions) -> Non
     with_units = replace(found, units=np.arange(40), decided=found.logits > 0.5)
     with_intervals = [one for metric in METRICS.values() for one in metric(with_units)]
     without = [one for metric in METRICS.values() for one in metric(replace(with_units, units=None))]
-    assert [replace(one, low=None, high=None, unit=None) for one in with_intervals] == without
+    assert [replace(one, low=None, high=None, units=None, unit=None) for one in with_intervals] == without
     one_class = replace(with_units, classes=("a",), truth=found.truth[:, :1], logits=found.logits[:, :1], decided=None)
     assert Figures(METRICS["label_ranking"](one_class), ("a",)).of("overall", "coverage_error")[""].low is None
     scored = {(one.metric, one.scope) for one in with_intervals if one.low is not None}
@@ -151,3 +151,18 @@ def test_figures_have_intervals_where_units_are_known(found: Predictions) -> Non
     figures = Figures(with_intervals, found.classes)
     own = interval(figures)
     assert (figures.of("overall")[""].low, figures.of("overall")[""].high) == (own.low, own.high)
+
+
+def test_the_units_are_said_with_every_interval(found: Predictions) -> None:
+    """Clips in pairs: a unit counts once, where one of its clips has a label."""
+    units = np.arange(40) // 2
+    paired = replace(found, units=units, decided=found.logits > 0.5)
+    figures = Figures((one for metric in METRICS.values() for one in metric(paired)), found.classes)
+    of = {name: len({*units[own]}) for name, own in zip(found.classes, found.truth.T, strict=True)}
+    labelled = found.truth.any(axis=1)
+    for metric in ("lwlrap", "map", "auc", "dprime", "precision_at_recall", "f1", "precision", "recall"):
+        assert {name: one.units for name, one in figures.of("class", metric).items()} == of
+    for metric, scope in (("lwlrap", "overall"), ("map", "micro"), ("f1", "overall"), ("brier", "overall")):
+        assert figures.of(scope, metric)[""].units == len({*units[labelled]})
+    for fold, one in figures.of("fold").items():
+        assert one.units == figures.of("fold", "map")[fold].units == len({*units[labelled & (found.fold == int(fold))]})

@@ -35,7 +35,8 @@ def test_it_says_how_much_better_the_second_is_on_what_both_share() -> None:
     assert changes.change is not None
     assert [one.name for one in page.figures] == ["LWLRAP of a", "LWLRAP of b", "b less a"]
     assert page.figures[2].value == f"{changes.change.difference:+.4f}"
-    assert page.figures[2].interval == f"95% interval {changes.change.low:+.4f} to {changes.change.high:+.4f}"
+    ends = f"{changes.change.low:+.4f} to {changes.change.high:+.4f}"
+    assert page.figures[2].interval == f"95% interval {ends} over 40 independent clips or groups"
     assert page.answer.startswith("run b1234567 ") and "run a1234567" in page.answer
 
 

@@ -48,16 +48,16 @@ def test_scores_that_know_nothing_are_not_called_better_than_chance(run: Evaluat
 def test_the_run_before_and_the_test_set_are_among_the_figures(run: Evaluated) -> None:
     before = Before("0123456789", AT, ranks(predictions(60, 6, seed=7)))
     rows = [
-        ("final", "lwlrap", "all", 9, 0.5, 0.4, 0.6),
-        ("final", "map", "all", 9, 0.25, None, None),
-        ("fold_mean", "lwlrap", "all", 9, 0.4, None, None),
-        ("out_of_fold", "lwlrap", "curated", 60, 0.7, None, None),
+        ("final", "lwlrap", "all", 9, 0.5, 0.4, 0.6, 8),
+        ("final", "map", "all", 9, 0.25, None, None, 8),
+        ("fold_mean", "lwlrap", "all", 9, 0.4, None, None, 8),
+        ("out_of_fold", "lwlrap", "curated", 60, 0.7, None, None, None),
     ]
-    names = ("model", "metric", "scope", "clips", "value", "low", "high")
+    names = ("model", "metric", "scope", "clips", "value", "low", "high", "units")
     page = made(replace(run, before=before, test=pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))))
     (table,) = next(one.tables for one in page.sections if one.title == "Test set")
     assert [list(row) for row in table.rows] == [
-        ["lwlrap", "all", 9, 0.5, 0.4, 0.7, "0.4000 to 0.6000"],
+        ["lwlrap", "all", 9, 0.5, 0.4, 0.7, "0.4000 to 0.6000 (8)"],
         ["map", "all", 9, 0.25, None, None, ""],
     ]
     figures = {one.name: one for one in page.figures}
@@ -74,6 +74,8 @@ def test_the_run_before_and_the_test_set_are_among_the_figures(run: Evaluated) -
     assert float(since.value) == pytest.approx(float(expected), abs=5e-5)
     assert "run 01234567 of 2026-01-02 03:04 UTC, on the 60 clips" in since.meaning
     assert (figures["LWLRAP on the test set"].value, figures["mAP on the test set"].value) == ("0.5000", "0.2500")
+    on_test = figures["LWLRAP on the test set"].interval
+    assert on_test == "95% interval 0.4000 to 0.6000 over 8 independent clips or groups"
 
 
 def test_what_did_not_pass_is_said_failures_first(run: Evaluated) -> None:
@@ -108,11 +110,14 @@ def test_the_parts_come_in_the_order_of_what_a_reader_wants_and_provenance_is_fo
 
 def test_classes_come_with_interval_and_average_precision_the_worst_first(run: Evaluated) -> None:
     table = made(run).sections[0].tables[0]
-    assert table.columns[2:6] == ["LWLRAP", "95%", "average precision", "95%"]
+    assert table.columns[2:6] == ["LWLRAP", "95% (units)", "average precision", "95% (units)"]
     values = [row[2].value for row in table.rows if isinstance(row[2], Bar)]
     assert values == sorted(values) and len(values) == 6
+    assert "below 40 it is rough, here that of 6 of 6 classes and 5 of 5 folds" in made(run).sections[0].text.lower()
     for name, _, value, between, precision, *_ in table.rows:
-        low, high = map(float, str(between).split("–"))
+        interval, units = str(between).rstrip(")").split(" (")
+        low, high = map(float, interval.split("–"))
+        assert int(units) == run.predictions.truth[:, run.predictions.classes.index(str(name))].sum()
         assert isinstance(value, Bar) and low <= value.value + 0.005 and value.value <= high + 0.005
         assert precision == run.figures.of("class", "map")[str(name)].value
 

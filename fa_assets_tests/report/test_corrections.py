@@ -18,11 +18,11 @@ def test_verdicts_in_force_and_their_effect_are_shown_those_that_correct_first()
         verdict("b.wav", in_force=False, changed=False),
         verdict("c.wav", in_force=True, changed=True),
     ]
-    effects = [Effect(OWN_LABELS, 9, 0.5, 0.75), Effect(UNTOUCHED, 8, 0.5, 0.625, -0.125, 0.25)]
+    effects = [Effect(OWN_LABELS, 9, 0.5, 0.75), Effect(UNTOUCHED, 8, 0.5, 0.625, -0.125, 0.25, 7)]
     (section,) = corrections_section(pa.Table.from_pylist(rows, schema=tables.LABEL_CORRECTIONS), effects)
     assert section.text.startswith("2 verdicts of label_corrections.csv are in force; by 1 of them")
     effect, verdicts = section.tables
-    assert effect.rows[1] == (UNTOUCHED, 8, 0.5, 0.625, 0.125, -0.125, 0.25)
+    assert effect.rows[1] == (UNTOUCHED, 8, 0.5, 0.625, 0.125, -0.125, 0.25, 7)
     assert [row[:4] for row in verdicts.rows] == [("c.wav", "Bell", "add", "yes"), ("a.wav", "Bell", "add", "")]
 
 
