@@ -20,26 +20,24 @@ from fa_assets.store.ledger import InputVersion, Ledger, LedgerEntry, MetricRow,
 
 FOLDS = tuple("01234")
 GRAPH: dict[str, tuple[str, ...]] = {
-    "class_vocabulary": (),
-    "curated_clips": ("class_vocabulary",),
+    "curated_clips": (),
     "folds": ("curated_clips",),
     "cnn14_checkpoint": (),
-    "mc5_embeddings": ("curated_clips", "folds", "cnn14_checkpoint"),
-    "mc5_oof_predictions": ("class_vocabulary", "curated_clips", "folds", "mc5_embeddings"),
+    "mc5_embeddings": ("folds", "cnn14_checkpoint"),
+    "mc5_oof_predictions": ("folds", "mc5_embeddings"),
     "mc5_metrics": ("mc5_oof_predictions",),
 }
 """Each asset and what it reads, upstream first."""
-PARTITIONED = ("mc5_embeddings", "mc5_oof_predictions")
 METRICS = tuple(MetricRow("mc5", int(fold), f"class_{k:02}", 0.5 * k, k) for fold in FOLDS for k in range(80))
 
 
 def entries_of_a_run(run_id: str) -> Iterator[LedgerEntry]:
     """One run of the whole graph."""
     made: dict[str, list[InputVersion]] = {}
-    environment = collect_environment("cpu")
+    environment = {**collect_environment(), "device": "cpu"}
     for asset, sources in GRAPH.items():
         read = tuple(one for source in sources for one in made[source])
-        for fold in FOLDS if asset in PARTITIONED else (None,):
+        for fold in FOLDS if asset == "mc5_embeddings" else (None,):
             id, now = new_entry_id(), datetime.now(UTC)
             made.setdefault(asset, []).append(InputVersion(asset, fold, run_id, id))
             yield LedgerEntry(
@@ -62,7 +60,7 @@ def main(count: int) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         ledger = Ledger(root / "ledger")
-        catalog = Catalog(root / "catalog.duckdb", root, ledger)
+        catalog = Catalog.of(root, root)
         written = 0
         with timed(f"write {count:,} ledger entries"):
             while written < count:

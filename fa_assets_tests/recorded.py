@@ -20,19 +20,7 @@ def put(root: StoragePath, table: pa.Table | TableStream, header: ValueHeader) -
     if id is None or ledger.path(id, header.asset, header.partition).exists():
         header = replace(header, materialization_id=new_entry_id())
     with ValueStore(root).writing(table, header) as file:
-        ledger.append(
-            an_entry(
-                header.materialization_id,
-                asset=header.asset,
-                partition=header.partition,
-                run_id=header.run_id,
-                code_version=header.code_version,
-                data_version=header.data_version,
-                inputs=header.inputs,
-                files=(file,),
-                header_sha256=header.sha256,
-            )
-        )
+        ledger.append(an_entry(**header.in_the_ledger, files=(file,)))
     return ValueStore(root).path(header.asset, header.partition)
 
 

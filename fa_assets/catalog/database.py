@@ -3,8 +3,8 @@
 - Whatever the catalog says comes from ledger entries and from value files they name; nothing else writes to it.
 - An entry is in it wholly or not at all: each sync is one transaction.
 - One writer at a time: `<name>.lock` is held around the short time a connection is open. DuckDB itself locks the file
-  against other processes, so a person's open shell keeps writers out; then the run goes on and the catalog catches up at
-  the next sync. `<name>.behind` is there until then: it names the runs whose wait timed out, and none waits twice.
+  against other processes, so a person's open shell keeps writers out; then the run, which waits once in a process, goes
+  on, and the catalog catches up at the next sync.
 - A catalog of a newer layout is refused and left as it is; one of an older layout, or a damaged one, is rebuilt.
 - What the ledger no longer has goes with the next sync.
 """
@@ -40,7 +40,7 @@ TIMEOUT_S = 10.0
 """How long a person's command waits for another process that has the catalog open."""
 
 RUN_TIMEOUT_S = 2.0
-"""How long a run waits for it, in all its steps and processes together."""
+"""How long a run waits for it, in all its steps in a process together."""
 
 _RETRY_S = 0.05
 
@@ -50,18 +50,19 @@ class CatalogBusyError(UserError):
 
 
 class Catalog:
-    """The catalog at `path`, made from `ledger` and the value files under `storage_root`."""
+    """The catalog at `path`, made from the ledger and the value files under `storage_root`."""
 
-    def __init__(self, path: Path, storage_root: StoragePath, ledger: Ledger) -> None:
+    def __init__(self, path: Path, storage_root: StoragePath) -> None:
         self.path = path
         self.storage_root = storage_root
-        self.ledger = ledger
+        self.ledger = Ledger(storage_root / "ledger")
+        self._waited: set[str] = set()
         self._seen_by_duckdb = storage_root if isinstance(storage_root, Path) else path.with_name("values_for_catalog")
 
     @classmethod
     def of(cls, local_root: Path, storage_root: StoragePath) -> Catalog:
         """The catalog of a storage root, in the local folder."""
-        return cls(local_root / "catalog.duckdb", storage_root, Ledger(storage_root / "ledger"))
+        return cls(local_root / "catalog.duckdb", storage_root)
 
     def sync(self, timeout_s: float = TIMEOUT_S, asset: str | None = None) -> int:
         """Bring the catalog up to date with the ledger; return the number of entries that were added.
@@ -79,7 +80,6 @@ class Catalog:
             added = self._add(deadline, asset) if self.path.exists() else None
             if added is None:  # whole or not there: DuckDB would leave half a file where the disk is full
                 added = self._rebuild_at(self.path)
-            self._behind.unlink(missing_ok=True)
             return added
 
     def _add(self, deadline: float, asset: str | None) -> int | None:
@@ -97,21 +97,21 @@ class Catalog:
     def try_sync(self, run_id: str, asset: str | None = None) -> bool:
         """`sync` after a materialization of the asset, which is in the ledger: it warns, once in a run, instead of raising.
 
-        Returns False when the catalog is behind: it is open elsewhere (a run waits for it once, `RUN_TIMEOUT_S`), or could
+        Returns False when the catalog is behind: it is open elsewhere (a run waits once, `RUN_TIMEOUT_S`), or could
         not be written.
         """
-        waited = self._runs_that_waited()
         try:
-            self.sync(0.0 if run_id in waited else RUN_TIMEOUT_S, asset)
+            self.sync(0.0 if run_id in self._waited else RUN_TIMEOUT_S, asset)
         except (UserError, duckdb.Error, OSError) as error:
-            if run_id not in waited:
+            if run_id not in self._waited:
                 log.warning(
                     "The catalog is behind; the ledger has everything. It catches up at the next write, or with "
                     "`fa-assets catalog sync`. %s",
                     error,
                 )
-                self._remember_runs_that_waited([*waited, run_id])
+                self._waited.add(run_id)
             return False
+        self._waited.clear()
         return True
 
     def rebuild(self, timeout_s: float = TIMEOUT_S) -> int:
@@ -128,9 +128,7 @@ class Catalog:
                         self._known_version(connection)
                 except _UnusableCatalogError as error:
                     log.warning("%s", error)
-            added = self._rebuild_at(self.path)
-            self._behind.unlink(missing_ok=True)
-            return added
+            return self._rebuild_at(self.path)
 
     def snapshot(self, target: Path, timeout_s: float = TIMEOUT_S) -> int:
         """Put an up-to-date copy at `target`, for dashboards, which may hold it open; return the entries in it.
@@ -146,7 +144,7 @@ class Catalog:
         if target.resolve() == self.path.resolve():
             raise UserError(f"{target} is the catalog itself: name another file for its copy.")
         if target.exists():
-            copy = Catalog(target, self.storage_root, self.ledger)
+            copy = Catalog(target, self.storage_root)
             try:
                 with copy.connect(timeout_s=timeout_s) as connection:
                     version = copy._known_version(connection)
@@ -256,23 +254,6 @@ class Catalog:
                 _log_of(temporary).unlink(missing_ok=True)
             _log_of(path).unlink(missing_ok=True)  # it belongs to the old file, and must not meet the new one
         return added
-
-    @property
-    def _behind(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.behind")
-
-    def _runs_that_waited(self) -> list[str]:
-        try:
-            return self._behind.read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return []
-
-    def _remember_runs_that_waited(self, run_ids: Sequence[str]) -> None:
-        try:
-            with replacing(self._behind) as temporary:
-                temporary.write_text("\n".join(run_ids), encoding="utf-8")
-        except OSError as error:
-            log.warning("%s cannot be written (%s): the next step waits for the catalog again.", self._behind, error)
 
     def _apply(self, connection: duckdb.DuckDBPyConnection, stored: str | None = None) -> int:
         """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""

@@ -37,17 +37,10 @@ LIBRARIES = (
 _GIT_TIMEOUT_S = 5.0
 
 
-def collect_environment(device: str | None = None) -> dict[str, str | int | bool | None]:
-    """What this process runs on.
-
-    Args:
-        device: what the work is computed on (``cpu``, ``cuda:0 NVIDIA H200``), where that matters.
-
-    Returns:
-        python, platform, usable_cpus, device, git_commit, git_dirty, and a version for each of `LIBRARIES`; None for
-        what is not there. The caller may change it.
-    """
-    return {**dict(_constant_part()), "device": device}
+def collect_environment() -> dict[str, str | int | bool | None]:
+    """What this process runs on: python, platform, usable_cpus, git_commit, git_dirty, and a version for each of `LIBRARIES`;
+    None for what is not there, and for the device until the caller says it."""
+    return {**dict(_constant_part()), "device": None}
 
 
 def library_versions() -> dict[str, str | int | bool | None]:

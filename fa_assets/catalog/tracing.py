@@ -109,7 +109,7 @@ def up_to_date(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
         with temporary_folder() as folder:
             copy = folder / "catalog.duckdb"
             catalog.snapshot(copy)
-            with _connected(Catalog(copy, catalog.storage_root, catalog.ledger)) as connection:
+            with _connected(Catalog(copy, catalog.storage_root)) as connection:
                 yield connection
         return
     with _connected(catalog) as connection:

@@ -24,6 +24,7 @@ from fa_assets.encoders.decoded import decode_crops
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.progress import ProgressCallback, no_progress
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
+from fa_assets.store.recipe import Scalar
 
 NOTHING_COMPUTED = "none: every crop was in the store"
 """The device of a materialization that computed nothing."""
@@ -65,6 +66,11 @@ class Engine(Protocol):
         Returns:
             the clips that cannot be embedded as they are, one line each: name and reason.
         """
+        ...
+
+    @property
+    def environment(self) -> Mapping[str, Scalar]:
+        """What it computed on, for the ledger; says so when everything was reused and nothing computed."""
         ...
 
 
@@ -166,16 +172,17 @@ class LocalEngine:
         decode: gives a clip's crops.
     """
 
-    def __init__(self, encoder: Callable[[], Encoder], threads: int, decode: Decode | None = None) -> None:
+    def __init__(self, encoder: Callable[[], Encoder], threads: int, decode: Decode = decode_crops) -> None:
         self._encoder = encoder
+        self._loaded: Encoder | None = None
         self._threads = threads
-        self._decode = decode or decode_crops
+        self._decode = decode
 
     def compute(
         self, work: Sequence[Work], store: EmbeddingStore, finished: Callable[[Sequence[CropKey]], None]
     ) -> list[str]:
         """See `Engine`."""
-        network = self._encoder()
+        network = self._loaded = self._encoder()
         bad: list[str] = []
         not_finite: list[CropKey] = []
         for keys, batch, lengths in _batches(work, network.batch_size, self._threads, self._decode, bad):
@@ -183,6 +190,14 @@ class LocalEngine:
             not_finite += left_out
             finished(stored)
         return bad + clips_not_finite(work, not_finite)
+
+    @property
+    def environment(self) -> Mapping[str, Scalar]:
+        """See `Engine`."""
+        if self._loaded is None:
+            return {"engine": "local", "device": NOTHING_COMPUTED}
+        facts = ("device", "device_name", "batch_size")
+        return {"engine": "local", **{name: getattr(self._loaded, name) for name in facts}}
 
 
 def embed_into(

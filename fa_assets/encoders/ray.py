@@ -168,7 +168,7 @@ class RayEngine:
 
     @property
     def environment(self) -> dict[str, Scalar]:
-        """What it computed on, for the ledger; says so when everything was reused and nothing computed."""
+        """See `Engine`."""
         if not self._seen:
             return {"engine": "ray", "device": NOTHING_COMPUTED}
         devices = sorted({(one.device, one.device_name) for one in self._seen})

@@ -14,7 +14,6 @@ import dagster as dg
 import pyarrow as pa
 
 from fa_assets.errors import UserError
-from fa_assets.graph.columns import column_lineage, column_schema
 from fa_assets.graph.display import shown
 from fa_assets.graph.partitions import ALL_IN_ONE_RUN, FOLD_NAMES, FOLDS
 from fa_assets.graph.place import Place
@@ -106,8 +105,8 @@ class Asset:
                 made = self.make(work, **inputs)
                 for one in [made] if isinstance(made, Made) else made:
                     work.write(one)
-        lineage = column_lineage(self.columns, {name: place.key(one.name) for name, one in self.reads.items()})
-        return work.result(column_schema(self.columns), lineage)
+        lineage = _column_lineage(self.columns, {name: place.key(one.name) for name, one in self.reads.items()})
+        return work.result(_column_schema(self.columns), lineage)
 
     def _require_one_make(self, place: Place) -> None:
         """Refuse to read what was not made by the settings of this run and from one another.
@@ -232,3 +231,26 @@ def _opened(work: Work, read: Asset | Source) -> Stored | KaggleDataset:
 
 def _function(make: Callable[..., Any]) -> Callable[..., Any]:
     return make.func if isinstance(make, partial) else make
+
+
+def _column_schema(schema: pa.Schema) -> dg.TableSchema:
+    """An Arrow schema as Dagster shows it."""
+    return dg.TableSchema([dg.TableColumn(one.name, str(one.type), _said(one, b"doc") or None) for one in schema])
+
+
+def _column_lineage(schema: pa.Schema, reads: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
+    """Which columns of other assets each column is made of; `reads` gives the assets by parameter."""
+    return dg.TableColumnLineage(
+        {
+            one.name: [
+                dg.TableColumnDep(asset_key=reads[parameter], column_name=column)
+                for parameter, _, column in (made_of.partition(".") for made_of in _said(one, b"from").split())
+            ]
+            for one in schema
+            if _said(one, b"from")
+        }
+    )
+
+
+def _said(field: pa.Field, what: bytes) -> str:
+    return (field.metadata or {}).get(what, b"").decode()

@@ -13,6 +13,7 @@ from fa_assets.graph.asset import Asset, Check
 from fa_assets.graph.checks_not_worse import not_worse_check
 from fa_assets.graph.display import records
 from fa_assets.graph.evaluation import read_predictions
+from fa_assets.graph.verdicts import offenders
 from fa_assets.intake.corpora import heard_with
 from fa_assets.metrics.chance import frequency_lwlrap, permutation_threshold, random_lwlrap
 from fa_assets.metrics.figures import Figures
@@ -92,14 +93,12 @@ def classifiers_fitted(predictions: Value) -> dg.AssetCheckResult:
         for problem in classifier_problems([one])
     ]
     found = "; ".join(f"fold {fold}: {problem}" for fold, problem in rows)
-    return dg.AssetCheckResult(
-        passed=not rows,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="Classifiers that are not what they should be: add clips of those classes, or raise FA_MAX_ITER. "
-        f"{found}"
-        if rows
-        else "all fitted",
-        metadata={"problems": records(["fold", "problem"], rows)} if rows else {},
+    return offenders(
+        "problems",
+        ["fold", "problem"],
+        rows,
+        bad=f"Classifiers that are not what they should be: add clips of those classes, or raise FA_MAX_ITER. {found}",
+        good="all fitted",
     )
 
 

@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from fa_assets.audio.crops import SCHEMES, CropScheme
-from fa_assets.encoders.base import EncoderCard
 from fa_assets.encoders.clip import Clip
-from fa_assets.encoders.embed_clips import embed_clips
+from fa_assets.encoders.embed_clips import Engine, embed_clips
 from fa_assets.encoders.registry import find_encoder
 from fa_assets.graph import clip_tables, tables
 from fa_assets.graph.asset import Asset
-from fa_assets.graph.engine import EngineOptions, RecordedEngine, check_engine, open_engine
+from fa_assets.graph.engine import EngineOptions, check_engine, open_engine
 from fa_assets.graph.model import read_weights
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.intake.clip_files import clip_paths
@@ -101,7 +100,7 @@ def _opened(
     recipe = options.recipe(checkpoint)
     store = EmbeddingStore(work.root, recipe.fingerprint)
     with open_engine(options, recipe, work.run_id, work.recorder.local_root) as engine:
-        yield partial(_embed, work, engine, store, scheme, options.card, checkpoint.trained)
+        yield partial(_embed, work, engine, store, scheme, options, checkpoint.trained)
 
 
 def _settings(scheme: str, engine: EngineOptions) -> dict[str, Scalar]:
@@ -116,10 +115,10 @@ def _settings(scheme: str, engine: EngineOptions) -> dict[str, Scalar]:
 
 def _embed(
     work: Work,
-    engine: RecordedEngine,
+    engine: Engine,
     store: EmbeddingStore,
     scheme: CropScheme,
-    card: EncoderCard,
+    options: EngineOptions,
     weights_trained: bool,
     clips: pa.Table,
     folder: Path,
@@ -138,7 +137,7 @@ def _embed(
     watch = Stopwatch(work.track("clips", part))
     with work.phase("embed"):
         paths = clip_paths(folder, clips["fname"].to_pylist(), work.dataset.layout.limits)
-        result = embed_clips(engine, _clips_of(clips, paths), scheme, store, card, progress=watch)
+        result = embed_clips(engine, _clips_of(clips, paths), scheme, store, options.card, progress=watch)
     reused, crops = result.crops_reused, result.crops_computed + result.crops_reused
     work.log.info(f"{part}: {clips.num_rows} clips, {result.crops_computed} crops computed, {reused} reused")
     labels = [own or ["?"] for own in clips["labels"].to_pylist()]
@@ -160,9 +159,9 @@ def _embed(
             "weights_trained": weights_trained,
             "encoder_fingerprint": store.fingerprint,
         },
-        details={"encoder": card.name, "encoder_fingerprint": store.fingerprint},
+        details={"encoder": options.encoder, "encoder_fingerprint": store.fingerprint},
         display=drawn,
-        environment=engine.environment,
+        environment={**engine.environment, "precision": options.precision},
     )
 
 

@@ -1,55 +1,20 @@
 """The engine that computes embeddings: this process, or Ray."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from fa_assets.encoders.base import Checkpoint, Encoder, EncoderCard, require_installed
-from fa_assets.encoders.decoded import DecodedClips, decode_crops, decoded_in
+from fa_assets.encoders.base import Checkpoint, EncoderCard, require_installed
+from fa_assets.encoders.decoded import decode_crops, decoded_in
 from fa_assets.encoders.devices import resolve_device
-from fa_assets.encoders.embed_clips import NOTHING_COMPUTED, Engine, LocalEngine
+from fa_assets.encoders.embed_clips import Engine, LocalEngine
 from fa_assets.encoders.ray import RayEngine
 from fa_assets.encoders.ray_cluster import RayOptions, require_ray
 from fa_assets.encoders.registry import EncoderRecipe, find_encoder
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
-from fa_assets.store.recipe import Scalar
-
-
-class RecordedEngine(Engine, Protocol):
-    """An engine that says what it computed on."""
-
-    @property
-    def environment(self) -> Mapping[str, Scalar]: ...
-
-
-class _Local(LocalEngine):
-    """This process; the encoder is loaded when it is first needed."""
-
-    def __init__(self, recipe: EncoderRecipe, decoded: DecodedClips | None) -> None:
-        super().__init__(self._load, usable_cpus(), partial(decode_crops, decoded=decoded) if decoded else None)
-        self._recipe = recipe
-        self._loaded: Encoder | None = None
-
-    def _load(self) -> Encoder:
-        self._loaded = self._loaded or self._recipe()
-        return self._loaded
-
-    @property
-    def environment(self) -> Mapping[str, Scalar]:
-        """What it computed on; says so when everything was reused and nothing computed."""
-        if self._loaded is None:
-            return {"engine": "local", "device": NOTHING_COMPUTED}
-        return {
-            "engine": "local",
-            "device": self._loaded.device,
-            "device_name": self._loaded.device_name,
-            "precision": self._recipe.precision,
-            "batch_size": self._loaded.batch_size,
-        }
 
 
 @dataclass(frozen=True)
@@ -101,13 +66,14 @@ def check_engine(options: EngineOptions) -> None:
 
 
 @contextmanager
-def open_engine(options: EngineOptions, recipe: EncoderRecipe, run_id: str, scratch: Path) -> Iterator[RecordedEngine]:
+def open_engine(options: EngineOptions, recipe: EncoderRecipe, run_id: str, scratch: Path) -> Iterator[Engine]:
     """The engine, with the encoder of this recipe; nothing is loaded or started before there is work.
 
     Clips that the run decodes are kept in the folder `scratch` for other encoders.
     """
     if options.ray is None:
-        yield _Local(recipe, decoded_in(run_id, scratch) if options.shares_rate else None)
+        decoded = decoded_in(run_id, scratch) if options.shares_rate else None
+        yield LocalEngine(recipe, usable_cpus(), partial(decode_crops, decoded=decoded))
         return
     with RayEngine(recipe, options.ray, device=options.device, batch_size=options.batch_size) as engine:
         yield engine

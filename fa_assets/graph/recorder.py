@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,8 +74,9 @@ class Recorder:
                 raise
             raise failure(explained) from error
 
-    @property
+    @cached_property
     def catalog(self) -> "Catalog":
+        """The same one all the time, which knows which runs have waited for it."""
         from fa_assets.catalog.database import Catalog
 
         return Catalog.of(self.local_root, self.root)

@@ -259,17 +259,15 @@ class Work:
 
     def write(self, made: Made) -> None:
         """Record a value in the ledger, and store it."""
-        id = self._ledger.new_id()
-        data_version = made.version or self.version
         header = ValueHeader(
             asset=self.asset,
             partition=made.fold,
-            data_version=data_version,
+            data_version=made.version or self.version,
             code_version=str(self.recipe),
             run_id=self.run_id,
             inputs=self.inputs,
             details=made.details,
-            materialization_id=id,
+            materialization_id=self._ledger.new_id(),
         )
         rows = made.table.num_rows
         with ExitStack() as stack:
@@ -279,26 +277,19 @@ class Work:
             finished_at = self._started_at + timedelta(seconds=time.perf_counter() - self._started)
             self._ledger.append(
                 LedgerEntry(
-                    id=id,
-                    asset=self.asset,
-                    partition=made.fold,
-                    run_id=self.run_id,
+                    **header.in_the_ledger,
                     started_at=self._started_at,
                     finished_at=finished_at,
-                    code_version=str(self.recipe),
-                    data_version=data_version,
-                    inputs=self.inputs,
                     settings=self.recipe.settings,
                     environment={**collect_environment(), **made.environment},
                     timings=dict(self._timings),
                     files=(value, *made.files),
                     metadata={"rows": rows, **made.facts},
                     metrics=tuple(made.metrics),
-                    header_sha256=header.sha256,
                 )
             )
         self.written += 1
-        self._data_version = data_version
+        self._data_version = header.data_version
         seconds = round((finished_at - self._started_at).total_seconds(), 3)
         self._show(
             {

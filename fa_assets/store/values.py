@@ -63,6 +63,13 @@ class ValueHeader:
         """The digest (hex) of the header as it is stored."""
         return _sha256(self.to_json().encode())
 
+    @property
+    def in_the_ledger(self) -> dict[str, Any]:
+        """What the ledger entry of the value says too, by its fields."""
+        names = ("asset", "partition", "run_id", "code_version", "data_version", "inputs")
+        same = {name: getattr(self, name) for name in names}
+        return {**same, "id": self.materialization_id, "header_sha256": self.sha256}
+
     @classmethod
     def from_json(cls, text: str | bytes) -> "ValueHeader":
         fields = json.loads(text)

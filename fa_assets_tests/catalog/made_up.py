@@ -69,7 +69,7 @@ class MadeUpStorage:
         self.root = root
         self.ledger = Ledger(root / "ledger")
         self.values = ValueStore(root)
-        self.catalog = Catalog(root / "catalog.duckdb", root, self.ledger)
+        self.catalog = Catalog.of(root, root)
 
     def write(
         self,
@@ -92,21 +92,14 @@ class MadeUpStorage:
         header = ValueHeader(asset, partition, data_version, "1", run_id, tuple(inputs), materialization_id=id)
         with self.values.writing(table.cast(pa.schema(fields)), header) as file:
             entry = an_entry(
-                id=id,
-                asset=asset,
-                partition=partition,
-                run_id=run_id,
+                **header.in_the_ledger,
                 started_at=datetime.now(UTC),
                 finished_at=datetime.now(UTC),
-                code_version="1",
-                data_version=data_version,
-                inputs=tuple(inputs),
                 settings=settings or {},
                 environment=environment or {"python": "3.11.9"},
                 files=(file,),
                 metadata=metadata or {"rows": table.num_rows},
                 metrics=tuple(metrics),
-                header_sha256=header.sha256,
             )
             self.ledger.append(entry)
         return entry.id

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 import fa_assets
 from fa_assets.catalog import current, database, schema
-from fa_assets.catalog.database import RUN_TIMEOUT_S, Catalog, CatalogBusyError
+from fa_assets.catalog.database import Catalog, CatalogBusyError
 from fa_assets.catalog.views import VIEWS
 from fa_assets.errors import UserError
 from fa_assets.store import ledger
@@ -333,35 +333,10 @@ def test_while_the_catalog_is_open_elsewhere_a_run_goes_on_and_it_catches_up_lat
             assert storage.catalog.try_sync("run-1", "folds") is False, what
         assert time.monotonic() - started >= 0.3
         assert "catches up at the next write, or with `fa-assets catalog sync`" in caplog.text
-        assert storage.catalog.path.with_name("catalog.duckdb.behind").exists()
         with pytest.raises(CatalogBusyError, match=r"catalog\.duckdb is (open elsewhere|being written)"):
             storage.catalog.sync(timeout_s=0.1)
     assert storage.catalog.try_sync("run-1", "folds") is True
-    assert not storage.catalog.path.with_name("catalog.duckdb.behind").exists()
     assert rows(storage, "select distinct materialization_id from predictions") == [(written,)]
-
-
-def try_to_sync(root: Path, run_id: str, syncs: int, waits: Connection) -> None:
-    """Send how long each of the syncs was to wait; none does for so long."""
-    catalog = MadeUpStorage(root).catalog
-    timeouts: list[float] = []
-    sync = catalog.sync
-    catalog.sync = lambda timeout_s, _: (timeouts.append(timeout_s), sync(timeout_s / 20))[1]  # type: ignore[method-assign]
-    assert not any(catalog.try_sync(run_id, "folds") for _ in range(syncs))
-    waits.send(timeouts)
-
-
-@pytest.mark.slow
-def test_a_run_waits_once_in_all_its_processes(storage: MadeUpStorage) -> None:
-    storage.write_clips()
-    storage.catalog.sync()
-    ours, theirs = prepared().Pipe()
-    with held_by_another_process("held = duckdb.connect(path)", storage.catalog.path):
-        for run_id in ("run-1", "run-1", "run-2"):
-            run_at_once((try_to_sync, storage.root, run_id, 5, theirs))
-    first, second, other_run = (ours.recv() for _ in range(3))
-    assert first == other_run == [RUN_TIMEOUT_S, 0.0, 0.0, 0.0, 0.0]
-    assert second == [0.0] * 5
 
 
 @pytest.mark.slow
@@ -433,7 +408,7 @@ def test_a_snapshot_is_whole_and_current_while_the_catalog_is_open(
     with held_by_another_process(hold, storage.catalog.path):
         storage.write_clips(seconds=2.0)  # which the catalog cannot take up
         assert storage.catalog.snapshot(target) == 8
-    copy = Catalog(target, storage.root, storage.ledger)
+    copy = Catalog(target, storage.root)
     storage.catalog.sync()
     assert dump(copy) == dump(storage.catalog)
     assert [path.name for path in target.parent.iterdir()] == ["copy.duckdb"]

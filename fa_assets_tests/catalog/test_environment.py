@@ -27,19 +27,18 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_versions_are_those_of_the_installed_distributions() -> None:
-    environment = collect_environment("cuda:0")
+    environment = collect_environment()
     installed = {found.name: found.version for found in metadata.distributions()}
     assert installed["fa_assets"] and installed["torch"]
     for name in LIBRARIES:
         assert environment[name] == installed.get(name), name  # None for the extras that are not there
     assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
     assert library_versions() == {name: environment[name] for name in ("python", *LIBRARIES)}
-    assert environment["device"] == "cuda:0"
     assert isinstance(environment["usable_cpus"], int) and environment["usable_cpus"] >= 1
 
 
 def test_what_is_returned_is_the_callers_own() -> None:
-    collect_environment("cuda")["python"] = "changed"
+    collect_environment()["python"] = "changed"
     assert collect_environment()["python"] != "changed"
     assert collect_environment()["device"] is None
 

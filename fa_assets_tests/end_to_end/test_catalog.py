@@ -70,7 +70,7 @@ def test_a_snapshot_is_one_command(finished: FinishedRun, tmp_path: Path) -> Non
     target = tmp_path / "copy.duckdb"
     done = fa_assets("catalog", "snapshot", str(target), settings=finished.settings)
     assert done.exit_code == 0, done.stderr
-    copy = Catalog(target, tmp_path, Recorder(storage=str(finished.settings.storage_root)).catalog.ledger)
+    copy = Catalog(target, tmp_path)
     assert copy.query("select count(*) n from materializations")["n"][0] > 20
     assert len(copy.query("from embeddings limit 1")) == 1
 

@@ -120,16 +120,6 @@ def test_the_final_classifier_says_what_it_belongs_to(values: ValueStore, storag
     assert table["positives"].to_pylist() == truth_of(values).sum(axis=0).tolist()
 
 
-def test_the_submission_can_be_followed_to_weights_folds_and_test_clips(storage: Path) -> None:
-    catalog = Recorder(storage=str(storage)).catalog
-    (id,) = catalog.query("select id from materializations where asset = 'submission'")["id"]
-    upstream = set(catalog.query("select asset from upstream_of(?)", [id])["asset"])
-    assert {"cnn14_checkpoint", "folds", "test_clips", "test_embeddings", "final_classifier"} <= upstream
-    files = set(catalog.query("select path from files where materialization_id = ?", [id])["path"])
-    assert {"submission/submission.csv", "submission/submission_fold_mean.csv"} <= files
-    assert set(catalog.query("select distinct scheme from embeddings")["scheme"]) == {"mc5", "center"}
-
-
 def test_calibrated_the_submission_stays_and_another_one_holds_the_calibrated_probabilities(
     finished: FinishedRun, tmp_path: Path
 ) -> None:

@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from fa_assets.cli.summary import scheme_results
-from fa_assets.graph.recorder import Recorder
 from fa_assets.metrics.figures import Figures
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
@@ -216,19 +215,3 @@ def test_every_materialization_carries_rows_columns_versions_and_time(
         assert {"crops_reused_percent", "device", "crops_computed", "crops_reused", "weights_trained"} <= set(
             embeddings.asset_materialization.metadata
         )
-
-
-def test_a_number_can_be_followed_to_its_bytes_weights_code_and_settings(storage: Path, values: ValueStore) -> None:
-    catalog = Recorder(storage=str(storage)).catalog
-    (metrics_id,) = catalog.query("select id from materializations where asset = 'mc5_metrics'")["id"]
-    upstream = catalog.query("select asset, partition, data_version from upstream_of(?)", [metrics_id])
-    assert {"cnn14_checkpoint", "folds", "curated_clips", "mc5_embeddings"} <= set(upstream["asset"])
-    sha1 = values.read("cnn14_checkpoint").table.to_pylist()[0]["sha1"]
-    assert upstream.set_index("asset").loc["cnn14_checkpoint", "data_version"] == sha1[:16]
-    clips = catalog.query("select fname, sha256 from clips order by fname")
-    assert clips["sha256"].tolist() == values.read("curated_clips").table["sha256"].to_pylist()
-    environment = catalog.query("select name, value from environment where materialization_id = ?", [metrics_id])
-    assert {"torch", "librosa", "scikit-learn", "git_commit", "python"} <= set(environment["name"])
-    predictions = catalog.query("select count(*) n, count(distinct scheme) schemes from predictions")
-    assert predictions.iloc[0].tolist() == [2 * N_CLIPS * len(CLASSES), 2]
-    assert catalog.query("select count(*) n from embeddings")["n"][0] == 2 * N_CLIPS

@@ -54,16 +54,12 @@ def big_entry(root: Path) -> str:
     return "done"
 
 
-def catalog_of(root: Path) -> Catalog:
-    return Catalog(root / "catalog.duckdb", root, Ledger(root / "ledger"))
-
-
 def sync_of_a_run(root: Path) -> str:
-    return str(catalog_of(root).try_sync("run", "folds"))
+    return str(Catalog.of(root, root).try_sync("run", "folds"))
 
 
 def entries_before_and_after_a_sync(root: Path) -> str:
-    catalog, count = catalog_of(root), "select count(*) n from materializations"
+    catalog, count = Catalog.of(root, root), "select count(*) n from materializations"
     return f"{catalog.query(count)['n'][0]} {catalog.sync()} {catalog.query(count)['n'][0]}"
 
 

@@ -67,6 +67,7 @@ def test_batches_of_any_size(
 ) -> None:
     monkeypatch.setattr(encoder, "batch_size", batch_size)
     assert_same(encoder.embed(crops), alone)
+    assert encoder.embed(crops[:0]).shape == (0, encoder.card.dimension)
 
 
 @pytest.mark.promise(

@@ -14,7 +14,7 @@ import torch
 from fa_assets.encoders.base import CheckpointError, WeightsFile
 from fa_assets.encoders.cnn14 import checkpoint
 from fa_assets.encoders.cnn14.checkpoint import load_state_dict
-from fa_assets.encoders.cnn14.definition import ENCODER, PUBLISHED, Cnn14
+from fa_assets.encoders.cnn14.definition import ENCODER, Cnn14
 from fa_assets.encoders.weights import resolve_weights
 from fa_assets.store.download import DownloadError
 from fa_assets_tests.local_server import Answer
@@ -22,11 +22,6 @@ from fa_assets_tests.local_server import Answer
 
 def digest(path: Path) -> str:
     return hashlib.sha1(path.read_bytes()).hexdigest()
-
-
-def test_published_file():
-    assert PUBLISHED.url.endswith("/3987831/files/Cnn14_mAP%3D0.431.pth")
-    assert (PUBLISHED.size_bytes, PUBLISHED.sha1) == (327_428_481, "5f73e32676afd7a763ddec6693d975be16859f90")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
