@@ -128,8 +128,12 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
         with work.phase("near_duplicates"):
             known = load_landmarks(work.root / LANDMARKS, sha256)
             if known is not None:
-                pairs = same_recordings([*known, *(info.landmarks for info in infos if info.landmarks)])
-                first = first_of_recording(pairs, [*fnames, *[""] * len(infos)])
+                landmarks = [*known, *(info.landmarks for info in infos if info.landmarks)]
+                pairs, linked = (
+                    same_recordings(landmarks, known=len(known)),
+                    curated.table["same_recording"].to_pylist(),
+                )
+                first = first_of_recording(pairs, [*fnames, *[""] * len(infos)], linked)
                 alike = [one or None for one in first[len(fnames) :]]
     columns: dict[str, list[object]] = {
         "fname": list(test.fnames),
