@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.class_folders import IS_SHARE
+from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
@@ -32,7 +32,7 @@ from fa_assets.intake.labels import (
     numbered_columns,
     unused_shares,
 )
-from fa_assets.intake.names import NameIndex, is_audio, listed
+from fa_assets.intake.names import SHARE, NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table
 
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
@@ -217,7 +217,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     twice: dict[str, None] = {}
     for table, fname, labels in rows:
         group = group_column(table, fname, columns)
-        groups = table.column(group) if group else [""] * len(table.rows)
+        groups, of_groups = filled(table.column(group) if group else [""] * len(table.rows), group or "")
         clips = [clip_of(index, cell) for cell in table.column(fname)]
         for cell, clip, own, its in zip(table.column(fname), clips, labels, groups, strict=True):
             if clip is None:
@@ -227,11 +227,13 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
                 twice[clip] = None
             named_by.setdefault(clip, table)
             found.add(clip, own)
-            if its.strip():
-                found.groups[clip] = its.strip()
+            if its:
+                found.groups[clip] = its
         found.notes += _table_notes(table, fname, clips, found.missing)
         if group:
-            found.notes.append(f"{table.path.name}: clips of one {group!r} get one group")
+            found.notes += [
+                f"{table.path.name}: {one}" for one in (f"clips of one {group!r} get one group", *of_groups)
+            ]
     if twice and labelled:
         found.notes.append(f"labels of several tables are joined, of {listed(twice)}; --csv takes one table")
     return found
@@ -241,7 +243,7 @@ def _are_of_classes(tables: Sequence[Table]) -> bool:
     """Whether tables of the same columns are one for each class: of several names, of which none is that of a share."""
     names = {table.path.stem for table in tables}
     same = all(table.header == tables[0].header for table in tables)
-    return same and len(names) == len(tables) > 1 and not any(map(IS_SHARE.search, names))
+    return same and len(names) == len(tables) > 1 and not any(map(SHARE.search, names))
 
 
 def _table_notes(table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str]) -> list[str]:
