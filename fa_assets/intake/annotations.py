@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
@@ -216,7 +217,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     for table, fname, labels in rows:
         by_name = (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname)
         group = columns.group if columns.group in table.header else next(by_name, None)
-        groups = table.column(group) if group else [""] * len(table.rows)
+        groups, of_groups = filled(table.column(group) if group else [""] * len(table.rows), group or "")
         for cell, own, its in zip(table.column(fname), labels, groups, strict=True):
             clip = clip_of(index, cell)
             if clip is None:
@@ -226,11 +227,13 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
                 twice[clip] = None
             named_by.setdefault(clip, table)
             found.add(clip, own)
-            if its.strip():
-                found.groups[clip] = its.strip()
+            if its:
+                found.groups[clip] = its
         found.notes += _table_notes(table, fname, index, found.missing)
         if group:
-            found.notes.append(f"{table.path.name}: clips of one {group!r} get one group")
+            found.notes += [
+                f"{table.path.name}: {one}" for one in (f"clips of one {group!r} get one group", *of_groups)
+            ]
     if twice and labelled:
         found.notes.append(f"labels of several tables are joined, of {listed(twice)}; --csv takes one table")
     return found

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fa_assets.errors import UserError
-from fa_assets.intake.names import listed
+from fa_assets.intake.names import SHARE, listed
 
 _NO_CLASS = re.compile(
-    r"(train|training|val|valid|validation|dev|develop|development|eval|evaluation|test|testing)([ _-]?(set|data|audio|clips))?"
-    r"|(audio|clips|data)[ _-](train|val|dev|eval|test)|audio|wavs?|clips|sounds?|recordings|data|dataset"
-    r"|(fold|split|part)[ _-]?\d+",
+    rf"((audio|clips|data)[ _-])?{SHARE.pattern}|audio|wavs?|clips|sounds?|recordings|data|dataset|(fold|split|part)[ _-]?\d+",
     re.IGNORECASE,
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
@@ -19,11 +17,6 @@ _NO_SOUND = re.compile(
     re.IGNORECASE,
 )
 """Folders of one person, animal or place each, or only numbered."""
-_TRAIN, _TEST = (
-    re.compile(rf"{name}(ing)?([ _-]?(set|data|audio|clips))?", re.IGNORECASE) for name in ("train", "test")
-)
-IS_TEST = re.compile(r"(.*[ _.-])?(test|testing|eval|evaluation|holdout)(set)?([ _.-].*)?", re.IGNORECASE)
-"""Folders that may hold a test set, by their names."""
 _BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?\.\w+")
 """How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time."""
 
@@ -40,8 +33,9 @@ class ByFolder:
 def test_folder_of(names: Sequence[str]) -> str:
     """The folder of the test clips among these paths: `test`, or what is called so beside a folder of training clips."""
     folders = {name.split("/")[0] for name in names if "/" in name}
-    others = sorted(name for name in folders if _TEST.fullmatch(name))
-    named = [name for name in others if name.lower() == "test" or any(map(_TRAIN.fullmatch, folders))]
+    shares = {name: found for name in sorted(folders) if (found := SHARE.fullmatch(name))}
+    is_beside = any(found["train"] for found in shares.values())
+    named = [name for name, found in shares.items() if found["test"] and (is_beside or name.lower() == "test")]
     return "test" if "test" in folders or not named else named[0]
 
 

@@ -43,6 +43,12 @@ AUDIO_SUFFIXES = frozenset(
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width, which editors and web pages leave in names."""
 _NOTHING = dict.fromkeys(map(ord, INVISIBLE))
+SHARE = re.compile(
+    r"(?<![^\W_])(?:(?P<train>train(?:ing)?)|(?P<test>test(?:ing)?)|(?P<eval>eval(?:uation)?|holdout)"
+    r"|val(?:id(?:ation)?)?|dev(?:elop(?:ment)?)?)(?:[ _-]?(?:set|data|audio|clips))?(?![^\W\d_])",
+    re.IGNORECASE,
+)
+"""Names of the shares of a dataset, as validation_list.txt has one in it; which one, where it is of training or tests."""
 _SHOWN = 5
 _NEAR, _MOST_CANDIDATES = 0.84, 200
 """How alike names are (`difflib`) of which one may be a typing error; among how many it is looked for."""

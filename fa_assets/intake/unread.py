@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError
-from fa_assets.intake.names import NameIndex, listed
+from fa_assets.intake.names import SHARE, NameIndex, listed
 from fa_assets.intake.tables import Table, read_table
 from fa_assets.store.source_files import Limits
 
@@ -22,10 +22,6 @@ _KINDS = {
 }
 _OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".pdf", ".npy", ".npz", ".pt"})
-_SHARE = re.compile(
-    r"(?<![^\W_])(train|test|val|valid|dev|eval|holdout)(ing|idation|elopment|uation)?(?![^\W\d_])", re.I
-)
-"""In the names of lists of the clips of a share of a dataset, as validation_list.txt."""
 _ROWS, _TABLES = 5, 50
 """Rows of a table, and tables, that are looked at."""
 
@@ -90,7 +86,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 blank.append(path.name)
             elif path.stem in stems:
                 beside.append(path.name)
-    if shares := [name for name in lists if _SHARE.search(name)]:
+    if shares := [name for name in lists if SHARE.search(name)]:
         said.append(
             f"{listed(shares)} list clips of a share of the dataset by their names, and no labels; test clips belong into "
             "test/"
