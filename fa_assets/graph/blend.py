@@ -72,10 +72,9 @@ def judge_encoders(
         outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=main.units, progress=work.track("fits"))
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
     *tried, nested = outcomes
-    place = int(np.argmax([one.lwlrap for one in tried]))
-    best, given = fitted[place], (main.truth, tried[place].scores)
-    calibration = fit_calibration(*given) if probability.calibrate else None
-    thresholds = [or_none(one) for one in choose_thresholds(*given, probability.precision).tolist()]
+    best, made = max(zip(fitted, tried, strict=True), key=lambda one: one[1].lwlrap)
+    calibration = fit_calibration(main.truth, made.scores) if probability.calibrate else None
+    thresholds = [or_none(one) for one in choose_thresholds(main.truth, made.scores, probability.precision).tolist()]
     decided, gain = _nested_decisions(main, outcomes, probability.precision), nested.against_baseline
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
     if gain.warning:
