@@ -26,14 +26,14 @@ from av.packet import Packet
 from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
 from fa_assets.audio.matroska import matroska_breaks_at
 from fa_assets.audio.stated import stated_s, xing_header
-from fa_assets.audio.truncation import beyond, check_zeros, second_file, second_mp4, several_files
+from fa_assets.audio.truncation import beyond, check_mp4, check_zeros, second_file, several_files
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
 """What reads clips here: another version may give other samples."""
 
 _SHORT_BY_S = {
-    **dict.fromkeys(("mov", "matroska", "asf", "ape", "flv", "avi", "adx", "aac in wav"), Fraction(1, 10)),
+    **dict.fromkeys(("mov", "matroska", "asf", "ape", "flv", "avi", "aac in wav"), Fraction(1, 10)),
     **dict.fromkeys(("wv", "tta", "flac"), Fraction(0)),
 }
 """Formats, as FFmpeg calls them, whose header says how long the sound is, and how many seconds shorter it may be: some count in
@@ -46,11 +46,10 @@ _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""
 _TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
 """Formats that say of each packet when it is heard."""
-_JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf", "adx"})
-"""Formats of which `truncation` or the header knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
+_JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf"})
+"""Formats of which `truncation` knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # behind the sound, and between MP3 files that were joined
-_FASTEST_ADX = 1_000_000
-"""The highest rate in Hz of an ADX file that is given to FFmpeg."""
+_MP4_BEGINS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _FILMS = frozenset({"matroska", "asf", "flv"})
 """Formats that state how long sound and picture last together."""
 _ENDS = frozenset({"aac", "tta", "voc"})
@@ -156,13 +155,12 @@ class FFmpegSound:
             )
         if not (header and header.frames):
             self._check_zeros()
-        end = self._end - 128 if "adx" in self._formats else self._end  # ADX packets may be placed too late
-        if end > 0 and (at := second_file(self._file, end)) is not None:
+        if self._end and (at := second_file(self._file, self._end)) is not None:
             raise BadClipError(several_files(at))
-        end = self._end + ("voc" in self._formats)  # whose last block is one byte
-        if self._formats & _ENDS and (size := beyond(self._file, end, os.fstat(self._file.fileno()).st_size, "")):
+        end = os.fstat(self._file.fileno()).st_size
+        if self._formats & _ENDS and (size := beyond(self._file, self._end, end, "")):
             raise BadClipError(
-                f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {end} FILE > NEW` drops them"
+                f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {self._end} FILE > NEW` drops them"
             )
 
     def _stated_s(self) -> tuple[Fraction | None, Fraction]:
@@ -171,8 +169,8 @@ class FFmpegSound:
         name = "aac in wav" if "wav" in self._formats and self._codec == "aac" else ""
         name = next(iter(self._formats & _SHORT_BY_S.keys()), name)
         by = _SHORT_BY_S.get(name, Fraction(0))
-        if name in ("adx", "avi", "asf"):
-            return stated_s(self._file, self.rate), by
+        if name in ("avi", "asf"):
+            return stated_s(self._file), by
         if not name:
             return None, by
         if self._stream.duration is not None and self._stream.time_base is not None:
@@ -226,6 +224,8 @@ class FFmpegSound:
             if junk and frames:  # which may stand at the end, but was a frame here
                 raise BadClipError(f"damaged: something that is not sound {where}")
             if frames and packet.pos is not None:
+                if "aac" in self._formats and packet.pos > self._end > 0 and not self._only_tags_follow():
+                    raise BadClipError(f"damaged: something that is not sound {where}")
                 self._packets += 1
                 self._end = max(self._end, packet.pos + packet.size)
             if self._codec == "flac" and self._formats & {"flac", "wav"} and hides_a_frame(packet):
@@ -260,8 +260,6 @@ def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSou
     """
     with _stream_of(file) as (container, stream):
         position = file.tell()
-        if "mov" in container.format.name and (at := second_mp4(file)) is not None:
-            raise BadClipError(several_files(at))
         if not {*container.format.name.split(",")} & (_SHORT_BY_S.keys() | _SAY_NO_LENGTH):
             raise BadClipError(
                 f"a file of the kind {container.format.long_name}, which does not say whether it is whole: "
@@ -313,8 +311,12 @@ def count_packets(file: FileIO) -> Packets:
 def _stream_of(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     file.seek(0)
     head = file.read(12)
-    if head.startswith(b"\x80\0") and (head[5:7] != b"\x12\4" or int.from_bytes(head[8:]) > _FASTEST_ADX):
-        raise CannotOpenError("no ADX file that FFmpeg reads")  # but divides by zero, which ends the process
+    if head.startswith(b"\x80\0"):  # at some heads of which FFmpeg divides by zero, which ends the process
+        raise BadClipError(
+            "begins as ADX, sound of games, which is not read: `ffmpeg -i FILE NEW.flac` takes its sound"
+        )
+    if head[4:8] in _MP4_BEGINS:
+        check_mp4(file)
     file.seek(0)
     try:
         container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})

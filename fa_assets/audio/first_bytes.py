@@ -67,7 +67,6 @@ _CONTAINERS = (
     *((begins, "MP3") for begins in (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")),
     (b"#!AMR", "AMR"),
     (b"\x0b\x77", "AC-3"),
-    (b"\x80\0", "ADX"),
     (b"TTA1", "TTA"),
     (b"FLV\1", "FLV"),
     (b".snd", "AU"),

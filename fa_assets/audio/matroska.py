@@ -6,6 +6,8 @@ FFmpeg goes on at the next cluster where it cannot read an element, and drops th
 import io
 import os
 
+from fa_assets.audio.truncation import beyond
+
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _OTHERS = frozenset(
     {
@@ -42,7 +44,7 @@ def matroska_breaks_at(file: io.FileIO) -> int | None:
                 if is_open or at > end:
                     return start
             else:
-                return at
+                return at if beyond(file, at, end, "") else None
         return None
     finally:
         buffered.detach()

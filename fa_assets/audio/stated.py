@@ -41,13 +41,11 @@ _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _IS_LIVE = 1
 
 
-def stated_s(file: BinaryIO, rate: int) -> Fraction | None:
-    """Seconds of sound that the header of an ADX file (of a rate in Hz), an AVI or ASF file states, if it does. Of the latter
-    two FFmpeg has other figures: it guesses from the size of the file, or leaves out the empty packets of a delay."""
+def stated_s(file: BinaryIO) -> Fraction | None:
+    """Seconds of sound that the header of an AVI or ASF file states, if it does. FFmpeg has other figures: it guesses from the
+    size of the file, or leaves out the empty packets of a delay."""
     file.seek(0)
     head = file.read(1 << 16)
-    if head.startswith(b"\x80\0"):
-        return Fraction(int.from_bytes(head[12:16]), rate)
     if (at := head.find(_ASF_PROPERTIES)) >= 0 and len(properties := head[at + 64 : at + 92]) == 28:
         lasts, before_ms, flags = struct.unpack("<Q8xQI", properties)
         return None if flags & _IS_LIVE else Fraction(lasts, 10**7) - Fraction(before_ms, 1000)

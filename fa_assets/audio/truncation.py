@@ -138,21 +138,26 @@ def _ogg_checksum(header: bytes, rest: bytes) -> int:
     return int(f"{zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2)
 
 
-def second_mp4(file: BinaryIO) -> int | None:
-    """Where in an MP4 file another one begins, which decoders leave out; None where none does."""
+def check_mp4(file: BinaryIO) -> None:
+    """Refuse an MP4 file that ends inside a part that is needed, or in which another one begins, which decoders leave out.
+
+    Raises:
+        BadClipError: with the byte at which that part, or the other file, begins.
+    """
     end, at = os.fstat(file.fileno()).st_size, 0
     while at + 8 <= end:
         file.seek(at)
         head = file.read(16)
         size, name = struct.unpack(">I4s", head[:8])
-        if name == b"ftyp" and at:
-            return at
         if size == 1 and len(head) == 16:
             size = struct.unpack(">Q", head[8:])[0]
+        if name == b"ftyp" and at:
+            raise BadClipError(several_files(at))
         if size < 8:  # 0: to the end
-            return None
+            return
+        if name in (b"mdat", b"moov", b"moof") and at + size > end:
+            raise BadClipError(f"truncated: a part that begins at byte {at} reaches beyond the end of the file")
         at += size
-    return None
 
 
 def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
@@ -182,8 +187,8 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
         stated = dict(re.findall(rb"(\w+) -i (\d+)", head))
         names = (b"sample_count", b"channel_count", b"sample_n_bytes")
         return math.prod(int(stated.get(name, b"0")) for name in names) or -1, int(begins[1]), ""
-    elif magic == b".snd" and len(head := file.read(8)) == 8:
-        start, size = struct.unpack(">II", head)
+    elif magic in (b".snd", b"dns.") and len(head := file.read(8)) == 8:
+        start, size = struct.unpack(">II" if magic == b".snd" else "<II", head)
         return size, start, ""
     return None
 
@@ -212,7 +217,8 @@ def beyond(file: BinaryIO, at: int, end: int, layout: str) -> int:
             return 0
         at = start + size
     begin = after_tags(file, at)
-    return end - begin if _not_zero(file, begin, end) < end and end - begin > 1 else 0
+    rest = after_tags(file, _not_zero(file, begin, end))
+    return end - begin if _not_zero(file, rest, end) < end and end - begin > 1 else 0
 
 
 def after_tags(file: BinaryIO, at: int) -> int:
@@ -285,8 +291,8 @@ def _not_zero(file: BinaryIO, at: int, end: int) -> int:
 
 _OTHER_SOUND = re.compile(
     rb"RI(?:FF|FX)....WAVE|RF64....WAVE|FORM....AIF[FC]|fLaC\0\0\0\x22|OggS\0\x02\0{8}|caff\0\x01\0\0|TTA1[\x01-\x03]\0"
-    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0|Creative Voice File\x1a|\x80\0..\x03\x12\x04[\x01-\x08]"
-    rb"|wvpk....[\x02-\x10]\x04.{6}\0{4}(?!\0{4})|(?:Xing|Info)\0\0\0[\x01-\x0f]|\0\0\0.ftyp(?:M4A|mp4|isom|qt)",
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0|Creative Voice File\x1a"
+    rb"|wvpk....[\x02-\x10]\x04.{6}\0{4}(?!\0{4})|(?:Xing|Info)\0\0\0[\x01-\x0f]|\0\0\0.ftyp[\w ]{4}",
     re.DOTALL,
 )
 """How files of sound begin, in as many bytes as do not come about by chance."""

@@ -5,11 +5,12 @@ requests are refused that name another host than this machine or `FA_UI_HOSTS` (
 makes; but for links, which open a page by itself. What changes something comes by POST and as JSON, which no form can send, and
 no query is answered that is in an address. Programs, which send no Origin, are let in.
 
-On the same origin, and behind the same guard, are the pages of `fa_assets.web`.
+On the same origin, and behind the same guard, are the pages of `fa_assets.web`. Dagster's page takes `dagster.css` too: in
+its tables of metadata long names wrap, and pictures shrink, where they would be cut.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import click
 from dagster_webserver import cli
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fa_assets.catalog.database import Catalog
@@ -27,6 +30,8 @@ from fa_assets.store.atomic import temporary_folder
 from fa_assets.web.routes import routes
 from fa_assets.web.site import Site
 
+_DAGSTERS_PAGE = "index_html_endpoint"
+_STYLE = b'<link rel="stylesheet" href="/pages/dagster.css"></head>'
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[::1\]")
 
 
@@ -75,13 +80,26 @@ class Guard:
         return None
 
 
+def _styled(route: Any) -> Route:
+    """The route of Dagster's page, which asks for the stylesheet too."""
+    endpoint: Callable[[Request], HTMLResponse] = route.endpoint
+
+    def page(request: Request) -> HTMLResponse:
+        response = endpoint(request)
+        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+        return HTMLResponse(bytes(response.body).replace(b"</head>", _STYLE, 1), response.status_code, headers)
+
+    return Route(route.path, page)
+
+
 def with_pages(app: Starlette, settings: Settings, scratch: Path) -> Starlette:
     """Dagster's app with the pages of `fa_assets.web`, all of it behind the guard; `scratch` is for what they decode."""
     catalog = Catalog.of(settings.local_root, settings.storage_root)
     site = Site(
         settings.storage_root, settings.layout, catalog, scratch, settings.duplicate_similarity, refresh_from_a_page()
     )
-    app.router.routes[:0] = routes(site)
+    dagsters = [_styled(one) if getattr(one, "name", "") == _DAGSTERS_PAGE else one for one in app.router.routes]
+    app.router.routes[:] = [*routes(site), *dagsters]
     app.add_middleware(Guard, hosts=(settings.ui_hosts or "").split(","))
     return app
 

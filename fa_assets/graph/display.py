@@ -120,7 +120,7 @@ def pictures(
             continue
         if picture is not None:
             alt = picture.alt.replace("[", "(").replace("]", ")")
-            shown = f"[![{alt}]({source}?small)]({source})" if str(source).startswith("/") else f"![{alt}]({source})"
+            shown = f"[![{alt}]({source})]({source})" if str(source).startswith("/") else f"![{alt}]({source})"
             drawn[name] = dg.MetadataValue.md(shown)
     return drawn
 

@@ -143,7 +143,7 @@ def precision_recall(figures: Figures, found: Predictions) -> Picture | None:
                 axis.plot(recall[place], precision[place], "o", color=color, markersize=5)
         axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axis.set_title("The hardest classes (positives) and their thresholds (dots)")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axis.figure.legend(loc="outside lower center", ncols=2)
 
     names = ", ".join(f"{one.key} {one.value:.2f}" for one in worst)
     return draw("Precision and recall", f"Classes with the lowest average precision: {names}.", paint, height=4.4)

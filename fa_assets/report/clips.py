@@ -82,7 +82,7 @@ def fold_balance_picture(classes: Sequence[str], balance: np.ndarray) -> Picture
             title="Positives per class and fold",
             xlim=(-reach, reach),
         )
-        axis.legend(ncols=len(balance), loc="upper center", bbox_to_anchor=(0.5, -0.55 / rows_height(len(rows))))
+        axis.figure.legend(loc="outside lower center", ncols=len(balance))
         totals_axis.barh(rows, totals[order], color=BLUE, height=0.7)
         totals_axis.set(xlabel="in all")
         name_rows(totals_axis, [""] * len(rows))

@@ -38,7 +38,7 @@ def gain(found: PairedBootstrap, schemes: tuple[str, str]) -> Picture:
         axis.set(xlabel=f"LWLRAP, {ours} minus {baseline}", ylabel="resamples")
         axis.set_title(f"Gain of {ours}: {found.share_won:.1%} of {found.resamples} resamples won")
         axis.margins(y=0.25)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        axis.figure.legend(loc="outside lower center")
 
     return draw(
         "Gain over the resamples",
@@ -89,10 +89,10 @@ def _dumbbells(
         name_rows(axis, names)
         axis.set(xlabel="LWLRAP")
         axis.set_title(title)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / rows_height(len(rows))), ncols=2)
+        axis.figure.legend(loc="outside lower center", ncols=2)
         difference_axis.barh(rows, difference, color=np.where(difference < 0, VERMILION, BLUE), height=0.6)
         difference_axis.axvline(0, color=TEXT, linewidth=0.8)
-        difference_axis.set(xlabel=" minus ".join(schemes))
+        difference_axis.set(xlabel="difference")
         name_rows(difference_axis, [""] * len(rows))
 
     better = int((difference > 0).sum())

@@ -53,8 +53,8 @@ def confused_pairs(pairs: list[ConfusedPair]) -> Picture | None:
             axis.annotate(text, (pair.clips, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
         name_rows(axis, [f"{shorten(pair.present, 24)} → {shorten(pair.taken_for, 24)}" for pair in pairs])
         axis.set(
-            xlabel="clips of the first class, of all its positives",
-            title="Most confused classes",
+            xlabel="clips",
+            title="Most confused classes: clips, of all positives of the first class",
         )
         axis.margins(x=0.1)
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -76,7 +76,7 @@ def reliability_diagram(found: Reliability) -> Picture:
         axis.plot(found.above.predicted, found.above.observed, "s", color=ORANGE, markersize=4, label=label)
         axis.set(xlabel="mean probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.set_title(f"Reliability: calibration error {found.above.error:.3f} above {ABOVE:g}")
-        axis.legend(loc="upper left")
+        axis.figure.legend(loc="outside lower center")
         bins = np.minimum(np.floor(found.bins.predicted * 10), 9) / 10  # a mean lies in its bin; no bar hides another
         counts_axis.barh(bins, found.bins.count, height=0.09, align="edge", color=PALE)
         counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="probability", ylim=(-0.02, 1.02))
@@ -86,6 +86,6 @@ def reliability_diagram(found: Reliability) -> Picture:
         f"Predicted probability against observed share; expected calibration error {found.above.error:.3f} of probabilities "
         f"above {ABOVE:g}, {found.bins.error:.3f} of all.",
         paint,
-        height=3.4,
+        height=4.0,
         columns=(2.4, 1),
     )

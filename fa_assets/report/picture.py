@@ -47,10 +47,6 @@ _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -118,6 +114,11 @@ def draw(
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         grid = figure.subplots(1, len(columns), squeeze=False, width_ratios=list(columns), **axes)
         paint(*grid[0])
+        first = grid[0][0]
+        figure.suptitle(
+            first.get_title(), x=0.01, ha="left", size=10, weight="bold"
+        )  # from the edge on: axes may be narrow
+        first.set_title("")
         svg = _svg(figure)
     if len(svg) > MAX_BYTES:
         raise ValueError(f"the picture {title!r} has {len(svg)} bytes, more than {MAX_BYTES}: draw fewer marks")

@@ -12,7 +12,7 @@ def report_address(run_id: str) -> str:
 
 
 def picture_address(name: str) -> str:
-    """A picture of an asset, by the name of its file; with ``?small`` as wide as Dagster's column has place for."""
+    """A picture of an asset, by the name of its file."""
     return f"/{PICTURES}/{name}"
 
 

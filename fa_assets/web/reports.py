@@ -11,8 +11,6 @@ from fa_assets.web.addresses import PICTURES, compare_address, report_address
 from fa_assets.web.site import Site, missing, render
 
 _RUN = re.compile(r"[\w-]+")
-_SMALL = 365
-"""Pixels that the metadata of an asset leave beside their names in a window of 1440."""
 _PICTURE = re.compile(r"[0-9a-f]{64}\.svg")
 HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; "
@@ -61,7 +59,5 @@ def picture(site: Site, request: Request) -> Response:
         content = (site.root / PICTURES / name).read_bytes()
     except FileNotFoundError:
         return missing("This picture is no longer in the storage folder.")
-    if "small" in request.query_params:
-        content = re.sub(rb'(<svg[^>]*?) width="[^"]*" height="[^"]*"', rb'\1 width="%d"' % _SMALL, content, count=1)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return Response(content, media_type="image/svg+xml", headers=headers)

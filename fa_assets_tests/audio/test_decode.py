@@ -151,6 +151,7 @@ TRUNCATED = [
     ("a.aiff", {}),
     ("a.aifc", {"format": "AIFF", "subtype": "FLOAT"}),
     ("a.au", {}),
+    ("a.au", {"endian": "LITTLE"}),
     ("a.caf", {}),
     ("a.flac", {}),
     ("a.ogg", {}),

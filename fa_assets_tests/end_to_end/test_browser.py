@@ -128,6 +128,19 @@ def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages) -> 
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
 
 
+def test_long_names_cut_nothing_off_an_assets_tables(pages: Pages) -> None:
+    pages.asset("mc5_metrics")
+    pages.page.set_viewport_size({"width": 1440, "height": 900})
+    cells = pages.page.locator("td table td:first-child")
+    cells.first.wait_for()
+    hidden = """cells => {
+        cells.forEach(one => { one.textContent = 'Male_speech_of_a_man_speaking' });
+        const place = cells[0].closest('[class*="ScrollContainer"]');
+        return place.scrollWidth - place.clientWidth;
+    }"""
+    assert cells.evaluate_all(hidden) == 0
+
+
 def test_checks_show_as_passed(pages: Pages) -> None:
     pages.go("/assets/center_metrics?view=checks", "center_predictions_complete")
     pages.text("Passed", exact=True).first.wait_for()

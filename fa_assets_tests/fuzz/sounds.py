@@ -112,7 +112,6 @@ _BY_FFMPEG: list[tuple[str, str, str, str, dict[str, str]]] = [
     ("webm-of-a-browser", ".webm", "webm", "libopus", {"fflags": "+bitexact", "live": "1"}),
     ("ogg-flac", ".oga", "ogg", "flac", {"fflags": "+bitexact"}),
     ("tta", ".tta", "tta", "tta", {}),
-    ("adx", ".adx", "adx", "adpcm_adx", {}),
     ("bare-mp3", ".mp3", "mp3", "libmp3lame", {"write_xing": "0"}),
     ("mp2", ".mp2", "mp2", "mp2", {}),
     ("ac3", ".ac3", "ac3", "ac3", {}),

@@ -20,9 +20,7 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_not_the_run(
     (file,) = tmp_path.rglob("*.svg")
     assert file.read_text() == "<svg/>"
     address = f"/pictures/{file.name}"
-    assert {name: one.value for name, one in shown.items()} == {
-        "good": f"[![a (good) one]({address}?small)]({address})"
-    }
+    assert {name: one.value for name, one in shown.items()} == {"good": f"[![a (good) one]({address})]({address})"}
     assert "The picture bad could not be drawn: ValueError: too many marks" in caplog.text
 
 
@@ -57,7 +55,7 @@ def test_numbers_in_the_result_of_a_check_are_too() -> None:
 
 
 def test_contenders_are_shown_with_the_intervals_that_hold_for_all_at_once() -> None:
-    own = {"lwlrap": 0.5, "difference": 0.1, "low": 0.05, "high": 0.15, "share_won": 0.9}
+    own = {"lwlrap": 0.5, "difference": 0.1, "low": 0.05, "high": 0.15, "units": 80, "share_won": 0.9}
     rows = [
         {"blend": "mean", **own, "low_of_all": -0.02, "high_of_all": 0.22, "chosen": []},
         {"blend": "nested", **own, "low_of_all": None, "high_of_all": None, "chosen": ["mean"] * 5},

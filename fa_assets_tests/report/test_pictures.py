@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure as Canvas
 
 from fa_assets.metrics.comparison import compare
 from fa_assets.metrics.confusion import most_confused
@@ -28,9 +29,9 @@ from fa_assets.report.picture import MAX_BYTES, TEXT, Picture, draw, ends
 pytestmark = pytest.mark.slow
 
 
-def every_picture(n: int, n_classes: int) -> dict[str, Picture | None]:
+def every_picture(n: int, n_classes: int, named: str = "& <others> $x$") -> dict[str, Picture | None]:
     random = np.random.default_rng(0)
-    classes = tuple(f"Class_{index} & <others> $x$" for index in range(n_classes))
+    classes = tuple(f"Class_{index} {named}" for index in range(n_classes))
     truth = np.eye(n_classes, dtype=bool)[np.arange(n) % n_classes] | (random.random((n, n_classes)) < 0.01)
     labels = [[classes[c] for c in np.flatnonzero(own)] for own in truth]
     fold = np.arange(n) % 5
@@ -83,6 +84,16 @@ def test_every_picture_is_a_small_whole_svg_without_outside_help(drawn: dict[str
         addresses = set(re.findall(r"https?://[^\"')\s]+", picture.svg))
         assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}, name
         assert picture.data_uri.startswith("data:image/svg+xml;base64,")
+
+
+def test_long_names_of_classes_cut_nothing_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Canvas] = []
+    monkeypatch.setattr("fa_assets.report.picture._svg", lambda figure: drawn.append(figure) or "")
+    names = list(every_picture(30, 3, named="with a name of more than thirty letters"))
+    for name, figure in zip(names, drawn, strict=True):
+        figure.draw_without_rendering()
+        needed, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert needed.x0 >= 0 and needed.y0 >= 0 and needed.x1 <= width and needed.y1 <= height, name
 
 
 def luminance(colour: str) -> float:
