@@ -30,8 +30,14 @@ CLASSES = {
     "8 of 40 groups of 10": (40, 10, 0.2),
 }
 """Groups, clips in each, and the share of groups that have the class."""
-SCORERS = {"random": [1] * 60, "recordings": [5] * 20, "unequal recordings": [1, 2, 3, 5, 8, 13, 20] * 4}
-"""Clips in each group that have the same labels, and scores alike."""
+SCORERS = {
+    "random": [1] * 60,
+    "recordings": [5] * 20,
+    "unequal recordings": [1, 2, 3, 5, 8, 13, 20] * 4,
+    "long recordings of frequent classes": [1] * 30 + [20] * 6,
+}
+"""Clips in each group that have the same labels, and scores alike. In the last one, those of 20 have the first two classes, the
+others the rest, and the scores of those two are higher."""
 
 
 def coverage(setting: str, *, by_unit: bool, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
@@ -119,14 +125,18 @@ def false_winners(
     return alone / trials, together / trials
 
 
-def passed_gate(clips: int, loss: float, *, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
-    """How often the gate passes what is truly worse than the baseline by `loss`; the spread of a clip's loss is 0.25."""
+def passed_gate(
+    clips: int, loss: float, *, few: bool = False, trials: int, resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """How often the gate passes what is truly worse than the baseline by `loss`: the spread of a clip's loss is 0.25; or few
+    clips, a share of `loss`, lose all, and the others nothing."""
     random = np.random.default_rng(seed)
     labels = np.ones(clips, np.int64)
     passed = 0
     for trial in range(trials):
         own = resampled(random.normal(0.6, 0.3, clips), labels, resamples, trial)
-        gain = resampled(random.normal(-loss, 0.25, clips), labels, resamples, trial)
+        gains = -1.0 * (random.random(clips) < loss) if few else random.normal(-loss, 0.25, clips)
+        gain = resampled(gains, labels, resamples, trial)
         passed += judge(own.difference, own, gain, 0.3, None).passed
     return passed / trials
 
@@ -195,7 +205,13 @@ def above_chance(
     above, both = 0, 0
     for trial in range(trials):
         truth, units = _labels(random, len(sizes), sizes)
-        scores = random.random((len(sizes), truth.shape[1]))[units] + 0.1 * random.random(truth.shape)
+        scores = random.random((len(sizes), truth.shape[1]))
+        if scorer.startswith("long"):
+            first_two = np.arange(8) < 2
+            scores += first_two * random.random((len(sizes), 1))
+            of = np.where(np.array(sizes) > 1, random.integers(0, 2, len(sizes)), random.integers(2, 8, len(sizes)))
+            truth = np.eye(8, dtype=bool)[of][units]
+        scores = scores[units] + 0.1 * random.random(truth.shape)
         reached = lwlrap_sums(truth, scores).overall
         drawn = units if by_unit else np.arange(len(units))
         is_above = reached > permutation_threshold(truth, scores, drawn, trial, permutations)
@@ -244,9 +260,12 @@ def _variants(trials: int) -> Iterator[str]:
 
 
 def _gate(trials: int) -> Iterator[str]:
-    for clips in (10, 20, 40, 80, 400, 2000):
-        shares = [f"{loss} worse {passed_gate(clips, loss, trials=trials):.1%}" for loss in (0.064, 0.01, 0.0)]
-        yield f"{clips} clips pass: {', '.join(shares)}"
+    for clips in (10, 20, 80, 200, 400, 2000):
+        shares = [f"{loss} worse {passed_gate(clips, loss, trials=trials):.1%}" for loss in (0.064, 0.01, 0.0, -0.05)]
+        few = [
+            f"{share:.0%} lose all {passed_gate(clips, share, few=True, trials=trials):.1%}" for share in (0.01, 0.0)
+        ]
+        yield f"{clips} clips pass: {', '.join(shares + few)}"
     yield f"random against random, 80 clips: {random_passed_gate(80, trials=trials):.1%} pass"
 
 

@@ -210,6 +210,6 @@ class SettingFields(BaseSettings):
         ge=0,
         le=1,
         description="Lowest out-of-fold LWLRAP at which a submission is made. Default: it must be shown to "
-        "be above chance, and not 0.01 or more below the baseline scheme's on the same clips (95% intervals); 0 for "
-        "the demo set.",
+        "be above chance, and not 0.01 or more below the baseline scheme's on the same clips, of which some 400 are "
+        "needed where both are as good; 0 for the demo set.",
     )

@@ -92,6 +92,7 @@ def make_finished_run(folder: Path, *, pictures: bool) -> FinishedRun:
             storage=unfinished / "storage",
             checkpoint=str(checkpoint(NARROW)),
             pictures="on" if pictures else "off",
+            min_lwlrap=0,  # of 24 clips little can be shown
         )
         with environment_of(settings):
             outcome = run(settings)
@@ -100,7 +101,11 @@ def make_finished_run(folder: Path, *, pictures: bool) -> FinishedRun:
 
     made = made_once("finished-with-pictures" if pictures else "finished", make)
     settings = Settings(
-        dataset=made / "dataset", storage=made / "storage", checkpoint=str(checkpoint(NARROW)), pictures="off"
+        dataset=made / "dataset",
+        storage=made / "storage",
+        checkpoint=str(checkpoint(NARROW)),
+        pictures="off",
+        min_lwlrap=0,
     )
     outcome = pickle.loads((made / "outcome").read_bytes())
     copy = FinishedRun(settings, outcome).copy(folder)

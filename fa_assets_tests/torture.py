@@ -71,7 +71,8 @@ def torture(folder: Path, kills: int, seed: int) -> Campaign:
 
 def _settings(folder: Path, name: str) -> Settings:
     weights = str(checkpoint(NARROW))
-    return Settings(dataset=folder / "dataset", storage=folder / name, checkpoint=weights, batch_size=1, pictures="off")
+    of = {"dataset": folder / "dataset", "storage": folder / name, "checkpoint": weights}
+    return Settings(**of, batch_size=1, pictures="off", min_lwlrap=0)
 
 
 def _run(settings: Settings, said: Path, kill_after_s: float | None) -> tuple[int | None, int]:

@@ -18,7 +18,7 @@ from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
 from fa_assets.metrics.calibration import fit_calibration
 from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.figures import CLASS, DECIDED, MICRO, Figures, decisions
-from fa_assets.metrics.gate import judge
+from fa_assets.metrics.gate import Verdict, judge
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.metrics.thresholds import choose_thresholds, decide
 from fa_assets.models.blend import contenders, fit_blend, judge_blends
@@ -79,8 +79,7 @@ def judge_encoders(
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
     if gain.warning:
         work.log.warning(gain.warning)
-    own = paired_bootstrap(main.truth, nested.scores, None, units=main.units)
-    gate = judge(nested.lwlrap, own, gain, lwlrap_without_knowledge(main.truth), min_lwlrap)
+    gate = _gate(main, tried[0].scores, nested, min_lwlrap)
     rows = [
         {"blend": one.name, **row_of(one), "weights": blend.weights, "intercept": blend.intercept}
         for one, blend in zip(tried, fitted, strict=True)
@@ -111,6 +110,12 @@ def judge_encoders(
             "out_of_fold": out_of_fold_figures(replace(main, logits=nested.scores, probabilities=nested.scores)),
         },
     )
+
+
+def _gate(main: Predictions, baseline: np.ndarray, nested: Outcome, min_lwlrap: float | None) -> Verdict:
+    own = paired_bootstrap(main.truth, nested.scores, None, units=main.units)
+    chance, is_baseline = lwlrap_without_knowledge(main.truth), np.array_equal(nested.scores, baseline)
+    return judge(nested.lwlrap, own, nested.against_baseline, chance, min_lwlrap, is_baseline)
 
 
 def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], precision: float | None) -> Figures:

@@ -30,8 +30,7 @@ def gate_check(judged: Asset, baseline: str) -> Check:
         judged,
         submission_gate,
         f"LWLRAP is not below FA_MIN_LWLRAP; without that setting, it is shown to be above chance, and not {MARGIN} or more "
-        f"below the {baseline}'s on the same clips (the lower ends of 95% intervals). A submission is only made when "
-        "it has passed.",
+        f"below the {baseline}'s on the same clips (97.5% bounds). A submission is only made when it has passed.",
     )
 
 

@@ -38,7 +38,7 @@ def comparison_asset(
         GROUP,
         partial(compare_schemes, schemes=schemes, min_lwlrap=min_lwlrap),
         tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
-        version="6",
+        version="7",
         reads={"metrics": metrics, "baseline": baseline, **others},
         settings={
             "scheme": schemes[0],
@@ -77,7 +77,7 @@ def compare_schemes(
     work.log.info(verdict(gain, *schemes))
     if gain.warning:
         work.log.warning(gain.warning)
-    gate = judge(result.ours, own, gain, chance, min_lwlrap)
+    gate = judge(result.ours, own, gain, chance, min_lwlrap, is_baseline=metrics.table.equals(baseline.table))
     rows = _rows(result)
     table = [dict(zip(tables.COMPARISON.names, row, strict=True)) for row in rows]
     drawn = work.draw(

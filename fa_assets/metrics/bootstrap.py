@@ -7,7 +7,7 @@ other clip alone. The interval is the expanded percentile interval (T. Hesterber
 Bootstrap", The American Statistician 69, 2015): of n units the resamples vary less than new units would, by a factor of
 (n - 1) / n in variance, and know nothing of how uncertain that is itself, so the percentiles are further out. It says how far
 the difference depends on which units there are; the fitted models stay as they are, so it does not cover another seed, other
-folds or other weights.
+folds or other weights. Resamples know nothing of losses that no unit showed; `at_least` does.
 """
 
 from dataclasses import dataclass
@@ -37,6 +37,10 @@ class PairedBootstrap:
     Attributes:
         difference: LWLRAP of a minus that of b, on the clips as they are.
         low, high: the ends of the interval (`CONFIDENCE`).
+        at_least: what the difference is not below in 97.5% of cases, however few units differ: the quantile of weighted
+            differences whose weights are exponential, with one more unit in which b is perfect and a gets nothing (N. Gaffke,
+            "Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative variable", Mathematical
+            Methods of Statistics 14, 2005). Of n equal units without a difference it is -3.7 / n, as Clopper and Pearson's.
         share_won: of the resamples, those where a is better than b.
         resamples: how many there were.
         units: how many were drawn each time: those with a label.
@@ -46,6 +50,7 @@ class PairedBootstrap:
     difference: float
     low: float
     high: float
+    at_least: float
     share_won: float
     resamples: int
     units: int
@@ -110,7 +115,9 @@ def resampled(
     """
     from scipy.special import ndtr, ndtri
 
-    differences, observed, units_drawn = _differences(gain, positives, resamples, seed, units)
+    of_units = _by_unit(gain, positives, units)
+    observed, units_drawn = float(of_units[0].sum() / of_units[1].sum()), of_units.shape[1]
+    differences = _differences(of_units, resamples, seed)
     tail = ndtr(ndtri((1 - CONFIDENCE) / 2) * _expansion(units_drawn))
     low, high = np.quantile(differences, [tail, 1 - tail])
     counts, edges = np.histogram(differences, bins=_BINS)
@@ -118,6 +125,7 @@ def resampled(
         difference=observed,
         low=float(low),
         high=float(high),
+        at_least=_at_least(of_units, resamples, seed),
         share_won=float((differences > 0).mean()),
         resamples=resamples,
         units=units_drawn,
@@ -145,12 +153,12 @@ def simultaneous(
     Raises:
         ValueError: no clip has a label.
     """
-    found = [_differences(gain, positives, resamples, seed, units) for gain in gains]
-    observed = np.array([own for _, own, _ in found])[:, None]
-    deviations = np.stack([differences for differences, *_ in found]) - observed
+    every = [_by_unit(gain, positives, units) for gain in gains]
+    observed = np.array([gained.sum() / labels.sum() for gained, labels in every])[:, None]
+    deviations = np.stack([_differences(one, resamples, seed) for one in every]) - observed
     spread = deviations.std(axis=1, keepdims=True)
     relative = np.divide(np.abs(deviations), spread, out=np.zeros_like(deviations), where=spread > 0)
-    reach = np.quantile(relative.max(axis=0), CONFIDENCE) * spread * _expansion(found[0][2])
+    reach = np.quantile(relative.max(axis=0), CONFIDENCE) * spread * _expansion(every[0].shape[1])
     return np.asarray(observed + reach * np.array([-1, 1]))
 
 
@@ -163,24 +171,40 @@ def _expansion(units: int) -> float:
     return float(stdtrit(n - 1, share) / ndtri(share) * np.sqrt(n / (n - 1)))
 
 
-def _differences(
-    gain: np.ndarray, positives: np.ndarray, resamples: int, seed: int, units: np.ndarray | None
-) -> tuple[np.ndarray, float, int]:
-    """Of each resample, float64 (resamples,); of the clips as they are; and how many units were drawn."""
+def _by_unit(gain: np.ndarray, positives: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """What each unit with a label adds, and its labels, float64 (2, units)."""
     has_label = positives > 0  # clips without one have no part in it
     if not has_label.any():
         raise ValueError("no clip has a label: there is no LWLRAP to compare")
     unit = in_order_of_appearance((np.arange(len(gain)) if units is None else units)[has_label])
-    labelled = np.stack([np.bincount(unit, weights=one[has_label]) for one in (gain, positives)])
-    n = labelled.shape[1]
+    return np.stack([np.bincount(unit, weights=one[has_label]) for one in (gain, positives)])
+
+
+def _differences(of_units: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Of each resample, float64 (resamples,)."""
+    n = of_units.shape[1]
     random = np.random.default_rng(seed)
     differences = np.empty(resamples)
     step = max(1, _CHUNK_CELLS // n)
     for start in range(0, resamples, step):
         drawn = random.integers(0, n, size=(min(step, resamples - start), n))
-        gained, labels = labelled[:, drawn].sum(axis=2)
+        gained, labels = of_units[:, drawn].sum(axis=2)
         differences[start : start + step] = gained / labels
-    return differences, float(labelled[0].sum() / labelled[1].sum()), n
+    return differences
+
+
+def _at_least(of_units: np.ndarray, resamples: int, seed: int) -> float:
+    """See `PairedBootstrap`; the unit that is added has as many labels as the unit of a label has on average."""
+    size = np.square(of_units[1]).sum() / of_units[1].sum()
+    sums = np.column_stack([of_units, [-size, size]]).T
+    random = np.random.default_rng(seed)
+    step = max(1, _CHUNK_CELLS // len(sums))
+    weighted = [
+        random.standard_exponential((min(step, resamples - start), len(sums))) @ sums
+        for start in range(0, resamples, step)
+    ]
+    gained, labels = np.concatenate(weighted).T
+    return float(np.quantile(gained / labels, (1 - CONFIDENCE) / 2))
 
 
 def verdict(found: PairedBootstrap, ours: str, baseline: str) -> str:

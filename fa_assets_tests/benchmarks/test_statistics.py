@@ -39,6 +39,8 @@ def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> 
     assert passed_gate(80, 0.064, trials=200, resamples=200) <= 0.01
     for clips in (6, 80):
         assert passed_gate(clips, 0.01, trials=400, resamples=400) <= 0.045  # 0.025, and two standard errors
+    for clips in (10, 400):
+        assert passed_gate(clips, 0.01, few=True, trials=100, resamples=200) <= 0.06
     assert passed_gate(5, -0.5, trials=5, resamples=200) == 0  # so few show nothing
     assert passed_gate(2000, -0.02, trials=50, resamples=200) >= 0.9  # what is better, of enough clips
     assert random_passed_gate(80, trials=60, resamples=200) <= 0.02

@@ -45,6 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"  dataset: ../{name}\n"
             f"  checkpoint: {checkpoint(NARROW)}\n"
             f'  pictures: "off"\n'
+            f"  min_lwlrap: 0\n"
         )
     return project
 

@@ -29,6 +29,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         storage=tmp_path / "storage",
         checkpoint=str(checkpoint(NARROW)),
         pictures="off",
+        min_lwlrap=0,
     )
     with environment_of(settings):
         yield settings

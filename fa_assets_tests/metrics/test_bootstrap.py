@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from scipy.stats import norm, t
+from scipy.stats import beta, norm, t
 from sklearn.metrics import label_ranking_average_precision_score
 
 from fa_assets.metrics.bootstrap import paired_bootstrap, resampled, simultaneous, verdict
@@ -43,7 +45,9 @@ def test_the_seed_decides_and_chunks_do_not(scored: tuple[np.ndarray, ...], monk
     assert whole == paired_bootstrap(*scored, resamples=50, seed=1)
     assert whole != paired_bootstrap(*scored, resamples=50, seed=2)
     monkeypatch.setattr("fa_assets.metrics.bootstrap._CHUNK_CELLS", 60 * 7)
-    assert whole == paired_bootstrap(*scored, resamples=50, seed=1)
+    chunked = paired_bootstrap(*scored, resamples=50, seed=1)
+    assert chunked.at_least == pytest.approx(whole.at_least)
+    assert replace(chunked, at_least=whole.at_least) == whole
 
 
 def test_a_unit_is_drawn_whole(scored: tuple[np.ndarray, ...]) -> None:
@@ -86,6 +90,15 @@ def test_equal_scores_and_small_differences_are_said_to_be_so(scored: tuple[np.n
     assert close.low < 0 < close.high
     assert "do not show a real difference" in verdict(close, "A", "B")
     assert "-0.0000" not in verdict(close, "A", "B")
+
+
+@pytest.mark.parametrize("worse", [0, 1, 5])
+def test_the_lower_bound_is_that_of_clopper_and_pearson_where_units_lose_all_or_nothing(worse: int) -> None:
+    gain = -2.0 * (np.arange(50) < worse)
+    found = resampled(gain, np.full(50, 2), 20_000)
+    assert found.at_least == pytest.approx(-beta.ppf(0.975, worse + 1, 50 - worse), abs=0.004)
+    copies = resampled(np.repeat(gain, 3), np.full(150, 2), 20_000, units=np.repeat(np.arange(50), 3))
+    assert copies.at_least == pytest.approx(found.at_least)
 
 
 def test_without_labels_there_is_nothing_to_compare() -> None:

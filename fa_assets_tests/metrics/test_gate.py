@@ -15,9 +15,11 @@ def scores(skill: float, n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.nd
     return truth, skill * truth + np.random.default_rng(seed).normal(size=truth.shape)
 
 
-def verdict(truth: np.ndarray, ours: np.ndarray, baseline: np.ndarray, minimum: float | None = None) -> Verdict:
+def verdict(
+    truth: np.ndarray, ours: np.ndarray, baseline: np.ndarray, minimum: float | None = None, is_baseline: bool = False
+) -> Verdict:
     gain, own = (paired_bootstrap(truth, ours, one, 2000, 42) for one in (baseline, None))
-    return judge(lwlrap_sums(truth, ours).overall, own, gain, lwlrap_without_knowledge(truth), minimum)
+    return judge(lwlrap_sums(truth, ours).overall, own, gain, lwlrap_without_knowledge(truth), minimum, is_baseline)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +41,19 @@ def test_without_a_minimum_the_baseline_is_the_measure(
 
 
 def test_a_difference_of_rounding_is_no_reason_to_refuse() -> None:
-    truth, ours = scores(1.0)
+    truth, ours = scores(1.0, n=1000)
     worse = ours.copy()
     worse[0, worse[0].argmax()] = worse[0].min() - 1  # one clip's ranking turns, to the worse
     assert lwlrap_sums(truth, worse).overall != lwlrap_sums(truth, ours).overall
     assert verdict(truth, worse, ours).passed and verdict(truth, ours, worse).passed
+
+
+def test_of_few_clips_no_difference_shows_little_unless_the_predictions_are_the_same() -> None:
+    truth, ours = scores(2.0, n=200)
+    refused = verdict(truth, ours, 2 * ours)
+    assert not refused.passed and "about 369 independent clips or groups would show it" in refused.reason
+    assert verdict(truth, ours, ours, is_baseline=True).passed
+    assert verdict(*scores(2.0, n=369), scores(2.0, n=369)[1]).passed
 
 
 def test_a_minimum_is_taken_at_its_word() -> None:
