@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fa_assets.audio.decode import ClipInfo
 from fa_assets.audio.landmark_file import load_landmarks
 from fa_assets.encoders.threads import usable_cpus
 from fa_assets.errors import UserError
@@ -57,7 +58,7 @@ GROUP = "submission"
 def test_clips_asset(curated: Asset) -> Asset:
     """`test_clips`; `curated` is curated_clips."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "curated": curated}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="6", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="7", reads=reads)
 
 
 def submission_asset(
@@ -123,15 +124,8 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
         infos = [clip.info for clip in intake.clips]
     sha256, fnames = (curated.table[name].to_pylist() for name in ("sha256", "fname"))
     by_bytes = dict(zip(sha256[::-1], fnames[::-1], strict=True))  # the first one
-    alike: list[object] | None = None
-    if infos:
-        with work.phase("near_duplicates"):
-            known = load_landmarks(work.root / LANDMARKS, sha256)
-            if known is not None:
-                pairs = same_recordings([*known, *(info.landmarks for info in infos if info.landmarks)])
-                first = first_of_recording(pairs, [*fnames, *[""] * len(infos)])
-                alike = [one or None for one in first[len(fnames) :]]
-    columns: dict[str, list[object]] = {
+    alike = _like_curated(work, curated.table, infos) if infos else None
+    columns: dict[str, Sequence[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],
         "usage": list(test.usage),
@@ -157,6 +151,19 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
         display={"like_curated_clips": records(["clip", "like"], named[:SHOWN_PAIRS]) if named else None},
         details=details,
     )
+
+
+def _like_curated(work: Work, curated: pa.Table, infos: Sequence[ClipInfo]) -> list[str | None] | None:
+    """The column same_recording of the test clips; None where the landmarks of the curated clips are not kept."""
+    sha256, fnames, recording = (curated[name].to_pylist() for name in ("sha256", "fname", "same_recording"))
+    with work.phase("near_duplicates"):
+        known = load_landmarks(work.root / LANDMARKS, sha256)
+        if known is None:
+            return None
+        landmarks = [*known, *(info.landmarks for info in infos if info.landmarks)]
+        pairs = same_recordings(landmarks, known=len(known))
+        first = first_of_recording(pairs, [*fnames, *[""] * len(infos)], recording)
+    return [one or None for one in first[len(fnames) :]]
 
 
 def submit(

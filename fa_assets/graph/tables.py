@@ -215,7 +215,7 @@ TEST_CLIPS = pa.schema(
             "same_recording",
             pa.string(),
             "the first curated clip that sounds like one recording with it, maybe by way of others; null where none does",
-            "recordings.audio curated.sha256",
+            "recordings.audio curated.sha256 curated.same_recording",
         ),
     ]
 )

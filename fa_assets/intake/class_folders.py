@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fa_assets.errors import UserError
-from fa_assets.intake.names import listed
+from fa_assets.intake.names import SHARE, listed
 
 _NO_CLASS = re.compile(
-    r"(train|training|val|valid|validation|dev|develop|development|eval|evaluation|test|testing)([ _-]?(set|data|audio|clips))?"
-    r"|(audio|clips|data)[ _-](train|val|dev|eval|test)|audio|wavs?|clips|sounds?|recordings|data|dataset"
-    r"|(fold|split|part)[ _-]?\d+",
+    rf"((audio|clips|data)[ _-])?{SHARE.pattern}|audio|wavs?|clips|sounds?|recordings|data|dataset|(fold|split|part)[ _-]?\d+",
     re.IGNORECASE,
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
@@ -19,13 +17,9 @@ _NO_SOUND = re.compile(
     re.IGNORECASE,
 )
 """Folders of one person, animal or place each, or only numbered."""
-_TRAIN, _TEST = (
-    re.compile(rf"{name}(ing)?([ _-]?(set|data|audio|clips))?", re.IGNORECASE) for name in ("train", "test")
-)
-IS_TEST = re.compile(r"(.*[ _.-])?(test|testing|eval|evaluation|holdout)(set)?([ _.-].*)?", re.IGNORECASE)
-"""Folders that may hold a test set, by their names."""
-_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?\.\w+")
-"""How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time."""
+_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
+"""How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time; and parts of
+such files, with their seconds behind it."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,9 @@ class ByFolder:
 def test_folder_of(names: Sequence[str]) -> str:
     """The folder of the test clips among these paths: `test`, or what is called so beside a folder of training clips."""
     folders = {name.split("/")[0] for name in names if "/" in name}
-    others = sorted(name for name in folders if _TEST.fullmatch(name))
-    named = [name for name in others if name.lower() == "test" or any(map(_TRAIN.fullmatch, folders))]
+    shares = {name: found for name in sorted(folders) if (found := SHARE.fullmatch(name))}
+    is_beside = any(found["train"] for found in shares.values())
+    named = [name for name, found in shares.items() if found["test"] and (is_beside or name.lower() == "test")]
     return "test" if "test" in folders or not named else named[0]
 
 
@@ -75,7 +70,8 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
         raise UserError(f"No clip lies in a folder of level {level}; the deepest is {max(map(len, folders.values()))}.")
     by_time = all(_BY_TIME.fullmatch(name) for name in audio)
     classes = sorted({own[0] for _, own in rows})
-    if level is None and (len(classes) < 2 or all(map(_NO_CLASS.fullmatch, classes))):
+    shares = [name for name in classes if _is_share(name)]
+    if level is None and (len(classes) < 2 or shares == classes):
         one = f" (all in {classes[0]!r}, which --level {chosen} takes as the one class)" if len(classes) == 1 else ""
         raise UserError(
             ("The clips are named by their time, as recorders name them, and" if by_time else "The clips")
@@ -83,6 +79,8 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
             "folder for each class, give the labels with --csv FILE, or put Raven selection tables or Audacity labels beside "
             "them."
         )
+    if shares and level is None:
+        notes.append(f"{listed(shares)} may be a share of the dataset, rather than a class, by its name")
     if all(map(_NO_SOUND.fullmatch, classes)):
         notes.append(
             f"the folders' names, as {classes[0]!r}, look like speakers, sites or numbers rather than classes: if so, give the "
@@ -100,10 +98,14 @@ def _class_level(folders: Sequence[Sequence[str]]) -> int:
     level = 1
     while all(len(parts) > level for parts in folders):
         here = {parts[level - 1] for parts in folders}
-        if len(here) > 1 and not all(_NO_CLASS.fullmatch(name) for name in here):
+        if len(here) > 1 and not all(map(_is_share, here)):
             break
         level += 1
     return level
+
+
+def _is_share(name: str) -> bool:
+    return (_NO_CLASS.fullmatch(name) or SHARE.search(name)) is not None
 
 
 def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
@@ -113,7 +115,7 @@ def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
         if len(parts) > level:
             below.setdefault(parts[level - 1], set()).add(parts[level])
     names = list(below.values())
-    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names):
+    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names) or all(map(_is_share, names[0])):
         return []
     return [
         f"the folders below repeat in each of them ({listed(sorted(names[0]))}): --level {level + 1} takes those as classes"

@@ -38,6 +38,21 @@ _FEWEST = 2
 """Clips that two labels must share before they count as always together."""
 
 
+def filled(cells: Iterable[str], column: str) -> tuple[list[str], list[str]]:
+    """The cells of a column without blanks around them, empty where they only stand for nothing, as NaN; and a note of those.
+
+    Labels are never taken so: a class may be called 'None' (see `doubtful_names`).
+    """
+    found = [cell.strip() for cell in cells]
+    nothing = [cell for cell in found if _stands_for_nothing(cell)]
+    notes = (
+        [f"{column!r} is taken as empty in {len(nothing)} rows, which hold {listed(sorted({*nothing}))}"]
+        if nothing
+        else []
+    )
+    return ["" if _stands_for_nothing(cell) else cell for cell in found], notes
+
+
 def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     """Class names, in quotes, and what is odd about them.
 
@@ -51,7 +66,7 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     found += [
         (repr(name), "looks like what stands for a missing label: if it does, leave those rows out")
         for name in names
-        if name.casefold() in _PLACEHOLDERS or re.fullmatch(r"#[A-Z0-9/]+[!?]", name)
+        if _stands_for_nothing(name)
     ]
     found += [
         (
@@ -166,3 +181,7 @@ def _shown(names: Iterable[str]) -> str:
     listed = list(names)
     looks = {unicodedata.normalize("NFC", name) for name in listed}
     return ", ".join(map(repr if len(looks) == len(listed) else ascii, listed))
+
+
+def _stands_for_nothing(cell: str) -> bool:
+    return cell.casefold() in _PLACEHOLDERS or re.fullmatch(r"#[A-Z0-9/]+[!?]", cell) is not None

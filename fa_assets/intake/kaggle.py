@@ -26,6 +26,7 @@ import numpy as np
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corrections
+from fa_assets.intake.class_names import filled
 from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
@@ -167,9 +168,9 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         raise BadInputError(
             f"{dataset.labels_csv} has rows that cannot be used; correct them.{joined}", [*offenders, *notes, *said]
         )
-    groups = tuple(name.strip() for name in table.column("group")) if "group" in table.header else None
-    said = [f"{table.path.name}: {note}" for note in (*notes, *said)]
-    clips = LabelledClips(tuple(fnames), tuple(labels), groups, (*table.notes, *said))
+    groups, of_groups = filled(table.column("group") if "group" in table.header else (), "group")
+    said = [f"{table.path.name}: {note}" for note in (*notes, *said, *of_groups)]
+    clips = LabelledClips(tuple(fnames), tuple(labels), tuple(groups) or None, (*table.notes, *said))
     return follow(dataset, clips, read_corrections(dataset.root, dataset.limits))
 
 

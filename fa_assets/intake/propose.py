@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
 from fa_assets.intake.annotations import Found, WhichColumnError, clip_of, labels_from_files
-from fa_assets.intake.class_folders import IS_TEST, labels_by_folder, site_of, test_folder_of
+from fa_assets.intake.class_folders import labels_by_folder, site_of, test_folder_of
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
-from fa_assets.intake.names import AUDIO_SUFFIXES, NameIndex, is_audio, listed
+from fa_assets.intake.names import AUDIO_SUFFIXES, SHARE, NameIndex, is_audio, listed
 from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
@@ -141,7 +141,7 @@ def propose(
     found, taken = _found(folder, tables, audio, columns, level, table is not None, left_out, of_test)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
-        raise UserError(f"{found.origin}: no clip has a label.")
+        raise UserError(f"{found.origin}: no clip has a label. --fname-column and --labels-column take others.")
     below = taken and max(1, taken - (base == folder))
     test, test_rows, on_test = _test_set(folder / test_name, columns, below, found, rows)
     groups, said = _groups(found.groups, [name for name, _ in rows], taken)
@@ -183,7 +183,8 @@ def _files(folder: Path, limits: Limits) -> tuple[Path, str, list[str], list[str
     own = [name for name in beside if base != folder or not name.startswith(f"{test_name}/")]
     if not any(is_audio(name) for name in own):
         holds = f" It holds {listed(own)}: unpack archives, and give raw samples a header." if own else ""
-        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}")
+        more = "".join(f" {one}." for one in unread_files(own, ()))
+        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}{more}")
     return base, test_name, names, own
 
 
@@ -221,7 +222,7 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
     notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
     if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
-    folders = {name: [one for one in name.split("/")[:-1] if IS_TEST.fullmatch(one)] for name, _ in rows}
+    folders = {name: [*filter(_is_of_tests, name.split("/")[:-1])] for name, _ in rows}
     if inside := [name for name, of_test in folders.items() if of_test]:
         called = listed(sorted({one for of_test in folders.values() for one in of_test}))
         notes.append(
@@ -232,6 +233,10 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
     return notes
+
+
+def _is_of_tests(folder: str) -> bool:
+    return any(found["test"] or found["eval"] for found in SHARE.finditer(folder))
 
 
 def _notes_on_tables(tables: Sequence[Path], audio: Sequence[str], columns: Columns) -> list[str]:

@@ -74,8 +74,7 @@ def read_table(
     said = [f"encoded in {encoding}"] if encoding else []
     if is_json(text):
         header, rows, what = json_table(path, text, required)
-        if missing := [name for name in required if name not in header]:
-            raise missing_columns(path, missing, header, way_out)
+        _require(path, required, header, way_out)
         return Table(path, header, rows, (f"{path.name} is read as {' and '.join([what, *said])}",))
     text, separator, more = _begun(text, required)
     lines = _lines(path, text, separator, more, header_only=header_only)
@@ -100,10 +99,7 @@ def read_table(
         raise BadInputError(
             f"{path} is empty: it needs a line that names its columns ({', '.join(required)}, ...), and one for each clip."
         )
-    if missing := [name for name in required if name not in header]:
-        if any(map(is_audio, header)):
-            way_out = f"It has no header: write {','.join([*required, 'labels'])} above the first row. {way_out}"
-        raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
+    _require(path, required, header, way_out)
     header, even, uneven = _evened(header, rows, separator)
     if required and uneven:
         in_quotes = f" Put labels that hold {separator!r} in quotes." if max(map(len, rows)) > len(header) else ""
@@ -138,6 +134,14 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     if "\r" in text and "\n" not in text:
         said.append("lines ended by CR")
     return text, separator, said
+
+
+def _require(path: Path, required: Sequence[str], header: Sequence[str], way_out: str) -> None:
+    """Refuse a table that lacks one of the columns."""
+    if missing := [name for name in required if name not in header]:
+        if any(map(is_audio, header)):
+            way_out = f"It has no header: write {','.join([*required, 'labels'])} above the first row. {way_out}"
+        raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
 
 
 def missing_columns(path: Path, missing: Sequence[str], header: Sequence[str], way_out: str) -> BadInputError:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fa_assets.errors import BadInputError
+from fa_assets.intake.class_names import filled
 from fa_assets.intake.kaggle import KaggleDataset, fnames_of, labels_of, read_csv, submission_files
 from fa_assets.intake.labels import Labels
 from fa_assets.intake.names import NameIndex, bad_fnames, hint, is_audio, listed
@@ -57,8 +58,8 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
         table = read_csv(dataset, dataset.test_csv, "fname")
         names, more = fnames_of(dataset, table, there)
         labels, said = labels_of(dataset, table)
-        notes += [*table.notes, *(f"{table.path.name}: {note}" for note in (*more, *said))]
-        usage = table.column("usage") if "usage" in table.header else [""] * len(names)
+        usage, of_usage = filled(table.column("usage") if "usage" in table.header else [""] * len(names), "usage")
+        notes += [*table.notes, *(f"{table.path.name}: {note}" for note in (*more, *said, *of_usage))]
         known = dict(zip(names, zip(labels, usage, strict=True), strict=True))
         offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
         offenders += [

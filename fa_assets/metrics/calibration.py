@@ -12,6 +12,8 @@ import numpy as np
 
 _CERTAIN = 30.0
 """Log-odds beyond this are taken for this."""
+_SAME = 1e-9
+"""Standard deviation of log-odds up to which they are all the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +43,17 @@ def fit_calibration(truth: np.ndarray, probabilities: np.ndarray) -> Calibration
     frequency = (positives + 1) / (n + 2)
     scale, offset = np.zeros(truth.shape[1]), np.log(frequency / (1 - frequency))
     log_odds = _log_odds(probabilities)
+    mean, spread = log_odds.mean(axis=0), log_odds.std(axis=0)
     labels = np.repeat([True, False], n)
-    for column in np.flatnonzero((positives > 0) & (positives < n) & (np.ptp(log_odds, axis=0) > 0)):
+    for column in np.flatnonzero((positives > 0) & (positives < n) & (spread > _SAME)):
         own = truth[:, column]
         target = np.where(own, 1 - 1 / (positives[column] + 2), 1 / (n - positives[column] + 2))
-        model = LogisticRegression(C=np.inf, tol=1e-6)
-        model.fit(np.tile(log_odds[:, column], 2)[:, None], labels, np.concatenate([target, 1 - target]))
+        model = LogisticRegression(C=np.inf, tol=1e-12, solver="newton-cholesky")
+        standardised = (log_odds[:, [column]] - mean[column]) / spread[column]
+        model.fit(np.tile(standardised, (2, 1)), labels, np.concatenate([target, 1 - target]))
         if model.coef_[0, 0] > 0:
-            scale[column], offset[column] = model.coef_[0, 0], model.intercept_[0]
+            scale[column] = model.coef_[0, 0] / spread[column]
+            offset[column] = model.intercept_[0] - scale[column] * mean[column]
     return Calibration(scale, offset)
 
 

@@ -28,8 +28,8 @@ class SameRecording:
     peaks: np.ndarray
 
 
-def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS) -> SameRecording:
-    """The pairs of clips of which at least `fewest` peaks agree.
+def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS, known: int = 0) -> SameRecording:
+    """The pairs of clips of which at least `fewest` peaks agree; the first `known` are not compared with one another.
 
     Of several clips that are all alike not every pair is compared, but each with some others, so that they are linked.
     """
@@ -52,7 +52,7 @@ def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS) -> S
             same = own[:-step] == own[step:]
             if not same.any():
                 break
-            agree = np.flatnonzero(same & (clip[:-step] != clip[step:]))
+            agree = np.flatnonzero(same & (clip[:-step] != clip[step:]) & (clip[step:] >= known))
             distance = when[agree + step] - when[agree]  # uint16: modulo 65536
             pairs.append(clip[agree] * len(clips) + clip[agree + step])
             places.append(distance.astype(np.uint32) << 16 | when[agree])
@@ -87,13 +87,21 @@ def _counted(pair: np.ndarray, place: np.ndarray, n: int, fewest: int) -> SameRe
     return SameRecording(found[enough] // max(n, 1), found[enough] % max(n, 1), peaks[enough])
 
 
-def first_of_recording(pairs: SameRecording, fnames: Sequence[str]) -> list[str | None]:
-    """For each clip the first of those that a chain of pairs links it with, itself among them; None for a clip in no pair."""
+def first_of_recording(
+    pairs: SameRecording, fnames: Sequence[str], known: Sequence[str | None] = ()
+) -> list[str | None]:
+    """For each clip the first of those that a chain of pairs links it with, itself among them; None for a clip in no pair.
+    `known` is what this said of the first clips by themselves; they are linked so, too."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     n = len(fnames)
-    graph = coo_array((np.ones(len(pairs.first)), (pairs.first, pairs.second)), shape=(n, n))
+    place = {name: row for row, name in enumerate(fnames)}
+    links = [(place[name], row) for row, name in enumerate(known) if name]
+    first, second = np.concatenate(
+        [np.stack([pairs.first, pairs.second]), np.array(links, np.int64).reshape(-1, 2).T], 1
+    )
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
     _, of = connected_components(graph, directed=False)
-    _, first, size = np.unique(of, return_index=True, return_counts=True)
-    return [fnames[first[one]] if size[one] > 1 else None for one in of]
+    _, begins, size = np.unique(of, return_index=True, return_counts=True)
+    return [fnames[begins[one]] if size[one] > 1 else None for one in of]

@@ -49,7 +49,9 @@ def choose_thresholds(truth: np.ndarray, probabilities: np.ndarray, precision: f
     for column in np.flatnonzero(truth.any(axis=0) & (probabilities != probabilities[:1]).any(axis=0)):
         precisions, recalls, levels = precision_recall_curve(truth[:, column], probabilities[:, column])
         p, r = precisions[:-1], recalls[:-1]
-        merit = np.where(p >= precision, r, 0.0) if precision else 2 * p * r / np.maximum(p + r, 1e-300)
+        hits = np.rint(r * truth[:, column].sum())  # in whole clips, so that what is as good is equal
+        given = np.rint(hits / np.where(p > 0, p, 1))
+        merit = np.where(p >= precision, r, 0.0) if precision else 2 * hits / (given + truth[:, column].sum())
         best = int(np.lexsort((p, merit))[-1])
         if merit[best] > 0:
             chosen[column] = levels[best]

@@ -220,7 +220,8 @@ def test_mp3_with_cover_art_still_states_its_length(tmp_path: Path) -> None:
     content = path.read_bytes()
     tag = b"ID3\x03\0\0" + bytes([0, 0, 2, 44]) + bytes(300)
     path.write_bytes(tag + content)
-    assert inspect_clip(path).frames == 44_100
+    info = inspect_clip(path)
+    assert (info.frames, info.decoder) == (44_100, None)  # or it would be counted packet by packet, and read by FFmpeg
     path.write_bytes(tag + content[: len(content) // 2])
     with pytest.raises(BadClipError, match=r"^truncated"):
         inspect_clip(path)

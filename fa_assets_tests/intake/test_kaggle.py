@@ -50,6 +50,15 @@ def test_a_label_that_looks_like_a_missing_value_is_a_label(dataset: KaggleDatas
     assert read_labels(dataset).labels == (("NA",), ("None",))
 
 
+def test_a_group_that_stands_for_nothing_is_none(dataset: KaggleDataset) -> None:
+    groups = ["NaN", "null", "None", "-", "n/a", "Nancy", " site ", ""]
+    write(dataset, "fname,labels,group\n" + "".join(f"{n}.wav,Rain,{group}\n" for n, group in enumerate(groups)))
+    clips = read_labels(dataset)
+    assert clips.groups == ("", "", "", "", "", "Nancy", "site", "")
+    said = "train_curated.csv: 'group' is taken as empty in 5 rows, which hold '-', 'NaN', 'None', 'n/a', 'null'"
+    assert clips.notes == (said,)
+
+
 @pytest.mark.promise(
     "Rows that cannot be used are all named at once, such as names that lead out of the folder of clips.", "input"
 )
@@ -150,8 +159,9 @@ def test_the_test_clips_are_the_rows_of_the_sample_submission_with_what_is_known
 ) -> None:
     write_test_set(dataset, "a.wav", "b.wav", "c.wav", ".hidden.wav")
     write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain,Bell\nc.wav,0,0\na.wav,0,0\n")
-    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,Private\n')
+    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,NaN\n')
     clips = read_submission_clips(dataset, ("Rain", "Bell"))
+    assert "test.csv: 'usage' is taken as empty in 1 rows, which hold 'NaN'" in clips.notes
     assert clips.fnames == ("c.wav", "a.wav")
     assert clips.labels == (None, ("Bell", "Rain"))
     assert clips.usage == ("", "Public")

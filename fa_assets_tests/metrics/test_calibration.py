@@ -47,6 +47,17 @@ def test_it_is_scikit_learns() -> None:
     np.testing.assert_allclose(fit_calibration(truth, given).apply(given)[:, 0], expected, atol=1e-4)
 
 
+def test_no_other_scale_or_offset_is_more_likely() -> None:
+    """The gradient of the likelihood is 0 there, also of scores that hardly differ."""
+    truth, _, given = distorted(300)
+    given[:, 0] = expit(logit(given[:, 0]) / 1e6)
+    found, n, positives = fit_calibration(truth, given), len(truth), truth.sum(axis=0)
+    target = np.where(truth, (positives + 1) / (positives + 2), 1 / (n - positives + 2))
+    surplus, z = found.apply(given) - target, logit(given)
+    np.testing.assert_allclose(surplus.sum(axis=0), 0, atol=1e-8)
+    np.testing.assert_allclose((surplus * (z - z.mean(axis=0)) / z.std(axis=0)).sum(axis=0), 0, atol=1e-7)
+
+
 def test_nested_it_is_better_on_clips_it_was_not_fitted_on() -> None:
     """Seed 1, 1,000 clips in five folds."""
     truth, _, given = distorted(1000, seed=1)

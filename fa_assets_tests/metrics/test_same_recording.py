@@ -83,6 +83,16 @@ def test_many_copies_are_linked() -> None:
     assert first_of_recording(found, [f"{row}.wav" for row in range(301)]) == [None, *["1.wav"] * 300]
 
 
+def test_what_is_known_of_the_first_clips_is_not_looked_for_again_and_links_the_others() -> None:
+    """The last one holds the third's recording, of which the first's is known to be one."""
+    heard = [landmarks(sound(seed)) for seed in (1, 1, 2, 3, 2)]
+    names = ["a", "b", "c", "d", ""]
+    found = same_recordings(heard, known=4)
+    assert (found.first.tolist(), found.second.tolist()) == ([2], [4])
+    assert first_of_recording(found, names, ["a", "a", "a", None]) == ["a", "a", "a", None, "a"]
+    assert first_of_recording(found, names) == [None, None, "c", None, "c"]
+
+
 def test_no_clips_and_clips_without_landmarks() -> None:
     nothing = Landmarks(np.empty(0, np.uint32), np.empty(0, np.uint16))
     for clips in ([], [nothing, nothing, landmarks(sound(1))]):

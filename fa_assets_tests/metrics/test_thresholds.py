@@ -51,6 +51,13 @@ def test_of_equally_good_thresholds_the_most_precise_one() -> None:
     assert choose_thresholds(truth, scores, None).tolist() == [0.9]  # F1 of 2/3 as from 0.6 on
 
 
+def test_equal_f1_is_equal_to_the_last_bit() -> None:
+    """1 of 4 and 2 of 10 are both an F1 of 1/3, of which precision and recall as floats make two numbers."""
+    truth = np.isin(np.arange(10), (3, 9))[:, None]
+    scores = np.linspace(0.9, 0.1, 10)[:, None]
+    assert choose_thresholds(truth, scores, None).tolist() == scores[3].tolist()
+
+
 @pytest.mark.parametrize("precision", [None, 0.1])
 def test_scores_that_are_all_the_same_have_no_threshold(precision: float | None) -> None:
     truth = np.arange(20)[:, None] % 3 == 0
