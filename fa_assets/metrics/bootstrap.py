@@ -170,16 +170,16 @@ def simultaneous(
 
 def proportion_interval(value: float, variance: float, units: int) -> tuple[float, float]:
     """The 95% interval of a figure between 0 and 1, which may be near an end: that of Clopper and Pearson, for as many trials
-    as would vary so much (E. Korn, B. Graubard, Survey Methodology 24, 1998); at an end, where nothing varies, for the units.
+    as would vary so much (E. Korn, B. Graubard, Survey Methodology 24, 1998); where nothing varies, for the units.
 
     Args:
         value: of the figure.
-        variance: of its resamples, above 0 where value is between 0 and 1.
+        variance: of its resamples.
         units: that it rests on.
     """
     from scipy.special import betaincinv
 
-    trials = (value * (1 - value) / variance if 0 < value < 1 else units) / _expansion(units) ** 2
+    trials = (value * (1 - value) / variance if 0 < value < 1 and variance > 1e-24 else units) / _expansion(units) ** 2
     hits, misses, tail = value * trials, (1 - value) * trials, (1 - CONFIDENCE) / 2
     low = betaincinv(hits, misses + 1, tail) if value > 0 else 0
     high = betaincinv(hits + 1, misses, 1 - tail) if value < 1 else 1

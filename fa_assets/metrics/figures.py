@@ -162,9 +162,9 @@ def ranking(predictions: Predictions) -> Iterator[Figure]:
             one = _figure(metric, scope, key, value, resamples, predictions, labels)
             yield one
             if metric == AUC:
-                dprime = _dprime(one.value)
-                ends = NO_INTERVAL if dprime is None else (_dprime(one.low), _dprime(one.high))
-                yield replace(one, metric="dprime", value=dprime, low=ends[0], high=ends[1])
+                dprime, *ends = map(_dprime, (one.value, one.low, one.high))
+                low, high = NO_INTERVAL if None in (dprime, *ends) else ends
+                yield replace(one, metric="dprime", value=dprime, low=low, high=high)
         for fold, value, resamples in zip(folds, macro, drawn_by_fold, strict=True):
             labels = truth & (predictions.fold == fold)[:, None]
             yield _figure(metric, FOLD, str(fold), value, _mean(resamples[:-1]), predictions, labels)

@@ -33,7 +33,7 @@ def drawn(units: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> np
 
 
 def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float, float] = (0.0, 1.0)) -> Interval:
-    """The ends of the 95% interval of a figure; `NO_INTERVAL` where nothing varies between the ends of its range.
+    """The ends of the 95% interval of a figure; `NO_INTERVAL` on fewer than two units.
 
     Args:
         value: of the figure, between `ends`.
@@ -45,10 +45,7 @@ def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float,
     lowest, width = ends[0], ends[1] - ends[0]
     if units < 2 or known.size < 2 or not width:
         return NO_INTERVAL
-    share, variance = (value - lowest) / width, known.var() / width**2
-    if 0 < share < 1 and variance < 1e-24:
-        return NO_INTERVAL
-    low, high = proportion_interval(share, variance, units)
+    low, high = proportion_interval((value - lowest) / width, known.var() / width**2, units)
     return lowest + width * low, lowest + width * high
 
 
