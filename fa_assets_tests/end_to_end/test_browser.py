@@ -116,6 +116,25 @@ def test_the_lineage_page_shows_every_asset_and_edge(pages: Pages) -> None:
     expect(pages.page.locator(EDGES)).to_have_count(edges)
 
 
+def test_the_unfolded_graph_is_legible_in_a_window_of_1440_by_900(pages: Pages) -> None:
+    groups = sorted({GRAPH.get(key).group_name for key in GRAPH.get_all_asset_keys()})
+    pages.go("/", "Lineage")
+    pages.page.evaluate("localStorage.setItem('asset-graph-direction', JSON.stringify('vertical'))")
+    pages.page.set_viewport_size({"width": 1440, "height": 900})
+    pages.page.goto(f"{pages.base}/asset-groups?expanded={','.join(f'global@global:{one}' for one in groups)}")
+    names = pages.page.locator('[class*="AssetNode_minimalName"]')
+    names.nth(len(GRAPH.get_all_asset_keys()) - 1).wait_for()
+    measure = """names => names.map(one => {
+        const [name, box] = [one, one.parentElement].map(each => each.getBoundingClientRect());
+        const size = parseFloat(getComputedStyle(one).fontSize) * name.width / one.offsetWidth;
+        return [one.textContent, size, name.width <= box.width && name.height <= box.height];
+    })"""
+    measured = names.evaluate_all(measure)
+    pages.page.evaluate("localStorage.removeItem('asset-graph-direction')")
+    for name, size, fits in measured:
+        assert size >= 9 and fits, (name, size)
+
+
 def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages) -> None:
     pages.asset("mc5_metrics")
     pages.keep("asset")

@@ -13,6 +13,7 @@ from fa_assets.store.compaction import Compaction, compact, verify
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.roots import StoragePath
 from fa_assets_tests.processes import prepared, run_at_once, start
+from fa_assets_tests.recorded import flipped
 from fa_assets_tests.store.test_embedding_store import append_in_old_layout, rows
 
 N, BATCH = 60, 4
@@ -102,9 +103,8 @@ def test_a_damaged_merged_shard_removes_nothing_and_the_old_ones_serve(
     old = names(store)
     compact(store)
     (merged,) = names(store) - old
-    content = bytearray((store.folder / merged).read_bytes())
-    content[content.find(embeddings[7].tobytes())] ^= 1
-    (store.folder / merged).write_bytes(bytes(content))
+    content = (store.folder / merged).read_bytes()
+    (store.folder / merged).write_bytes(flipped(content, 8 * content.find(embeddings[7].tobytes())))
     with caplog.at_level(logging.WARNING):
         assert compact(store, grace_s=0).removed == 0
     assert merged.removesuffix(".parquet") in caplog.text
@@ -115,9 +115,8 @@ def test_a_damaged_merged_shard_removes_nothing_and_the_old_ones_serve(
 def test_a_shard_that_is_damaged_before_it_is_merged_is_set_aside_and_the_rest_is_merged(tmp_path: Path) -> None:
     store, keys, embeddings = filled(tmp_path)
     bad = store.append(*(part[:BATCH] for part in rows(BATCH, seed=5, width=32)))
-    content = bytearray(bad.read_bytes())
-    content[content.find(rows(BATCH, seed=5, width=32)[1].tobytes())] ^= 1
-    bad.write_bytes(bytes(content))
+    content = bad.read_bytes()
+    bad.write_bytes(flipped(content, 8 * content.find(rows(BATCH, seed=5, width=32)[1].tobytes())))
     assert compact(store, grace_s=0) == Compaction(merged=15, rows=N, into=1, removed=15, kept=0)
     assert bad.with_suffix(".damaged").exists()
     assert len(names(store)) == 1
