@@ -194,7 +194,7 @@ def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Co
         raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{command}`.")
     if not is_folder(folder):
         raise UserError(f"There is no folder {folder}.{advice_on_name(str(folder))}")
-    if table is not None and is_folder(table):
+    if table is not None and table.is_dir():
         inside = [f", as {path}" for path in sorted(table.iterdir()) if _may_be_table(path.name)]
         one = "".join(inside[:1])
         raise UserError(
