@@ -28,8 +28,9 @@ import pytest
 from fa_assets.encoders.birdnet import PUBLISHED
 from fa_assets.encoders.cnn14.checkpoint import NARROW
 from fa_assets.errors import UserError
+from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath, open_root
-from fa_assets_tests.finished_run import FinishedRun, checkpoint, made_once, make_finished_run
+from fa_assets_tests.finished_run import FinishedRun, checkpoint, environment_of, made_once, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
 
@@ -127,6 +128,14 @@ def birdnet_weights() -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A small run of everything, without pictures; tests read its storage and work on copies."""
     return make_finished_run(tmp_path_factory.mktemp("finished"), pictures=False)
+
+
+@pytest.fixture
+def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of the finished run that the test may change, as this process's settings."""
+    copy = finished.copy(tmp_path)
+    with environment_of(copy):
+        yield copy
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ is in a file cannot make it open another one, as a playlist would.
 import errno
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,26 +19,26 @@ from typing import cast
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
 from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
-from fa_assets.audio.matroska import matroska_breaks_at
-from fa_assets.audio.stated import stated_s, xing_header
+from fa_assets.audio.matroska import MATROSKA, check_matroska
+from fa_assets.audio.stated import asf_seconds, empty_chunks, xing_header
 from fa_assets.audio.truncation import beyond, check_mp4, check_zeros, second_file, several_files
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
 """What reads clips here: another version may give other samples."""
 
-_SHORT_BY_S = {
-    **dict.fromkeys(("mov", "matroska", "asf", "ape", "flv", "avi", "aac in wav"), Fraction(1, 10)),
-    **dict.fromkeys(("wv", "tta", "flac"), Fraction(0)),
-}
-"""Formats, as FFmpeg calls them, whose header says how long the sound is, and how many seconds shorter it may be: some count in
-packets, or what is skipped at the beginning. Of others FFmpeg's figure is a guess."""
+_STATE_SAMPLES = frozenset({"wv", "tta", "flac"})
+_STATE_LENGTH = _STATE_SAMPLES | {"mov", "matroska", "asf", "ape", "flv", "avi"}
+"""Formats, as FFmpeg calls them, whose header says how long the sound is. Of others FFmpeg's figure is a guess."""
+_SHORT_BY_S = Fraction(1, 10)
+"""By how much sound may be shorter where samples are not stated: some count in packets, or what is skipped at the beginning."""
 _FRAMES_ALONE = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg"})
 """Formats of which nothing but their frames tells how much there should be: zeros around those may have been sound."""
 _SAY_NO_LENGTH = _FRAMES_ALONE | {"wav", "w64", "aiff", "au", "caf", "voc", "ogg", "gsm"}
@@ -48,7 +49,7 @@ _TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
 """Formats that say of each packet when it is heard."""
 _JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf"})
 """Formats of which `truncation` knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
-_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # behind the sound, and between MP3 files that were joined
+_TAG = re.compile(rb"ID3|TAG|APETAGEX|LYRICSBEGIN")  # behind the sound, and between MP3 files that were joined
 _MP4_BEGINS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _FILMS = frozenset({"matroska", "asf", "flv"})
 """Formats that state how long sound and picture last together."""
@@ -81,6 +82,11 @@ class FFmpegSound:
         self._codec = stream.codec_context.name
         if self._codec in _CHECKED:
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        self._decode = stream.codec_context.decode
+        if self._codec == "amrnb":  # FFmpeg's own decoder refuses pauses (DTX)
+            other = AudioCodecContext.create("libopencore_amrnb", "r")
+            other.sample_rate, other.layout = stream.rate, stream.layout
+            self._decode, self.decoder = other.decode, f"{DECODER}, {other.name}"
         frames = self._decoded()
         first = next(frames, None)
         if first is None:
@@ -112,10 +118,10 @@ class FFmpegSound:
                 held, waiting = [], 0
         if waiting:  # a decoder may give frames without samples
             yield np.concatenate(held)
-        stated, by = self._stated_s()
+        stated = self._stated_s()
         picture_ends = self._picture_ends if self._formats & _FILMS else Fraction(0)
         ends = max(Fraction(seen, self.rate), Fraction(due or 0), picture_ends)
-        if stated is not None and ends < stated - by:
+        if stated is not None and ends < stated - (0 if self._formats & _STATE_SAMPLES else _SHORT_BY_S):
             raise BadClipError(
                 f"truncated: the header promises {float(stated):.2f} s, the file holds {float(ends):.2f} s"
             )
@@ -135,11 +141,7 @@ class FFmpegSound:
 
     def _only_tags_follow(self) -> bool:
         """Whether the sound ends where it was read to, before tags: some of FFmpeg's readers take those for damaged sound."""
-        position = self._file.tell()
-        self._file.seek(self._end)
-        rest = self._file.read(16)
-        self._file.seek(position)
-        return bool(self._end) and rest.startswith(_TAGS)
+        return bool(self._end and _TAG.match(os.pread(self._file.fileno(), 16, self._end)))
 
     def _check_zeros(self) -> None:
         if self._formats & _FRAMES_ALONE:
@@ -163,19 +165,19 @@ class FFmpegSound:
                 f"damaged: {size} bytes follow the sound that do not belong to it: `head -c {self._end} FILE > NEW` drops them"
             )
 
-    def _stated_s(self) -> tuple[Fraction | None, Fraction]:
-        """Seconds that the container says the sound lasts, if it does, and by how many it may be shorter."""
+    def _stated_s(self) -> Fraction | None:
+        """Seconds that the container says the sound lasts, if it does."""
+        unit = self._stream.time_base or Fraction(0)
+        if "asf" in self._formats:
+            return asf_seconds(self._file)
+        if "avi" in self._formats:  # of which FFmpeg's duration is a guess
+            return (self._stream.frames - empty_chunks(self._file)) * unit
         # A WAV file's number of samples is often wrong, but nothing else tells whether raw AAC was read to its end.
-        name = "aac in wav" if "wav" in self._formats and self._codec == "aac" else ""
-        name = next(iter(self._formats & _SHORT_BY_S.keys()), name)
-        by = _SHORT_BY_S.get(name, Fraction(0))
-        if name in ("avi", "asf"):
-            return stated_s(self._file), by
-        if not name:
-            return None, by
-        if self._stream.duration is not None and self._stream.time_base is not None:
-            return self._stream.duration * self._stream.time_base, by
-        return None if self._container.duration is None else Fraction(self._container.duration, av.time_base), by
+        if not (self._formats & _STATE_LENGTH or ("wav" in self._formats and self._codec == "aac")):
+            return None
+        if self._stream.duration is not None:
+            return self._stream.duration * unit
+        return None if self._container.duration is None else Fraction(self._container.duration, av.time_base)
 
     def _demuxed(self) -> "Iterator[Packet[AudioStream]]":
         for packet in self._container.demux():
@@ -207,7 +209,7 @@ class FFmpegSound:
                     if self._only_tags_follow():
                         return
                     raise BadClipError(f"truncated or damaged: something that is not sound {where}")
-                frames = packet.decode()
+                frames = self._decode(packet)
             except av.FFmpegError as error:
                 if not is_mp3 or packet is None or mpeg_frame_bytes(bytes(packet)) is not None:
                     if not is_mp3 and self._only_tags_follow():
@@ -216,7 +218,7 @@ class FFmpegSound:
                 frames = []
             if packet.size and self._codec.startswith(("mp2", "mp3", "ac3", "eac3")):
                 expected = frame_bytes(bytes(packet))
-                junk |= expected is None and is_mp3 and seen > 0 and not bytes(packet).startswith(_TAGS)
+                junk |= expected is None and is_mp3 and seen > 0 and not _TAG.match(bytes(packet))
                 if packet.size < (expected or 0):
                     raise BadClipError(f"truncated: ends inside a frame, {where}")
             if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
@@ -240,11 +242,9 @@ class FFmpegSound:
         """Why a packet does not decode."""
         if self._joined_at is not None:
             return BadClipError(several_files(self._joined_at))
-        content = bytes(packet) if packet is not None else b""
-        for tag in _TAGS:
-            if packet is not None and packet.pos is not None and (at := content.find(tag)) > 0:
-                at += packet.pos
-                return BadClipError(f"a tag stands behind the sound: `head -c {at} FILE > NEW` is the sound alone")
+        if packet is not None and packet.pos is not None and (tag := _TAG.search(bytes(packet), 1)):
+            at = packet.pos + tag.start()
+            return BadClipError(f"a tag stands behind the sound: `head -c {at} FILE > NEW` is the sound alone")
         return BadClipError(f"truncated or damaged: no sound {where}")
 
 
@@ -259,15 +259,11 @@ def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSou
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
     """
     with _stream_of(file) as (container, stream):
-        position = file.tell()
-        if not {*container.format.name.split(",")} & (_SHORT_BY_S.keys() | _SAY_NO_LENGTH):
+        if not {*container.format.name.split(",")} & (_STATE_LENGTH | _SAY_NO_LENGTH):
             raise BadClipError(
                 f"a file of the kind {container.format.long_name}, which does not say whether it is whole: "
                 "`ffmpeg -i FILE NEW.flac` takes its sound"
             )
-        if "matroska" in container.format.name and (at := matroska_breaks_at(file)) is not None:
-            raise BadClipError(f"truncated or damaged: what begins at byte {at} is not a whole part of a Matroska file")
-        file.seek(position)
         yield FFmpegSound(file, container, stream, joined_at)
 
 
@@ -317,6 +313,8 @@ def _stream_of(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
         )
     if head[4:8] in _MP4_BEGINS:
         check_mp4(file)
+    if head.startswith(MATROSKA):
+        check_matroska(file)
     file.seek(0)
     try:
         container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})

@@ -41,23 +41,18 @@ _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _IS_LIVE = 1
 
 
-def stated_s(file: BinaryIO) -> Fraction | None:
-    """Seconds of sound that the header of an AVI or ASF file states, if it does. FFmpeg has other figures: it guesses from the
-    size of the file, or leaves out the empty packets of a delay."""
+def asf_seconds(file: BinaryIO) -> Fraction | None:
+    """Seconds of sound that the header of an ASF file states, if it does; FFmpeg may guess from the size of the file."""
     file.seek(0)
     head = file.read(1 << 16)
-    if (at := head.find(_ASF_PROPERTIES)) >= 0 and len(properties := head[at + 64 : at + 92]) == 28:
-        lasts, before_ms, flags = struct.unpack("<Q8xQI", properties)
-        return None if flags & _IS_LIVE else Fraction(lasts, 10**7) - Fraction(before_ms, 1000)
-    if not (found := re.search(rb"strh....auds.{16}(.{4})(.{4}).{4}(.{4}).{8}(.{4})", head, re.DOTALL)):
+    if (at := head.find(_ASF_PROPERTIES)) < 0 or len(properties := head[at + 64 : at + 92]) < 28:
         return None
-    scale, per_scale, length, sample_bytes = (int.from_bytes(number, "little") for number in found.groups())
-    length -= 0 if sample_bytes else _empty_chunks(file)
-    return Fraction(scale * length, per_scale) if per_scale and length > 0 else None
+    lasts, before_ms, flags = struct.unpack("<Q8xQI", properties)
+    return None if flags & _IS_LIVE else Fraction(lasts, 10**7) - Fraction(before_ms, 1000)
 
 
-def _empty_chunks(file: BinaryIO) -> int:
-    """How many chunks of sound of an AVI file are empty; in its index no chunk's name follows."""
+def empty_chunks(file: BinaryIO) -> int:
+    """How many chunks of sound of an AVI file are empty (a delay); in its index no chunk's name follows."""
     file.seek(0)
     count, kept = 0, b""
     while block := file.read(1 << 20):

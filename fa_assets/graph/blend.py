@@ -15,11 +15,12 @@ from fa_assets.graph.evaluation import GROUP, ProbabilityOptions, out_of_fold_fi
 from fa_assets.graph.experiments import contenders_table, row_of
 from fa_assets.graph.work import Made, Stored, Work
 from fa_assets.metrics.bootstrap import RESAMPLES, SEED, paired_bootstrap
+from fa_assets.metrics.calibration import fit_calibration
 from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.figures import CLASS, DECIDED, MICRO, Figures, decisions
 from fa_assets.metrics.gate import Verdict, judge
 from fa_assets.metrics.predictions import Predictions
-from fa_assets.metrics.thresholds import decide
+from fa_assets.metrics.thresholds import choose_thresholds, decide
 from fa_assets.models.blend import contenders, fit_blend, judge_blends
 from fa_assets.models.nested import CHOSEN, Outcome
 
@@ -43,7 +44,7 @@ def blend_asset(
         settings={
             "encoders": " ".join(names),
             "min_lwlrap": min_lwlrap,
-            **probability.settings,
+            **asdict(probability),
             "resamples": RESAMPLES,
             "seed": SEED,
         },
@@ -71,10 +72,10 @@ def judge_encoders(
         outcomes = judge_blends(encoders, logits, main.truth, main.fold, units=main.units, progress=work.track("fits"))
         fitted = [fit_blend(name, encoders, logits, main.truth) for name in contenders(encoders)]
     *tried, nested = outcomes
-    place = int(np.argmax([one.lwlrap for one in tried]))
-    best, calibration = fitted[place], probability.calibration(main.truth, tried[place].scores)
-    thresholds = [or_none(one) for one in probability.thresholds(main.truth, tried[place].scores).tolist()]
-    decided, gain = _nested_decisions(main, outcomes, probability), nested.against_baseline
+    best, made = max(zip(fitted, tried, strict=True), key=lambda one: one[1].lwlrap)
+    calibration = fit_calibration(main.truth, made.scores) if probability.calibrate else None
+    thresholds = [or_none(one) for one in choose_thresholds(main.truth, made.scores, probability.precision).tolist()]
+    decided, gain = _nested_decisions(main, outcomes, probability.precision), nested.against_baseline
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
     if gain.warning:
         work.log.warning(gain.warning)
@@ -117,12 +118,12 @@ def _gate(main: Predictions, baseline: np.ndarray, nested: Outcome, min_lwlrap: 
     return judge(nested.lwlrap, own, nested.against_baseline, chance, min_lwlrap, is_baseline)
 
 
-def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> Figures:
+def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], precision: float | None) -> Figures:
     """The figures of labels that are given in each fold by the blend that the others choose, and by their thresholds of it."""
     *tried, nested = outcomes
     scores_of = {one.name: one.scores for one in tried}
     decided = np.zeros(main.truth.shape, bool)
     for fold, name in zip(np.unique(main.fold), nested.chosen, strict=True):
         own, scores = main.fold == fold, scores_of[name]
-        decided[own] = decide(scores[own], probability.thresholds(main.truth[~own], scores[~own]))
+        decided[own] = decide(scores[own], choose_thresholds(main.truth[~own], scores[~own], precision))
     return Figures(decisions(replace(main, units=None, decided=decided)), main.classes)

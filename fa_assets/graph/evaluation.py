@@ -1,7 +1,7 @@
 """Out-of-fold predictions and the metrics of one crop scheme."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import dagster as dg
@@ -15,7 +15,7 @@ from fa_assets.graph.display import or_none, records
 from fa_assets.graph.engine import EngineOptions
 from fa_assets.graph.features import FitOptions, TrainingClips, TrainingSet, classifier_origin, training_set
 from fa_assets.graph.work import Made, Stored, Work
-from fa_assets.metrics.calibration import Calibration, fit_calibration, nested_calibration
+from fa_assets.metrics.calibration import fit_calibration, nested_calibration
 from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.confusion import most_confused
 from fa_assets.metrics.figures import (
@@ -48,7 +48,6 @@ from fa_assets.report.classes import (
 from fa_assets.report.ranks import beside_metrics, write_ranks
 from fa_assets.store.embedding_store import list_column
 from fa_assets.store.ledger import MetricRow, StoredFile
-from fa_assets.store.recipe import Scalar
 from fa_assets.store.values import TableStream, Value
 
 GROUP = "evaluation"
@@ -61,39 +60,19 @@ _SHOWN = ("class", "n", "LWLRAP", "95% (units)")
 
 @dataclass(frozen=True)
 class ProbabilityOptions:
-    """What is made of probabilities.
-
-    Attributes:
-        threshold_rule: FA_THRESHOLD_RULE.
-        calibrate: whether FA_CALIBRATION is platt.
-    """
+    """What is made of probabilities: FA_THRESHOLD_RULE, and whether FA_CALIBRATION is platt. Values depend on both."""
 
     threshold_rule: str
     calibrate: bool
 
     def __post_init__(self) -> None:
+        """Raise a UserError where there is no such rule."""
         parse_rule(self.threshold_rule)
 
     @property
-    def settings(self) -> Mapping[str, Scalar]:
-        """That values depend on."""
-        return {"threshold_rule": self.threshold_rule, "calibrate": self.calibrate}
-
-    def thresholds(self, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        """As `choose_thresholds`.
-
-        Raises:
-            UserError: there is no such rule.
-        """
-        return choose_thresholds(truth, probabilities, parse_rule(self.threshold_rule))
-
-    def decisions(self, found: Predictions) -> np.ndarray:
-        """As `nested_decisions`."""
-        return nested_decisions(found.truth, found.probabilities, found.fold, parse_rule(self.threshold_rule))
-
-    def calibration(self, truth: np.ndarray, probabilities: np.ndarray) -> Calibration | None:
-        """As `fit_calibration`; None where none is wanted."""
-        return fit_calibration(truth, probabilities) if self.calibrate else None
+    def precision(self) -> float | None:
+        """See `parse_rule`."""
+        return parse_rule(self.threshold_rule)
 
 
 def predictions_asset(scheme: str, engine: EngineOptions, fit: FitOptions, folds: Asset, embeddings: Asset) -> Asset:
@@ -125,9 +104,9 @@ def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptio
         GROUP,
         partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
-        version="8",
+        version="9",
         reads={"predictions": predictions},
-        settings={"scheme": scheme, **probability.settings},
+        settings={"scheme": scheme, **asdict(probability)},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "
         "and copies as one): LWLRAP (label-weighted label-ranking average precision; also per clip), average precision, ROC "
         "AUC, d', precision at a recall of 0.8; F1, precision and recall of the labels that are given from a threshold on, "
@@ -183,13 +162,15 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
 
     found = read_predictions(predictions)
     with work.phase("rank"):
-        judged = replace(found, decided=probability.decisions(found))
+        given = found.truth, found.probabilities
+        judged = replace(found, decided=nested_decisions(*given, found.fold, probability.precision))
         rows = [row for metric in METRICS.values() for row in metric(judged)]
-        rows += class_figures("threshold", found, probability.thresholds(found.truth, found.probabilities))
-        if calibration := probability.calibration(found.truth, found.probabilities):
+        rows += class_figures("threshold", found, choose_thresholds(*given, probability.precision))
+        if probability.calibrate:
+            calibration = fit_calibration(*given)
             rows += class_figures("platt_scale", found, calibration.scale)
             rows += class_figures("platt_offset", found, calibration.offset)
-            nested = nested_calibration(found.truth, found.probabilities, found.fold)
+            nested = nested_calibration(*given, found.fold)
             of_nested = METRICS["calibration"](replace(found, probabilities=nested))
             rows += [replace(one, metric=f"calibrated_{one.metric}") for one in of_nested]
         figures = Figures(rows, found.classes)

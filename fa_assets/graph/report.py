@@ -1,7 +1,7 @@
 """One page about the run, to read, to print and to send."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 
 import dagster as dg
@@ -91,8 +91,8 @@ def write_report(
     found = read_predictions(predictions)
     with work.phase("rank"):
         ranks = label_ranks(found)
-    of_test = _test_figures(work, ledger, predictions)
-    entries = behind(ledger, [*work.inputs, *of_test.inputs])
+    of_test, inputs_of_test = _test_figures(work, ledger, predictions)
+    entries = behind(ledger, [*work.inputs, *inputs_of_test])
     run = Evaluated(
         schemes=schemes,
         clips=table,
@@ -112,7 +112,7 @@ def write_report(
         entries=entries,
         checks=_checks_of(work.root, entries),
         before=_before(ledger, metrics),
-        test=of_test.table,
+        test=of_test,
         experiments=experiments.table,
         corrections=corrections.table,
         effects=[Effect(**one) for one in corrections.header.details["effects"]],
@@ -139,24 +139,18 @@ def _write(work: Work, run: Evaluated) -> Made:
     )
 
 
-@dataclass(frozen=True)
-class _TestFigures:
-    table: pa.Table | None = None
-    inputs: tuple[InputVersion, ...] = ()
-
-
-def _test_figures(work: Work, ledger: Ledger, predictions: Stored) -> _TestFigures:
-    """test_metrics, where it was made from these predictions. It is not an input, since there is a report also where no
-    submission may be made."""
+def _test_figures(work: Work, ledger: Ledger, predictions: Stored) -> tuple[pa.Table | None, Sequence[InputVersion]]:
+    """test_metrics and what it is as an input, where it was made from these predictions. It is not one of the report's, since
+    there is a report also where no submission may be made."""
     try:
         value = work.values.read("test_metrics")
     except UserError:
-        return _TestFigures()
+        return None, ()
     header = value.header
     own = InputVersion(header.asset, None, header.data_version, header.materialization_id)
     made_from = {(one.asset, one.data_version) for one in behind(ledger, [own])}
     belongs = (predictions.asset, predictions.header.data_version) in made_from
-    return _TestFigures(value.table, (own,)) if belongs else _TestFigures()
+    return (value.table, (own,)) if belongs else (None, ())
 
 
 def _checks_of(root: StoragePath, entries: Sequence[LedgerEntry]) -> list[CheckRecord]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.class_names import filled
@@ -16,13 +16,15 @@ from fa_assets.intake.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
     Columns,
+    group_column,
     is_numeric,
     label_column,
     named_label_column,
     numbers_of_classes,
     once,
+    plain,
 )
-from fa_assets.intake.encodings import read_text
+from fa_assets.intake.label_tracks import annotated_clip, track_labels
 from fa_assets.intake.labels import (
     Labels,
     indicator_labels,
@@ -30,21 +32,18 @@ from fa_assets.intake.labels import (
     numbered_columns,
     unused_shares,
 )
-from fa_assets.intake.names import NameIndex, is_audio, listed
+from fa_assets.intake.names import SHARE, NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table
 
-_AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
-_OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
-"""What programs add to a clip's name for its annotations."""
-_RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
-"""Columns of text in selection tables that are not labels."""
 _PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
 _NO_NAMES = re.compile(
-    r"(.*[ _])?(index|idx)|(class|label|genre|category).*|selection|channel|view|(low|high) freq.*"
+    r"(.*[ _])?(index|idx)|selection|channel|view|(low|high) freq.*"
     r"|(start|end|begin|onset|offset|duration)\b.*|t(min|max)",
     re.IGNORECASE,
 )
 """Columns whose numbers are not the names of clips."""
+_OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
+"""Columns that name no clips, whatever clips are called."""
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
@@ -105,8 +104,8 @@ def labels_from_files(
     notes, unused = list[str](), list[Path]()
     headers: dict[str, list[str]] = {}
     for path in files:
-        clip = _annotated(folder, path, index)
-        if clip is not None and (annotated := _annotations(path, columns)) is not None:
+        clip = annotated_clip(folder, path, index)
+        if clip is not None and (annotated := track_labels(path, columns)) is not None:
             own.add(clip, annotated[0])
             own.notes += annotated[1][: not own.notes]
             continue
@@ -118,7 +117,7 @@ def labels_from_files(
             notes.append(f"{path} has no rows" + (" as long as its header" if table.uneven else ""))
             continue
         headers[path.name] = table.header
-        if fname is not None and fname in table.header:
+        if fname is not None and fname in table.header and (clip is None or any(map(is_audio, table.column(fname)))):
             tables.append((table, fname))
             continue
         if clip is not None and table.header and is_numeric(table.header[:1]):  # a time
@@ -181,30 +180,32 @@ def clip_of(index: NameIndex, cell: str) -> str | None:
     """The clip that a cell names by path, by name or by name without suffix; only where there is one."""
     if cell in index.others:
         return None
-    for name in (cell, PurePosixPath(cell.replace("\\", "/")).name):
-        if len(found := index.find(name)) == 1:
-            return found[0]
-    return None
+    found = index.find(cell)
+    if len(found) != 1 and re.search(r"[/\\]", cell):
+        found = index.find(re.split(r"[/\\]", cell.rstrip("/\\"))[-1])
+    return found[0] if len(found) == 1 else None
 
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
     notes: list[str] = []
-    labelled, odd = [], []
+    labelled, odd = [], list[BadInputError]()
     for table, fname in tables:
         try:
             if read := _row_labels(table, fname, columns):
                 labelled.append((table, fname, read))
         except BadInputError as error:
-            odd.append(error)
+            every = dict.fromkeys([*_may_be_labels(table, fname), *once(table, fname)])
+            which = f"--labels-column takes one of {listed(every, 20)}"
+            odd.append(BadInputError(f"{error.summary} Or take a column as it stands: {which}.", error.offenders))
     if odd and not labelled:
-        raise BadInputError(f"{odd[0].summary} Or take a column as it stands: --labels-column NAME.", odd[0].offenders)
+        raise odd[0]
     if labelled:
         best = max(labelled, key=lambda one: len(one[0].rows))
         same = [one for one in labelled if one[0].header == best[0].header]
         rows = [(table, fname, read[0]) for table, fname, read in same]
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
         origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
-    elif len(tables) > 1 and not columns.labels and all(table.header == tables[0][0].header for table, _ in tables):
+    elif not columns.labels and _are_of_classes([table for table, _ in tables]):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
         origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
     else:
@@ -215,11 +216,10 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     named_by: dict[str, Table] = {}
     twice: dict[str, None] = {}
     for table, fname, labels in rows:
-        by_name = (n for w in GROUP_NAMES for n in table.header if n.lower() == w and n != fname)
-        group = columns.group if columns.group in table.header else next(by_name, None)
+        group = group_column(table, fname, columns)
         groups, of_groups = filled(table.column(group) if group else [""] * len(table.rows), group or "")
-        for cell, own, its in zip(table.column(fname), labels, groups, strict=True):
-            clip = clip_of(index, cell)
+        clips = [clip_of(index, cell) for cell in table.column(fname)]
+        for cell, clip, own, its in zip(table.column(fname), clips, labels, groups, strict=True):
             if clip is None:
                 found.missing.setdefault(cell, {}).update(dict.fromkeys(filter(None, own)))
                 continue
@@ -229,7 +229,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             found.add(clip, own)
             if its:
                 found.groups[clip] = its
-        found.notes += _table_notes(table, fname, index, found.missing)
+        found.notes += _table_notes(table, fname, clips, found.missing)
         if group:
             found.notes += [
                 f"{table.path.name}: {one}" for one in (f"clips of one {group!r} get one group", *of_groups)
@@ -239,13 +239,19 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     return found
 
 
-def _table_notes(table: Table, fname: str, index: NameIndex, missing: Collection[str]) -> list[str]:
-    """What of a table is read in another way than as it stands, or not at all."""
+def _are_of_classes(tables: Sequence[Table]) -> bool:
+    """Whether tables of the same columns are one for each class: of several names, of which none is that of a share."""
+    names = {table.path.stem for table in tables}
+    same = all(table.header == tables[0].header for table in tables)
+    return same and len(names) == len(tables) > 1 and not any(map(SHARE.search, names))
+
+
+def _table_notes(table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str]) -> list[str]:
+    """What of a table is read in another way than as it stands, or not at all; `clips` are those of its rows."""
     said = [*table.notes]
-    rows_of = Counter(clip_of(index, cell) for cell in table.column(fname))
-    if several := [name for name, count in rows_of.items() if name and count > 1]:
+    if several := [name for name, count in Counter(clips).items() if name and count > 1]:
         said.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
-        said += unused_shares(table, once(table, fname))
+    said += unused_shares(table, once(table, fname), of_one_row=not several)
     for name in (one for one in table.header if one.lower() in _PARTS):
         shares = zip(table.column(name), table.column(fname), strict=True)
         if tests := sum(share.strip().lower().startswith("test") and cell not in missing for share, cell in shares):
@@ -260,7 +266,9 @@ def _table_notes(table: Table, fname: str, index: NameIndex, missing: Collection
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:
     """The labels of each row, the columns they are from, and notes."""
     named = named_label_column(table, fname)
-    several = list(dict.fromkeys([*([named] if named else []), *numbered_columns(once(table, fname))]))
+    several = numbered_columns(once(table, fname))
+    if named and not any(name.lower().startswith("primary") for name in several):
+        several = list(dict.fromkeys([named, *several]))
     if not columns.labels and len(several) > 1 and several != [named]:
         labels, notes = joined_labels(table, several, separator=columns.separator, names=columns.classes)
         return labels, ", ".join(several), notes
@@ -285,15 +293,22 @@ def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels
 def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     """The error for a table that names clips, of which no column is called as labels are."""
     others = once(table, fname)
-    texts = [name for name in others if not is_numeric(table.column(name))]
-    likely = [name for name in texts if 1 < len({*table.column(name)}) < len(table.rows)]
     if not others:
         return UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
-    if empty := [name for name in others if name.lower() in LABEL_NAMES and not any(table.column(name))]:
-        return UserError(f"{table.path}: the column {empty[0]!r} is empty.")
+    empty = [name for name in others if plain(name) in LABEL_NAMES and not any(table.column(name))]
+    its = f" The column {empty[0]!r} is empty." if empty else ""
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
-    what = f"{table.path}: which column holds the labels? --labels-column takes one of"
-    return (WhichColumnError if likely else UserError)(f"{what} {listed(likely or texts or others, 20)}{folders}.")
+    likely = _may_be_labels(table, fname)
+    what = f"{table.path}: which column holds the labels?{its} --labels-column takes one of"
+    repeats = any(1 < len({*cells}) < len(cells) and not is_numeric(cells) for cells in map(table.column, likely))
+    return (WhichColumnError if repeats else UserError)(f"{what} {listed(likely, 20)}{folders}.")
+
+
+def _may_be_labels(table: Table, fname: str) -> list[str]:
+    """The columns of text that repeat themselves; or else those of text, or else all."""
+    others = once(table, fname)
+    texts = [name for name in others if not is_numeric(table.column(name))]
+    return [name for name in texts if 1 < len({*table.column(name)}) < len(table.rows)] or texts or others
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:
@@ -302,45 +317,9 @@ def _count_named(table: Table, fname: str, index: NameIndex) -> int:
 
 def _fname_column(table: Table, index: NameIndex) -> str | None:
     """The column whose cells name most clips."""
-    own = once(table, "")
+    own = [name for name in once(table, "") if not _OF_CLASSES.fullmatch(name)]
     own = [name for name in own if not (_NO_NAMES.fullmatch(name) and is_numeric(table.column(name)))]
     called = [name for name in own if any(map(is_audio, table.column(name)[:_SAMPLE]))]  # as labels are not
     counts = {name: _count_named(table, name, index) for name in called or own}
     best = max(counts, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] else None
-
-
-def _annotated(folder: Path, path: Path, index: NameIndex) -> str | None:
-    """The clip that an annotation file belongs to by its name: c00.txt, c00_labels.txt, c00.Table.1.selections.txt."""
-    parts = path.name.split(".")
-    inner = path.parent.relative_to(folder) if path.is_relative_to(folder) else Path()
-    for count in range(len(parts) - 1, 0, -1):
-        stem = _OF_LABELS.sub("", ".".join(parts[:count]))
-        for name in ((inner / stem).as_posix(), stem):
-            if len(found := index.find(name)) == 1:
-                return found[0]
-    return None
-
-
-def _annotations(path: Path, columns: Columns) -> tuple[list[str], list[str]] | None:
-    """The labels of an Audacity label file or a Raven selection table of one clip, and notes; None for another file.
-
-    Raises:
-        UserError: which column of a selection table holds the labels cannot be told.
-    """
-    try:
-        text = read_text(path, columns.limits)[0].lstrip("\ufeff")
-    except BadInputError:
-        return None
-    lines = [line for line in text.splitlines() if line.strip()]
-    if lines and all(_AUDACITY.fullmatch(line) for line in lines):
-        return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"], []
-    if "Begin Time (s)" not in text.partition("\n")[0]:
-        return None
-    table = read_table(path, limits=columns.limits)
-    own = [name for name in once(table, "") if name not in _RAVEN and not is_numeric(table.column(name))]
-    named = columns.labels if columns.labels in table.header else named_label_column(table, "")
-    name = named or (own[0] if len(own) == 1 else None)
-    if name is None and own:
-        raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(own)}.")
-    return None if name is None else (table.column(name), unused_shares(table, once(table, name)))

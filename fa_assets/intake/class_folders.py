@@ -17,8 +17,9 @@ _NO_SOUND = re.compile(
     re.IGNORECASE,
 )
 """Folders of one person, animal or place each, or only numbered."""
-_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?\.\w+")
-"""How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time."""
+_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
+"""How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time; and parts of
+such files, with their seconds behind it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
         raise UserError(f"No clip lies in a folder of level {level}; the deepest is {max(map(len, folders.values()))}.")
     by_time = all(_BY_TIME.fullmatch(name) for name in audio)
     classes = sorted({own[0] for _, own in rows})
-    if level is None and (len(classes) < 2 or all(map(_NO_CLASS.fullmatch, classes))):
+    shares = [name for name in classes if _is_share(name)]
+    if level is None and (len(classes) < 2 or shares == classes):
         one = f" (all in {classes[0]!r}, which --level {chosen} takes as the one class)" if len(classes) == 1 else ""
         raise UserError(
             ("The clips are named by their time, as recorders name them, and" if by_time else "The clips")
@@ -77,6 +79,8 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
             "folder for each class, give the labels with --csv FILE, or put Raven selection tables or Audacity labels beside "
             "them."
         )
+    if shares and level is None:
+        notes.append(f"{listed(shares)} may be a share of the dataset, rather than a class, by its name")
     if all(map(_NO_SOUND.fullmatch, classes)):
         notes.append(
             f"the folders' names, as {classes[0]!r}, look like speakers, sites or numbers rather than classes: if so, give the "
@@ -94,10 +98,14 @@ def _class_level(folders: Sequence[Sequence[str]]) -> int:
     level = 1
     while all(len(parts) > level for parts in folders):
         here = {parts[level - 1] for parts in folders}
-        if len(here) > 1 and not all(_NO_CLASS.fullmatch(name) for name in here):
+        if len(here) > 1 and not all(map(_is_share, here)):
             break
         level += 1
     return level
+
+
+def _is_share(name: str) -> bool:
+    return (_NO_CLASS.fullmatch(name) or SHARE.search(name)) is not None
 
 
 def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
@@ -107,7 +115,7 @@ def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
         if len(parts) > level:
             below.setdefault(parts[level - 1], set()).add(parts[level])
     names = list(below.values())
-    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names):
+    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names) or all(map(_is_share, names[0])):
         return []
     return [
         f"the folders below repeat in each of them ({listed(sorted(names[0]))}): --level {level + 1} takes those as classes"

@@ -9,14 +9,15 @@ from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
 LABEL_NAMES = (
-    "labels", "label", "category", "class", "class_name", "classes", "tags", "tag", "species", "event", "event_label",
-    "common name", "annotation", "annotations", "species code", "primary_label", "sound", "target", "scene_label", "scene",
-    "ebird_code", "manual id", "common_name", "scientific name", "scientific_name", "emotion", "genre", "instrument",
+    "labels", "label", "category", "class", "class name", "classes", "tags", "tag", "species", "event", "event label",
+    "common name", "annotation", "annotations", "species code", "primary label", "sound", "target", "scene label", "scene",
+    "ebird code", "manual id", "scientific name", "emotion", "genre", "instrument", "choice",
 )  # fmt: skip
+"""As `plain` has them."""
 _OF_CLASSES = re.compile(r".*[ _.-](labels?|tags?|class|category|species)", re.IGNORECASE)
 """How further names of columns of labels end."""
 GROUP_NAMES = (
-    "group", "fold", "fsid", "src_file", "recording", "recording_id", "site", "speaker", "uploader", "location",
+    "group", "fold", "fsid", "src file", "recording", "recording id", "site", "speaker", "uploader", "location",
 )  # fmt: skip
 """Columns whose clips belong into one fold, the first that is there."""
 
@@ -43,7 +44,7 @@ def once(table: Table, fname: str) -> list[str]:
 
 
 def named_label_column(table: Table, fname: str) -> str | None:
-    named = {name.lower(): name for name in table.header if name != fname}
+    named = {plain(name): name for name in table.header if name != fname}
     found = [named[one] for one in LABEL_NAMES if one in named]
     if len(further := [name for name in once(table, fname) if _OF_CLASSES.fullmatch(name)]) == 1:
         found += further
@@ -51,9 +52,25 @@ def named_label_column(table: Table, fname: str) -> str | None:
 
 
 def numbers_of_classes(table: Table, fname: str) -> str | None:
-    """A column that is called as labels are, and holds numbers in every row."""
-    named = {name.lower(): name for name in once(table, fname) if all(table.column(name))}
-    return next((named[one] for one in LABEL_NAMES if one in named), None)
+    """A column that is called as labels are, and holds numbers in every row; or the one of text beside it whose name begins
+    so, as instrument and instrument_str; none where there are several."""
+    named = {plain(name): name for name in once(table, fname) if all(table.column(name))}
+    number = next((one for one in LABEL_NAMES if one in named), None)
+    texts = [own for name, own in named.items() if number and name.startswith(f"{number} ")]
+    texts = [own for own in texts if not is_numeric(table.column(own))]
+    return None if number is None or len(texts) > 1 else (*texts, named[number])[0]
+
+
+def group_column(table: Table, fname: str, columns: Columns) -> str | None:
+    """The column whose clips belong into one fold."""
+    named = {plain(name): name for name in table.header if name != fname}
+    found = columns.group if columns.group in table.header else None
+    return found or next((named[one] for one in GROUP_NAMES if one in named), None)
+
+
+def plain(name: str) -> str:
+    """A name of a column as it is compared: class_name, Class Name and class-name are one."""
+    return re.sub(r"[ _.-]+", " ", name).strip().lower()
 
 
 def label_column(table: Table, fname: str, columns: Columns) -> str | None:
@@ -72,4 +89,5 @@ def label_column(table: Table, fname: str, columns: Columns) -> str | None:
 
 
 def is_numeric(cells: Collection[str]) -> bool:
-    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|", cell.strip().lower()) for cell in cells)
+    """Whether all are numbers, or say nothing."""
+    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|\[\]|", cell.strip().lower()) for cell in cells)

@@ -9,7 +9,9 @@ from typing import Any
 from fa_assets.errors import BadInputError
 from fa_assets.intake.names import is_audio
 
-_OF_A_RECORD = frozenset({"fname", "file_name", "filename", "file", "path", "label", "labels", "class", "category"})
+_OF_A_RECORD = frozenset(
+    {"fname", "file_name", "filename", "file", "path", "label", "labels", "class", "category", "tags"}
+)
 """Keys that tell one object as a record from names of clips with their labels."""
 
 

@@ -35,7 +35,7 @@ _ONES_AND_ZEROS = (
 )  # fmt: skip
 """What stands for 1 and, after it, for 0 in a column of a class: also the words of spreadsheets in other languages. Nothing
 stands for 0 beside any of them."""
-_NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan)?")
+_NUMBER = re.compile(r"([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan|(?P<unknown>n/?a|\?+|--+|null|none|unknown))?")
 _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
@@ -47,6 +47,9 @@ _NO_CLASS = re.compile(
 _TIME = re.compile(r"on|off|start|begin|end", re.IGNORECASE)
 _SURE = re.compile(r"conf|score|prob|relevance", re.IGNORECASE)
 _SHARE = re.compile(r"[01]|0?\.\d+|1\.0*|true|false")
+_VERDICT = re.compile(
+    r"(not? ?)?present|absent|(in)?correct|(false )?(positive|negative)|rejected|accepted|[tf]p|yes|no|n/?a|-*"
+)
 
 Labels = tuple[str, ...]
 
@@ -130,7 +133,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         else:
             left_out.append(name)
             if any(cells) and all(map(_NUMBER.fullmatch, cells)):
-                numbers[name] = [float(cell.replace(",", ".") or 0) for cell in cells]
+                numbers[name] = [_number(cell) for cell in cells]
     likely = [name for name, cells in numbers.items() if 2 * sum(cell in (0, 1) for cell in cells) >= len(cells)]
     every = [one for cells in numbers.values() for one in cells]
     only_numbers = len(numbers) == len(left_out) > 1
@@ -157,6 +160,11 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     return labels, notes
 
 
+def _number(cell: str) -> float:
+    found = _NUMBER.fullmatch(cell)
+    return math.nan if found and found["unknown"] else float(cell.replace(",", ".") or 0)
+
+
 def _are_of_classes(numbers: Collection[float]) -> bool:
     return all(-1 <= one <= 1 for one in numbers) or all(one.is_integer() and -1 <= one <= 100 for one in numbers)
 
@@ -165,7 +173,7 @@ def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> Bad
     """The error for columns of numbers that do not say whether a clip is of a class."""
     values = sorted({one for cells in columns.values() for one in cells if not math.isnan(one)})
     if any(math.isnan(one) for cells in columns.values() for one in cells):
-        what, way_out = "nan beside", "write 1 or 0, or leave out the clips of which nobody knows"
+        what, way_out = "unknown or nan beside", "write 1 or 0, or leave out the clips of which nobody knows"
     elif min(values) < 0:
         what = "-1 beside"
         way_out = (
@@ -186,13 +194,15 @@ def _not_indicators(table: Table, columns: Mapping[str, Sequence[float]]) -> Bad
     )
 
 
-def unused_shares(table: Table, columns: Sequence[str]) -> list[str]:
-    """A note where columns beside the labels say whether, or how surely, each row holds: numbers from 0 to 1 that differ."""
+def unused_shares(table: Table, columns: Sequence[str], *, of_one_row: bool = False) -> list[str]:
+    """A note where columns beside the labels say whether, or how surely, each row holds: words as 'not present', or numbers
+    from 0 to 1 that differ; where no clip has more than one row, only numbers in columns called so."""
     cells = {name: {cell.strip().lower() for cell in table.column(name)} for name in columns if not _TIME.match(name)}
     shares = [
         name
         for name, own in cells.items()
-        if (len(own) > 1 or _SURE.match(name)) and own and all(map(_SHARE.fullmatch, own))
+        if (own and all(map(_SHARE.fullmatch, own)) and (_SURE.match(name) or (len(own) > 1 and not of_one_row)))
+        or (len(own) > 1 and all(map(_VERDICT.fullmatch, own)))
     ]
     if not shares:
         return []

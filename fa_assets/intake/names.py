@@ -45,7 +45,7 @@ INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _NOTHING = dict.fromkeys(map(ord, INVISIBLE))
 SHARE = re.compile(
     r"(?<![^\W_])(?:(?P<train>train(?:ing)?)|(?P<test>test(?:ing)?)|(?P<eval>eval(?:uation)?|holdout)"
-    r"|val(?:id(?:ation)?)?|dev(?:elop(?:ment)?)?)(?:[ _-]?(?:set|data|audio|clips))?(?![^\W\d_])",
+    r"|val(?:id(?:ation|ated)?)?|dev(?:elop(?:ment)?)?)(?:[ _-]?(?:set|data|audio|clips))?(?![^\W\d_])",
     re.IGNORECASE,
 )
 """Names of the shares of a dataset, as validation_list.txt has one in it; which one, where it is of training or tests."""
@@ -75,7 +75,7 @@ def bad_fnames(fnames: Sequence[str]) -> list[str]:
 
 
 def _is_absolute(name: str) -> bool:
-    return PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor)
+    return re.match(r"[/\\]|[A-Za-z]:", name) is not None
 
 
 def climbs_out(name: str) -> bool:
@@ -85,7 +85,8 @@ def climbs_out(name: str) -> bool:
 
 def is_audio(fname: str) -> bool:
     """Whether a name ends as those of audio files do."""
-    return PurePosixPath(fname).suffix.lower() in AUDIO_SUFFIXES
+    stem, dot, suffix = fname.rpartition(".")
+    return f"{dot}{suffix}".lower() in AUDIO_SUFFIXES and stem[-1:] not in ("", "/")
 
 
 def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
@@ -101,6 +102,8 @@ def trimmed(name: str) -> str:
 
 
 def _without_blanks(name: str) -> str:
+    if name.isascii() and name.split() == [name]:  # as nearly all names are, of which there may be a million
+        return name
     return "/".join(part.strip() for part in name.translate(_NOTHING).split("/"))
 
 
@@ -110,7 +113,7 @@ def _digits(name: str) -> str:
 
 def _without_extension(name: str) -> str:
     while is_audio(name):
-        name = str(PurePosixPath(name).with_suffix(""))
+        name = name.rpartition(".")[0]
     return name
 
 
@@ -124,16 +127,26 @@ _STEPS: Mapping[str, Callable[[str], str]] = {
     "the Unicode form (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
     "upper and lower case": str.casefold,
     _FOLDER: lambda name: name.rstrip("/").rpartition("/")[2],
+    "what Label Studio puts before uploads": partial(re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]+$)").sub, ""),
     "the file extension": _without_extension,
-    "zeros of a number": lambda name: re.sub(r"(?<!\d)0+(?=\d)|(?<=\d)\.0$", "", name),
+    "zeros of a number": partial(re.compile(r"(?<!\d)0+(?=\d)|(?<=\d)\.0$").sub, ""),
 }
 """What names may differ by, and what takes the difference away, in the order in which it is done."""
+
+
+_WITHIN = [what for what in _STEPS if what != _FOLDER]
 
 
 def _without(name: str, differences: Iterable[str] = _STEPS) -> str:
     for what in differences:
         name = _STEPS[what](name)
     return name
+
+
+def _ends(path: str) -> list[str]:
+    """A path, and what is left of it without the first folder, the first two, ..."""
+    parts = path.split("/")
+    return ["/".join(parts[n:]) for n in range(len(parts))]
 
 
 def differences(name: str, other: str) -> list[str]:
@@ -153,6 +166,7 @@ class NameIndex:
         self.names = frozenset(names)
         self.others = frozenset(others)
         self._alike: dict[str, list[str]] = {}
+        self._by_end: dict[str, dict[str, list[str]]] = {}
         self._of_digits: dict[str, list[str]] | None = None
         for name in sorted(self.names):
             self._alike.setdefault(_without(name), []).append(name)
@@ -165,12 +179,28 @@ class NameIndex:
         """
         if name in self.names or name in self.others:
             return [name] if name in self.names else []
-        within = [one for one in _STEPS if one != _FOLDER]
-        path = f"/{_without(name, within)}"
-        alike = {one: f"/{_without(one, within)}" for one in self._alike.get(_without(name), ())}
-        found = [one for one, its in alike.items() if path.endswith(its) or its.endswith(path) or _is_absolute(name)]
-        counts = {one: len(differences(name, one)) for one in found} if len(found) > 1 else {}
-        return [one for one in found if not counts or counts[one] == min(counts.values())]
+        if "//" in name or "./" in name:
+            name = canonical(name)
+        alike = _without(name)
+        found = self._alike.get(alike, [])
+        if found and re.search(r"[/\\%]", name) and not _is_absolute(name):
+            ends = self._ends_of(alike)
+            first, *rest = _ends(_without(name, _WITHIN))
+            found = ends.get(first, []) + [one for end in rest for one in ends.get(f"/{end}", ())]
+        if not 1 < len(found) <= _MOST_CANDIDATES:
+            return found
+        counts = [len(differences(name, one)) for one in found]
+        return [one for one, count in zip(found, counts, strict=True) if count == min(counts)]
+
+    def _ends_of(self, alike: str) -> dict[str, list[str]]:
+        """The names with this last part, by each end of their paths; by the whole path also with a `/` before it."""
+        if alike not in self._by_end:
+            found = self._by_end[alike] = dict[str, list[str]]()
+            for name in self._alike[alike]:
+                ends = _ends(_without(name, _WITHIN))
+                for end in (*ends, f"/{ends[0]}"):
+                    found.setdefault(end, []).append(name)
+        return self._by_end[alike]
 
     def near(self, name: str) -> str | None:
         """A name that is there with the same digits, and of letters one or two others: a typing error."""

@@ -141,7 +141,7 @@ def propose(
     found, taken = _found(folder, tables, audio, columns, level, table is not None, left_out, of_test)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
-        raise UserError(f"{found.origin}: no clip has a label.")
+        raise UserError(f"{found.origin}: no clip has a label. --fname-column and --labels-column take others.")
     below = taken and max(1, taken - (base == folder))
     test, test_rows, on_test = _test_set(folder / test_name, columns, below, found, rows)
     groups, said = _groups(found.groups, [name for name, _ in rows], taken)
@@ -183,7 +183,8 @@ def _files(folder: Path, limits: Limits) -> tuple[Path, str, list[str], list[str
     own = [name for name in beside if base != folder or not name.startswith(f"{test_name}/")]
     if not any(is_audio(name) for name in own):
         holds = f" It holds {listed(own)}: unpack archives, and give raw samples a header." if own else ""
-        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}")
+        more = "".join(f" {one}." for one in unread_files(own, ()))
+        raise UserError(f"{base} holds no audio ({', '.join(sorted(AUDIO_SUFFIXES))}).{holds}{more}")
     return base, test_name, names, own
 
 

@@ -42,9 +42,13 @@ def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
             said.append(f"{listed(its)} {what}")
     tables = [name for name in others if _suffix(name) in _OTHER_TABLES]
     if tables:
-        said.append(
-            f"not read, since only CSV and JSON are: {listed(tables)}; if the labels are there, export them as CSV"
-        )
+        way_out = "export them as CSV"
+        if parquet := [name for name in tables if _suffix(name) == ".parquet"]:
+            copy = f'import duckdb; duckdb.read_parquet("{parquet[0]}").write_csv("{parquet[0]}.csv")'
+            way_out += (
+                f", as with `python -c '{copy}'`; if the sound is in there too, save each audio['bytes'] as a file"
+            )
+        said.append(f"not read, since only CSV and JSON are: {listed(tables)}; if the labels are there, {way_out}")
     known = {*kaldi, *tables} | {name for name in others if _suffix(name) in {*_KINDS, *_PICTURES}}
     if beside := [name for name in others if PurePosixPath(name).stem in stems and name not in known]:
         said.append(
@@ -60,11 +64,14 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
     said = []
     timed, blank, lists, beside = [], [], [], []
     stems = {PurePosixPath(name).stem for name in audio}
+    stems |= {stem.split(".")[0] for stem in stems}
     for path in islice(files, _TABLES):
         with suppress(BadInputError):
             table = read_table(path, limits=limits)
             rows = [table.header, *table.rows[:_ROWS]]
-            is_of_clips = any(index.find(cell) for row in rows[1:] for cell in row)
+            of_clips = [
+                name for row in rows[1:] for name, cell in zip(table.header, row, strict=False) if index.find(cell)
+            ]
             words = rows[-1][0].split() if rows[-1] else []
             if there := next(
                 (one for row in rows[:2] for cell in row if not index.find(cell) and (one := index.near(cell))), None
@@ -72,20 +79,25 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 said.append(
                     f"The first row of {path.name} names a clip that is nearly called {there!r}: use the same names"
                 )
-            elif not is_of_clips and (part := _part_of_names(rows, audio)):
+            elif not of_clips and (part := _part_of_names(rows, audio)):
                 cell, name = part
                 said.append(
                     f"{path.name} has parts of the names of clips, as {cell!r} of {name!r}: add a column with their names as "
                     "they are"
                 )
+            elif path.name.split(".")[0] in stems:
+                beside.append(path.name)
             elif _is_timed(table):
                 timed.append(path.name)
+            elif of_clips and len(table.header) > 1:
+                which = f"--fname-column {shlex.quote(of_clips[0])} takes it for their names"
+                said.append(
+                    f"{path.name} names clips in its column {of_clips[0]!r}, and other files elsewhere: {which}"
+                )
             elif len(table.header) == 1 and words and index.find(rows[-1][0]):
                 lists.append(path.name)
             elif len(table.header) == 1 and any(map(index.find, words)):
                 blank.append(path.name)
-            elif path.stem in stems:
-                beside.append(path.name)
     if shares := [name for name in lists if SHARE.search(name)]:
         said.append(
             f"{listed(shares)} list clips of a share of the dataset by their names, and no labels; test clips belong into "
@@ -98,7 +110,8 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
         said.append(f"{listed(blank)} have blanks between their columns: write commas, as with {way_out}")
     if beside:
         said.append(
-            f"{listed(beside)} are called as clips are, and hold no lines of begin, end and label with tabs between"
+            f"{listed(beside)} are called as clips are, and hold no labels that are told as such: lines of begin, end and "
+            "label with tabs between, or a column called label"
         )
     if timed:
         said.append(
@@ -112,7 +125,8 @@ def _part_of_names(rows: Sequence[Sequence[str]], audio: Sequence[str]) -> tuple
     found = []
     text = "\n".join(audio)
     for row in rows:
-        for cell in (one for one in row[:3] if re.search(r"[\w-]{3}", one)):
+        likely = sorted({*row[:3], *row[-2:]}, key=len, reverse=True)
+        for cell in (one for one in likely if re.search(r"[\w-]{3}", one)):
             is_part = re.compile(
                 (r"(?<!\d)" if cell[0].isdigit() else r"(?<![^\W\d_Y])" if cell[0].isalpha() else "")
                 + re.escape(cell)

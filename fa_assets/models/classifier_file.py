@@ -25,7 +25,7 @@ from fa_assets.store.recipe import Scalar
 from fa_assets.store.roots import StoragePath
 
 FORMAT = 4
-"""1 did not name the encoder, 2 knows no blends, 3 no calibration; what is written is the oldest that knows all."""
+"""1 did not name the encoder, 2 knew no blends, 3 no calibration; all are read."""
 
 FINAL = "final.npz"
 
@@ -125,11 +125,7 @@ def load_final(folder: StoragePath) -> FinalClassifier:
 
 def save_classifier(path: StoragePath, stored: StoredClassifier) -> FileDigest:
     """Write a classifier, whole or not at all; the same one gives the same bytes, whose digest is returned."""
-    knows = FORMAT if stored.calibration else 3 if stored.origin.blend else 2
-    about = {"format": knows, **asdict(stored.origin)}
-    if about["blend"] is None:
-        del about["blend"]
-    text = np.array(json.dumps(about, sort_keys=True))
+    text = np.array(json.dumps({"format": FORMAT, **asdict(stored.origin)}, sort_keys=True))
     arrays = {field.name: getattr(stored.model, field.name) for field in fields(OneVsRest)}
     if stored.thresholds is not None:
         arrays["thresholds"] = stored.thresholds

@@ -1,23 +1,14 @@
 """What the tests of whole runs and of the served UI share."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from fa_assets.settings import Settings
 from fa_assets_tests.end_to_end.ui_server import Site, served_site
-from fa_assets_tests.finished_run import FinishedRun, environment_of
+from fa_assets_tests.finished_run import FinishedRun
 
 PAST_RUNS = 5
-
-
-@pytest.fixture
-def settings(finished: FinishedRun, tmp_path: Path) -> Iterator[Settings]:
-    """A copy of the finished run that the test may change, as this process's settings."""
-    copy = finished.copy(tmp_path)
-    with environment_of(copy):
-        yield copy
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from fa_assets.store.embedding_store import embedding_stores
 from fa_assets_tests.command_line import COMMAND, environment, fa_assets
 from fa_assets_tests.end_to_end.commands import start
 from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.recorded import flipped
 
 
 def test_help_explains_every_setting_and_its_variable() -> None:
@@ -125,9 +126,7 @@ def test_the_store_can_be_compacted_and_verified_and_damage_is_named(finished: F
     assert "1 shards read, 0 damaged" in fa_assets("store", "verify", settings=settings).stdout
 
     path = Path(store.folder / shard.name)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(flipped(path.read_bytes(), 8 * (path.stat().st_size // 3)))
     done = fa_assets("store", "verify", settings=settings)
     assert done.exit_code == 1
     assert shard.name in done.stdout

@@ -294,18 +294,6 @@ def test_norms_are_judged_where_the_card_has_bounds() -> None:
     assert embedding_problems(FNAMES, SOUND * 1e6, FNAMES, replace(CARD, norm_bounds=None)) == []
 
 
-def test_embeddings_in_another_order_are_told() -> None:
-    assert "not the fold's clips in their order" in embedding_problems(FNAMES[::-1], SOUND, FNAMES, CARD)[0]
-
-
-def test_embeddings_of_a_run_are_sound(finished: FinishedRun) -> None:
-    values = ValueStore(finished.settings.storage_root)
-    for scheme in ("mc5", "center"):
-        table = values.read(f"{scheme}_embeddings", "0").table
-        fnames = table["fname"].to_pylist()
-        assert embedding_problems(fnames, embedding_matrix(table["embedding"]), fnames, CARD) == []
-
-
 def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: FinishedRun) -> None:
     good = ValueStore(finished.settings.storage_root).read("mc5_oof_predictions").header.details["classifiers"]
     assert classifier_problems(good) == []

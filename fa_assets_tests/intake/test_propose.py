@@ -377,6 +377,62 @@ PROPOSED = {
         },
         ["test/ (1 clips) is the test set; 1 of them"],
     ),
+    "primary-labels-beside-other-names-of-the-species": (  # as in Cornell's birds
+        {"a.mp3": "Parus_Tit,Larus fuscus_Gull", "b.mp3": "Parus_Tit"},
+        {
+            "train.csv": "filename,species,secondary_labels,sci_name,primary_label\n"
+            "a.mp3,Gull,['Parus_Tit'],Larus fuscus,Larus fuscus_Gull\nb.mp3,Tit,[],Parus,Parus_Tit\n"
+        },
+        ["columns filename and secondary_labels, primary_label"],
+    ),
+    "tables-of-shares-are-no-classes": (
+        {"fan/train/a.wav": "fan", "pump/train/b.wav": "pump"},
+        {
+            "train.tsv": "path\tage\na.wav\t2\n",
+            "validated.tsv": "path\tage\na.wav\t2\n",
+        },
+        ["not used: ", "which column holds the labels"],
+    ),
+    "attributes-of-each-folder-are-no-class": (
+        {"fan/train/a.wav": "fan", "fan/test/c.wav": "fan", "pump/train/b.wav": "pump", "pump/test/d.wav": "pump"},
+        {"fan/attributes_00.csv": "file,v\na.wav,1\n", "pump/attributes_00.csv": "file,v\nb.wav,2\n"},
+        ["which column holds the labels", "2 clips lie in folders called 'test'"],
+    ),
+    "columns-called-a-little-otherwise": (
+        {"a.wav": "Fire", "b.wav": "Rain"},
+        {"m.csv": "Source File Name,Dataset File Name,Class ID,Class-Name\nx.wav,a.wav,1,Fire\ny.wav,b.wav,2,Rain\n"},
+        ["columns Dataset File Name and Class-Name"],
+    ),
+    "a-class-called-as-a-share": (
+        {"A-Training/cel/a.wav": "cel", "A-Testing/Part1/b.wav": "Part1"},
+        {},
+        ["'Part1' may be a share of the dataset, rather than a class", "lie in folders called 'A-Testing'"],
+    ),
+    "parts-of-recordings-by-site": (
+        {f"audio/S{n}/S{n}_20191112_190000_0_3.wav": f"S{n}" for n in range(5)},
+        {},
+        ["clips are named by their time, as recorders name them"],
+    ),
+    "answers-beside-the-labels": (
+        {"a.wav": "Coqui,Boana", "b.wav": "Boana"},
+        {"m.csv": "recording,species,validated\na,Coqui,present\na,Boana,not present\nb,Boana,present\n"},
+        ["'validated' is not used: each row counts"],
+    ),
+    "confidence-in-one-table": (
+        {"a.wav": "Tit", "b.wav": "Wren"},
+        {"all.csv": "File,Common name,Confidence\n/x/a.wav,Tit,0.9\n/x/b.wav,Wren,0.12\n"},
+        ["'Confidence' is not used: each row counts"],
+    ),
+    "numbers-in-sidecars-that-are-names-of-clips": (
+        {"1.wav": "dog", "20.wav": "rain,wind"},
+        {"1.json": '{"comments": 20, "tags": ["dog"]}', "20.json": '{"comments": 1, "tags": ["rain", "wind"]}'},
+        ["annotations of each clip"],
+    ),
+    "uploads-of-label-studio": (
+        {"audio/a.wav": "Dog", "audio/b.wav": "Cat"},
+        {"x.csv": "audio,id,choice\n/data/upload/1/3fa0b1c2-a.wav,1,Dog\n/data/upload/1/4fa0b1c2-b.wav,2,Cat\n"},
+        ["columns audio and choice"],
+    ),
     "annotations-called-a-little-otherwise": (
         {"a.wav": "Wren", "b.wav": "Tit"},
         {"a_labels.txt": "0\t1\tWren\n", "b-annotations.txt": "0\t1\tTit\n"},
@@ -475,7 +531,27 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         ("x/Ya-7_0012.ann", "0.1\t0.2\tDog\n", "are called as clips are: .* call them a.txt for a.wav"),
         ("wav.scp", "a a.wav\n", "are lists of Kaldi: write a CSV"),
         ("labels.csv.gz", "x", "'labels.csv.gz' are packed: unpack them"),
-        ("labels.csv", "file,label\nYa-7_0012.wav,\nYb-7_0003.wav,\n", "the column 'label' is empty"),
+        ("labels.csv", "file,label\nYa-7_0012.wav,\nYb-7_0003.wav,\n", "The column 'label' is empty"),
+        (
+            "m.csv",
+            "id,name,kind\nYa-7_0012,x1.wav,p\nYb-7_0003,x2.wav,q\n",
+            "in its column 'id', .* --fname-column id takes",
+        ),
+        ("m.csv", "s,i,k,uuid\ntr,1,,a-7_0012\nte,2,,b-7_0003\n", "parts of the names of clips, as 'a-7_0012' of"),
+        ("labels.parquet", "PAR1", "read_parquet..labels.parquet.*write_csv.*save each audio..bytes"),
+        (
+            "Ya-7_0012.Table.1.selections.txt",
+            RAVEN.strip() + "\n1\tS\t1\t0\t1\t0\t9\n",
+            "hold no labels that are told as such",
+        ),
+        (
+            "m.csv",
+            "file,instrument,instrument_str,instrument_family_str\n"
+            "Ya-7_0012,4,g_1,g\nYb-7_0003,4,g_1,g\nYb-7_0003,5,b_1,b\n",
+            "takes one of 'instrument_str', 'instrument_family_str'",
+        ),
+        ("m.csv", "file,set,ok,state\nYa-7_0012,v,1,p\nYb-7_0003,v,0,q\n", "takes one of 'set', 'state', 'ok'"),
+        ("m.csv", "file,Dog,Cat\nYa-7_0012,1,---\nYb-7_0003,0,1\n", "'Cat' hold 1, .* unknown or nan beside"),
         (
             "meta.csv",
             "file,say,what\nYa-7_0012.wav,x,p\nYb-7_0003.wav,y,q\nz.wav,y,q\n",
@@ -588,6 +664,8 @@ def test_more_than_the_limit_is_refused(tmp_path, limit: str, message: str) -> N
         ((), "no audio"),
         (("1.wav",), "in no class folders"),
         (("audio/fold1/1.wav", "audio/fold2/2.wav"), "in no class folders"),
+        (("mic/dev-train/a.wav", "mic/dev-test/b.wav"), "in no class folders"),
+        (("train2/a.wav", "test2/b.wav"), "in no class folders"),
         (("20230512_063000.WAV",), "named by their time.*Raven selection tables or Audacity labels"),
         (("train_curated.csv",), "already"),
     ],
@@ -634,7 +712,7 @@ def test_tables_that_are_no_csv_are_named_beside_class_folders(tmp_path: Path) -
 def test_one_column_of_0_and_1_can_be_taken_by_name(tmp_path: Path) -> None:
     make_audio(tmp_path, "a.wav", "b.wav")
     (tmp_path / "labels.csv").write_text("itemid,hasbird\na,1\nb,0\n")
-    with pytest.raises(UserError, match="--labels-column NAME"):
+    with pytest.raises(UserError, match="--labels-column takes one of 'hasbird'"):
         propose(tmp_path)
     assert propose(tmp_path, columns=Columns(labels="hasbird")).rows == (("a.wav", ("1",)), ("b.wav", ("0",)))
 

@@ -13,6 +13,7 @@ from fa_assets.store.compaction import Compaction, compact, verify
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
 from fa_assets.store.roots import StoragePath
 from fa_assets_tests.processes import prepared, run_at_once, start
+from fa_assets_tests.recorded import flipped
 from fa_assets_tests.store.test_embedding_store import append_in_old_layout, rows
 
 N, BATCH = 60, 4
@@ -25,10 +26,10 @@ def append(root: Path, first: int) -> None:
         time.sleep(0.005)
 
 
-def compact_until(root: Path, stop: Event) -> None:
+def compact_until(root: Path, stop: Event, grace_s: float) -> None:
     store = EmbeddingStore(root, "f1")
     while not stop.is_set():
-        compact(store, grace_s=0, merged_rows=16)
+        compact(store, grace_s=grace_s, merged_rows=16)
 
 
 def read_until(root: Path, count: int, stop: Event) -> None:
@@ -102,9 +103,8 @@ def test_a_damaged_merged_shard_removes_nothing_and_the_old_ones_serve(
     old = names(store)
     compact(store)
     (merged,) = names(store) - old
-    content = bytearray((store.folder / merged).read_bytes())
-    content[content.find(embeddings[7].tobytes())] ^= 1
-    (store.folder / merged).write_bytes(bytes(content))
+    content = (store.folder / merged).read_bytes()
+    (store.folder / merged).write_bytes(flipped(content, 8 * content.find(embeddings[7].tobytes())))
     with caplog.at_level(logging.WARNING):
         assert compact(store, grace_s=0).removed == 0
     assert merged.removesuffix(".parquet") in caplog.text
@@ -115,9 +115,8 @@ def test_a_damaged_merged_shard_removes_nothing_and_the_old_ones_serve(
 def test_a_shard_that_is_damaged_before_it_is_merged_is_set_aside_and_the_rest_is_merged(tmp_path: Path) -> None:
     store, keys, embeddings = filled(tmp_path)
     bad = store.append(*(part[:BATCH] for part in rows(BATCH, seed=5, width=32)))
-    content = bytearray(bad.read_bytes())
-    content[content.find(rows(BATCH, seed=5, width=32)[1].tobytes())] ^= 1
-    bad.write_bytes(bytes(content))
+    content = bad.read_bytes()
+    bad.write_bytes(flipped(content, 8 * content.find(rows(BATCH, seed=5, width=32)[1].tobytes())))
     assert compact(store, grace_s=0) == Compaction(merged=15, rows=N, into=1, removed=15, kept=0)
     assert bad.with_suffix(".damaged").exists()
     assert len(names(store)) == 1
@@ -154,7 +153,8 @@ def test_readers_appenders_and_compactions_at_once(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path, "f1")
     keys = numbered(store, 0, 50)
     stop = prepared().Event()
-    others = [start(compact_until, tmp_path, stop) for _ in range(2)]
+    # A grace as long as a listing takes: without it one listing can miss both a new merged shard and what that replaced.
+    others = [start(compact_until, tmp_path, stop, 0.5) for _ in range(2)]
     others += [start(read_until, tmp_path, 50, stop)]
     try:
         run_at_once(*((append, tmp_path, first) for first in (100, 200)))
@@ -178,7 +178,7 @@ def test_a_compaction_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None
     never = prepared().Event()
     for round_ in range(6):
         keys += numbered(store, 30 * round_, 30 * round_ + 30)
-        process = start(compact_until, tmp_path, never)
+        process = start(compact_until, tmp_path, never, 0)
         # It needs a moment to start; then it is somewhere in its loop over a store that changes with every round.
         while not any(store.folder.glob(".*.tmp")) and len(names(store)) >= 30 and process.is_alive():
             time.sleep(0.001)

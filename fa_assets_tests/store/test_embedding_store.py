@@ -23,6 +23,7 @@ from fa_assets.store.embedding_store import (
     list_column,
 )
 from fa_assets.store.roots import StoragePath
+from fa_assets_tests.recorded import flipped
 
 
 def rows(n: int, seed: int = 0, width: int = 2048) -> tuple[list[CropKey], np.ndarray]:
@@ -59,12 +60,6 @@ def damaged(path: StoragePath, content: bytes) -> Iterator[None]:
     finally:
         path.with_suffix(".damaged").unlink(missing_ok=True)
         path.write_bytes(sound)
-
-
-def with_flipped_bit(content: bytes, at: int, bit: int) -> bytes:
-    changed = bytearray(content)
-    changed[at] ^= 1 << bit
-    return bytes(changed)
 
 
 def test_rows_come_back_bit_for_bit_from_any_number_of_shards(root: StoragePath) -> None:
@@ -131,7 +126,7 @@ def test_a_damaged_shard_is_set_aside_by_name_and_the_others_serve(
     store.append(keys[3:], embeddings[3:])
     content = bad.read_bytes()
     half = len(content) // 2
-    bad.write_bytes({"truncated": content[:half], "flipped": with_flipped_bit(content, half, 6), "empty": b""}[damage])
+    bad.write_bytes({"truncated": content[:half], "flipped": flipped(content, 8 * half + 6), "empty": b""}[damage])
     with caplog.at_level(logging.WARNING):
         found = store.load(keys)
     assert found.keys() == set(keys[3:])
@@ -154,7 +149,7 @@ def test_no_flipped_bit_ever_gives_a_wrong_number(tmp_path: Path, layout: str) -
     content = path.read_bytes()
     rng = np.random.default_rng(7)
     for at in range(0, len(content), 3):
-        with damaged(path, with_flipped_bit(content, at, int(rng.integers(8)))):
+        with damaged(path, flipped(content, 8 * at + int(rng.integers(8)))):
             for key, embedding in EmbeddingStore(tmp_path, "f1").load(keys).items():
                 np.testing.assert_array_equal(embedding, embeddings[keys.index(key)], err_msg=f"byte {at}")
     assert EmbeddingStore(tmp_path, "f1").load(keys).keys() == set(keys)
@@ -167,7 +162,7 @@ def test_verify_finds_every_flipped_bit_and_every_truncation(tmp_path: Path) -> 
     assert verify(store).damaged == ()
     content = path.read_bytes()
     rng = np.random.default_rng(7)
-    versions = [with_flipped_bit(content, at, int(rng.integers(8))) for at in range(0, len(content), 3)]
+    versions = [flipped(content, 8 * at + int(rng.integers(8))) for at in range(0, len(content), 3)]
     versions += [content[:length] for length in (0, 4, 11, len(content) - 1)] + [content + b"\0"]
     for version in versions:
         with damaged(path, version):

@@ -40,10 +40,10 @@ def test_columns_of_a_larger_matrix_can_be_appended(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_after_success_or_an_exception(tmp_path: Path) -> None:
-    with row_file(tmp_path / "new", 3) as file:
+    with row_file(tmp_path / "a" / "new", 3) as file:
         file.append(np.zeros((4, 3), np.float32))
         assert open_files(tmp_path)
-        assert list((tmp_path / "new").iterdir()) == []
+        assert list((tmp_path / "a" / "new").iterdir()) == []
     assert open_files(tmp_path) == []
     with pytest.raises(RuntimeError), row_file(tmp_path, 3):
         assert open_files(tmp_path)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from fa_assets.catalog.database import Catalog
 from fa_assets.store.embedding_store import CropKey, EmbeddingStore
@@ -194,9 +195,10 @@ except StorageError as error:
     assert f"The storage folder {tmp_path} cannot be written to (Permission denied" in done.stdout, done.stderr
 
 
-def test_an_error_of_python_within_the_object_stores_library_is_the_object_stores() -> None:
+def test_an_error_of_the_object_stores_library_or_raised_within_it_is_the_object_stores() -> None:
     root = open_root("memory://bucket")
     with pytest.raises(FileNotFoundError) as missing:
         (root / "a").read_bytes()
-    assert "The object store memory://bucket" in str(as_remote_error(missing.value, root))
+    for error in (missing.value, NoCredentialsError()):
+        assert "The object store memory://bucket" in str(as_remote_error(error, root))
     assert as_remote_error(FileNotFoundError("of a folder"), root) is None

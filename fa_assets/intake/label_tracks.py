@@ -1,0 +1,53 @@
+"""Annotations of one clip: label files of Audacity, selection tables of Raven, called as the clip is."""
+
+import re
+from pathlib import Path
+
+from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.columns import Columns, is_numeric, named_label_column, once
+from fa_assets.intake.encodings import read_text
+from fa_assets.intake.labels import unused_shares
+from fa_assets.intake.names import NameIndex
+from fa_assets.intake.tables import read_table
+
+_AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
+_OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
+"""What programs add to a clip's name for its annotations."""
+_RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
+"""Columns of text in selection tables that are not labels."""
+
+
+def annotated_clip(folder: Path, path: Path, index: NameIndex) -> str | None:
+    """The clip that an annotation file belongs to by its name: c00.txt, c00_labels.txt, c00.Table.1.selections.txt."""
+    parts = path.name.split(".")
+    inner = path.parent.relative_to(folder) if path.is_relative_to(folder) else Path()
+    for count in range(len(parts) - 1, 0, -1):
+        stem = _OF_LABELS.sub("", ".".join(parts[:count]))
+        for name in ((inner / stem).as_posix(), stem):
+            if len(found := index.find(name)) == 1:
+                return found[0]
+    return None
+
+
+def track_labels(path: Path, columns: Columns) -> tuple[list[str], list[str]] | None:
+    """The labels of an Audacity label file or a Raven selection table of one clip, and notes; None for another file.
+
+    Raises:
+        UserError: which column of a selection table holds the labels cannot be told.
+    """
+    try:
+        text = read_text(path, columns.limits)[0].lstrip("\ufeff")
+    except BadInputError:
+        return None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and all(_AUDACITY.fullmatch(line) for line in lines):
+        return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"], []
+    if "Begin Time (s)" not in text.partition("\n")[0]:
+        return None
+    table = read_table(path, limits=columns.limits)
+    own = [name for name in once(table, "") if name not in _RAVEN and not is_numeric(table.column(name))]
+    named = columns.labels if columns.labels in table.header else named_label_column(table, "")
+    name = named or (own[0] if len(own) == 1 else None)
+    if name is None and own:
+        raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(own)}.")
+    return None if name is None else (table.column(name), unused_shares(table, once(table, name)))
