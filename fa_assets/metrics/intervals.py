@@ -2,7 +2,7 @@
 
 A resample is a weight for each clip: how often its unit was drawn. Figures of all resamples are computed at once, from such
 weights, and are what scikit-learn's functions give with them as `sample_weight`. The interval is symmetric on the logit scale,
-with the standard deviation of the resamples and Student's t for as many units as have a positive: of few positives the
+with the standard deviation of the resamples and Student's t for as many units as the figure rests on: of few positives the
 percentile interval is too narrow, and that of average precision is biased (K. Boyd, K. Eng, C. Page, "Area under the
 Precision-Recall Curve: Point Estimates and Confidence Intervals", ECML 2013; docs/evaluation.md has how often it holds the
 truth). Fitted models, folds and thresholds stay as they are.
@@ -38,7 +38,7 @@ def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float,
     Args:
         value: of the figure, between `ends`.
         resampled: float (resamples,); nan where a resample has nothing to score.
-        units: with a positive, that it rests on.
+        units: that it rests on.
         ends: of what the figure can be.
     """
     from scipy.special import expit, logit
