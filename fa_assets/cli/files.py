@@ -2,8 +2,8 @@
 
 import json
 import logging
-import re
 import shlex
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fa_assets.cli.options import apply_options, say, setting_options
-from fa_assets.errors import UserError
+from fa_assets.errors import BadInputError, UserError
 from fa_assets.setting_fields import DATA_FOLDER
 
 
@@ -43,6 +43,7 @@ def init_command(
     from fa_assets.intake.names import listed
     from fa_assets.intake.propose import propose
 
+    _require_no_address([folder, *([table] if table else [])])
     proposal = propose(
         Path(folder).expanduser(),
         table=Path(table).expanduser() if table else None,
@@ -105,7 +106,7 @@ def fetch_command(
             fetched = fetch(
                 ALL[corpus],
                 folder,
-                parts=None if parts is None else [part.strip() for part in parts.split(",")],
+                parts=None if parts is None else [part.strip() for part in parts.strip(", ").split(",")],
                 kaggle_order=kaggle_order,
                 mirror=mirror,
                 keep_archives=keep_archives,
@@ -134,10 +135,13 @@ def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: boo
     """Tag audio FILEs with the final classifier of a storage folder: the most probable classes first."""
     checkpoint = options.pop("checkpoint")
     settings = apply_options(options)
-    if address := next((file for file in files if re.match(r"(?i)(https?|ftp|s3|gs)://", file)), None):
-        raise UserError(f"{address} is an address: download it first, as with `curl -LO {shlex.quote(address)}`.")
+    _require_no_address(files)
     for folder in (path for path in map(Path, files) if path.is_dir()):
         raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
+    if missing := [file for file in files if not Path(file).exists()]:
+        raise BadInputError("There is no such file:", missing)
+    if tables := [file for file in files if file.lower().endswith((".csv", ".tsv", ".json", ".jsonl", ".txt"))]:
+        raise BadInputError("Audio files are tagged, and these are tables or texts by their names:", tables)
     from fa_assets.api import Tagger
 
     root, limits = settings.storage_root, settings.limits
@@ -156,6 +160,14 @@ def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: boo
             say(f"  {tag.probability:.4f}  {tag.class_name}")
         if decide and not given:
             say("  no label reaches its threshold")
+
+
+def _require_no_address(names: Iterable[str]) -> None:
+    from fa_assets.intake.addresses import how_to_download
+
+    for name in names:
+        if command := how_to_download(name):
+            raise UserError(f"{name} is an address: download it first, as with `{command}`.")
 
 
 def _its_files(folder: Path) -> str:

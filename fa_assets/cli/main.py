@@ -5,6 +5,7 @@ it starts, so the UI and the command line see the same.
 """
 
 import os
+import shlex
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -37,7 +38,17 @@ class _Main(Commands):
             if not given or (given.startswith("--") and given.endswith("=")):
                 name = before if before.startswith("-") and not given else given or "an argument"
                 raise click.UsageError(f"{name.rstrip('=')} is given, and empty: give it a value, or leave it out.")
-        return super().parse_args(context, arguments)
+        typed = [*arguments]  # which click empties
+        try:
+            return super().parse_args(context, arguments)
+        except click.NoSuchOption as error:
+            if command := next((one for one in typed if one in self.commands), None):
+                others = [one for one in typed if one != command]
+                order = shlex.join(["fa-assets", command, *others])
+                raise click.UsageError(
+                    f"{error.format_message()} Options stand after the command: {order}", context
+                ) from error
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """See click; what a command does not know or lacks is refused with an example of how it is called."""
@@ -146,9 +157,16 @@ for command in COMMANDS:
     main.add_command(command)
 
 
+def _print_terms(console: Any, settings: Settings) -> None:
+    from fa_assets.cli.summary import new_terms
+
+    for terms in new_terms(settings):
+        console.print(terms, markup=False, soft_wrap=True)
+
+
 def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] = (), force: bool = False) -> None:
     from fa_assets.cli.console import Console, print_outcome, progress, terminal, warn
-    from fa_assets.cli.summary import new_terms, print_summary
+    from fa_assets.cli.summary import print_summary
     from fa_assets.definitions import code_location
     from fa_assets.graph.runner import prepare_environment, run
 
@@ -158,13 +176,12 @@ def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] 
     with progress(console) as (watcher, on_step):
         location = code_location(settings, watcher)
         prepare_environment(location)
-        for terms in new_terms(settings):
-            console.print(terms, markup=False, soft_wrap=True)
         outcome = run(
             location,
             select=select,
             folds=folds,
             force=force,
+            on_plan=partial(_print_terms, console, settings),
             on_step=on_step,
             on_warning=partial(warn, console),
         )

@@ -20,6 +20,7 @@ from dagster import DagsterEventType
 # the origin of the job, or takes it from the instance's workspace, would end this.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
+from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
@@ -34,6 +35,7 @@ from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
+from fa_assets.intake.kaggle import read_classes, read_labels
 from fa_assets.intake.recordings import DatasetState
 from fa_assets.store.atomic import remove_abandoned
 from fa_assets.store.storage_errors import as_storage_error, require_reachable, require_there, require_writable
@@ -87,6 +89,7 @@ def run(
     select: str | None = None,
     folds: Sequence[str] | None = None,
     force: bool = False,
+    on_plan: Callable[[], None] = lambda: None,
     on_step: StepListener = lambda asset, seconds: None,
     on_warning: Callable[[str], None] = lambda warning: None,
 ) -> RunOutcome:
@@ -96,6 +99,7 @@ def run(
         select: an asset selection (see `_select`), e.g. ``+mc5_metrics`` for it and all it needs; without one, everything.
         folds: only these folds of the partitioned assets, consecutive; see `plan`.
         force: also what is current.
+        on_plan: called once there is something to make, and nothing that is soon seen speaks against it.
         on_step: told of every asset that begins or ends.
         on_warning: told of what the log warns of on the way, such as a retry and why it comes.
 
@@ -109,11 +113,9 @@ def run(
         remember(location.recorder.root, location.deciding)
         if not planned:
             return RunOutcome(None, (), (), ())
-        tags = {
-            FROM_TAG: "fa-assets run",
-            **({} if force else keeping_tags(planned)),
-            **range_tags(planned),
-        }
+        _require_usable(location, {one.asset for one in planned})
+        on_plan()
+        tags = {FROM_TAG: "fa-assets run", **({} if force else keeping_tags(planned)), **range_tags(planned)}
         run_id = str(uuid.uuid4())
         place = location.place
         steps = {place.step(one.asset): one.asset for one in planned}
@@ -140,6 +142,20 @@ def run(
         if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
+
+
+def _require_usable(location: CodeLocation, planned: AbstractSet[str]) -> None:
+    """Refuse what takes seconds to see, before weights are downloaded or clips read: the device, the label table.
+
+    Raises:
+        UserError: the device is not there, or the table or its classes cannot be used.
+    """
+    device = location.environment["FA_DEVICE"]
+    if not location.on_ray and device != "auto":  # which may take a GPU
+        resolve_device(device)
+    if "curated_clips" in planned:
+        layout = location.place.dataset.layout
+        read_classes(layout, read_labels(layout))
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ PREDICTIONS = pa.schema(
 
 SCORED = "predictions.truth predictions.logit predictions.probability"
 _INTERVAL = f"{SCORED} predictions.unit"
-_UNITS = "independent clips or groups with a positive, that the interval rests on; below 40 it is rough"
+_UNITS = "independent clips or groups that the interval rests on; below 40 it is rough"
 
 METRICS = pa.schema(
     [

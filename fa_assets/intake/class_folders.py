@@ -1,8 +1,9 @@
-"""Labels from the folders that clips lie in: which level of folders names the classes."""
+"""Labels and groups from the paths of clips: which level of folders names the classes, and what belongs into one fold."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from fa_assets.errors import UserError
 from fa_assets.intake.names import SHARE, listed
@@ -20,6 +21,12 @@ _NO_SOUND = re.compile(
 _BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
 """How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time; and parts of
 such files, with their seconds behind it."""
+
+_FEWEST_GROUPS = 5
+"""As there are folds, each of which needs one."""
+_FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
+_SPEAKER = re.compile(r"([0-9a-f]{8})_nohash_\d+")
+"""File names of Speech Commands, which begin with the speaker."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ def test_folder_of(names: Sequence[str]) -> str:
     return "test" if "test" in folders or not named else named[0]
 
 
-def site_of(fname: str) -> str | None:
+def _site_of(fname: str) -> str | None:
     """Where a clip was recorded that is named by its time: what stands before the time, or else the folder."""
     found = _BY_TIME.fullmatch(fname)
     return found and (found[1] or fname.rpartition("/")[0].rpartition("/")[2] or None)
@@ -120,3 +127,23 @@ def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
     return [
         f"the folders below repeat in each of them ({listed(sorted(names[0]))}): --level {level + 1} takes those as classes"
     ]
+
+
+def groups_of(
+    given: Mapping[str, str], fnames: Iterable[str], level: int | None
+) -> tuple[Mapping[str, str], list[str]]:
+    """The groups of the clips: those given, or what their paths and names say, where that is not a class; and notes."""
+    groups = dict(given)
+    for fname in fnames if not given else ():
+        path = PurePosixPath(fname)
+        fold = next((part for part in path.parts[:-1] if _FOLD.fullmatch(part)), None)
+        speaker = _SPEAKER.fullmatch(path.stem)
+        site = _site_of(fname)
+        if group := fold or (speaker and speaker[1]) or (site if level is None or site not in path.parts else None):
+            groups[fname] = group
+    names = sorted(set(groups.values()))
+    if not names:
+        return {}, []
+    if len(names) < _FEWEST_GROUPS:
+        return {}, [f"{len(names)} groups are too few for {_FEWEST_GROUPS} folds and are left out: {listed(names)}"]
+    return groups, [f"{len(names)} groups, each of which stays in one fold: {listed(names)}"]

@@ -6,6 +6,7 @@ back is a folder of tracks. Both say what labels a clip has, and verdicts are wh
 """
 
 import json
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -43,6 +44,11 @@ def verdicts_from_table(dataset: KaggleDataset, path: Path, who: str) -> list[Co
     Raises:
         SourceFileError, BadInputError: as `read_verdicts`.
     """
+    if path.is_dir():
+        raise UserError(
+            f"{path} is a folder, and a table of verdicts is wanted: name the file; folders of label tracks are for "
+            f"`{shlex.join(['fa-assets', 'labels', 'import', str(path)])}`."
+        )
     header = read_table(path, limits=dataset.limits, header_only=True).header
     if "verdict" not in header and "class_name" in header:
         raise BadInputError(

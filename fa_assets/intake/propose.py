@@ -5,16 +5,16 @@ already, that name becomes a link to the folder itself.
 """
 
 import csv
-import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import UserError
+from fa_assets.intake.addresses import advice_on_name
 from fa_assets.intake.annotations import Found, WhichColumnError, clip_of, labels_from_files
-from fa_assets.intake.class_folders import labels_by_folder, site_of, test_folder_of
+from fa_assets.intake.class_folders import groups_of, labels_by_folder, test_folder_of
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
@@ -25,11 +25,6 @@ from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
-_FEWEST_GROUPS = 5
-"""As there are folds, each of which needs one."""
-_FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
-_SPEAKER = re.compile(r"([0-9a-f]{8})_nohash_\d+")
-"""File names of Speech Commands, which begin with the speaker."""
 
 _USUAL = Columns()
 
@@ -144,10 +139,9 @@ def propose(
         raise UserError(f"{found.origin}: no clip has a label. --fname-column and --labels-column take others.")
     below = taken and max(1, taken - (base == folder))
     test, test_rows, on_test = _test_set(folder / test_name, columns, below, found, rows)
-    groups, said = _groups(found.groups, [name for name, _ in rows], taken)
+    groups, said = groups_of(found.groups, [name for name, _ in rows], taken)
     notes = [
-        *dict.fromkeys(found.notes),
-        *said,
+        *dict.fromkeys([*found.notes, *said]),
         *_notes_on_clips(audio, rows, of_files=taken is None),
         *(_notes_on_tables(tables, audio, columns) if taken is not None else ()),
         *unread_files(left_out, audio),
@@ -195,15 +189,17 @@ def _new_dataset(folder: Path, table: Path | None, out: Path | None, columns: Co
         UserError: there is no such folder or table, or the dataset is there already.
     """
     if folder.is_file():
-        command = [
-            "fa-assets",
-            "init",
-            str(folder.parent),
-            *(["--csv", str(folder)] if _may_be_table(folder.name) else []),
-        ]
-        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{shlex.join(command)}`.")
+        own = ["--csv", str(folder)] if _may_be_table(folder.name) else []
+        command = shlex.join(["fa-assets", "init", str(folder.parent), *own])
+        raise UserError(f"{folder} is a file, and a folder with audio is wanted: `{command}`.")
     if not is_folder(folder):
-        raise UserError(f"There is no folder {folder}.")
+        raise UserError(f"There is no folder {folder}.{advice_on_name(str(folder))}")
+    if table is not None and table.is_dir():
+        inside = [f", as {path}" for path in sorted(table.iterdir()) if _may_be_table(path.name)]
+        one = "".join(inside[:1])
+        raise UserError(
+            f"{table} is a folder, not a file: --csv takes one table{one}; without it, all in {folder} count."
+        )
     if table is not None and not is_file(table):
         there = f": there is {folder / table}" if is_file(folder / table) else ""
         raise UserError(f"{table}: no such file; --csv takes a table{there}.")
@@ -318,6 +314,8 @@ def _found(
             unclear = error
         if explicit:
             raise UserError(f"{files[0]} has no column that names audio files in {folder}; --fname-column takes one.")
+    if columns.separator is not None:
+        raise UserError("--label-separator is for the cells of tables, and here folders give the labels: leave it out.")
     try:
         by_folder = labels_by_folder(audio, level)
     except UserError as error:
@@ -329,21 +327,3 @@ def _found(
     for name, labels in by_folder.rows:
         found.add(name, labels)
     return found, by_folder.level
-
-
-def _groups(given: Mapping[str, str], fnames: Iterable[str], level: int | None) -> tuple[Mapping[str, str], list[str]]:
-    """The groups of the clips: those given, or what their paths and names say, where that is not a class; and notes."""
-    groups = dict(given)
-    for fname in fnames if not given else ():
-        path = PurePosixPath(fname)
-        fold = next((part for part in path.parts[:-1] if _FOLD.fullmatch(part)), None)
-        speaker = _SPEAKER.fullmatch(path.stem)
-        site = site_of(fname)
-        if group := fold or (speaker and speaker[1]) or (site if level is None or site not in path.parts else None):
-            groups[fname] = group
-    names = sorted(set(groups.values()))
-    if not names:
-        return {}, []
-    if len(names) < _FEWEST_GROUPS:
-        return {}, [f"{len(names)} groups are too few for {_FEWEST_GROUPS} folds and are left out: {listed(names)}"]
-    return groups, [f"{len(names)} groups, each of which stays in one fold: {listed(names)}"]

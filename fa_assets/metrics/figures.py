@@ -33,8 +33,8 @@ class Figure:
         value: None where there is nothing to score.
         weight: the positives it rests on.
         low, high: the ends of its 95% interval; None where there is none (see `intervals`).
-        units: independent clips or groups with a positive, that it rests on; None where they are not known, or no interval
-            is ever computed.
+        units: independent clips or groups that it rests on: with a positive, of precision with the label given, of F1 with
+            either; None where they are not known, or no interval is ever computed.
         unit: of a clip, where they are known.
     """
 
@@ -182,19 +182,21 @@ def decisions(predictions: Predictions) -> Iterator[Figure]:
     with_micro = [(one.T.astype(np.float32) @ weights).astype(np.float64) for one in (truth & decided, decided, truth)]
     hits, given, positives = (np.vstack([one, one.sum(axis=0)]) for one in with_micro)
     every = {
-        "f1": ratio(2 * hits, given + positives),
-        "precision": ratio(hits, given),
-        "recall": ratio(hits, positives),
+        "f1": (ratio(2 * hits, given + positives), truth | decided),
+        "precision": (ratio(hits, given), decided),
+        "recall": (ratio(hits, positives), truth),
     }
-    for metric, values in every.items():
+    for metric, (values, rests_on) in every.items():
         values[positives == 0] = np.nan
-        found = [
-            (OVERALL, "", _mean(values[:-1]), truth),
-            (MICRO, "", values[-1], truth),
-            *((CLASS, name, values[one], truth[:, one]) for one, name in enumerate(predictions.classes)),
+        found: list[tuple[str, str, np.ndarray, int | slice]] = [
+            (OVERALL, "", _mean(values[:-1]), slice(None)),
+            (MICRO, "", values[-1], slice(None)),
+            *((CLASS, name, values[one], one) for one, name in enumerate(predictions.classes)),
         ]
-        for scope, key, own, labels in found:
-            yield _figure(metric, scope, key, own[0], own[1:], predictions, labels)
+        for scope, key, own, column in found:
+            known, labels = _or_none(own[0]), rests_on[:, column]
+            ends = _interval(known, own[1:], predictions, labels)
+            yield Figure(metric, scope, key, known, int(truth[:, column].sum()), *ends)
 
 
 def label_ranking(predictions: Predictions) -> Iterator[Figure]:

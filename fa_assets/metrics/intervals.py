@@ -2,7 +2,7 @@
 
 A resample is a weight for each clip: how often its unit was drawn. Figures of all resamples are computed at once, from such
 weights, and are what scikit-learn's functions give with them as `sample_weight`. The interval is that of a proportion with
-the variance of the resamples, for as many units as have a positive (`proportion_interval`): of few positives, and near the
+the variance of the resamples, for as many units as the figure rests on (`proportion_interval`): of few positives, and near the
 ends of a figure's range, percentiles are too narrow (K. Boyd, K. Eng, C. Page, "Area under the Precision-Recall Curve: Point
 Estimates and Confidence Intervals", ECML 2013; docs/evaluation.md has how often it holds the truth). Fitted models, folds and
 thresholds stay as they are.
@@ -38,7 +38,7 @@ def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float,
     Args:
         value: of the figure, between `ends`.
         resampled: float (resamples,); nan where a resample has nothing to score.
-        units: with a positive, that it rests on.
+        units: that it rests on.
         ends: of what the figure can be.
     """
     known = resampled[~np.isnan(resampled)].astype(np.float64)

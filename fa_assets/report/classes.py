@@ -89,8 +89,8 @@ def about_intervals(figures: Figures) -> str:
         if (own := list(figures.of(scope).values()))
     ]
     return (
-        "In brackets: the independent clips or groups with a positive, that the interval rests on. Below "
-        f"{FEW_UNITS} it is rough, here that of {' and '.join(few)}."
+        f"In brackets: the independent clips or groups that the interval rests on. Below {FEW_UNITS} it is rough, here that of "
+        f"{' and '.join(few)}."
     )
 
 

@@ -31,7 +31,7 @@ def gain(found: PairedBootstrap, schemes: tuple[str, str]) -> Picture:
             found.low,
             found.high,
             color=FAINT,
-            label=f"{CONFIDENCE:.0%} interval {found.low:+z.4f} to {found.high:+z.4f}",
+            label=f"{CONFIDENCE:.0%} interval {found.low:+z.4f} to {found.high:+z.4f} ({found.units} units)",
         )
         axis.axvline(found.difference, color=ORANGE, linewidth=1.6, label=f"difference {found.difference:+z.4f}")
         axis.axvline(0, color=TEXT, linestyle="--", linewidth=1, label="no difference")

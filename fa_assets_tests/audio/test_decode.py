@@ -177,6 +177,9 @@ def test_truncated_names_the_frames(tmp_path: Path) -> None:
     with pytest.raises(BadClipError) as error:
         inspect_clip(path)
     assert str(error.value) == "truncated: the header promises 44100 frames, the file holds 1234"
+    path.write_bytes(riff(1000, 0))
+    with pytest.raises(BadClipError, match=r"^truncated: the header promises 1000 frames, the file holds 0$"):
+        inspect_clip(path)
 
 
 def riff(data_size: int, held: int, *, riff_size: int | None = None, after: bytes = b"") -> bytes:

@@ -31,12 +31,35 @@ from fa_assets_tests.small_dataset import make_clip
             "first, as with `curl -LO https://x.org/a%20b.mp3`",
         ),
         (("predict", "{tmp}/none", "--storage", "{tmp}/s"), "of which none is audio"),
+        (("predict", "{tmp}/no.wav", "--storage", "{tmp}/s"), "There is no such file:\n  - {tmp}/no.wav"),
+        (
+            ("predict", "{tmp}/ready/train_curated.csv", "--storage", "{tmp}/s"),
+            "these are tables or texts by their names",
+        ),
+        (("init", "https://x.org/a.zip"), "download it first, as with `curl -LO https://x.org/a.zip`"),
+        (("init", "s3://bucket/set"), "as with `aws s3 cp --recursive s3://bucket/set data/set`"),
+        (
+            ("init", "hf://datasets/who/birds/data"),
+            "as with `hf download --repo-type dataset who/birds --local-dir data/birds`",
+        ),
+        (("init", "who/birds"), "at Kaggle: `kaggle datasets download who/birds --unzip -p data/birds`."),
+        (("init", "{tmp}/set", "--csv", "hf://who/birds"), "hf://who/birds is an address"),
+        (
+            ("init", "{tmp}/set", "--csv", "{tmp}/ready"),
+            "--csv takes one table, as {tmp}/ready/train_curated.csv; without it",
+        ),
+        (("init", "{tmp}/two", "--label-separator", "+"), "--label-separator is for the cells of tables"),
+        (("labels", "apply", "{tmp}/set", "--dataset", "{tmp}/set"), "`fa-assets labels import {tmp}/set`"),
+        (("fetch", "fsd50k", "--parts", ",", "--to", "{tmp}/f"), "fsd50k has no part ''; it has meta, dev, eval."),
     ],
 )
 def test_a_message_fits_the_command_that_was_typed(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     for name in ("set/deep", "none"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "set" / "deep" / "a.wav").touch()
+    for name in ("a", "b"):
+        (tmp_path / "two" / name).mkdir(parents=True)
+        (tmp_path / "two" / name / f"{name}.wav").touch()
     (tmp_path / "ready" / "train_curated").mkdir(parents=True)
     (tmp_path / "ready" / "train_curated.csv").touch()
     done = fa_assets(*(one.format(tmp=tmp_path) for one in arguments))
@@ -57,6 +80,7 @@ def test_a_message_fits_the_command_that_was_typed(tmp_path: Path, arguments: tu
         ("predict", "Missing argument 'FILE...'.\nExample: fa-assets predict dog.wav --storage"),
         ("encoders check", "Example: fa-assets encoders check cnn14"),
         ("labels export", "Example: fa-assets labels export label_tracks"),
+        ("--dataset x run", "Options stand after the command: fa-assets run --dataset x"),
         ("demo --dataset x", "Example: fa-assets demo --storage data/demo"),
     ],
 )
@@ -64,6 +88,28 @@ def test_a_command_called_wrongly_is_refused_with_an_example(typed: str, said: s
     done = fa_assets(*typed.split())
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_what_is_soon_seen_is_refused_before_weights_are_fetched(tmp_path: Path) -> None:
+    (tmp_path / "a" / "train_curated").mkdir(parents=True)
+    make_clip(tmp_path / "a" / "train_curated" / "a.wav", ("Tone",), 1)
+    options = (
+        "--dataset",
+        str(tmp_path / "a"),
+        "--storage",
+        str(tmp_path / "s"),
+        "--checkpoint",
+        "http://127.0.0.1:9/x.pth",
+    )
+    for rows, device, said in (
+        ("a.wav,Tone\na.wav,Tone\n", "auto", "'a.wav': 2 rows"),
+        ("a.wav,Tone\n", "gpu", "Unknown device 'gpu'"),
+        ("a.wav,Tone\n", "cuda:99", "Device cuda:99"),
+    ):
+        (tmp_path / "a" / "train_curated.csv").write_text(f"fname,labels\n{rows}")
+        done = fa_assets("run", *options, "--device", device)
+        assert done.exit_code == 1 and said in done.stderr
+        assert "Cite" not in done.output and "127.0.0.1:9/x.pth: " not in done.output
 
 
 def test_a_place_that_cannot_be_written_is_named(finished: FinishedRun, tmp_path: Path) -> None:

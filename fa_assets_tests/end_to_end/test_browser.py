@@ -132,7 +132,7 @@ def test_the_unfolded_graph_is_legible_in_a_window_of_1440_by_900(pages: Pages) 
     measured = names.evaluate_all(measure)
     pages.page.evaluate("localStorage.removeItem('asset-graph-direction')")
     for name, size, fits in measured:
-        assert size >= 9 and fits, (name, size)
+        assert size >= 8.5 and fits, (name, size)
 
 
 def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages) -> None:

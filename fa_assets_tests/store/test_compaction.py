@@ -26,10 +26,10 @@ def append(root: Path, first: int) -> None:
         time.sleep(0.005)
 
 
-def compact_until(root: Path, stop: Event) -> None:
+def compact_until(root: Path, stop: Event, grace_s: float) -> None:
     store = EmbeddingStore(root, "f1")
     while not stop.is_set():
-        compact(store, grace_s=0, merged_rows=16)
+        compact(store, grace_s=grace_s, merged_rows=16)
 
 
 def read_until(root: Path, count: int, stop: Event) -> None:
@@ -153,7 +153,8 @@ def test_readers_appenders_and_compactions_at_once(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path, "f1")
     keys = numbered(store, 0, 50)
     stop = prepared().Event()
-    others = [start(compact_until, tmp_path, stop) for _ in range(2)]
+    # A grace as long as a listing takes: without it one listing can miss both a new merged shard and what that replaced.
+    others = [start(compact_until, tmp_path, stop, 0.5) for _ in range(2)]
     others += [start(read_until, tmp_path, 50, stop)]
     try:
         run_at_once(*((append, tmp_path, first) for first in (100, 200)))
@@ -177,7 +178,7 @@ def test_a_compaction_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None
     never = prepared().Event()
     for round_ in range(6):
         keys += numbered(store, 30 * round_, 30 * round_ + 30)
-        process = start(compact_until, tmp_path, never)
+        process = start(compact_until, tmp_path, never, 0)
         # It needs a moment to start; then it is somewhere in its loop over a store that changes with every round.
         while not any(store.folder.glob(".*.tmp")) and len(names(store)) >= 30 and process.is_alive():
             time.sleep(0.001)

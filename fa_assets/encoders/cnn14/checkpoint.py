@@ -58,7 +58,9 @@ def read_checkpoint(path: Path, network: Cnn14 = ENCODER) -> "tuple[dict[str, to
     except Exception as error:  # torch raises nearly anything on bytes that are not a checkpoint
         if isinstance(error, MemoryError) or "alloc" in str(error):
             raise CheckpointError(f"{path}: there is not enough memory to read it; free some.") from error
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        if not reason or isinstance(error, LookupError):  # whose text is a number, or a key, of the file's inside
+            reason = f"its bytes are not those of one: {type(error).__name__}"
         if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
             reason = "it holds objects other than tensors and plain values, which are never loaded"
         raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]}). {way_out}") from error

@@ -83,7 +83,7 @@ def fetch(
     """
     unknown = sorted(set(parts or ()) - set(corpus.parts))
     if unknown:
-        raise UserError(f"{corpus.name} has no part {', '.join(unknown)}; it has {', '.join(corpus.parts)}.")
+        raise UserError(f"{corpus.name} has no part {', '.join(map(repr, unknown))}; it has {', '.join(corpus.parts)}.")
     wanted = corpus.needed | set(parts or corpus.parts)
     archives = folder / ".archives"
     archives.mkdir(parents=True, exist_ok=True)
