@@ -28,7 +28,7 @@ from av.packet import Packet
 from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
 from fa_assets.audio.matroska import MATROSKA, check_matroska
 from fa_assets.audio.stated import asf_seconds, empty_chunks, xing_header
-from fa_assets.audio.truncation import beyond, check_mp4, check_zeros, second_file, several_files
+from fa_assets.audio.truncation import beyond, check_alone, check_mp4, check_zeros, several_files
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
@@ -157,8 +157,7 @@ class FFmpegSound:
             )
         if not (header and header.frames):
             self._check_zeros()
-        if self._end and (at := second_file(self._file, self._end)) is not None:
-            raise BadClipError(several_files(at))
+        check_alone(self._file, self._end)
         end = os.fstat(self._file.fileno()).st_size
         if self._formats & _ENDS and (size := beyond(self._file, self._end, end, "")):
             raise BadClipError(

@@ -3,7 +3,6 @@
 LENGTH = 512
 """How many bytes are looked at."""
 
-_WIDEST_WAV = 32
 _AGAIN = "the download failed; fetch the clip again"
 _UNPACK = "unpack it, and name the clips inside"
 _ANNEX = "a git-annex pointer, not the sound itself: run `git annex get .` (or `datalad get .`) there"
@@ -88,13 +87,6 @@ def container(head: bytes) -> str | None:
     if head[4:8] == b"ftyp":
         return "MP4 (M4A)"
     return next((name for at, name in _CONTAINERS if head.startswith(at)), None)
-
-
-def wide_wav(head: bytes) -> int | None:
-    """How many bits a sample of a WAV file has, where these are whole numbers of more bits than any reader takes."""
-    is_whole = head[:4] == b"RIFF" and head[12:16] == b"fmt " and head[20:22] in (b"\1\0", b"\xfe\xff")
-    bits = int.from_bytes(head[34:36], "little")
-    return bits if is_whole and bits > _WIDEST_WAV else None
 
 
 def unknown(head: bytes) -> str:

@@ -65,7 +65,7 @@ def shape(frame: AudioFrame) -> tuple[int, int]:
     return frame.sample_rate, frame.layout.nb_channels
 
 
-_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
 
 def samples(frame: AudioFrame) -> np.ndarray:

@@ -22,10 +22,9 @@ from fa_assets.audio.truncation import (
     OggPages,
     after_tags,
     beyond,
+    check_alone,
     find_extent,
     ogg_pages,
-    second_file,
-    several_files,
     zeros_end,
 )
 from fa_assets.errors import BadClipError
@@ -126,7 +125,7 @@ def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
         raise BadClipError("empty file")
     if what := first_bytes.not_a_sound(head):
         raise BadClipError(f"no sound but {what}")
-    pages = _whole_pages(file) if head.startswith(b"OggS") and not known_whole else None
+    pages = ogg_pages(file) if head.startswith(b"OggS") and not known_whole else None
     with ExitStack() as stack:
         sound = _with_libsndfile(file, stack, known_whole, pages) or _with_ffmpeg(
             file, stack, head, pages.chained_at if pages else None
@@ -134,22 +133,6 @@ def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
         if sound.rate not in RATES:
             raise BadClipError(f"a rate of {sound.rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
         yield sound
-
-
-def _whole_pages(file: FileIO) -> OggPages:
-    pages = ogg_pages(file)
-    if pages.lacks_end:
-        raise BadClipError("truncated: the Ogg stream stops before its last page")
-    if pages.damaged_at is not None:
-        raise BadClipError(f"truncated or damaged: a page is missing or broken at byte {pages.damaged_at}")
-    _check_alone(file, pages.end)
-    return pages
-
-
-def _check_alone(file: FileIO, end: int) -> None:
-    """Refuse a file where another one follows the end of its sound, which both readers leave out."""
-    if end and (at := second_file(file, end)) is not None:
-        raise BadClipError(several_files(at))
 
 
 def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: OggPages | None) -> Sound | None:
@@ -162,11 +145,6 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
             sound = stack.enter_context(_Unsought(f"/dev/fd/{file.fileno()}"))
     except soundfile.LibsndfileError:
         _check_extent(find_extent(file))
-        file.seek(0)
-        if bits := first_bytes.wide_wav(file.read(first_bytes.LENGTH)):
-            raise BadClipError(
-                f"a WAV file of {bits} bits a sample: export it again with 16, 24 or 32 bits, or as floating point"
-            ) from None
         return None
     if sound.samplerate not in RATES:
         raise BadClipError(f"a rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
@@ -202,7 +180,7 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) 
         return False
     if sound.format == "FLAC":
         packets = _packets(file)
-        _check_alone(file, packets.last)
+        check_alone(file, packets.last)
         return packets.frames <= sound.frames
     if pages:
         return pages.placed and pages.streams == 1 and pages.chained_at is None
@@ -239,7 +217,7 @@ def _packets(file: FileIO) -> "Packets":
 def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses."""
     packets = _packets(file)
-    _check_alone(file, packets.last)
+    check_alone(file, packets.last)
     header = xing_header(file)
     if not packets.count:  # FFmpeg knows it not: a few frames, free format, or damaged
         size = os.fstat(file.fileno()).st_size

@@ -73,21 +73,21 @@ def find_extent(file: BinaryIO) -> Extent | None:
 
 @dataclass(frozen=True)
 class OggPages:
-    """What the pages of an Ogg file say (RFC 3533, section 6): whether it stops inside a page or before one that is marked as
-    the last; at which byte a stream follows another one (chained); whether its last page says where in time it ends; how many
-    streams lie side by side; where the first page lies whose checksum is wrong or before which pages are missing, and where the
-    last one ends, in bytes."""
+    """What the pages of an Ogg file say (RFC 3533, section 6): at which byte a stream follows another one (chained); whether
+    the last page says where in time it ends; how many streams lie side by side."""
 
-    lacks_end: bool
     chained_at: int | None
     placed: bool
-    streams: int = 1
-    damaged_at: int | None = None
-    end: int = 0
+    streams: int
 
 
 def ogg_pages(file: BinaryIO) -> OggPages:
-    """Read all pages of an Ogg file."""
+    """Read all pages of an Ogg file.
+
+    Raises:
+        BadClipError: it stops inside a page or before one that is marked as the last, a page is missing or its checksum is
+            wrong, or another file follows.
+    """
     flags, granule, streams, sound_began = _LAST, b"", 0, False
     chained_at: int | None = None
     damaged: int | None = None
@@ -98,7 +98,8 @@ def ogg_pages(file: BinaryIO) -> OggPages:
         segments = file.read(header[26]) if len(header) == 27 else b""
         body = file.read(sum(segments))
         if len(header) < 27 or len(segments) < header[26] or len(body) < sum(segments):
-            return OggPages(True, chained_at, granule != _UNPLACED, streams, damaged)
+            flags = 0
+            break
         flags, granule, serial = header[5], header[6:14], header[14:18]
         number, checksum = struct.unpack("<II", header[18:26])
         is_next = flags & _FIRST or serial not in numbers or number == numbers[serial] + 1
@@ -106,14 +107,18 @@ def ogg_pages(file: BinaryIO) -> OggPages:
             damaged = at
         if flags & _FIRST:
             numbers.pop(serial, None)
-        elif granule.strip(b"\0"):  # from a page of headers to the sound recorders of streams jump
-            numbers[serial] = number
-        if flags & _FIRST:
             streams += not sound_began
             chained_at = at if sound_began and chained_at is None else chained_at
+        elif granule.strip(b"\0"):  # from a page of headers to the sound recorders of streams jump
+            numbers[serial] = number
         sound_began |= not flags & _FIRST
         following = at + 27 + len(segments) + len(body)
-    return OggPages(not flags & _LAST, chained_at, granule != _UNPLACED, streams, damaged, following)
+    if not flags & _LAST:
+        raise BadClipError("truncated: the Ogg stream stops before its last page")
+    if damaged is not None:
+        raise BadClipError(f"truncated or damaged: a page is missing or broken at byte {damaged}")
+    check_alone(file, following)
+    return OggPages(chained_at, granule != _UNPLACED, streams)
 
 
 def _next_page(file: BinaryIO, at: int) -> int | None:
@@ -303,13 +308,16 @@ def several_files(at: int) -> str:
     return f"several files in one: `head -c {at} FILE` is the first of them"
 
 
-def second_file(file: BinaryIO, at: int) -> int | None:
-    """Where another file of sound begins behind the end of one, `at`; None where none does."""
+def check_alone(file: BinaryIO, at: int) -> None:
+    """Refuse a file where another one of sound begins behind the end of its own, `at` (0: unknown), which no reader reads.
+
+    Raises:
+        BadClipError: with the byte at which it begins.
+    """
     kept = b""
     file.seek(at)
-    while block := file.read(1 << 20):
+    while block := at and file.read(1 << 20):
         if found := _OTHER_SOUND.search(kept + block):
-            return at - len(kept) + found.start()
+            raise BadClipError(several_files(at - len(kept) + found.start()))
         at += len(block)
         kept = (kept + block)[-24:]
-    return None

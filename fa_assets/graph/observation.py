@@ -169,8 +169,8 @@ def usable_check(place: Place) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=place.key(CURATED_RECORDINGS.name),
         name=USABLE,
-        description="The dataset folder can be read as it is now, and so can every clip that its tables name. It is looked at "
-        "by the sensor, the schedule and every run.",
+        description="The dataset folder can be read as it is now, and so can the bytes of every clip that its tables name; "
+        "what does not decode fails curated_clips. It is looked at by the sensor, the schedule and every run.",
     )
     def check() -> dg.AssetCheckResult:
         try:
@@ -187,7 +187,7 @@ def _verdict(place: Place, found: DatasetState | Exception) -> dg.AssetCheckResu
         said = f"The dataset cannot be used as it is now; earlier results stay as they are. {found}"
         return dg.AssetCheckResult(passed=False, description=printable(said, keep="\n"))
     unreadable = [one.partition(": ") for one in found.unreadable]
-    description = f"{found.curated.clips_present} clips and {found.test.clips_present} test clips can be read."
+    description = f"{found.curated.clips_present} clips and {found.test.clips_present} test clips are there."
     if unreadable:
         description = f"{describe_unreadable(found).capitalize()}."
     return dg.AssetCheckResult(

@@ -130,6 +130,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "webm of a browser": lambda: encode("webm", "libopus", tone(48_000, 48_000), 48_000, live="1"),
     "aac in wav": lambda: encode("wav", "aac", tone(48_000, 16_000), 16_000),
     "flac in wav": lambda: encode("wav", "flac", tone(24_000, 16_000), 16_000),
+    "wav of 64 bits": lambda: encode("wav", "pcm_s64le", tone(800, 8_000), 8_000),
     "wavpack with a tag": lambda: FFMPEG_ALONE["wavpack"]() + _TAG,
     "tta with tags": lambda: FFMPEG_ALONE["tta"]() + _APE + _TAG,
     "wavpack of 8 channels": lambda: encode("wv", "wavpack", tone(24_000, 48_000, 8), 48_000),
@@ -435,17 +436,13 @@ def test_pauses_of_amr_are_silence(tmp_path: Path) -> None:
     assert str(whole.decoder).endswith("libopencore_amrnb")
 
 
-@pytest.mark.parametrize("bits", [33, 36, 45, 53, 64])
-def test_samples_of_more_bits_than_any_reader_takes_are_named(tmp_path: Path, bits: int) -> None:
+@pytest.mark.parametrize("bits", [33, 45, 53])
+def test_samples_of_odd_width_are_refused(tmp_path: Path, bits: int) -> None:
     size = -(-bits // 8)
-    head = struct.pack(
-        "<4sI8sIHHIIHH", b"RIFF", 36 + 800 * size, b"WAVEfmt ", 16, 1, 1, 8_000, 8_000 * size, size, bits
-    )
-    with pytest.raises(BadClipError, match=f"^a WAV file of {bits} bits a sample: export it again with 16, 24 or 32"):
-        inspected(
-            tmp_path / "a.wav",
-            head + b"data" + (800 * size).to_bytes(4, "little") + _NOISE[: 800 * size].ljust(800 * size, b"1"),
-        )
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8_000, 8_000 * size, size, bits)
+    content = b"WAVE" + fmt + struct.pack("<4sI", b"data", 400 * size) + _NOISE[: 400 * size]
+    with pytest.raises(BadClipError, match="^FFmpeg has no decoder for its sound: export it again, as WAV or FLAC$"):
+        inspected(tmp_path / "a.wav", struct.pack("<4sI", b"RIFF", len(content)) + content)
 
 
 def blown(content: bytes, size: int) -> bytes:
@@ -653,12 +650,6 @@ def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:
         with pytest.raises(BadClipError, match=reason) as error:
             inspect_clip(path)
         assert str(tmp_path) not in str(error.value)
-
-
-def test_samples_of_64_bits_are_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(encode("wav", "pcm_s64le", tone(800, 8_000), 8_000))
-    with pytest.raises(BadClipError, match="^a WAV file of 64 bits a sample: export it again"):
-        inspect_clip(tmp_path / "a.wav")
 
 
 def test_ffmpeg_whose_process_some_headers_of_adx_end_is_given_none(tmp_path: Path) -> None:

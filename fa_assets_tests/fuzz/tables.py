@@ -1,10 +1,11 @@
-"""Mutated CSV tables. Every case is the tables of a dataset folder: labels, and often classes and folds.
+"""Mutated tables, CSV and JSON. Every case is the tables of a dataset folder: labels, and often classes and folds.
 
 The clips that the valid tables name are there; so are traps (`plant_traps`): sounds outside the folder of clips, and links
 inside that lead to them. What is done to the tables: encodings, quotes, byte order marks, NUL, huge fields, columns missing
 or doubled, other separators, rows cut or doubled, and names that try to get out of the folder.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -26,6 +27,17 @@ VALID = {
     CLASSES: "fname,Bark,Rain\nx.wav,0,0\n",
     FOLDS: "\n".join(["fname,labels,fold", *(f"{row},{index % 5}" for index, row in enumerate(_LABELS))]) + "\n",
 }
+
+_ROWS = [{"fname": name, "labels": row.split('"')[1].split(",")} for name, row in zip(CLIPS, _LABELS, strict=True)]
+JSON = (
+    json.dumps(_ROWS),
+    "\n".join(map(json.dumps, _ROWS)),
+    json.dumps({row["fname"]: row["labels"] for row in _ROWS}),
+    json.dumps(
+        {name: {str(index): row[name] for index, row in enumerate(_ROWS)} for name in ("fname", "labels")}, indent=1
+    ),
+)
+"""The labels as JSON: rows, lines, labels by clip, columns."""
 
 ESCAPES = (
     "../outside.wav", "../../outside.wav", "/etc/passwd", "sub/../../outside.wav", "./../outside.wav", "..\\outside.wav",
@@ -63,6 +75,8 @@ def make_tables(seed: int, index: int) -> dict[str, bytes]:
     """The CSV files of one case, by name."""
     rng = np.random.default_rng([seed, index, 1])
     texts = {name: text for name, text in VALID.items() if name == LABELS or rng.random() < 0.6}
+    if rng.random() < 0.2:
+        texts[LABELS] = str(_pick(rng, JSON))
     target = LABELS if rng.random() < 0.6 else str(rng.choice(list(texts)))
     for _ in range(1 if rng.random() < 0.7 else 3):
         texts[target] = _MUTATIONS[rng.integers(len(_MUTATIONS))](texts[target], rng)

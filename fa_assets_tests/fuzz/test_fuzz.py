@@ -10,7 +10,7 @@ from fa_assets.intake.kaggle import KaggleDataset, LabelledClips, read_classes, 
 from fa_assets_tests.fuzz.campaign import BATCH, MEGABYTES, Figures, fuzz_sounds, fuzz_tables, judge_in_child
 from fa_assets_tests.fuzz.flips import GOOD, flip_bits, verdicts_of
 from fa_assets_tests.fuzz.sounds import bases, make_sound
-from fa_assets_tests.fuzz.tables import CLIPS, VALID, make_tables, plant_traps
+from fa_assets_tests.fuzz.tables import CLIPS, JSON, VALID, make_tables, plant_traps
 
 SEED = 20_261_124
 
@@ -96,6 +96,9 @@ def test_what_cases_are_made_from_is_good(tmp_path: Path) -> None:
     assert read_classes(dataset, labelled) == ("Bark", "Rain")
     assert read_given_folds(dataset, CLIPS, 5) is not None
     assert len(inspect_clips(dataset.clips_folder, labelled).clips) == len(CLIPS)
+    for text in JSON:
+        dataset.labels_csv.write_text(text)
+        assert (read_labels(dataset).fnames, read_labels(dataset).labels) == (CLIPS, labelled.labels)
 
 
 @pytest.mark.slow

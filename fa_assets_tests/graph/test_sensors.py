@@ -69,7 +69,7 @@ def test_a_dataset_that_cannot_be_read_is_skipped_with_the_reason(daemon: Daemon
         return record.id, record.evaluation.passed, str(record.evaluation.description)
 
     assert daemon.tick() is None
-    assert verdict()[1:] == (True, "24 clips and 3 test clips can be read.")
+    assert verdict()[1:] == (True, "24 clips and 3 test clips are there.")
     (settings.dataset / "train_curated.csv").write_text("fname,label\n")
     assert daemon.tick() is None
     assert "no column labels" in daemon.said
