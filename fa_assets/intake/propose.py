@@ -308,8 +308,8 @@ def _found(
             raise UserError(
                 "--label-in-name takes the labels from the clips' names: leave out --level, --csv and columns."
             )
-        labels = {name: {label: None} for name, label in labels_by_name(audio, in_name).items()}
-        return Found(f"the clips' names, {in_name!r}", labels), None
+        of_names = {name: dict[str, None]({label: None}) for name, label in labels_by_name(audio, in_name).items()}
+        return Found(f"the clips' names, {in_name!r}", of_names), None
     unclear: UserError | None = None
     if level is not None and (explicit or columns.fname or columns.labels):
         raise UserError("--level takes the labels from folders, --csv and columns from a table: give one of them.")
