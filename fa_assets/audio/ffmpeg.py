@@ -27,7 +27,7 @@ from av.packet import Packet
 
 from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
 from fa_assets.audio.matroska import MATROSKA, check_matroska
-from fa_assets.audio.stated import asf_seconds, empty_chunks, xing_header
+from fa_assets.audio.stated import asf_seconds, empty_chunks, seven_bits, xing_header
 from fa_assets.audio.truncation import beyond, check_alone, check_mp4, check_zeros, several_files
 from fa_assets.errors import BadClipError
 
@@ -74,7 +74,7 @@ class FFmpegSound:
     ) -> None:
         self._file = file
         self._joined_at = joined_at
-        self._end = self._packets = 0
+        self._end = self._packets = self._tags = 0
         self._picture_ends = Fraction(0)
         self._container = container
         self._stream = stream
@@ -225,10 +225,14 @@ class FFmpegSound:
             if junk and frames:  # which may stand at the end, but was a frame here
                 raise BadClipError(f"damaged: something that is not sound {where}")
             if frames and packet.pos is not None:
-                if "aac" in self._formats and packet.pos > self._end > 0 and not self._only_tags_follow():
-                    raise BadClipError(f"damaged: something that is not sound {where}")
+                if "aac" in self._formats and self._end:
+                    head = os.pread(self._file.fileno(), 10, self._end)
+                    between = 10 + seven_bits(head[6:]) if head.startswith(b"ID3") else 0
+                    self._tags += between  # which FFmpeg leaves out of the positions of packets
+                    if packet.pos + self._tags > self._end + between:
+                        raise BadClipError(f"damaged: something that is not sound {where}")
                 self._packets += 1
-                self._end = max(self._end, packet.pos + packet.size)
+                self._end = max(self._end, packet.pos + packet.size + self._tags)
             if self._codec == "flac" and self._formats & {"flac", "wav"} and hides_a_frame(packet):
                 if (offset := bytes(packet).find(b"fLaC")) < 0:
                     raise BadClipError(f"truncated or damaged: no whole frame {where}")
@@ -304,8 +308,7 @@ def count_packets(file: FileIO) -> Packets:
 
 @contextmanager
 def _stream_of(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
-    file.seek(0)
-    head = file.read(12)
+    head = os.pread(file.fileno(), 12, 0)
     if head.startswith(b"\x80\0"):  # at some heads of which FFmpeg divides by zero, which ends the process
         raise BadClipError(
             "begins as ADX, sound of games, which is not read: `ffmpeg -i FILE NEW.flac` takes its sound"

@@ -235,9 +235,7 @@ def after_tags(file: BinaryIO, at: int) -> int:
             at += 10 + seven_bits(head[6:10])
         elif head.startswith(b"APETAGEX") and len(head) == 32:
             size, flags = struct.unpack("<I4xI", head[12:24])
-            at += 32 + (
-                size if flags & 1 << 29 else 0
-            )  # of the header, or of the footer that a tag without one ends with
+            at += 32 + size * (flags >> 29 & 1)  # 1: the header; 0: the footer, which a tag without header ends with
         elif head.startswith(b"TAG"):
             at += 128
         elif head.startswith(b"LYRICSBEGIN"):

@@ -23,6 +23,11 @@ from fa_assets.setting_fields import DATA_FOLDER
 @click.option("--group-column", metavar="NAME", help="Its column whose clips stay in one fold.")
 @click.option("--label-separator", metavar="TEXT", help="What separates labels in a cell.  [default: ',', ';' and '|']")
 @click.option("--level", type=click.IntRange(1), metavar="N", help="Take the folders of this level as classes.")
+@click.option(
+    "--label-in-name",
+    metavar="REGEX",
+    help="Take what its parentheses fit in the names, without extension, as classes.",
+)
 @click.option("--out", metavar="DIR", help="Write to this folder, which then links to the clips.  [default: DIR]")
 @click.option("--yes", is_flag=True, help="Write train_curated.csv.")
 @setting_options("max_table_mb", "max_files", "max_depth")
@@ -34,6 +39,7 @@ def init_command(
     group_column: str | None,
     label_separator: str | None,
     level: int | None,
+    label_in_name: str | None,
     out: str | None,
     yes: bool,
     **options: Any,
@@ -51,6 +57,7 @@ def init_command(
             fname_column, labels_column, group_column, label_separator, limits=apply_options(options).limits
         ),
         level=level,
+        in_name=label_in_name,
         out=Path(out).expanduser() if out else None,
     )
     say(f"Labels from {proposal.origin}: {len(proposal.rows)} clips, {len(proposal.counts)} classes")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fa_assets.errors import UserError
+from fa_assets.intake.class_in_names import hint_at_names
 from fa_assets.intake.names import SHARE, listed
 
 _NO_CLASS = re.compile(
@@ -84,14 +85,14 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
             ("The clips are named by their time, as recorders name them, and" if by_time else "The clips")
             + f" lie in no class folders{one}, and no table or annotation beside them says what they are: sort them into a "
             "folder for each class, give the labels with --csv FILE, or put Raven selection tables or Audacity labels beside "
-            "them."
+            f"them.{'' if by_time else hint_at_names(audio)}"
         )
     if shares and level is None:
         notes.append(f"{listed(shares)} may be a share of the dataset, rather than a class, by its name")
     if all(map(_NO_SOUND.fullmatch, classes)):
         notes.append(
             f"the folders' names, as {classes[0]!r}, look like speakers, sites or numbers rather than classes: if so, give the "
-            "labels with --csv"
+            f"labels with --csv.{hint_at_names(audio)}"
         )
     if by_time:
         notes.append(

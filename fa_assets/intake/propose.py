@@ -15,6 +15,7 @@ from fa_assets.errors import UserError
 from fa_assets.intake.addresses import advice_on_name
 from fa_assets.intake.annotations import Found, WhichColumnError, clip_of, labels_from_files
 from fa_assets.intake.class_folders import groups_of, labels_by_folder, test_folder_of
+from fa_assets.intake.class_in_names import labels_by_name
 from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
@@ -109,6 +110,7 @@ def propose(
     table: Path | None = None,
     columns: Columns = _USUAL,
     level: int | None = None,
+    in_name: str | None = None,
     out: Path | None = None,
 ) -> Proposal:
     """Find the clips of a folder and their labels.
@@ -120,7 +122,7 @@ def propose(
         folder: holds audio, in ``train_curated/`` or anywhere below itself; ``test/`` is the test set.
         table: the file to use, where there are several.
         columns: of it, where they cannot be told; and how much of the folder is read.
-        level: of the folders that are classes, from 1.
+        level, in_name: of the folders that are classes, from 1; a pattern that takes them from names (`class_in_names`).
         out: where to write to. Default: the folder itself.
 
     Raises:
@@ -133,7 +135,7 @@ def propose(
     columns = replace(columns, classes=frozenset(known_names(KaggleDataset(folder, columns.limits))))
     left_out = tuple(name for name in own if not is_audio(name) and not _may_be_table(name, test_name))
     of_test = [name for name in names if name.startswith(f"{test_name}/")]
-    found, taken = _found(folder, tables, audio, columns, level, table is not None, left_out, of_test)
+    found, taken = _found(folder, tables, audio, columns, level, in_name, table is not None, left_out, of_test)
     rows = tuple(sorted((name, tuple(labels)) for name, labels in found.labels.items() if labels))
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label. --fname-column and --labels-column take others.")
@@ -295,11 +297,19 @@ def _found(
     audio: Sequence[str],
     columns: Columns,
     level: int | None,
+    in_name: str | None,
     explicit: bool,
     others: Sequence[str],
     test: Sequence[str],
 ) -> tuple[Found, int | None]:
-    """The labels from files or else from folders, of which also the level."""
+    """The labels from names, where a pattern is given, from files, or else from folders, of which also the level."""
+    if in_name is not None:
+        if level or explicit or columns != Columns(classes=columns.classes, limits=columns.limits):
+            raise UserError(
+                "--label-in-name takes the labels from the clips' names: leave out --level, --csv and columns."
+            )
+        of_names = {name: dict[str, None]({label: None}) for name, label in labels_by_name(audio, in_name).items()}
+        return Found(f"the clips' names, {in_name!r}", of_names), None
     unclear: UserError | None = None
     if level is not None and (explicit or columns.fname or columns.labels):
         raise UserError("--level takes the labels from folders, --csv and columns from a table: give one of them.")

@@ -115,6 +115,10 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     if (end := re.search("[\x85\u2028\u2029]", text)) and not re.search(r"[\r\n]", text):
         text = text.replace(end[0], "\n")
         said.append(f"lines ended by U+{ord(end[0]):04X}")
+    if re.match(r"\s*\|[^\r\n]*\|[ \t]*[\r\n]+[ \t]*\|[ \t:|-]+\|[ \t]*([\r\n]|\Z)", text):
+        lines = [re.sub(r"[ \t]*\|[ \t]*", "|", line.strip()) for line in text.strip().splitlines()]
+        text = "\n".join(line.removeprefix("|").removesuffix("|") for line in [lines[0], *lines[2:]])
+        said.append("a table in Markdown")
     declared = re.match(r'"?sep=(.)"?[ \t]*(?:\r\n?|\n)', text, re.IGNORECASE)
     if declared:
         text = text[declared.end() :]

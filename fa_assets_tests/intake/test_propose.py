@@ -1,6 +1,7 @@
 """A label CSV from what people have: class folders, or a CSV with other column names."""
 
 import csv
+import shlex
 from pathlib import Path
 
 import pytest
@@ -629,6 +630,44 @@ def test_options_that_fit_nothing_are_refused(tmp_path: Path, options: tuple[str
     (tmp_path / "l.csv").unlink()
     shown = fa_assets("init", str(tmp_path), "--group-column", "x")
     assert shown.exit_code == 1 and "--group-column: no column 'x'; there is no table" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "classes"),
+    [
+        ("blues.00000 blues.00001 rock.00000 rock.00001", r"(.*?[^\W\d])[ _.-]*\d+", "blues rock"),
+        ("1001_DFA_ANG_XX 1002_IEO_ANG_XX 1003_TIE_SAD_LO 1004_TIE_SAD_HI", ".*?_.*?_(.*?)_.*?", "ANG SAD"),
+        ("bus-ulm-1-a bus-ulm-1-b metro_line-lyon-2-a metro_line-ulm-3-a", "(.*?)-.*?-.*?-.*?", "bus metro_line"),
+        ("03-01-01-01 03-01-01-02 03-01-05-01 03-01-05-02", ".*?-.*?-(.*?)-.*?", "01 05"),
+        ("bus01 bus02 office1 office2", r"(.*?[^\W\d])[ _.-]*\d+", "bus office"),
+    ],
+)
+def test_classes_in_names_are_hinted_at_and_taken(tmp_path: Path, names: str, pattern: str, classes: str) -> None:
+    for folder in ("flat", "speakers"):
+        for number, name in enumerate(names.split()):
+            place = tmp_path / folder / ("audio" if folder == "flat" else f"Actor_0{number}") / f"{name}.wav"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+        shown = fa_assets("init", str(tmp_path / folder))
+        assert f"--label-in-name {shlex.quote(pattern)} takes" in shown.output
+        taken = fa_assets("init", str(tmp_path / folder), "--label-in-name", pattern)
+        assert taken.exit_code == 0 and f"{len(names.split())} clips, 2 classes" in taken.stdout
+        assert all(f"2  {name}" in taken.stdout for name in classes.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("(",), "is no regular expression"),
+        ((".*",), "one pair of parentheses is needed"),
+        (("(x).*",), "fits the name of no clip"),
+        (("(.*)", "--level", "1"), "leave out --level, --csv and columns"),
+    ],
+)
+def test_patterns_that_take_nothing_are_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    make_audio(tmp_path, "a.wav")
+    shown = fa_assets("init", str(tmp_path), "--label-in-name", *options)
+    assert shown.exit_code == 1 and said in shown.output
 
 
 def test_columns_can_be_named(tmp_path) -> None:

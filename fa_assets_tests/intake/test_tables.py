@@ -1,6 +1,7 @@
 """Tables as people and programs write them: read, with a line that says as what, or refused with the reason."""
 
 import codecs
+import re
 import shlex
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def dataset(tmp_path: Path) -> KaggleDataset:
             PLAIN.replace(",", "\t").encode("utf-16"), "UTF-16 and separated by tabs", id="unicode-text-of-excel"
         ),
         pytest.param(PLAIN.replace(",", "|").encode(), "separated by vertical bars", id="bars"),
+        pytest.param(
+            re.sub("(?m)^(.+),(.+)$", r"| \1 | \2 |", PLAIN).replace(" |\n", " |\n|---|:--|\n", 1).encode(),
+            "separated by vertical bars and a table in Markdown",
+            id="markdown",
+        ),
         pytest.param(
             b"sep=;\r\n" + PLAIN.replace(",", ";").encode(), "separated by semicolons (its first line)", id="sep"
         ),
