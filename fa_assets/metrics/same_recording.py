@@ -1,7 +1,8 @@
 """Which clips hold the same recording, whole or in part? Told by their landmarks (`fa_assets.audio.landmarks`).
 
 Landmarks that two clips share by chance lie at all distances in time, those of one recording at one. So what is counted is
-the peaks whose landmarks agree at the same distance, within a frame.
+the peaks whose landmarks agree at the same distance, within a frame. Periodic sounds (insects, alarms) share many at several
+distances, a period apart: one must have 1.5 times as many as any other.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,10 @@ from fa_assets.audio.landmarks import Landmarks
 
 FEWEST_PEAKS = 5
 """Peaks that agree from which two clips hold the same recording (docs/results.md)."""
+_TIMES = 1.5
+"""How many times as many agree as at any other distance."""
+_NEAR = 3
+"""Frames within which two distances are one."""
 _PARTS = 64
 """The hashes are compared in so many parts, one after the other."""
 _NEIGHBOURS = 16
@@ -80,9 +85,13 @@ def _counted(pair: np.ndarray, place: np.ndarray, n: int, fewest: int) -> SameRe
     beside = np.zeros(len(pair), np.int64)  # the shift may lie between two frames
     beside[:-1] = np.where((pair[1:] == pair[:-1]) & (distance[1:] == distance[:-1] + 1), count[1:], 0)
     found, of = np.unique(pair, return_inverse=True)
-    peaks = np.zeros(len(found), np.int64)
-    np.maximum.at(peaks, of, count + beside)
-    enough = np.flatnonzero(peaks >= fewest)
+    count += beside
+    best = np.lexsort((count, of))[np.cumsum(np.bincount(of, minlength=len(found))) - 1]
+    peaks = count[best]
+    elsewhere = np.where(np.abs(distance - distance[best][of]) > _NEAR, count, 0)
+    others = np.zeros(len(found), np.int64)
+    np.maximum.at(others, of, elsewhere)
+    enough = np.flatnonzero((peaks >= fewest) & (peaks >= _TIMES * others))
     enough = enough[np.argsort(-peaks[enough], kind="stable")]
     return SameRecording(found[enough] // max(n, 1), found[enough] % max(n, 1), peaks[enough])
 

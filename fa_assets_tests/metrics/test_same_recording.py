@@ -68,6 +68,33 @@ def test_altered_copies_are_found_and_others_are_not(
     assert list(found.peaks) == sorted(found.peaks, reverse=True)
 
 
+def chirps(seed: int, seconds: float = 20) -> np.ndarray:
+    """An insect of one species, made up: eight chirps a second of one pitch, over noise; float64 (n,)."""
+    random = np.random.default_rng(seed)
+    samples = random.normal(0, 0.05, int(seconds * RATE))
+    time = np.arange(RATE // 20) / RATE
+    pitch, period = 1100 * (1 + 0.01 * random.normal()), 0.12 * (1 + 0.03 * random.normal())
+    start = random.uniform(0, period)
+    while start < seconds - 0.2:
+        of = pitch * (1 + 0.005 * random.normal())
+        chirp = np.hanning(len(time)) * sum(np.sin(2 * np.pi * k * of * time) / k for k in (1, 2, 3))
+        samples[int(start * RATE) :][: len(time)] += chirp
+        start += period * (1 + 0.01 * random.normal())
+    return samples
+
+
+def test_few_periodic_sounds_of_one_species_are_taken_for_one_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Excerpts of each are found all the same."""
+    whole = [chirps(seed) for seed in range(16)]
+    every = [landmarks(one) for one in [*whole, *(_noisy(one[3 * RATE : 9 * RATE]) for one in whole)]]
+    found = same_recordings(every)
+    pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    assert pairs >= {(one, one + 16) for one in range(16)}
+    assert len(same_recordings(every[:16]).first) <= 3
+    monkeypatch.setattr("fa_assets.metrics.same_recording._TIMES", 0)
+    assert len(same_recordings(every[:16]).first) > 20  # as it was
+
+
 def test_a_repeated_sound_in_long_clips_is_one_place_in_time() -> None:
     """The distance is told modulo 524 s, and a copy 9 minutes into another clip is found."""
     short, long = sound(1), np.concatenate([np.zeros(540 * RATE), sound(1)])
