@@ -184,7 +184,7 @@ def test_a_mirror_is_held_to_the_records_checksums(serve, tmp_path, kaggle_site)
 
 
 def test_an_unknown_part_is_named(tmp_path) -> None:
-    with pytest.raises(UserError, match="no part noisy; it has meta, curated, test"):
+    with pytest.raises(UserError, match="no part 'noisy'; it has meta, curated, test"):
         fetch(ALL["fsdkaggle2019"], tmp_path, parts=["noisy"])
 
 
