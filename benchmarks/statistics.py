@@ -58,11 +58,13 @@ def coverage(setting: str, *, by_unit: bool, trials: int, resamples: int = RESAM
     return held / trials
 
 
-def coverage_of_lwlrap(setting: str, *, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
-    """How often a nominal 95% interval holds the mean of LWLRAP over all such sets of clips.
+def coverage_of_lwlrap(
+    setting: str, skill: float = 1.5, *, trials: int, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """The mean of LWLRAP over all such sets of clips, and how often a nominal 95% interval holds it.
 
-    Clips of a group have the same labels, one or two of eight classes of unequal frequency; the scores are normal, 1.5 higher
-    where the class is present, and correlated within a group.
+    Clips of a group have the same labels, one or two of eight classes of unequal frequency; the scores are normal, higher
+    by `skill` where the class is present, and correlated within a group.
     """
     groups, size, correlation = GROUPED[setting]
     random = np.random.default_rng(seed)
@@ -70,10 +72,10 @@ def coverage_of_lwlrap(setting: str, *, trials: int, resamples: int = RESAMPLES,
     for trial in range(trials):
         truth, units = _labels(random, groups, size)
         shared, own = random.normal(size=(groups, 8))[units], random.normal(size=truth.shape)
-        scores = correlation**0.5 * shared + (1 - correlation) ** 0.5 * own + 1.5 * truth
+        scores = correlation**0.5 * shared + (1 - correlation) ** 0.5 * own + skill * truth
         found.append(paired_bootstrap(truth, scores, None, resamples, trial, units))
     expected = np.mean([one.difference for one in found])
-    return float(np.mean([one.low <= expected <= one.high for one in found]))
+    return float(expected), float(np.mean([one.low <= expected <= one.high for one in found]))
 
 
 CLASS_FIGURES = ("map", "auc", "f1")
@@ -134,7 +136,7 @@ def passed_gate(
     labels = np.ones(clips, np.int64)
     passed = 0
     for trial in range(trials):
-        own = resampled(random.normal(0.6, 0.3, clips), labels, resamples, trial)
+        own = resampled(random.normal(0.6, 0.3, clips), labels, resamples, trial, is_score=True)
         gains = -1.0 * (random.random(clips) < loss) if few else random.normal(-loss, 0.25, clips)
         gain = resampled(gains, labels, resamples, trial)
         passed += judge(own.difference, own, gain, 0.3, None).passed
@@ -244,8 +246,9 @@ def _labels(random: np.random.Generator, units: int, size: int | Sequence[int]) 
 def _coverage(trials: int) -> Iterator[str]:
     for name in GROUPED:
         clips, groups = (coverage(name, by_unit=by_unit, trials=trials) for by_unit in (False, True))
-        own = coverage_of_lwlrap(name, trials=trials)
-        yield f"{name}: differences {groups:.1%} (clips drawn: {clips:.1%}), LWLRAP {own:.1%}"
+        scores = [coverage_of_lwlrap(name, skill, trials=trials) for skill in (1.5, 3, 4, 5)]
+        shown = ", ".join(f"LWLRAP {lwlrap:.4f} {held:.1%}" for lwlrap, held in scores)
+        yield f"{name}: differences {groups:.1%} (clips drawn: {clips:.1%}), {shown}"
 
 
 def _classes(trials: int) -> Iterator[str]:

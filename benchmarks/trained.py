@@ -116,7 +116,7 @@ def measure(dataset: Path, storage: Path, encoder: str, checkpoint: str, scheme:
     return Row(
         encoder,
         scheme,
-        resampled(figures.values(CLIP) * positives, positives, _RESAMPLES, _SEED),
+        resampled(figures.values(CLIP) * positives, positives, _RESAMPLES, _SEED, is_score=True),
         len(positives),
         test,
         test_clips,
@@ -141,7 +141,7 @@ def on_test_clips(root: Path, labels: Mapping[str, list[str]]) -> tuple[PairedBo
     truth = multi_hot([labels[fname] for fname in embeddings["fname"].to_pylist()], final.classes)
     clip, _, precision = positive_precisions(truth, final.model.logits(embedding_matrix(embeddings["embedding"])))
     sums = np.bincount(clip, weights=precision, minlength=len(truth))
-    return resampled(sums, truth.sum(axis=1), _RESAMPLES, _SEED), len(truth)
+    return resampled(sums, truth.sum(axis=1), _RESAMPLES, _SEED, is_score=True), len(truth)
 
 
 def beside_a_plain_loop(dataset: Path, weights: Path, n_clips: int = 24) -> Mapping[str, float]:

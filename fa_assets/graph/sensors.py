@@ -68,7 +68,7 @@ class _Tick:
     """What the sensor remembers from one tick to the next.
 
     The cursor holds what the last request was made for (a digest of the dataset's versions and of code and settings) and, once
-    its run has ended, in which state it left what is still stale.
+    its run has ended, in which state it left what is still stale, as long as none of that changes.
     """
 
     def __init__(self, cursor: str | None, seen: str) -> None:
@@ -78,7 +78,9 @@ class _Tick:
     def is_new(self, made_of: dict[str, str]) -> bool:
         """Whether anything is stale that the last request has not already tried to make."""
         if self._memory.pop("requested", None) == self._seen:
-            self._memory["tried"] = made_of
+            self._memory = {"tried": made_of, "seen": self._seen}
+        if self._memory.get("seen") != self._seen:
+            self._memory = {}  # a clip that was put back as it was counts: its run is needed again
         return not made_of.items() <= self._memory.get("tried", {}).items()
 
     def requested(self) -> str:

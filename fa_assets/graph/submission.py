@@ -97,7 +97,7 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="7", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="8", reads=reads)
 
 
 def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -> Made:

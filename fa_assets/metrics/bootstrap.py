@@ -93,7 +93,8 @@ def paired_bootstrap(
     clip, _, precision_a = positive_precisions(truth, logits_a)
     precision_b = 0 if logits_b is None else positive_precisions(truth, logits_b)[2]
     gain = np.bincount(clip, weights=precision_a - precision_b, minlength=len(truth))
-    return resampled(gain, np.bincount(clip, minlength=len(truth)), resamples, seed, units)
+    positives = np.bincount(clip, minlength=len(truth))
+    return resampled(gain, positives, resamples, seed, units, is_score=logits_b is None)
 
 
 def resampled(
@@ -102,6 +103,7 @@ def resampled(
     resamples: int = RESAMPLES,
     seed: int = SEED,
     units: np.ndarray | None = None,
+    is_score: bool = False,
 ) -> PairedBootstrap:
     """The same, from what each clip adds.
 
@@ -109,6 +111,7 @@ def resampled(
         gain: float64 (n,), the sum of the precisions of the clip's labels under a, less that under b.
         positives: int (n,), the clip's labels.
         resamples, seed, units: as above.
+        is_score: LWLRAP of a itself, without b: the interval is that of a proportion (`proportion_interval`).
 
     Raises:
         ValueError: no clip has a label.
@@ -119,13 +122,16 @@ def resampled(
     observed, units_drawn = float(of_units[0].sum() / of_units[1].sum()), of_units.shape[1]
     differences = _differences(of_units, resamples, seed)
     tail = ndtr(ndtri((1 - CONFIDENCE) / 2) * _expansion(units_drawn))
-    low, high = np.quantile(differences, [tail, 1 - tail])
+    if is_score:
+        low, high = proportion_interval(observed, float(differences.var()), units_drawn)
+    else:
+        low, high = np.quantile(differences, [tail, 1 - tail]).tolist()
     counts, edges = np.histogram(differences, bins=_BINS)
     return PairedBootstrap(
         difference=observed,
-        low=float(low),
-        high=float(high),
-        at_least=_at_least(of_units, resamples, seed),
+        low=low,
+        high=high,
+        at_least=low if is_score else _at_least(of_units, resamples, seed),
         share_won=float((differences > 0).mean()),
         resamples=resamples,
         units=units_drawn,
@@ -160,6 +166,24 @@ def simultaneous(
     relative = np.divide(np.abs(deviations), spread, out=np.zeros_like(deviations), where=spread > 0)
     reach = np.quantile(relative.max(axis=0), CONFIDENCE) * spread * _expansion(every[0].shape[1])
     return np.asarray(observed + reach * np.array([-1, 1]))
+
+
+def proportion_interval(value: float, variance: float, units: int) -> tuple[float, float]:
+    """The 95% interval of a figure between 0 and 1, which may be near an end: that of Clopper and Pearson, for as many trials
+    as would vary so much (E. Korn, B. Graubard, Survey Methodology 24, 1998); where nothing varies, for the units.
+
+    Args:
+        value: of the figure.
+        variance: of its resamples.
+        units: that it rests on.
+    """
+    from scipy.special import betaincinv
+
+    trials = (value * (1 - value) / variance if 0 < value < 1 and variance > 1e-24 else units) / _expansion(units) ** 2
+    hits, misses, tail = value * trials, (1 - value) * trials, (1 - CONFIDENCE) / 2
+    low = betaincinv(hits, misses + 1, tail) if value > 0 else 0
+    high = betaincinv(hits + 1, misses, 1 - tail) if value < 1 else 1
+    return float(low), float(high)
 
 
 def _expansion(units: int) -> float:

@@ -70,7 +70,7 @@ def compare(ours: Figures, baseline: Figures) -> Comparison:
 def interval(figures: Figures) -> PairedBootstrap:
     """The bootstrap of LWLRAP itself: its `difference` is that to 0."""
     weights = figures.weights(CLIP)
-    return resampled(figures.values(CLIP) * weights, weights, units=figures.units)
+    return resampled(figures.values(CLIP) * weights, weights, units=figures.units, is_score=True)
 
 
 def side_by_side(ours: Figures, baseline: Figures, gain: PairedBootstrap) -> Comparison:

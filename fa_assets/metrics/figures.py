@@ -107,7 +107,7 @@ def lwlrap(predictions: Predictions) -> Iterator[Figure]:
 
     overall = next(figures(OVERALL, [""], np.zeros_like(row), 1))
     if predictions.units is not None and overall.weight:
-        found = resampled(*sums(row, n), units=predictions.units)
+        found = resampled(*sums(row, n), units=predictions.units, is_score=True)
         overall = replace(overall, low=found.low, high=found.high, units=found.units)
     yield overall
     for scope, keys, of, size in (
@@ -162,9 +162,9 @@ def ranking(predictions: Predictions) -> Iterator[Figure]:
             one = _figure(metric, scope, key, value, resamples, predictions, labels)
             yield one
             if metric == AUC:
-                yield replace(
-                    one, metric="dprime", value=_dprime(one.value), low=_dprime(one.low), high=_dprime(one.high)
-                )
+                dprime, *ends = map(_dprime, (one.value, one.low, one.high))
+                low, high = NO_INTERVAL if None in (dprime, *ends) else ends
+                yield replace(one, metric="dprime", value=dprime, low=low, high=high)
         for fold, value, resamples in zip(folds, macro, drawn_by_fold, strict=True):
             labels = truth & (predictions.fold == fold)[:, None]
             yield _figure(metric, FOLD, str(fold), value, _mean(resamples[:-1]), predictions, labels)

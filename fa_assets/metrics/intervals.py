@@ -1,18 +1,18 @@
 """How far a figure depends on which clips there are: its interval, from resamples of independent units.
 
 A resample is a weight for each clip: how often its unit was drawn. Figures of all resamples are computed at once, from such
-weights, and are what scikit-learn's functions give with them as `sample_weight`. The interval is symmetric on the logit scale,
-with the standard deviation of the resamples and Student's t for as many units as the figure rests on: of few positives the
-percentile interval is too narrow, and that of average precision is biased (K. Boyd, K. Eng, C. Page, "Area under the
-Precision-Recall Curve: Point Estimates and Confidence Intervals", ECML 2013; docs/evaluation.md has how often it holds the
-truth). Fitted models, folds and thresholds stay as they are.
+weights, and are what scikit-learn's functions give with them as `sample_weight`. The interval is that of a proportion with
+the variance of the resamples, for as many units as the figure rests on (`proportion_interval`): of few positives, and near the
+ends of a figure's range, percentiles are too narrow (K. Boyd, K. Eng, C. Page, "Area under the Precision-Recall Curve: Point
+Estimates and Confidence Intervals", ECML 2013; docs/evaluation.md has how often it holds the truth). Fitted models, folds and
+thresholds stay as they are.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from fa_assets.metrics.bootstrap import CONFIDENCE, SEED
+from fa_assets.metrics.bootstrap import SEED, proportion_interval
 
 RESAMPLES = 400
 """Enough for a standard deviation to within 4%."""
@@ -33,7 +33,7 @@ def drawn(units: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> np
 
 
 def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float, float] = (0.0, 1.0)) -> Interval:
-    """The ends of the 95% interval of a figure; `NO_INTERVAL` where it is at an end of its range, or nothing varies.
+    """The ends of the 95% interval of a figure; `NO_INTERVAL` on fewer than two units.
 
     Args:
         value: of the figure, between `ends`.
@@ -41,17 +41,12 @@ def interval(value: float, resampled: np.ndarray, units: int, ends: tuple[float,
         units: that it rests on.
         ends: of what the figure can be.
     """
-    from scipy.special import expit, logit
-    from scipy.stats import t
-
     known = resampled[~np.isnan(resampled)].astype(np.float64)
     lowest, width = ends[0], ends[1] - ends[0]
-    share = (value - lowest) / width if width else 0.0
-    if units < 2 or known.size < 2 or not 0 < share < 1 or (spread := known.std() / width) < 1e-12:
+    if units < 2 or known.size < 2 or not width:
         return NO_INTERVAL
-    reach = t.ppf((1 + CONFIDENCE) / 2, units - 1) * spread / (share * (1 - share))
-    low, high = lowest + width * expit(logit(share) + np.array([-reach, reach]))
-    return float(low), float(high)
+    low, high = proportion_interval((value - lowest) / width, known.var() / width**2, units)
+    return lowest + width * low, lowest + width * high
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,6 +115,7 @@ def test_a_lost_fold_is_made_again_with_what_uses_it(daemon: Daemon, settings: S
 
 def test_what_failed_is_not_tried_again_until_something_changes(daemon: Daemon, settings: Settings) -> None:
     clip = settings.dataset / "train_curated" / "05.wav"
+    sound = clip.read_bytes()
     clip.write_bytes(b"RIFF")
     request = daemon.tick()
     assert request is not None
@@ -122,6 +123,11 @@ def test_what_failed_is_not_tried_again_until_something_changes(daemon: Daemon, 
     assert daemon.tick() is None
     assert "left curated_clips stale" in daemon.said and "nothing changed since" in daemon.said
     assert daemon.tick() is None
+
+    clip.write_bytes(sound)
+    assert daemon.refresh() >= whole("folds") | EMBEDDINGS, "what was planned and not checked"
+    assert daemon.tick() is None
+    assert "nothing is stale" in daemon.said
 
     make_clip(clip, ("Tone",), index=200)
     request = daemon.tick()

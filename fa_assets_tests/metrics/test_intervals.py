@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import beta, norm, t
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from fa_assets.metrics.intervals import NO_INTERVAL, Curve, drawn, interval
@@ -64,7 +65,25 @@ def test_ends_of_an_interval_lie_within_the_range() -> None:
     assert scaled == pytest.approx((1 + low * 9, 1 + high * 9))
 
 
-def test_there_is_no_interval_of_what_does_not_vary() -> None:
-    assert interval(1.0, np.array([1.0, 0.9]), 20) == NO_INTERVAL
-    assert interval(0.5, np.array([0.5, 0.5]), 20) == NO_INTERVAL
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_where_nothing_varies_it_is_that_of_as_many_trials_as_units(value: float) -> None:
+    """With Student's t in place of the normal distribution, and n - 1 in place of n, as elsewhere."""
+    trials = 20 * (norm.ppf(0.975) / t.ppf(0.975, 19)) ** 2 * 19 / 20
+    low, high = (
+        beta.ppf(0.025, value * trials, trials * (1 - value) + 1),
+        beta.ppf(0.975, value * trials + 1, trials * (1 - value)),
+    )
+    assert interval(value, np.full(400, value), 20) == pytest.approx(
+        (0 if value == 0 else low, 1 if value == 1 else high)
+    )
+
+
+def test_between_the_ends_it_is_clopper_and_pearsons_of_as_many_trials_as_vary_so_much() -> None:
+    resampled = np.array([0.8, 1.0])
+    trials = 0.9 * 0.1 / 0.1**2 * (norm.ppf(0.975) / t.ppf(0.975, 999)) ** 2 * 999 / 1000
+    expected = beta.ppf(0.025, 0.9 * trials, 0.1 * trials + 1), beta.ppf(0.975, 0.9 * trials + 1, 0.1 * trials)
+    assert interval(0.9, resampled, 1000) == pytest.approx(expected)
+
+
+def test_there_is_no_interval_of_one_unit() -> None:
     assert interval(0.5, np.array([0.4, 0.6]), 1) == NO_INTERVAL
