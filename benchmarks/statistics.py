@@ -6,6 +6,8 @@ Every simulation has a truth that is known, so that it can be counted how often 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from scipy.special import expit
@@ -38,6 +40,9 @@ SCORERS = {
 }
 """Clips in each group that have the same labels, and scores alike. In the last one, those of 20 have the first two classes, the
 others the rest, and the scores of those two are higher."""
+UNEQUAL = (
+    [1] * 90 + [2] * 20 + [3] * 8 + [5] * 4 + [7] * 3 + [9, 12, 16, 24, 87]
+)  # labels of units, where mixtures are linked
 
 
 def coverage(setting: str, *, by_unit: bool, trials: int, resamples: int = RESAMPLES, seed: int = 0) -> float:
@@ -128,17 +133,31 @@ def false_winners(
 
 
 def passed_gate(
-    clips: int, loss: float, *, few: bool = False, trials: int, resamples: int = RESAMPLES, seed: int = 0
+    clips: int,
+    loss: float,
+    *,
+    lose_all: Literal["", "few", "large"] = "",
+    sizes: Sequence[int] = (1,),
+    trials: int,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> float:
-    """How often the gate passes what is truly worse than the baseline by `loss`: the spread of a clip's loss is 0.25; or few
-    clips, a share of `loss`, lose all, and the others nothing."""
+    """How often the gate passes what is truly worse than the baseline by `loss`: the spread of a unit's loss is 0.25; or
+    few units, a share of `loss`, lose all, and the others nothing; or all gain 0.02, and some of the largest size lose all.
+    Of sizes, numbers of labels, each unit has one at random."""
     random = np.random.default_rng(seed)
-    labels = np.ones(clips, np.int64)
     passed = 0
     for trial in range(trials):
-        own = resampled(random.normal(0.6, 0.3, clips), labels, resamples, trial, is_score=True)
-        gains = -1.0 * (random.random(clips) < loss) if few else random.normal(-loss, 0.25, clips)
-        gain = resampled(gains, labels, resamples, trial)
+        own = resampled(random.normal(0.6, 0.3, clips), np.ones(clips, np.int64), resamples, trial, is_score=True)
+        labels = random.choice(sizes, clips)
+        if lose_all == "few":
+            gains = -1.0 * (random.random(clips) < loss)
+        elif lose_all == "large":
+            share = (loss + 0.02) / 1.02 * np.sum(sizes) / np.sum(sizes, where=np.equal(sizes, max(sizes)))
+            gains = np.where((labels == max(sizes)) & (random.random(clips) < share), -1.0, 0.02)
+        else:
+            gains = random.normal(-loss, 0.25, clips)
+        gain = resampled(gains * labels, labels, resamples, trial)
         passed += judge(own.difference, own, gain, 0.3, None).passed
     return passed / trials
 
@@ -264,11 +283,14 @@ def _variants(trials: int) -> Iterator[str]:
 
 def _gate(trials: int) -> Iterator[str]:
     for clips in (10, 20, 80, 200, 400, 2000):
-        shares = [f"{loss} worse {passed_gate(clips, loss, trials=trials):.1%}" for loss in (0.064, 0.01, 0.0, -0.05)]
-        few = [
-            f"{share:.0%} lose all {passed_gate(clips, share, few=True, trials=trials):.1%}" for share in (0.01, 0.0)
-        ]
+        passed = partial(passed_gate, clips, trials=trials)
+        shares = [f"{loss} worse {passed(loss):.1%}" for loss in (0.064, 0.01, 0.0, -0.05)]
+        few = [f"{share:.0%} lose all {passed(share, lose_all='few'):.1%}" for share in (0.01, 0.0)]
         yield f"{clips} clips pass: {', '.join(shares + few)}"
+    for clips in (130, 400):
+        passed = partial(passed_gate, clips, sizes=UNEQUAL, trials=trials)
+        worse = (f"0.01 worse {how} {passed(0.01, lose_all=how):.1%}" for how in ("", "few", "large"))
+        yield f"{clips} units of 1 to 87 labels pass: {', '.join(worse)}; 0.1 better {passed(-0.1):.1%}"
     yield f"random against random, 80 clips: {random_passed_gate(80, trials=trials):.1%} pass"
 
 

@@ -39,7 +39,7 @@ def blend_asset(
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, probability=probability),
         contender_tables.BLEND,
-        version="11",
+        version="12",
         reads={"predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),

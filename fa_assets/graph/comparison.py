@@ -38,7 +38,7 @@ def comparison_asset(
         GROUP,
         partial(compare_schemes, schemes=schemes, min_lwlrap=min_lwlrap),
         tables.COMPARISON_OF_ENCODERS if others else tables.COMPARISON,
-        version="8",
+        version="9",
         reads={"metrics": metrics, "baseline": baseline, **others},
         settings={
             "scheme": schemes[0],

@@ -126,12 +126,12 @@ def resampled(
         low, high = proportion_interval(observed, float(differences.var()), units_drawn)
     else:
         low, high = np.quantile(differences, [tail, 1 - tail]).tolist()
-    counts, edges = np.histogram(differences, bins=_BINS)
+    counts, edges = np.histogram(differences.round(12), bins=_BINS)  # rounding alone has no bins
     return PairedBootstrap(
         difference=observed,
         low=low,
         high=high,
-        at_least=low if is_score else _at_least(of_units, resamples, seed),
+        at_least=low if is_score else _at_least(of_units, resamples, seed, is_better=low > 0),
         share_won=float((differences > 0).mean()),
         resamples=resamples,
         units=units_drawn,
@@ -217,9 +217,11 @@ def _differences(of_units: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     return differences
 
 
-def _at_least(of_units: np.ndarray, resamples: int, seed: int) -> float:
-    """See `PairedBootstrap`; the unit that is added has as many labels as the unit of a label has on average."""
-    size = np.square(of_units[1]).sum() / of_units[1].sum()
+def _at_least(of_units: np.ndarray, resamples: int, seed: int, is_better: bool) -> float:
+    """See `PairedBootstrap`; the unit that is added has as many labels as the unit of a label has on average: it may be one of
+    the large ones. Where a is shown to be better, the added unit is as large as units are on average."""
+    labels = of_units[1]
+    size = labels.mean() if is_better else np.square(labels).sum() / labels.sum()
     sums = np.column_stack([of_units, [-size, size]]).T
     random = np.random.default_rng(seed)
     step = max(1, _CHUNK_CELLS // len(sums))

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.statistics import (
     GROUPED,
     SCORERS,
+    UNEQUAL,
     above_chance,
     class_coverage,
     coverage,
@@ -42,9 +43,13 @@ def test_the_gate_passes_what_is_worse_by_the_margin_in_one_of_forty_cases() -> 
     for clips in (6, 80):
         assert passed_gate(clips, 0.01, trials=400, resamples=400) <= 0.045  # 0.025, and two standard errors
     for clips in (10, 400):
-        assert passed_gate(clips, 0.01, few=True, trials=100, resamples=200) <= 0.06
+        assert passed_gate(clips, 0.01, lose_all="few", trials=100, resamples=200) <= 0.06
     assert passed_gate(5, -0.5, trials=5, resamples=200) == 0  # so few show nothing
     assert passed_gate(2000, -0.02, trials=50, resamples=200) >= 0.9  # what is better, of enough clips
+    assert passed_gate(130, 0.01, lose_all="few", sizes=UNEQUAL, trials=50, resamples=200) <= 0.02
+    assert (
+        passed_gate(130, -0.2, sizes=UNEQUAL, trials=50, resamples=200) >= 0.8
+    )  # though the largest has a fifth of all labels
     assert random_passed_gate(80, trials=60, resamples=200) <= 0.02
 
 

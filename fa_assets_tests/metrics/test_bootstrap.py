@@ -101,6 +101,12 @@ def test_the_lower_bound_is_that_of_clopper_and_pearson_where_units_lose_all_or_
     assert copies.at_least == pytest.approx(found.at_least)
 
 
+def test_every_clip_may_gain_the_same() -> None:
+    labels = np.arange(1, 50)
+    found = resampled(0.02 * labels, labels, 500)
+    assert (found.low, found.high, sum(found.counts)) == (pytest.approx(0.02), pytest.approx(0.02), 500)
+
+
 def test_without_labels_there_is_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="no clip has a label"):
         paired_bootstrap(np.zeros((3, 2), bool), np.zeros((3, 2)), np.zeros((3, 2)), 10, 0)
