@@ -104,7 +104,7 @@ def metrics_asset(scheme: str, predictions: Asset, probability: ProbabilityOptio
         GROUP,
         partial(metrics, scheme=scheme, probability=probability),
         tables.METRICS,
-        version="10",
+        version="11",
         reads={"predictions": predictions},
         settings={"scheme": scheme, **asdict(probability)},
         description=f"How good {predictions.name} are, overall, per fold and per class, with 95% intervals over clips (groups "

@@ -246,6 +246,7 @@ def test_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 AS_CONTAINED = {
     "nist sphere": lambda: written("NIST", "PCM_16"),
+    "nist sphere of mu-law": lambda: written("NIST", "ULAW"),
     "avi": FFMPEG_ALONE["avi"],
     "mp3 in avi": lambda: encode("avi", "libmp3lame", tone(24_000, 16_000), 16_000),
 }
@@ -436,6 +437,20 @@ def test_pauses_of_amr_are_silence(tmp_path: Path) -> None:
     whole = inspected(tmp_path / "a", content)
     assert inspected(tmp_path / "a", with_pauses).frames == whole.frames
     assert str(whole.decoder).endswith("libopencore_amrnb")
+
+
+def test_pauses_of_wide_band_amr_are_silence(tmp_path: Path) -> None:
+    spoken = b"".join(b"\x14" + _NOISE[33 * at : 33 * at + 32] for at in range(20))  # 20 ms each
+    content = b"#!AMR-WB\n" + spoken + b"\x4c" + _NOISE[:5] + b"\x7c" * 9 + spoken  # a description of noise; no data
+    assert inspected(tmp_path / "a", content).seconds == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["W64", "NIST"])
+@pytest.mark.parametrize("behind", [_TAG, bytes(5_000)], ids=["a tag", "zeros"])
+def test_what_follows_the_sound_is_not_read_as_sound(tmp_path: Path, kind: str, behind: bytes) -> None:
+    path = tmp_path / "a"
+    assert inspected(path, written(kind) + behind).frames == 24_000
+    assert len(load_mono(path, 16_000)) == 24_000
 
 
 @pytest.mark.parametrize("bits", [33, 45, 53])

@@ -17,6 +17,7 @@ from fa_assets.encoders.cnn14.definition import CARD
 from fa_assets.graph.checks_clips import folds_balanced
 from fa_assets.graph.checks_embeddings import embedding_problems, sound
 from fa_assets.graph.checks_evaluation import classifier_problems, clips_new_to_encoder
+from fa_assets.graph.verdicts import offenders, with_offenders
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix, list_column
 from fa_assets.store.ledger import Ledger
@@ -34,6 +35,11 @@ SIMILARITY = 0.9999
 @pytest.fixture
 def settings(finished: FinishedRun, tmp_path: Path) -> Settings:
     return finished.copy(tmp_path)
+
+
+def test_an_offender_whose_name_is_part_of_a_word_is_named() -> None:
+    found = offenders("missing", ["class"], [("car",), ("dog",)], bad="Missing: 'dog'. Take care.", good="")
+    assert str(with_offenders(found, "x").description).endswith("These are: 'car'.")
 
 
 def definitions_of(settings: Settings) -> dg.Definitions:
