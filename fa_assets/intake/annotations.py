@@ -99,8 +99,7 @@ def labels_from_files(
         others: files that are no clips here: rows that name them by this path do not mean clips that are called so elsewhere.
 
     Raises:
-        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used;
-            none gives labels, and some cannot be read.
+        UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
     index = NameIndex(audio, others)
     tables: list[tuple[Table, str]] = []
@@ -128,8 +127,7 @@ def labels_from_files(
             table = _headed(table)
         if clip is None:
             unused.append(path)
-            continue
-        if (held := table_labels(table, columns)) is not None:
+        elif (held := table_labels(table, columns)) is not None:
             own.add(clip, held[0])
             own.notes += held[1][: not own.notes]
             own.guess = own.guess or held[2]
