@@ -435,7 +435,7 @@ def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
 def test_mp4_may_begin_with_empty_space(tmp_path: Path) -> None:
     content = FFMPEG_ALONE["mp4 in fragments"]()  # of which only the parts are looked at
     (tmp_path / "a").write_bytes(struct.pack(">I4s", 16, b"free") + bytes(8) + content)
-    with open(tmp_path / "a", "rb") as file:
+    with (tmp_path / "a").open("rb") as file:
         check_mp4(file)
 
 
