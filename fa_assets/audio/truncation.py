@@ -149,15 +149,16 @@ def check_mp4(file: BinaryIO) -> None:
     Raises:
         BadClipError: with the byte at which that part, or the other file, begins.
     """
-    end, at = os.fstat(file.fileno()).st_size, 0
+    end, at, begun = os.fstat(file.fileno()).st_size, 0, False
     while at + 8 <= end:
         file.seek(at)
         head = file.read(16)
         size, name = struct.unpack(">I4s", head[:8])
         if size == 1 and len(head) == 16:
             size = struct.unpack(">Q", head[8:])[0]
-        if name == b"ftyp" and at:
+        if name == b"ftyp" and begun:
             raise BadClipError(several_files(at))
+        begun |= name in (b"ftyp", b"mdat", b"moov", b"moof")
         if size < 8:  # 0: to the end
             return
         if name in (b"mdat", b"moov", b"moof") and at + size > end:

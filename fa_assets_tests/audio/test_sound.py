@@ -14,6 +14,7 @@ import soundfile
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip, load_mono, resampled_length
 from fa_assets.audio.ffmpeg import DECODER
+from fa_assets.audio.truncation import check_mp4
 from fa_assets_tests.audio.encoded import encode, tone, true_seconds
 from fa_assets_tests.fuzz.sounds import with_checksums
 
@@ -429,6 +430,13 @@ def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
         inspected(tmp_path / "a", content + after)
     (tmp_path / "a").write_bytes(content + _TAG)
     assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
+
+
+def test_mp4_may_begin_with_empty_space(tmp_path: Path) -> None:
+    content = FFMPEG_ALONE["mp4 in fragments"]()  # of which only the parts are looked at
+    (tmp_path / "a").write_bytes(struct.pack(">I4s", 16, b"free") + bytes(8) + content)
+    with (tmp_path / "a").open("rb") as file:
+        check_mp4(file)
 
 
 def test_pauses_of_amr_are_silence(tmp_path: Path) -> None:
