@@ -21,6 +21,8 @@ from fa_assets.store.source_files import USUAL_LIMITS, Limits
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _TITLE_LINES = 20
 """Lines among which the header is."""
+_RULE = re.compile(r"(?=.*\|)(?=.*-)[ \t:|-]+")
+"""The line below the header of a table in Markdown."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,8 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     if (end := re.search("[\x85\u2028\u2029]", text)) and not re.search(r"[\r\n]", text):
         text = text.replace(end[0], "\n")
         said.append(f"lines ended by U+{ord(end[0]):04X}")
-    if re.match(r"\s*\|[^\r\n]*\|[ \t]*[\r\n]+[ \t]*\|[ \t:|-]+\|[ \t]*([\r\n]|\Z)", text):
-        lines = [re.sub(r"[ \t]*\|[ \t]*", "|", line.strip()) for line in text.strip().splitlines()]
-        text = "\n".join(line.removeprefix("|").removesuffix("|") for line in [lines[0], *lines[2:]])
-        said.append("a table in Markdown")
+    text, of_markdown = _without_markdown(text)
+    said += of_markdown
     declared = re.match(r'"?sep=(.)"?[ \t]*(?:\r\n?|\n)', text, re.IGNORECASE)
     if declared:
         text = text[declared.end() :]
@@ -138,6 +138,25 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
     if "\r" in text and "\n" not in text:
         said.append("lines ended by CR")
     return text, separator, said
+
+
+def _without_markdown(text: str) -> tuple[str, list[str]]:
+    """A table in Markdown without the text above it, the lines of dashes and the bars around rows, and in words what it was;
+    another text as it is."""
+    if not re.search(r"[\r\n][ \t:|-]+([\r\n]|\Z)", text[:100_000]):
+        return text, []
+    lines = [line.strip() for line in re.split(r"\r\n?|\n", text) if line.strip()]
+    above = zip(lines[: _TITLE_LINES + 1], lines[1:], strict=False)
+    rules = (n for n, (line, below) in enumerate(above) if "|" in line and _RULE.fullmatch(below))
+    if (start := next(rules, None)) is None:
+        return text, []
+    rows = []
+    for line in (one for one in lines[start:] if not _RULE.fullmatch(one)):
+        cells = re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", line.removeprefix("|")))
+        cells = [cell.strip().replace(r"\|", "|") for cell in cells]
+        rows.append("|".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' if "|" in cell else cell for cell in cells))
+    titles = [f"beginning after {', '.join(map(repr, lines[:start]))}"] if start else []
+    return "\n".join(rows), ["a table in Markdown", *titles]
 
 
 def _require(path: Path, required: Sequence[str], header: Sequence[str], way_out: str) -> None:

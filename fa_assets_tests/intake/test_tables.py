@@ -259,3 +259,19 @@ def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> Non
     for comment in ("# made in 2017", "# by Ada, with care"):
         (tmp_path / "b.csv").write_text(f"{comment}\nfname,labels\na.wav,Dog\n")
         assert read_table(tmp_path / "b.csv").header == ["fname", "labels"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Labels\n\n| fname | labels |\n|---|---|\n| a.wav | Müll |\n| b.wav | Rain |\n",
+        "By hand\n\n|fname|labels|\n|---|---|\n|a.wav|Müll|\n|b.wav|Rain|\n|---|---|\n",
+        "fname | labels\n:--- | ---:\na.wav | Müll\nb.wav | Rain\n",
+        "| fname | labels |\n|---|---|\n| a.wav | Müll |\n| b.wav | Rain\\|Dog |\n",
+    ],
+)
+def test_markdown_with_text_above_without_outer_bars_with_bars_in_cells(dataset: KaggleDataset, text: str) -> None:
+    dataset.labels_csv.write_text(text, encoding="utf-8")
+    labels = read_labels(dataset)
+    second = ("Rain", "Dog") if "Dog" in text else ("Rain",)
+    assert (tuple(labels.fnames), tuple(labels.labels)) == (("a.wav", "b.wav"), (("Müll",), second))
