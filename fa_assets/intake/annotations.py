@@ -101,7 +101,7 @@ def labels_from_files(
     Raises:
         UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
-    index = NameIndex(audio, others)
+    index = NameIndex(audio, others, folder)
     tables: list[tuple[Table, str]] = []
     own = Found("annotations of each clip")
     notes, unused = list[str](), list[Path]()
@@ -166,10 +166,11 @@ def _require_columns(columns: Columns, headers: Mapping[str, Sequence[str]]) -> 
 
 def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
     """A table whose first row names a clip, and so is not a header, with one; and its column that names the clips."""
-    if any(is_audio(name) and clip_of(index, name) for name in table.header):
+    inside = _inside(table, index)
+    if any(is_audio(name) and clip_of(index, name, inside) for name in table.header):
         table = _headed(table)
     fname = columns.fname or _fname_column(table, index)
-    if fname and fname != columns.fname and clip_of(index, fname):
+    if fname and fname != columns.fname and clip_of(index, fname, inside):
         return _headed(table), f"column {table.header.index(fname) + 1}"
     return table, fname
 
@@ -180,14 +181,23 @@ def _headed(table: Table) -> Table:
     return replace(table, header=header, rows=[table.header, *table.rows], notes=(*table.notes, note))
 
 
-def clip_of(index: NameIndex, cell: str) -> str | None:
-    """The clip that a cell names by path, by name or by name without suffix; only where there is one."""
+def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
+    """The clip that a cell names by path, by name or by name without suffix, first below the table's folder, `inside`; only
+    where there is one."""
     if cell in index.others:
         return None
-    found = index.find(cell)
+    found = index.find(inside + cell) if inside else []
+    if len(found) != 1:
+        found = index.find(cell)
     if len(found) != 1 and re.search(r"[/\\]", cell):
         found = index.find(re.split(r"[/\\]", cell.rstrip("/\\"))[-1])
     return found[0] if len(found) == 1 else None
+
+
+def _inside(table: Table, index: NameIndex) -> str:
+    """The folder of a table below that of the clips, with a `/` behind it; empty where it is that one."""
+    below = index.folder and table.path.is_relative_to(index.folder) and table.path.parent != index.folder
+    return f"{table.path.parent.relative_to(index.folder).as_posix()}/" if index.folder and below else ""
 
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
@@ -226,7 +236,8 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     for table, fname, labels in rows:
         group = group_column(table, fname, columns)
         groups, of_groups = filled(table.column(group) if group else [""] * len(table.rows), group or "")
-        clips = [clip_of(index, cell) for cell in table.column(fname)]
+        inside = _inside(table, index)
+        clips = [clip_of(index, cell, inside) for cell in table.column(fname)]
         for cell, clip, own, its in zip(table.column(fname), clips, labels, groups, strict=True):
             if clip is None:
                 found.missing.setdefault(cell, {}).update(dict.fromkeys(filter(None, own)))
@@ -325,7 +336,8 @@ def _repeats(table: Table, name: str) -> bool:
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:
-    return len({clip_of(index, cell) for cell in table.column(fname)[:_SAMPLE]} - {None})
+    inside = _inside(table, index)
+    return len({clip_of(index, cell, inside) for cell in table.column(fname)[:_SAMPLE]} - {None})
 
 
 def _fname_column(table: Table, index: NameIndex) -> str | None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
 AUDIO_SUFFIXES = frozenset(
@@ -165,9 +165,10 @@ def differences(name: str, other: str) -> list[str]:
 
 
 class NameIndex:
-    """The names of files that are there, to be found by names that people wrote; `others` are found by nobody."""
+    """The names of files that are there in a folder, to be found by names that people wrote; `others` are found by nobody."""
 
-    def __init__(self, names: Iterable[str], others: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str], others: Iterable[str] = (), folder: Path | None = None) -> None:
+        self.folder = folder
         self.names = frozenset(names)
         self.others = frozenset(others)
         self._alike: dict[str, list[str]] = {}

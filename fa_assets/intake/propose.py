@@ -140,7 +140,7 @@ def propose(
     if not rows:
         raise UserError(f"{found.origin}: no clip has a label. --fname-column and --labels-column take others.")
     below = taken and max(1, taken - (base == folder))
-    test, test_rows, on_test = _test_set(folder / test_name, columns, below, found, rows)
+    test, test_rows, on_test = _test_set(folder / test_name, columns, below, found, rows, in_name)
     groups, said = groups_of(found.groups, [name for name, _ in rows], taken)
     notes = [
         *dict.fromkeys([*found.notes, *said]),
@@ -248,10 +248,10 @@ def _notes_on_links(base: Path, columns: Columns) -> list[str]:
 
 
 def _test_set(
-    folder: Path, columns: Columns, level: int | None, found: Found, curated: Rows
+    folder: Path, columns: Columns, level: int | None, found: Found, curated: Rows, in_name: str | None
 ) -> tuple[list[str], Rows, list[str]]:
-    """The test clips, their labels and notes: of the rows in `found` that name no training clip, or else of the tables and
-    annotations in the folder, or of its folders at a level."""
+    """The test clips, their labels and notes: of the rows in `found` that name no training clip, or else of their names, of the
+    tables and annotations in the folder, or of its folders at a level."""
     files = files_below(folder, columns.limits) if is_folder(folder) else {}
     test = [name for name in files if is_audio(name)]
     index = NameIndex(test)
@@ -260,13 +260,14 @@ def _test_set(
     for name in [*found.missing] if test else ():
         if (clip := clip_of(index, name)) is not None:
             labels.setdefault(clip, {}).update(found.missing.pop(name))
-    tables = [path for name, path in files.items() if _may_be_table(name)]
+    tables = [path for name, path in files.items() if PurePosixPath(name).suffix.lower() in _TABLE_SUFFIXES]
     tables += [folder.parent / "test.csv"] if is_file(folder.parent / "test.csv") else found.unused
     if test and not labels:
         labels = {name: {name.split("/")[level - 1]: None} for name in test if level and name.count("/") >= level}
         try:
-            own = labels_from_files(folder, tables, test, columns, explicit=False) if level is None else None
-            if own:
+            if in_name is not None:
+                labels = {name: {label: None} for name, label in labels_by_name(test, in_name).items()}
+            elif level is None and (own := labels_from_files(folder, tables, test, columns, explicit=False)):
                 labels = own.labels
                 found.unused = [path for path in found.unused if path not in tables or path in own.unused]
         except UserError as error:

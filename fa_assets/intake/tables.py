@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from pathlib import Path
 
 from fa_assets.errors import BadInputError
@@ -146,17 +146,20 @@ def _without_markdown(text: str) -> tuple[str, list[str]]:
     if not re.search(r"[\r\n][ \t:|-]+([\r\n]|\Z)", text[:100_000]):
         return text, []
     lines = [line.strip() for line in re.split(r"\r\n?|\n", text) if line.strip()]
-    above = zip(lines[: _TITLE_LINES + 1], lines[1:], strict=False)
+    above = pairwise(lines[: _TITLE_LINES + 2])
     rules = (n for n, (line, below) in enumerate(above) if "|" in line and _RULE.fullmatch(below))
     if (start := next(rules, None)) is None:
         return text, []
-    rows = []
-    for line in (one for one in lines[start:] if not _RULE.fullmatch(one)):
-        cells = re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", line.removeprefix("|")))
-        cells = [cell.strip().replace(r"\|", "|") for cell in cells]
-        rows.append("|".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' if "|" in cell else cell for cell in cells))
+    rows = ["|".join(_markdown_cells(line)) for line in lines[start:] if not _RULE.fullmatch(line)]
     titles = [f"beginning after {', '.join(map(repr, lines[:start]))}"] if start else []
     return "\n".join(rows), ["a table in Markdown", *titles]
+
+
+def _markdown_cells(line: str) -> list[str]:
+    """The cells of a row, in quotes where they hold bars."""
+    cells = re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", line.removeprefix("|")))
+    inside = [cell.strip().replace(r"\|", "|") for cell in cells]
+    return ['"' + cell.replace('"', '""') + '"' if "|" in cell else cell for cell in inside]
 
 
 def _require(path: Path, required: Sequence[str], header: Sequence[str], way_out: str) -> None:

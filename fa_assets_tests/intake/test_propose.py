@@ -848,3 +848,20 @@ def test_rows_of_evaluation_clips_are_named(tmp_path: Path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
     (tmp_path / "list.csv").write_text("filename,label,subset\n1.wav,A,dev\n2.wav,B,eval\n3.wav,B,evaluation\n")
     assert any("2 rows of test clips are taken as training clips" in note for note in propose(tmp_path).notes)
+
+
+def test_a_table_called_test_in_the_test_folder_and_patterns_label_test_clips(tmp_path: Path) -> None:
+    make_audio(tmp_path, "train/dog_1.wav", "train/cat_2.wav", "test/dog_1.wav", "test/cat_2.wav")
+    expected = (("cat_2.wav", ("cat",)), ("dog_1.wav", ("dog",)))
+    assert propose(tmp_path, in_name=r"(.*)_\d").test_rows == expected
+    (tmp_path / "train.csv").write_text("filename,label\ndog_1.wav,dog\ncat_2.wav,cat\n")
+    (tmp_path / "test" / "test.csv").write_text("filename,label\ndog_1.wav,dog\ncat_2.wav,cat\n")
+    assert propose(tmp_path).test_rows == expected
+
+
+def test_a_table_names_the_clips_beside_it(tmp_path: Path) -> None:
+    make_audio(tmp_path, *(f"{share}/{n}.wav" for share in ("train", "val") for n in (1, 2)))
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,label\n1.wav,dog\n2.wav,cat\n")
+    (tmp_path / "val" / "metadata.csv").write_text("file_name,label\n1.wav,cat\n2.wav,dog\n")
+    labels = {name: own for name, (own,) in propose(tmp_path).rows}
+    assert labels == {"train/1.wav": "dog", "train/2.wav": "cat", "val/1.wav": "cat", "val/2.wav": "dog"}
