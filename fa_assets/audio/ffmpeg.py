@@ -83,8 +83,8 @@ class FFmpegSound:
         if self._codec in _CHECKED:
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._decode = stream.codec_context.decode
-        if self._codec == "amrnb":  # FFmpeg's own decoder refuses pauses (DTX)
-            other = AudioCodecContext.create("libopencore_amrnb", "r")
+        if self._codec in ("amrnb", "amrwb"):  # FFmpeg's own decoder refuses pauses (DTX)
+            other = cast(AudioCodecContext, AudioCodecContext.create(f"libopencore_{self._codec}", "r"))
             other.sample_rate, other.layout = stream.rate, stream.layout
             self._decode, self.decoder = other.decode, f"{DECODER}, {other.name}"
         frames = self._decoded()

@@ -81,14 +81,15 @@ class _SndfileSound:
 
     decoder: str | None = None
 
-    def __init__(self, file: soundfile.SoundFile, states_its_length: bool) -> None:
+    def __init__(self, file: soundfile.SoundFile, states_its_length: bool, frames: int) -> None:
+        self._frames = frames
         self._file = file
         self._states_its_length = states_its_length
         self.rate: int = file.samplerate
         self.channels: int = file.channels
 
     def blocks(self) -> Iterator[np.ndarray]:
-        promised = left = self._file.frames
+        promised = left = self._frames
         missing = 0
         while left:
             wanted = min(left, max(_BLOCK_SAMPLES // self.channels, 1))
@@ -156,12 +157,19 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     if sound.format not in _TOLD_WHOLE:
         raise _unsure(sound.format_info)
     position = file.tell()  # libsndfile goes on from there
-    _check_extent(find_extent(file), sound)
+    _check_extent(extent := find_extent(file), sound)
+    frames = sound.frames
+    if (
+        extent and extent.held > extent.promised and sound.format in ("W64", "NIST", "AU")
+    ):  # libsndfile reads to the end
+        if not (frame_bytes := sound.channels * _SAMPLE_BYTES.get(sound.subtype, 0)):
+            return None
+        frames = min(frames, extent.promised // frame_bytes)
     if not (known_whole or _is_whole(file, sound, pages)):
         return None
     states_its_length = sound.format != "MP3" or xing_header(file) is not None
     file.seek(position)
-    return _SndfileSound(sound, states_its_length)
+    return _SndfileSound(sound, states_its_length, frames)
 
 
 def _unsure(kind: str) -> BadClipError:

@@ -149,15 +149,16 @@ def check_mp4(file: BinaryIO) -> None:
     Raises:
         BadClipError: with the byte at which that part, or the other file, begins.
     """
-    end, at = os.fstat(file.fileno()).st_size, 0
+    end, at, begun = os.fstat(file.fileno()).st_size, 0, False
     while at + 8 <= end:
         file.seek(at)
         head = file.read(16)
         size, name = struct.unpack(">I4s", head[:8])
         if size == 1 and len(head) == 16:
             size = struct.unpack(">Q", head[8:])[0]
-        if name == b"ftyp" and at:
+        if name == b"ftyp" and begun:
             raise BadClipError(several_files(at))
+        begun |= name in (b"ftyp", b"mdat", b"moov", b"moof")
         if size < 8:  # 0: to the end
             return
         if name in (b"mdat", b"moov", b"moof") and at + size > end:
@@ -189,7 +190,7 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
             if name == b"data":
                 return size, start, layout
     elif magic == b"NIST" and (begins := re.match(rb"_1A\n *(\d+)\n", head := file.read(1024))):
-        stated = dict(re.findall(rb"(\w+) -i (\d+)", head))
+        stated = dict(re.findall(rb"(\w+) -(?:i|s\d+) (\d+)", head))
         names = (b"sample_count", b"channel_count", b"sample_n_bytes")
         return math.prod(int(stated.get(name, b"0")) for name in names) or -1, int(begins[1]), ""
     elif magic in (b".snd", b"dns.") and len(head := file.read(8)) == 8:

@@ -58,7 +58,7 @@ GROUP = "submission"
 def test_clips_asset(curated: Asset) -> Asset:
     """`test_clips`; `curated` is curated_clips."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "curated": curated}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="8", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="9", reads=reads)
 
 
 def submission_asset(
@@ -97,7 +97,7 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="8", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="9", reads=reads)
 
 
 def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -> Made:

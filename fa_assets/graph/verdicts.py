@@ -79,11 +79,16 @@ def _texts(offender: dict[str, str | int | float | bool | None]) -> dict[str, st
 
 
 def _is_said(offender: dict[str, str | int | float | bool | None], description: str) -> bool:
-    return any(text in description for text in list(_texts(offender).values())[:1])
+    text = next(iter(_texts(offender).values()), None)
+    return text is not None and any(one in description for one in (_quoted(text), f'"{text}"', f"“{text}”"))
+
+
+def _quoted(text: str) -> str:
+    return text if text[:1] in "'\"" else repr(text)
 
 
 def _name(offender: dict[str, str | int | float | bool | None]) -> str:
     first, *others = _texts(offender).items()
     said = ", ".join(f"{_RELATIONS.get(column, '')}{text}" for column, text in others)
-    name = first[1] if first[1][:1] in "'\"" else repr(first[1])
+    name = _quoted(first[1])
     return f"{name} ({said})" if said else name

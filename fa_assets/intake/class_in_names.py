@@ -29,7 +29,7 @@ def labels_by_name(audio: Iterable[str], pattern: str) -> dict[str, str]:
         raise UserError(
             f"--label-in-name {pattern!r}: one pair of parentheses is needed, around the class, as in '(.*)_.*'."
         )
-    found = {name: fits[1].strip() for name in audio if (fits := compiled.fullmatch(_stem(name)))}
+    found = {name: (fits[1] or "").strip() for name in audio if (fits := compiled.fullmatch(_stem(name)))}
     if not any(found.values()):
         raise UserError(f"--label-in-name {pattern!r} fits the name of no clip, as it is without folder and extension.")
     return {name: label for name, label in found.items() if label}

@@ -179,7 +179,7 @@ def proportion_interval(value: float, variance: float, units: int) -> tuple[floa
     """
     from scipy.special import betaincinv
 
-    trials = (value * (1 - value) / variance if 0 < value < 1 and variance > 1e-24 else units) / _expansion(units) ** 2
+    trials = (value * (1 - value) / variance if 0 < value < 1 and variance > 1e-12 else units) / _expansion(units) ** 2
     hits, misses, tail = value * trials, (1 - value) * trials, (1 - CONFIDENCE) / 2
     low = betaincinv(hits, misses + 1, tail) if value > 0 else 0
     high = betaincinv(hits + 1, misses, 1 - tail) if value < 1 else 1

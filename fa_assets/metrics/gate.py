@@ -61,11 +61,12 @@ def judge(
     if is_baseline:
         return Verdict(True, f"{figures}: above chance, and the predictions are the baseline's")
     if gain.at_least <= -MARGIN:
-        return Verdict(
-            False,
-            f"{figures}: it may be below the baseline by {MARGIN} or more. Were both as good, about {enough(gain)} independent "
-            "clips or groups would show it",
+        needed = enough(gain)
+        what = f"about {needed}" if needed > gain.units else "more, or smaller,"
+        said = (
+            f"it may be below the baseline by {MARGIN} or more. Were both as good, {what} independent clips or groups"
         )
+        return Verdict(False, f"{figures}: {said} would show it")
     return Verdict(True, f"{figures}: above chance, and not below the baseline by {MARGIN} or more")
 
 

@@ -58,7 +58,9 @@ def same_recordings(clips: Sequence[Landmarks], fewest: int = FEWEST_PEAKS, know
             if not same.any():
                 break
             agree = np.flatnonzero(same & (clip[:-step] != clip[step:]) & (clip[step:] >= known))
-            distance = when[agree + step] - when[agree]  # uint16: modulo 65536
+            distance = (
+                when[agree + step] - when[agree] + np.uint16(1 << 15)
+            )  # modulo 65536, and none next to each other at 0 and 65535
             pairs.append(clip[agree] * len(clips) + clip[agree + step])
             places.append(distance.astype(np.uint32) << 16 | when[agree])
     pair = np.concatenate(pairs)

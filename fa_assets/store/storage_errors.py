@@ -143,6 +143,10 @@ def require_reachable(root: StoragePath) -> None:
         trial = root / f".trial-{uuid.uuid4().hex}"
         trial.write_bytes(b"")
         trial.unlink()
+    except NotImplementedError as error:  # as of https://
+        raise StorageError(
+            f"{root} cannot be written to: give a folder, or an object store such as s3://BUCKET."
+        ) from error
     except Exception as error:  # each protocol has errors of its own
         raise as_remote_error(error, root) or error from error
 

@@ -14,6 +14,7 @@ import soundfile
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip, load_mono, resampled_length
 from fa_assets.audio.ffmpeg import DECODER
+from fa_assets.audio.truncation import check_mp4
 from fa_assets_tests.audio.encoded import encode, tone, true_seconds
 from fa_assets_tests.fuzz.sounds import with_checksums
 
@@ -246,6 +247,7 @@ def test_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 AS_CONTAINED = {
     "nist sphere": lambda: written("NIST", "PCM_16"),
+    "nist sphere of mu-law": lambda: written("NIST", "ULAW"),
     "avi": FFMPEG_ALONE["avi"],
     "mp3 in avi": lambda: encode("avi", "libmp3lame", tone(24_000, 16_000), 16_000),
 }
@@ -430,12 +432,33 @@ def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
     assert inspect_clip(tmp_path / "a").seconds == pytest.approx(true_seconds(content))
 
 
+def test_mp4_may_begin_with_empty_space(tmp_path: Path) -> None:
+    content = FFMPEG_ALONE["mp4 in fragments"]()  # of which only the parts are looked at
+    (tmp_path / "a").write_bytes(struct.pack(">I4s", 16, b"free") + bytes(8) + content)
+    with (tmp_path / "a").open("rb") as file:
+        check_mp4(file)
+
+
 def test_pauses_of_amr_are_silence(tmp_path: Path) -> None:
     content = FFMPEG_ALONE["amr"]()
     with_pauses = content[: 6 + 20 * 32] + b"\x7c" * 10 + content[6 + 30 * 32 :]  # frames of 32 bytes; 15: no data
     whole = inspected(tmp_path / "a", content)
     assert inspected(tmp_path / "a", with_pauses).frames == whole.frames
     assert str(whole.decoder).endswith("libopencore_amrnb")
+
+
+def test_pauses_of_wide_band_amr_are_silence(tmp_path: Path) -> None:
+    spoken = b"".join(b"\x14" + _NOISE[33 * at : 33 * at + 32] for at in range(20))  # 20 ms each
+    content = b"#!AMR-WB\n" + spoken + b"\x4c" + _NOISE[:5] + b"\x7c" * 9 + spoken  # a description of noise; no data
+    assert inspected(tmp_path / "a", content).seconds == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["W64", "NIST"])
+@pytest.mark.parametrize("behind", [_TAG, bytes(5_000)], ids=["a tag", "zeros"])
+def test_what_follows_the_sound_is_not_read_as_sound(tmp_path: Path, kind: str, behind: bytes) -> None:
+    path = tmp_path / "a"
+    assert inspected(path, written(kind) + behind).frames == 24_000
+    assert len(load_mono(path, 16_000)) == 24_000
 
 
 @pytest.mark.parametrize("bits", [33, 45, 53])

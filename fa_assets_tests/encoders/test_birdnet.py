@@ -150,6 +150,7 @@ def test_log_and_report_name_the_licence(birdnet_weights: Path, tmp_path: Path) 
         encoder="birdnet",
         checkpoint=str(birdnet_weights),
         pictures="off",
+        min_lwlrap=0,
     )
     with environment_of(settings):
         assert new_terms(settings) == [CARD.terms]

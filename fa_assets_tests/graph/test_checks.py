@@ -23,6 +23,7 @@ from fa_assets.graph.checks_evaluation import (
     classifiers_fitted,
     clips_new_to_encoder,
 )
+from fa_assets.graph.verdicts import offenders, with_offenders
 from fa_assets.metrics.figures import METRICS, figures_table
 from fa_assets.metrics.predictions import Predictions
 from fa_assets.settings import Settings
@@ -42,6 +43,11 @@ SIMILARITY = 0.9999
 @pytest.fixture
 def settings(finished: FinishedRun, tmp_path: Path) -> Settings:
     return finished.copy(tmp_path)
+
+
+def test_an_offender_whose_name_is_part_of_a_word_is_named() -> None:
+    found = offenders("missing", ["class"], [("car",), ("dog",)], bad="Missing: 'dog'. Take care.", good="")
+    assert str(with_offenders(found, "x").description).endswith("These are: 'car'.")
 
 
 def definitions_of(settings: Settings) -> dg.Definitions:

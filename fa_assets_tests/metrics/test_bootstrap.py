@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import beta, norm, t
 from sklearn.metrics import label_ranking_average_precision_score
 
-from fa_assets.metrics.bootstrap import paired_bootstrap, resampled, simultaneous, verdict
+from fa_assets.metrics.bootstrap import paired_bootstrap, proportion_interval, resampled, simultaneous, verdict
 from fa_assets.metrics.lwlrap import lwlrap_sums
 
 
@@ -99,6 +99,10 @@ def test_the_lower_bound_is_that_of_clopper_and_pearson_where_units_lose_all_or_
     assert found.at_least == pytest.approx(-beta.ppf(0.975, worse + 1, 50 - worse), abs=0.004)
     copies = resampled(np.repeat(gain, 3), np.full(150, 2), 20_000, units=np.repeat(np.arange(50), 3))
     assert copies.at_least == pytest.approx(found.at_least)
+
+
+def test_where_only_rounding_varies_the_interval_is_for_the_units() -> None:
+    assert proportion_interval(1 / 3, 1e-16, 30) == proportion_interval(1 / 3, 0, 30)
 
 
 def test_every_clip_may_gain_the_same() -> None:

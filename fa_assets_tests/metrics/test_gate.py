@@ -56,6 +56,14 @@ def test_of_few_clips_no_difference_shows_little_unless_the_predictions_are_the_
     assert verdict(*scores(2.0, n=369), scores(2.0, n=369)[1]).passed
 
 
+def test_of_large_units_it_is_not_said_that_fewer_would_be_enough() -> None:
+    truth, ours = scores(2.0, n=1000)
+    units = np.minimum(np.arange(1000), 900)  # a recording of a hundred clips
+    gain = paired_bootstrap(truth, ours, 2 * ours, 2000, 42, units)
+    refused = judge(0.9, paired_bootstrap(truth, ours, None, 2000, 42, units), gain, 0.4, None)
+    assert not refused.passed and "more, or smaller, independent clips or groups would show it" in refused.reason
+
+
 def test_a_minimum_is_taken_at_its_word() -> None:
     truth, ours = scores(1.0)
     lwlrap = lwlrap_sums(truth, ours).overall

@@ -37,6 +37,7 @@ ALTERATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as it is": lambda x: x,
     "12 dB quieter": lambda x: x / 4,
     "shifted by half a frame": lambda x: np.concatenate([np.zeros(10 * 64 + 32), x]),
+    "half a frame cut off": lambda x: x[32:],
     "excerpt": lambda x: x[int(0.777 * RATE) : int(3.777 * RATE)],
     "noise 20 dB below": _noisy,
     "cut to 10 bits": lambda x: np.round(x * 512) / 512,

@@ -172,6 +172,11 @@ def test_an_object_store_is_tried_without_a_trace_and_a_missing_bucket_is_named(
         require_reachable(open_root("s3://no-such-bucket/prefix"))
 
 
+def test_an_address_that_takes_no_files_is_refused() -> None:
+    with pytest.raises(StorageError, match="^https://example.org/a cannot be written to: give a folder"):
+        require_reachable(open_root("https://example.org/a"))
+
+
 @pytest.mark.slow
 @pytest.mark.promise(
     "A storage folder that is read-only, or another user's, is named before any work.", "disk", "2 reasons"
