@@ -7,16 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
+from fa_assets.intake.class_folders import is_share
 from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
+    PARTS,
     Columns,
     group_column,
+    guessed,
+    is_attribute,
     is_numeric,
     label_column,
     named_label_column,
@@ -24,7 +27,7 @@ from fa_assets.intake.columns import (
     once,
     plain,
 )
-from fa_assets.intake.label_tracks import annotated_clip, track_labels
+from fa_assets.intake.label_tracks import annotated_clip, table_labels, track_labels
 from fa_assets.intake.labels import (
     Labels,
     indicator_labels,
@@ -32,10 +35,9 @@ from fa_assets.intake.labels import (
     numbered_columns,
     unused_shares,
 )
-from fa_assets.intake.names import SHARE, NameIndex, is_audio, listed
+from fa_assets.intake.names import NameIndex, is_audio, is_of_tests, listed
 from fa_assets.intake.tables import Table, read_table
 
-_PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
 _NO_NAMES = re.compile(
     r"(.*[ _])?(index|idx)|selection|channel|view|(low|high) freq.*"
     r"|(start|end|begin|onset|offset|duration)\b.*|t(min|max)",
@@ -62,6 +64,7 @@ class Found:
         groups: of each clip, where there are any.
         missing: names that no clip has, or several have, and their labels.
         unused: tables that name no clip.
+        guess: what the labels are from, where it is not called as labels are, and class folders count for more; or empty.
     """
 
     origin: str
@@ -70,6 +73,7 @@ class Found:
     missing: dict[str, dict[str, None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     unused: list[Path] = field(default_factory=list)
+    guess: str = ""
 
     def add(self, clip: str, labels: Iterable[str]) -> None:
         """More labels of a clip."""
@@ -95,8 +99,7 @@ def labels_from_files(
         others: files that are no clips here: rows that name them by this path do not mean clips that are called so elsewhere.
 
     Raises:
-        UserError: a table names clips, and which column holds the labels cannot be told; a file that was named cannot be used;
-            none gives labels, and some cannot be read.
+        UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
     index = NameIndex(audio, others)
     tables: list[tuple[Table, str]] = []
@@ -124,9 +127,10 @@ def labels_from_files(
             table = _headed(table)
         if clip is None:
             unused.append(path)
-        elif (name := label_column(table, "", columns)) is not None:
-            own.add(clip, chain.from_iterable(columns.split(table.column(name))[0]))
-            own.notes += unused_shares(table, once(table, name))[: not own.notes]
+        elif (held := table_labels(table, columns)) is not None:
+            own.add(clip, held[0])
+            own.notes += held[1][: not own.notes]
+            own.guess = own.guess or held[2]
     if not own.labels:
         _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
@@ -188,7 +192,7 @@ def clip_of(index: NameIndex, cell: str) -> str | None:
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:
     notes: list[str] = []
-    labelled, odd = [], list[BadInputError]()
+    labelled, odd, guess = [], list[BadInputError](), ""
     for table, fname in tables:
         try:
             if read := _row_labels(table, fname, columns):
@@ -205,14 +209,18 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         rows = [(table, fname, read[0]) for table, fname, read in same]
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
         origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
+        guess = guessed(best[0], best[1], best[2][1], columns)
     elif not columns.labels and _are_of_classes([table for table, _ in tables]):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
         origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
+        if shares := [table.path.stem for table, _ in tables if is_share(table.path.stem)]:
+            guess = origin
+            notes = [f"{listed(shares)} may be a share of the dataset, rather than a class, by its name"]
     else:
         raise _which_column(*max(tables, key=lambda one: _count_named(one[0], one[1], index)), index)
     if unused := sorted({table.path.name for table, _ in tables} - {table.path.name for table, _, _ in rows}):
         notes.append(f"not used, though they name clips: {listed(unused)}; --csv takes one")
-    found = Found(origin, notes=notes)
+    found = Found(origin, notes=notes, guess=guess)
     named_by: dict[str, Table] = {}
     twice: dict[str, None] = {}
     for table, fname, labels in rows:
@@ -240,10 +248,10 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
 
 
 def _are_of_classes(tables: Sequence[Table]) -> bool:
-    """Whether tables of the same columns are one for each class: of several names, of which none is that of a share."""
+    """Whether tables of the same columns are one for each class: of several names, not all of shares."""
     names = {table.path.stem for table in tables}
     same = all(table.header == tables[0].header for table in tables)
-    return same and len(names) == len(tables) > 1 and not any(map(SHARE.search, names))
+    return same and len(names) == len(tables) > 1 and not all(map(is_share, names))
 
 
 def _table_notes(table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str]) -> list[str]:
@@ -252,9 +260,9 @@ def _table_notes(table: Table, fname: str, clips: Sequence[str | None], missing:
     if several := [name for name, count in Counter(clips).items() if name and count > 1]:
         said.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
     said += unused_shares(table, once(table, fname), of_one_row=not several)
-    for name in (one for one in table.header if one.lower() in _PARTS):
+    for name in (one for one in table.header if one.lower() in PARTS):
         shares = zip(table.column(name), table.column(fname), strict=True)
-        if tests := sum(share.strip().lower().startswith("test") and cell not in missing for share, cell in shares):
+        if tests := sum(is_of_tests(share) and cell not in missing for share, cell in shares):
             its = f"{tests} rows of test clips are taken as training clips"
             said.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
     if table.uneven:
@@ -300,15 +308,20 @@ def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
     likely = _may_be_labels(table, fname)
     what = f"{table.path}: which column holds the labels?{its} --labels-column takes one of"
-    repeats = any(1 < len({*cells}) < len(cells) and not is_numeric(cells) for cells in map(table.column, likely))
+    repeats = any(_repeats(table, name) for name in likely)
     return (WhichColumnError if repeats else UserError)(f"{what} {listed(likely, 20)}{folders}.")
 
 
 def _may_be_labels(table: Table, fname: str) -> list[str]:
-    """The columns of text that repeat themselves; or else those of text, or else all."""
+    """The columns of text that repeat themselves and are no attributes; or else those of text, or else all."""
     others = once(table, fname)
     texts = [name for name in others if not is_numeric(table.column(name))]
-    return [name for name in texts if 1 < len({*table.column(name)}) < len(table.rows)] or texts or others
+    return [name for name in texts if _repeats(table, name)] or texts or others
+
+
+def _repeats(table: Table, name: str) -> bool:
+    cells = table.column(name)
+    return 1 < len({*cells}) < len(cells) and not (is_numeric(cells) or is_attribute(table, name))
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:

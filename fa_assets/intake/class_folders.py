@@ -38,6 +38,11 @@ class ByFolder:
     level: int
     notes: list[str]
 
+    @property
+    def are_sounds(self) -> bool:
+        """Whether they look like classes, rather than speakers, sites or numbers."""
+        return not all(_NO_SOUND.fullmatch(own[0]) for _, own in self.rows)
+
 
 def test_folder_of(names: Sequence[str]) -> str:
     """The folder of the test clips among these paths: `test`, or what is called so beside a folder of training clips."""
@@ -78,7 +83,7 @@ def labels_by_folder(audio: Sequence[str], level: int | None = None) -> ByFolder
         raise UserError(f"No clip lies in a folder of level {level}; the deepest is {max(map(len, folders.values()))}.")
     by_time = all(_BY_TIME.fullmatch(name) for name in audio)
     classes = sorted({own[0] for _, own in rows})
-    shares = [name for name in classes if _is_share(name)]
+    shares = [name for name in classes if is_share(name)]
     if level is None and (len(classes) < 2 or shares == classes):
         one = f" (all in {classes[0]!r}, which --level {chosen} takes as the one class)" if len(classes) == 1 else ""
         raise UserError(
@@ -106,13 +111,14 @@ def _class_level(folders: Sequence[Sequence[str]]) -> int:
     level = 1
     while all(len(parts) > level for parts in folders):
         here = {parts[level - 1] for parts in folders}
-        if len(here) > 1 and not all(map(_is_share, here)):
+        if len(here) > 1 and not all(map(is_share, here)):
             break
         level += 1
     return level
 
 
-def _is_share(name: str) -> bool:
+def is_share(name: str) -> bool:
+    """Whether a name is one of a share of a dataset, or of all of it."""
     return (_NO_CLASS.fullmatch(name) or SHARE.search(name)) is not None
 
 
@@ -123,7 +129,7 @@ def _repeated_below(folders: Iterable[Sequence[str]], level: int) -> list[str]:
         if len(parts) > level:
             below.setdefault(parts[level - 1], set()).add(parts[level])
     names = list(below.values())
-    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names) or all(map(_is_share, names[0])):
+    if len(names) < 2 or len(names[0]) < 2 or any(one != names[0] for one in names) or all(map(is_share, names[0])):
         return []
     return [
         f"the folders below repeat in each of them ({listed(sorted(names[0]))}): --level {level + 1} takes those as classes"

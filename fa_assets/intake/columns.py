@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fa_assets.intake.labels import Labels, split_labels
+from fa_assets.intake.names import SHARE
 from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
@@ -20,6 +21,14 @@ GROUP_NAMES = (
     "group", "fold", "fsid", "src file", "recording", "recording id", "site", "speaker", "uploader", "location",
 )  # fmt: skip
 """Columns whose clips belong into one fold, the first that is there."""
+PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
+_ATTRIBUTES = PARTS.union(
+    GROUP_NAMES,
+    ("license", "licence", "format", "codec", "date", "time", "gender", "sex", "age", "accent", "language", "locale"),
+    ("device", "microphone", "mic", "recorder", "sensor", "quality", "source", "user", "author", "country"),
+    ("sentence", "text", "transcript", "transcription", "description", "title", "comment", "comments", "notes"),
+)
+"""Columns, as `plain` has them, that say something else of clips than their labels, unless they are named."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ def named_label_column(table: Table, fname: str) -> str | None:
     found = [named[one] for one in LABEL_NAMES if one in named]
     if len(further := [name for name in once(table, fname) if _OF_CLASSES.fullmatch(name)]) == 1:
         found += further
+    if not (fname or found) and {"tmin", "text", "tmax"} <= {*table.header}:  # of Praat
+        found = ["text"]
     return next((name for name in found if not is_numeric(table.column(name))), None)
 
 
@@ -74,18 +85,31 @@ def plain(name: str) -> str:
 
 
 def label_column(table: Table, fname: str, columns: Columns) -> str | None:
-    """By its name; else the one text column that repeats itself, or is the only other one."""
+    """By its name; else the one text column that repeats itself, or is the only other one, and is no attribute."""
     named = columns.labels if columns.labels in table.header else named_label_column(table, fname)
-    if not (fname or named) and {"tmin", "text", "tmax"} <= {*table.header}:  # of Praat
-        named = "text"
-    repeating = [
-        name
-        for name in once(table, fname)
-        if not is_numeric(cells := table.column(name)) and 1 < len({*cells}) <= len(cells) / 2
-    ]
-    others = [name for name in once(table, fname) if not is_numeric(table.column(name))]
+    others = [name for name in once(table, fname) if not (is_numeric(table.column(name)) or is_attribute(table, name))]
+    repeating = [name for name in others if 1 < len({*(cells := table.column(name))}) <= len(cells) / 2]
     likely = repeating or (others if len(table.header) == 2 else [])
     return named or (likely[0] if len(likely) == 1 else None)
+
+
+def guessed(table: Table, fname: str, name: str, columns: Columns) -> str:
+    """In words which column was taken, where nothing but its cells speaks for it."""
+    asked = columns.fname or columns.labels or columns.group or columns.separator
+    named = asked or named_label_column(table, fname) or numbers_of_classes(table, fname)
+    if (
+        named
+        or name not in table.header
+        or re.match("class|label|genre|category|tag", name, re.IGNORECASE)
+        or name.startswith("column ")
+    ):
+        return ""
+    return f"{table.path.name}, whose column {name!r} is not called as labels are; --labels-column {name!r} takes it"
+
+
+def is_attribute(table: Table, name: str) -> bool:
+    """Whether a column says something else of the clips than their labels: by its name, or since it holds shares."""
+    return plain(name) in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
 
 
 def is_numeric(cells: Collection[str]) -> bool:

@@ -14,6 +14,9 @@ _OF_A_RECORD = frozenset(
 )
 """Keys that tell one object as a record from names of clips with their labels."""
 
+BY_CLIP = ", labels by the names of clips"
+"""What is said of one object without such a key."""
+
 
 def is_json(text: str) -> bool:
     """Whether a text begins as a JSON object does, or a list of them."""
@@ -88,7 +91,7 @@ def _records(one: Mapping[str, Any]) -> tuple[list[Any], str]:
         return [one], ", one object"
     if any(isinstance(value, dict) for value in values) or tables:
         return [], ""
-    return [{"fname": name, "labels": own} for name, own in one.items()], ", labels by the names of clips"
+    return [{"fname": name, "labels": own} for name, own in one.items()], BY_CLIP
 
 
 def _is_nested(value: Any) -> bool:

@@ -1,14 +1,17 @@
 """Annotations of one clip: label files of Audacity, selection tables of Raven, called as the clip is."""
 
 import re
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.columns import Columns, is_numeric, named_label_column, once
+from fa_assets.intake.columns import Columns, guessed, is_numeric, label_column, named_label_column, once
 from fa_assets.intake.encodings import read_text
+from fa_assets.intake.json_tables import BY_CLIP
 from fa_assets.intake.labels import unused_shares
 from fa_assets.intake.names import NameIndex
-from fa_assets.intake.tables import read_table
+from fa_assets.intake.tables import Table, read_table
 
 _AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
@@ -51,3 +54,19 @@ def track_labels(path: Path, columns: Columns) -> tuple[list[str], list[str]] | 
     if name is None and own:
         raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(own)}.")
     return None if name is None else (table.column(name), unused_shares(table, once(table, name)))
+
+
+def table_labels(table: Table, columns: Columns) -> tuple[list[str], list[str], str] | None:
+    """The labels in a table of one clip, notes, and as `guessed`; None where no column holds labels.
+
+    One object in JSON is one record: where its keys say nothing of labels, it may hold settings.
+    """
+    if any(note.endswith(BY_CLIP) for note in table.notes):
+        table = replace(table, header=table.column("fname"), rows=[table.column("labels")])
+        name = columns.labels if columns.labels in table.header else named_label_column(table, "")
+    else:
+        name = label_column(table, "", columns)
+    if name is None:
+        return None
+    labels = chain.from_iterable(columns.split(table.column(name))[0])
+    return [*labels], unused_shares(table, once(table, name)), guessed(table, "", name, columns)

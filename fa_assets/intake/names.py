@@ -89,6 +89,11 @@ def is_audio(fname: str) -> bool:
     return f"{dot}{suffix}".lower() in AUDIO_SUFFIXES and stem[-1:] not in ("", "/")
 
 
+def is_of_tests(name: str) -> bool:
+    """Whether a name of a share is of test clips."""
+    return any(found["test"] or found["eval"] for found in SHARE.finditer(name))
+
+
 def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     """Names for people: the first ones, in quotes, and how many there are."""
     every = list(names)

@@ -20,7 +20,7 @@ from fa_assets.intake.class_names import doubtful_names
 from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
-from fa_assets.intake.names import AUDIO_SUFFIXES, SHARE, NameIndex, is_audio, listed
+from fa_assets.intake.names import AUDIO_SUFFIXES, NameIndex, is_audio, is_of_tests, listed
 from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
@@ -220,7 +220,7 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
     notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
     if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
-    folders = {name: [*filter(_is_of_tests, name.split("/")[:-1])] for name, _ in rows}
+    folders = {name: [*filter(is_of_tests, name.split("/")[:-1])] for name, _ in rows}
     if inside := [name for name, of_test in folders.items() if of_test]:
         called = listed(sorted({one for of_test in folders.values() for one in of_test}))
         notes.append(
@@ -231,10 +231,6 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
     if len(formats) > 1:
         notes.append("formats: " + ", ".join(f"{count} {suffix}" for suffix, count in formats.most_common()))
     return notes
-
-
-def _is_of_tests(folder: str) -> bool:
-    return any(found["test"] or found["eval"] for found in SHARE.finditer(folder))
 
 
 def _notes_on_tables(tables: Sequence[Path], audio: Sequence[str], columns: Columns) -> list[str]:
@@ -291,6 +287,13 @@ def _may_be_table(name: str, test_name: str = "test") -> bool:
     return PurePosixPath(name).suffix.lower() in _TABLE_SUFFIXES and not is_of_test
 
 
+def _has_class_folders(audio: Sequence[str]) -> bool:
+    try:
+        return labels_by_folder(audio).are_sounds
+    except UserError:
+        return False
+
+
 def _found(
     folder: Path,
     files: Sequence[Path],
@@ -316,8 +319,9 @@ def _found(
     if level is None:
         try:
             found = labels_from_files(folder, files, audio, columns, explicit=explicit, others=test)
-            if found is not None:
+            if found is not None and not (found.guess and not explicit and _has_class_folders(audio)):
                 return found, None
+            unclear = UserError(found.guess) if found else None
         except UserError as error:
             if explicit or columns.fname or columns.labels or isinstance(error, WhichColumnError):
                 raise

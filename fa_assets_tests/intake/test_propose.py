@@ -794,3 +794,57 @@ def test_a_table_that_nearly_names_the_clips_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\nmy-clip-1.wav,Dog\nmy-clip-2.wav,Bird\n")
     with pytest.raises(UserError, match="labels.csv names a clip that is nearly called 'my_clip_1.wav'"):
         propose(tmp_path)
+
+
+RECORD = '{"sample_rate": 44100, "channels": 1, "device": "zoom"%s}'
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"split.csv": "filename,split\n1.wav,train\n2.wav,train\n3.wav,val\n4.wav,val\n"}, "one of 'split'"),
+        ({"meta.csv": "filename,gender\n1.wav,m\n2.wav,f\n3.wav,m\n4.wav,f\n"}, "one of 'gender'"),
+        ({"meta.csv": "filename,mood\n1.wav,m\n2.wav,f\n3.wav,m\n4.wav,f\n"}, "--labels-column 'mood' takes it"),
+        ({f"dog/{n}.json": RECORD % "" for n in (1, 2)}, "'1.json', '2.json'"),
+        ({f"fold{n}.csv": f"filename\n{n}.wav\n{n + 2}.wav\n" for n in (1, 2)}, "'fold1.csv', 'fold2.csv'"),
+    ],
+)
+def test_attributes_and_shares_are_no_classes_where_folders_are(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    make_audio(tmp_path, "dog/1.wav", "dog/2.wav", "cat/3.wav", "cat/4.wav")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    proposal = propose(tmp_path)
+    assert proposal.origin == "folders" and proposal.counts == {"cat": 2, "dog": 2}
+    assert said in "\n".join(proposal.notes)
+
+
+def test_shares_alone_are_no_classes_and_can_be_named(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    (tmp_path / "list.csv").write_text("filename,subset\n1.wav,train\n2.wav,train\n3.wav,eval\n4.wav,eval\n")
+    with pytest.raises(UserError, match="--labels-column takes one of 'subset'"):
+        propose(tmp_path)
+    assert propose(tmp_path, columns=Columns(labels="subset")).counts == {"eval": 2, "train": 2}
+
+
+def test_one_class_called_as_a_share_has_a_table_of_its_own(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    for n, name in enumerate(("car", "bus", "train"), start=1):
+        (tmp_path / f"{name}.csv").write_text(f"filename\n{n}.wav\n")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"bus": 1, "car": 1, "train": 1}
+    assert any("'train' may be a share of the dataset" in note for note in proposal.notes)
+
+
+def test_a_record_beside_a_clip_gives_the_label_that_it_names(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    for n, species in ((1, "Wren"), (2, "Robin")):
+        (tmp_path / f"{n}.json").write_text(RECORD % f', "species": "{species}"')
+    assert propose(tmp_path).counts == {"Robin": 1, "Wren": 1}
+
+
+def test_rows_of_evaluation_clips_are_named(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    (tmp_path / "list.csv").write_text("filename,label,subset\n1.wav,A,dev\n2.wav,B,eval\n3.wav,B,evaluation\n")
+    assert any("2 rows of test clips are taken as training clips" in note for note in propose(tmp_path).notes)
