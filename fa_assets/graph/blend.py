@@ -39,7 +39,7 @@ def blend_asset(
         GROUP,
         partial(judge_encoders, encoders=names, min_lwlrap=min_lwlrap, probability=probability),
         contender_tables.BLEND,
-        version="12",
+        version="13",
         reads={"predictions": main, **{one.name: one for one in others}},
         settings={
             "encoders": " ".join(names),
@@ -74,8 +74,9 @@ def judge_encoders(
     *tried, nested = outcomes
     best, made = max(zip(fitted, tried, strict=True), key=lambda one: one[1].lwlrap)
     calibration = fit_calibration(main.truth, made.scores) if probability.calibrate else None
-    thresholds = [or_none(one) for one in choose_thresholds(main.truth, made.scores, probability.precision).tolist()]
-    decided, gain = _nested_decisions(main, outcomes, probability.precision), nested.against_baseline
+    thresholds = choose_thresholds(main.truth, made.scores, probability.precision, probability.calibrate)
+    shown = [or_none(one) for one in (calibration.apply(thresholds) if calibration else thresholds).tolist()]
+    decided, gain = _nested_decisions(main, outcomes, probability), nested.against_baseline
     classwise = [[one.value for one in decided.of(CLASS, name).values()] for name in DECIDED]
     if gain.warning:
         work.log.warning(gain.warning)
@@ -97,12 +98,12 @@ def judge_encoders(
         display={
             "against_the_main_encoder": contenders_table("blend", rows),
             "thresholds": records(
-                ["class_name", "threshold", *DECIDED], zip(main.classes, thresholds, *classwise, strict=True)
+                ["class_name", "threshold", *DECIDED], zip(main.classes, shown, *classwise, strict=True)
             ),
         },
         details={
             "blend": asdict(best),
-            "thresholds": thresholds,
+            "thresholds": [*map(or_none, thresholds.tolist())],
             "decisions": dict(zip(DECIDED, classwise, strict=True)),
             "calibration": calibration and {name: own.tolist() for name, own in vars(calibration).items()},
             "gate_passed": gate.passed,
@@ -118,12 +119,12 @@ def _gate(main: Predictions, baseline: np.ndarray, nested: Outcome, min_lwlrap: 
     return judge(nested.lwlrap, own, nested.against_baseline, chance, min_lwlrap, is_baseline)
 
 
-def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], precision: float | None) -> Figures:
+def _nested_decisions(main: Predictions, outcomes: Sequence[Outcome], probability: ProbabilityOptions) -> Figures:
     """The figures of labels that are given in each fold by the blend that the others choose, and by their thresholds of it."""
     *tried, nested = outcomes
     scores_of = {one.name: one.scores for one in tried}
-    decided = np.zeros(main.truth.shape, bool)
+    decided, rule = np.zeros(main.truth.shape, bool), (probability.precision, probability.calibrate)
     for fold, name in zip(np.unique(main.fold), nested.chosen, strict=True):
         own, scores = main.fold == fold, scores_of[name]
-        decided[own] = decide(scores[own], choose_thresholds(main.truth[~own], scores[~own], precision))
+        decided[own] = decide(scores[own], choose_thresholds(main.truth[~own], scores[~own], *rule))
     return Figures(decisions(replace(main, units=None, decided=decided)), main.classes)

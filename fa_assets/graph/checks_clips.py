@@ -68,6 +68,7 @@ def clip_checks(curated_clips: Asset, folds: Asset) -> list[Check]:
             f"Classes are spread over the folds as evenly as fresh ones would be, within {IMBALANCE_BOUND}; folds are as "
             f"even in size, and none has more than {LARGEST_FOLD:g} times an even share of the clips. Groups larger than "
             "a fold are named.",
+            reads={"clips": curated_clips},
         ),
         Check(folds, groups_whole),
         Check(folds, recordings_whole),
@@ -137,7 +138,7 @@ def folds_complete(folds: Value, clips: Value) -> dg.AssetCheckResult:
     )
 
 
-def folds_balanced(folds: Value, *, near_duplicates: bool) -> dg.AssetCheckResult:
+def folds_balanced(folds: Value, clips: Value, *, near_duplicates: bool) -> dg.AssetCheckResult:
     """Warns where the folds are less balanced than fresh ones would be, or one is far too large."""
     _, truth, fold_of = _truth_and_folds(folds)
     units = clip_tables.units(folds.table, near_duplicates)
@@ -152,9 +153,10 @@ def folds_balanced(folds: Value, *, near_duplicates: bool) -> dg.AssetCheckResul
         named = listed(f"{name} ({clips} clips)" for name, clips in groups)
         told.append(f"Groups larger than a fold: {named}. Divide them, by recording or day for instance.")
     if worse > IMBALANCE_BOUND:
+        is_given = clips.table["given_fold"].null_count == 0
         told.append(
-            "The folds have drifted: set FA_FOLDS=fresh for one run to have new ones made; scores before and after are "
-            "then of different folds."
+            f"{'train_curated_folds.csv is less balanced: move it away and' if is_given else 'The folds have drifted:'} set "
+            "FA_FOLDS=fresh for one run to have new ones made; scores before and after are then of different folds."
         )
     passed = worse <= IMBALANCE_BOUND and not large
     return dg.AssetCheckResult(

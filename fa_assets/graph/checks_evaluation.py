@@ -24,6 +24,10 @@ from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import Value
 
 SHOWN_PAIRS = 100
+OUT_OF_REACH = 0.99
+"""Permutations that are above this leave no LWLRAP that could be shown to be above chance."""
+FEWEST_UNITS = 5
+"""Fewer have under 100 orders: the labels' own is among the best 1% of them whatever was learnt."""
 
 
 def predictions_checks(predictions: Asset, scheme: str) -> list[Check]:
@@ -87,17 +91,16 @@ def leakage_checks(metrics: Asset, embeddings: Asset, threshold: float) -> list[
 
 def classifiers_fitted(predictions: Value) -> dg.AssetCheckResult:
     """Warns of classes that no classifier was fitted for, or whose solver did not converge."""
-    rows = [
-        (one["fold"], problem)
-        for one in predictions.header.details["classifiers"]
-        for problem in classifier_problems([one])
-    ]
+    classifiers = predictions.header.details["classifiers"]
+    rows = [(one["fold"], problem) for one in classifiers for problem in classifier_problems([one])]
+    advice = ["add clips of those classes"] * any(not one["trained"] for one in classifiers)
+    advice += ["raise FA_MAX_ITER"] * any(one["trained"] and not one["converged"] for one in classifiers)
     found = "; ".join(f"fold {fold}: {problem}" for fold, problem in rows)
     return offenders(
         "problems",
         ["fold", "problem"],
         rows,
-        bad=f"Classifiers that are not what they should be: add clips of those classes, or raise FA_MAX_ITER. {found}",
+        bad=f"Classifiers that are not what they should be: {' and '.join(advice)}. {found}",
         good="all fitted",
     )
 
@@ -124,15 +127,20 @@ def above_chance(metrics: Value, predictions: Value) -> dg.AssetCheckResult:
     """Warns where LWLRAP is not above chance."""
     lwlrap = Figures.of_table(metrics.table, metrics.header.details["classes"]).overall() or 0.0
     found = read_predictions(predictions)
-    permuted = permutation_threshold(found.truth, found.logits, np.asarray(found.units))
-    frequencies = frequency_lwlrap(found.truth)
+    units = np.asarray(found.units)
+    permuted = permutation_threshold(found.truth, found.logits, units)
+    many, frequencies = len(np.unique(units)), frequency_lwlrap(found.truth)
     passed = lwlrap > max(permuted, frequencies)
+    why = (
+        f" It is not shown that more than chance was learnt: {many} independent clips or groups are too few to tell."
+        if permuted > OUT_OF_REACH or many < FEWEST_UNITS
+        else " Nothing was learnt from the sound: look at the labels and the weights."
+    )
     return dg.AssetCheckResult(
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"LWLRAP {lwlrap:.4f}; the same scores beside other clips' labels reach {permuted:.4f} in one of 100 "
-        f"permutations, class frequencies alone {frequencies:.4f}."
-        + ("" if passed else " Nothing was learnt from the sound: look at the labels and the weights."),
+        f"permutations, class frequencies alone {frequencies:.4f}." + why * (not passed),
         metadata={
             "lwlrap": lwlrap,
             "chance": random_lwlrap(found.truth),

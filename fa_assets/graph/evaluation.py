@@ -163,11 +163,14 @@ def metrics(work: Work, predictions: Stored, *, scheme: str, probability: Probab
     found = read_predictions(predictions)
     with work.phase("rank"):
         given = found.truth, found.probabilities
-        judged = replace(found, decided=nested_decisions(*given, found.fold, probability.precision))
+        rule = probability.precision, probability.calibrate
+        judged = replace(found, decided=nested_decisions(*given, found.fold, *rule))
         rows = [row for metric in METRICS.values() for row in metric(judged)]
-        rows += class_figures("threshold", found, choose_thresholds(*given, probability.precision))
+        thresholds = choose_thresholds(*given, *rule)
+        rows += class_figures("threshold", found, thresholds)
         if probability.calibrate:
             calibration = fit_calibration(*given)
+            rows += class_figures("calibrated_threshold", found, calibration.apply(thresholds))
             rows += class_figures("platt_scale", found, calibration.scale)
             rows += class_figures("platt_offset", found, calibration.offset)
             nested = nested_calibration(*given, found.fold)

@@ -116,7 +116,7 @@ def _judged(
 ) -> tuple[np.ndarray, Calibration | None]:
     """The threshold of each class, float64 (C,), nan where there is none; and what calibrates its probability.
 
-    Thresholds are of the calibrated probability; a class whose probability that makes its frequency has none.
+    Thresholds are of the calibrated probability.
     """
     calibration = None
     if blend is not None:
@@ -130,6 +130,4 @@ def _judged(
         thresholds = figures.values(CLASS, "threshold")
         if figures.of(CLASS, "platt_scale"):
             calibration = Calibration(figures.values(CLASS, "platt_scale"), figures.values(CLASS, "platt_offset"))
-    if calibration is None:
-        return thresholds, None
-    return np.where(calibration.scale > 0, calibration.apply(thresholds), np.nan), calibration
+    return calibration.apply(thresholds) if calibration else thresholds, calibration

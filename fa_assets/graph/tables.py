@@ -116,7 +116,8 @@ METRICS = pa.schema(
             "metric",
             pa.string(),
             "lwlrap, map (average precision), auc, dprime, precision_at_recall (0.8), f1, precision, recall, coverage_error, "
-            "one_error, threshold (of the probability, from which on the label is given), platt_scale, platt_offset",
+            "one_error, threshold (of the probability, from which on the label is given), calibrated_threshold, platt_scale, "
+            "platt_offset",
         ),
         column("scope", pa.string(), "overall (over classes: the macro average), micro, fold, class or clip"),
         column("key", pa.string(), "the fold, class or clip; else empty", "predictions.fname predictions.fold"),

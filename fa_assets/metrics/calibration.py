@@ -13,7 +13,7 @@ import numpy as np
 _CERTAIN = 30.0
 """Log-odds beyond this are taken for this."""
 _SAME = 1e-9
-"""Standard deviation of log-odds up to which they are all the same."""
+"""Standard deviation of log-odds up to which they are all the same; the same of means, in standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +45,26 @@ def fit_calibration(truth: np.ndarray, probabilities: np.ndarray) -> Calibration
     log_odds = _log_odds(probabilities)
     mean, spread = log_odds.mean(axis=0), log_odds.std(axis=0)
     labels = np.repeat([True, False], n)
-    for column in np.flatnonzero((positives > 0) & (positives < n) & (spread > _SAME)):
+    for column in np.flatnonzero(has_scale(truth, probabilities)):
         own = truth[:, column]
         target = np.where(own, 1 - 1 / (positives[column] + 2), 1 / (n - positives[column] + 2))
         model = LogisticRegression(C=np.inf, tol=1e-12, solver="newton-cholesky")
         standardised = (log_odds[:, [column]] - mean[column]) / spread[column]
         model.fit(np.tile(standardised, (2, 1)), labels, np.concatenate([target, 1 - target]))
-        if model.coef_[0, 0] > 0:
-            scale[column] = model.coef_[0, 0] / spread[column]
-            offset[column] = model.intercept_[0] - scale[column] * mean[column]
+        scale[column] = model.coef_[0, 0] / spread[column]
+        offset[column] = model.intercept_[0] - scale[column] * mean[column]
     return Calibration(scale, offset)
+
+
+def has_scale(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Which classes have a scale above 0, bool (C,): those whose positives have higher log-odds on average, as the gradient
+    of the likelihood at a scale of 0 says. Arguments as of `fit_calibration`."""
+    log_odds = _log_odds(probabilities)
+    spread, has_both = log_odds.std(axis=0), truth.any(axis=0) & ~truth.all(axis=0)
+    of_positives, of_negatives = (
+        np.where(own, log_odds, 0).sum(axis=0) / np.maximum(own.sum(axis=0), 1) for own in (truth, ~truth)
+    )
+    return np.asarray(has_both & (spread > _SAME) & (of_positives - of_negatives > _SAME * spread))
 
 
 def nested_calibration(truth: np.ndarray, probabilities: np.ndarray, fold_of: np.ndarray) -> np.ndarray:

@@ -129,9 +129,9 @@ def ranking(predictions: Predictions) -> Iterator[Figure]:
     """How well a class ranks the clips: average precision (`map`), ROC AUC (`auc`), d' (`dprime`), and the precision at a
     recall of `RECALL` (`precision_at_recall`).
 
-    Each is computed in every fold, and is the mean over folds: the models of two folds do not share a scale. Overall is the
-    mean over classes (macro); micro takes all labels of a fold as one ranking. d' is that of the ROC AUC (S. Hershey and
-    others, "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017).
+    Each is computed in every fold, and is the mean over folds: the models of two folds do not share a scale. Overall (macro) is
+    the mean over the classes in each fold, then over folds; micro takes all labels of a fold as one ranking. d' is that of the
+    ROC AUC (S. Hershey and others, "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017).
     """
     truth, folds = predictions.truth, np.unique(predictions.fold)
     shape = len(RANKINGS), len(folds), truth.shape[1] + 1  # the last one is micro

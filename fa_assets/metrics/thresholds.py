@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from fa_assets.errors import UserError
+from fa_assets.metrics.calibration import has_scale
 
 F1 = "f1"
 """The rule that takes the best F1; the other one is precision=P."""
@@ -32,21 +33,26 @@ def parse_rule(text: str) -> float | None:
     raise UserError(f"FA_THRESHOLD_RULE={text!r}: give f1, or precision=P with P above 0 and at most 1.")
 
 
-def choose_thresholds(truth: np.ndarray, probabilities: np.ndarray, precision: float | None) -> np.ndarray:
+def choose_thresholds(
+    truth: np.ndarray, probabilities: np.ndarray, precision: float | None, calibrate: bool = False
+) -> np.ndarray:
     """The threshold of each class, float64 (C,): a label is given where the probability is at least this.
 
-    nan where there is none: the class has no positives, all clips have the same score, or no threshold reaches the precision.
+    nan where there is none: the class has no positives, all clips have the same score, no threshold reaches the precision, or
+    calibration makes its probability its frequency.
     Of thresholds that do as well, the one with the higher precision.
 
     Args:
         truth: bool (n, C).
         probabilities: float (n, C).
         precision: at least this; None for the best F1.
+        calibrate: whether decisions are made on calibrated probabilities.
     """
     from sklearn.metrics import precision_recall_curve
 
     chosen = np.full(truth.shape[1], math.nan)
-    for column in np.flatnonzero(truth.any(axis=0) & (probabilities != probabilities[:1]).any(axis=0)):
+    can = truth.any(axis=0) & (probabilities != probabilities[:1]).any(axis=0)
+    for column in np.flatnonzero(can & has_scale(truth, probabilities) if calibrate else can):
         precisions, recalls, levels = precision_recall_curve(truth[:, column], probabilities[:, column])
         p, r = precisions[:-1], recalls[:-1]
         hits = np.rint(r * truth[:, column].sum())  # in whole clips, so that what is as good is equal
@@ -64,11 +70,12 @@ def decide(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def nested_decisions(
-    truth: np.ndarray, probabilities: np.ndarray, fold_of: np.ndarray, precision: float | None
+    truth: np.ndarray, probabilities: np.ndarray, fold_of: np.ndarray, precision: float | None, calibrate: bool = False
 ) -> np.ndarray:
     """Which labels are given, bool (n, C), in each fold by thresholds of the others; fold_of is int (n,)."""
     decided = np.zeros(truth.shape, bool)
     for fold in np.unique(fold_of):
         own = fold_of == fold
-        decided[own] = decide(probabilities[own], choose_thresholds(truth[~own], probabilities[~own], precision))
+        thresholds = choose_thresholds(truth[~own], probabilities[~own], precision, calibrate)
+        decided[own] = decide(probabilities[own], thresholds)
     return decided

@@ -46,13 +46,15 @@ _NAMES = _WITH_INTERVAL | _ALONE | _OVERALL_ALONE
 
 
 def class_rows(figures: Figures) -> list[tuple[Cell, ...]]:
-    """A row for each class, in `CLASS_COLUMNS`, the lowest LWLRAP first and those without any last."""
+    """A row for each class, in `CLASS_COLUMNS`, the lowest LWLRAP first and those without any last; the threshold of calibrated
+    probabilities where they are."""
+    thresholds = figures.of(CLASS, "calibrated_threshold") or figures.of(CLASS, "threshold")
     lwlraps = sorted(figures.of(CLASS).values(), key=lambda one: 2.0 if one.value is None else one.value)
     rows: list[tuple[Cell, ...]] = []
     for one in lwlraps:
         row: list[Cell] = [one.key, one.weight]
         for metric in (*_WITH_INTERVAL, *_ALONE):
-            own = figures.of(CLASS, metric).get(one.key)
+            own = (thresholds if metric == "threshold" else figures.of(CLASS, metric)).get(one.key)
             row.append(own.value if own else None)
             if metric in _WITH_INTERVAL:
                 row.append(_interval(own) if own else None)

@@ -14,10 +14,18 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from fa_assets.definitions import build_definitions
 from fa_assets.encoders.cnn14.definition import CARD
+from fa_assets.graph import tables
 from fa_assets.graph.checks_clips import folds_balanced
 from fa_assets.graph.checks_embeddings import embedding_problems, sound
-from fa_assets.graph.checks_evaluation import classifier_problems, clips_new_to_encoder
+from fa_assets.graph.checks_evaluation import (
+    above_chance,
+    classifier_problems,
+    classifiers_fitted,
+    clips_new_to_encoder,
+)
 from fa_assets.graph.verdicts import offenders, with_offenders
+from fa_assets.metrics.figures import METRICS, figures_table
+from fa_assets.metrics.predictions import Predictions
 from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix, list_column
 from fa_assets.store.ledger import Ledger
@@ -309,6 +317,35 @@ def test_a_solver_that_did_not_converge_or_learnt_nothing_is_told(finished: Fini
     assert "nothing to learn from" in second_problem
 
 
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [({"converged": False}, "be: raise FA_MAX_ITER. "), ({"trained": False}, "be: add clips of those classes. ")],
+)
+def test_more_iterations_are_advised_where_a_solver_did_not_converge(state: dict[str, bool], advice: str) -> None:
+    row = {"fold": 0, "class_name": "a", "iterations": 9, "converged": True, "trained": True, **state}
+    header = SimpleNamespace(details={"classifiers": [row]})
+    assert advice in str(classifiers_fitted(Value(pa.table({}), header)).description)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("clips", "told"), [(4, "4 independent clips or groups are too few"), (30, "Nothing was learnt")]
+)
+def test_too_few_units_are_not_said_to_have_taught_nothing(
+    clips: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one label of each clip in turn; 4 clips are ranked perfectly, 30 at random (seed 0)."""
+    truth = np.eye(2, dtype=bool)[np.arange(clips) % 2]
+    scores = truth.astype(float) if clips < 5 else np.random.default_rng(0).random((clips, 2))
+    found = Predictions(
+        np.arange(clips).astype(str), np.arange(clips) % 5, ("a", "b"), truth, scores, scores, np.arange(clips)
+    )
+    table = figures_table(METRICS["lwlrap"](found), tables.METRICS)
+    monkeypatch.setattr("fa_assets.graph.checks_evaluation.read_predictions", lambda _: found)
+    value = Value(table, SimpleNamespace(details={"classes": ["a", "b"]}))  # type: ignore[arg-type]
+    verdict = above_chance(value, value)
+    assert not verdict.passed and told in str(verdict.description)
+
+
 def test_the_verdict_of_several_folds_names_the_fold_and_what_to_do(settings: Settings) -> None:
     values = ValueStore(settings.storage_root)
     folds = values.read("folds")
@@ -326,6 +363,23 @@ def test_every_check_says_what_it_is(graph: AssetGraph) -> None:
         assert (graph.get(key).partitions_def is not None) == (key.name in FOLDED), key
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [(None, "have drifted: set"), (0, "train_curated_folds.csv is less balanced")]
+)
+def test_folds_of_a_file_are_advised_to_move_it_away(given: int | None, told: str) -> None:
+    columns = {
+        "fname": list(map(str, range(100))),
+        "labels": [["a"]] * 50 + [["b"]] * 50,
+        "group": [""] * 100,
+        "sha256": list(map(str, range(100))),
+        "fold": [row // 20 for row in range(100)],
+    }
+    folds = Value(pa.table(columns), SimpleNamespace(details={"classes": ["a", "b"]}))  # type: ignore[arg-type]
+    clips = Value(pa.table({"given_fold": pa.array([given] * 100, pa.int8())}), folds.header)
+    found = folds_balanced(folds, clips, near_duplicates=False)
+    assert not found.passed and told in str(found.description) and "FA_FOLDS=fresh" in str(found.description)
+
+
 def test_a_fold_far_too_large_is_said_and_the_group_behind_it_is_named() -> None:
     """80 of 100 clips are one group: fresh folds are no better, so only the absolute limit can tell."""
     columns = {
@@ -336,7 +390,8 @@ def test_a_fold_far_too_large_is_said_and_the_group_behind_it_is_named() -> None
         "fold": [0] * 80 + [1, 2, 3, 4] * 5,
     }
     header = SimpleNamespace(details={"classes": ["a", "b"]})
-    found = folds_balanced(Value(pa.table(columns), header), near_duplicates=False)  # type: ignore[arg-type]
+    clips = Value(pa.table({"given_fold": pa.nulls(100)}), header)  # type: ignore[arg-type]
+    found = folds_balanced(Value(pa.table(columns), header), clips, near_duplicates=False)  # type: ignore[arg-type]
     assert not found.passed
     said = "fold 0 has 80 clips, where 20 would be even. Groups larger than a fold: 'site (80 clips)'. Divide"
     assert said in str(found.description)

@@ -13,8 +13,10 @@ from sklearn.metrics import average_precision_score, label_ranking_average_preci
 from fa_assets.graph.recorder import Recorder
 from fa_assets.graph.submission import scopes_of
 from fa_assets.metrics.calibration import fit_calibration
+from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.models.classifier_file import load_classifier, load_final
+from fa_assets.report.classes import CLASS_COLUMNS, class_rows
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -147,6 +149,10 @@ def test_calibrated_the_submission_stays_and_another_one_holds_the_calibrated_pr
     ):
         wanted = None if given is None or scale == 0 else expit(scale * logit(given) + offset)
         assert threshold == (wanted if wanted is None else pytest.approx(wanted))
+    figures = Figures.of_table(ValueStore(root).read("mc5_metrics").table, found.classes)
+    at = CLASS_COLUMNS.index("threshold")
+    shown = {row[0]: row[at] for row in class_rows(figures)}
+    assert [shown[name] for name in found.classes] == pytest.approx(final.thresholds)
     models = set(ValueStore(root).read("test_metrics").table["model"].to_pylist())
     assert models == {"final", "fold_mean", "calibrated", "out_of_fold"}
     (facts,) = Recorder(storage=str(root)).catalog.query(

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from fa_assets.metrics.calibration import fit_calibration, nested_calibration
+from fa_assets.metrics.calibration import fit_calibration, has_scale, nested_calibration
 from fa_assets.metrics.reliability import reliability
 
 
@@ -74,6 +74,18 @@ def test_a_clip_has_no_say_in_its_own_probability() -> None:
     own, changed = (nested_calibration(one, given, fold) for one in (truth, other))
     np.testing.assert_array_equal(own[fold == 2], changed[fold == 2])
     assert (own[fold == 1] != changed[fold == 1]).all()
+
+
+def test_a_class_has_a_scale_where_the_fit_finds_one() -> None:
+    """Seed 0, 200 classes of 30 clips whose scores know nothing: of about half the fit's slope is above 0."""
+    random = np.random.default_rng(0)
+    truth, given = random.random((30, 200)) < 0.2, random.random((30, 200))
+    target = np.where(truth, 1 - 1 / (truth.sum(axis=0) + 2), 1 / ((~truth).sum(axis=0) + 2))
+    covariance = ((target - target.mean(axis=0)) * logit(given)).sum(axis=0)
+    scale = fit_calibration(truth, given).scale
+    np.testing.assert_array_equal(scale > 0, has_scale(truth, given))
+    np.testing.assert_array_equal(scale > 0, covariance > 0)
+    assert 50 < (scale > 0).sum() < 150 and (scale >= 0).all()
 
 
 def test_what_says_nothing_or_the_opposite_becomes_the_frequency() -> None:

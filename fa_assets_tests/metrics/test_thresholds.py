@@ -80,6 +80,17 @@ def test_a_clip_has_no_say_in_the_threshold_it_is_judged_by(found) -> None:  # t
     np.testing.assert_array_equal(nested_decisions(other, probabilities, fold, None)[fold == 1], decided[fold == 1])
 
 
+def test_calibrated_a_class_ranked_backwards_gets_no_label_as_in_use() -> None:
+    """Its scale is 0: `predict --decide` never gives it, so nor do the decisions that are judged."""
+    truth = np.arange(50)[:, None] % 5 < 2
+    scores = np.where(truth, 0.3, 0.6) + np.linspace(0, 0.2, 50)[:, None]
+    both, twice = np.hstack([scores, 1 - scores]), np.repeat(truth, 2, axis=1)
+    fold = np.arange(50) // 10
+    assert nested_decisions(twice, both, fold, None).any(axis=0).tolist() == [True, True]
+    assert nested_decisions(twice, both, fold, None, calibrate=True).any(axis=0).tolist() == [False, True]
+    assert np.isnan(choose_thresholds(twice, both, None, calibrate=True)).tolist() == [True, False]
+
+
 def test_nested_f1_of_scores_that_know_nothing_is_lower_than_the_chosen_one() -> None:
     """Seed 0, 100 trials: the best of all thresholds flatters, the nested ones do not."""
     random = np.random.default_rng(0)
