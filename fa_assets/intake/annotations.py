@@ -195,9 +195,11 @@ def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
 
 
 def _inside(table: Table, index: NameIndex) -> str:
-    """The folder of a table below that of the clips, with a `/` behind it; empty where it is that one."""
-    below = index.folder and table.path.is_relative_to(index.folder) and table.path.parent != index.folder
-    return f"{table.path.parent.relative_to(index.folder).as_posix()}/" if index.folder and below else ""
+    """The folder of a table below that of the clips, with a `/` behind it; empty where it is that one, or holds no clips."""
+    parent = table.path.parent
+    if index.folder is None or parent.name not in index.folders or not parent.is_relative_to(index.folder):
+        return ""
+    return f"{parent.relative_to(index.folder).as_posix()}/"
 
 
 def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns: Columns) -> Found:

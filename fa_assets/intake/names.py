@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
@@ -176,6 +176,11 @@ class NameIndex:
         self._of_digits: dict[str, list[str]] | None = None
         for name in sorted(self.names):
             self._alike.setdefault(_without(name), []).append(name)
+
+    @cached_property
+    def folders(self) -> set[str]:
+        """The names of all folders that the files lie in."""
+        return {part for parent in {name.rpartition("/")[0] for name in self.names} for part in parent.split("/")}
 
     def find(self, name: str) -> list[str]:
         """The name itself where it is there; otherwise those that differ least, and by nothing but what `_STEPS` names.

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError
-from fa_assets.intake.names import SHARE, NameIndex, listed
+from fa_assets.intake.class_folders import is_share
+from fa_assets.intake.names import NameIndex, listed
 from fa_assets.intake.tables import Table, read_table
 from fa_assets.store.source_files import Limits
 
@@ -98,7 +99,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 lists.append(path.name)
             elif len(table.header) == 1 and any(map(index.find, words)):
                 blank.append(path.name)
-    if shares := [name for name in lists if SHARE.search(name)]:
+    if shares := [name for name in lists if is_share(PurePosixPath(name).stem)]:
         said.append(
             f"{listed(shares)} list clips of a share of the dataset by their names, and no labels; test clips belong into "
             "test/"

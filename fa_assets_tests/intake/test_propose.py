@@ -806,7 +806,7 @@ RECORD = '{"sample_rate": 44100, "channels": 1, "device": "zoom"%s}'
         ({"meta.csv": "filename,gender\n1.wav,m\n2.wav,f\n3.wav,m\n4.wav,f\n"}, "one of 'gender'"),
         ({"meta.csv": "filename,mood\n1.wav,m\n2.wav,f\n3.wav,m\n4.wav,f\n"}, "--labels-column 'mood' takes it"),
         ({f"dog/{n}.json": RECORD % "" for n in (1, 2)}, "'1.json', '2.json'"),
-        ({f"fold{n}.csv": f"filename\n{n}.wav\n{n + 2}.wav\n" for n in (1, 2)}, "'fold1.csv', 'fold2.csv'"),
+        ({f"fold{n}.csv": f"filename\n{n}.wav\n{n + 2}.wav\n" for n in (1, 2)}, "'fold2.csv' list clips of a share"),
     ],
 )
 def test_attributes_and_shares_are_no_classes_where_folders_are(
