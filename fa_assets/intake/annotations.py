@@ -28,13 +28,7 @@ from fa_assets.intake.columns import (
     plain,
 )
 from fa_assets.intake.label_tracks import annotated_clip, table_labels, track_labels
-from fa_assets.intake.labels import (
-    Labels,
-    indicator_labels,
-    joined_labels,
-    numbered_columns,
-    unused_shares,
-)
+from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, unused_shares
 from fa_assets.intake.names import NameIndex, is_audio, is_of_tests, listed
 from fa_assets.intake.tables import Table, read_table
 
@@ -195,7 +189,7 @@ def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
 
 
 def _inside(table: Table, index: NameIndex) -> str:
-    """The folder of a table below that of the clips, with a `/` behind it; empty where it is that one, or holds no clips."""
+    """The folder of a table below that of the clips, with a `/` behind it; empty where none is called so."""
     parent = table.path.parent
     if index.folder is None or parent.name not in index.folders or not parent.is_relative_to(index.folder):
         return ""
