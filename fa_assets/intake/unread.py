@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.class_folders import is_share
-from fa_assets.intake.names import NameIndex, listed
+from fa_assets.intake.names import NameIndex, is_audio, listed
 from fa_assets.intake.tables import Table, read_table
 from fa_assets.store.source_files import Limits
 
@@ -90,7 +90,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 beside.append(path.name)
             elif _is_timed(table):
                 timed.append(path.name)
-            elif of_clips and len(table.header) > 1:
+            elif of_clips and any(is_audio(cell) and not index.find(cell) for cell in rows[-1]):
                 which = f"--fname-column {shlex.quote(of_clips[0])} takes it for their names"
                 said.append(
                     f"{path.name} names clips in its column {of_clips[0]!r}, and other files elsewhere: {which}"
