@@ -148,7 +148,7 @@ print(4 * rows * columns, from_file - start, peak() - from_file)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_from_a_file_the_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     """In a process of its own; the fit in memory shows that the measure sees what it is to see."""
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True)

@@ -69,7 +69,7 @@ def few() -> dict[str, Picture | None]:
     return every_picture(30, 3)
 
 
-@pytest.fixture(scope="module", params=["30 clips", "5000 clips"])
+@pytest.fixture(scope="module", params=["30 clips", pytest.param("5000 clips", marks=pytest.mark.heavy)])
 def drawn(request: pytest.FixtureRequest, few: dict[str, Picture | None]) -> dict[str, Picture | None]:
     return few if request.param == "30 clips" else every_picture(5000, 80)
 
