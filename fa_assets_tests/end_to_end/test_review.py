@@ -130,6 +130,24 @@ def _fname_in(small: "Locator") -> str:
     return str(small.text_content()).partition(",")[0]
 
 
+def test_what_waits_is_right_however_late_dagster_answers(pages: Pages, site: Site) -> None:
+    late: list[Route] = []
+    tab = pages.page
+    tab.route(
+        "**/graphql",
+        lambda route: late.append(route) if "sensorOrError" in str(route.request.post_data) else route.continue_(),
+    )
+    pages.go("/review", "doubted labels decided")
+    tab.locator("#kind").select_option("missing label")
+    tab.locator("#heading").focus()
+    tab.keyboard.press("a")
+    pages.text("1 correction is not in the results yet.").wait_for()
+    assert not pages.text("Nothing watches for them").is_visible()
+    (asked,) = late
+    asked.continue_()
+    pages.text("1 correction is not in the results yet. Nothing watches for them").wait_for()
+
+
 def test_a_refresh_that_fails_is_said(pages: Pages, site: Site) -> None:
     """Dagster's answers are made up, so that no run is."""
     answers = {

@@ -368,7 +368,9 @@ const LAUNCH = `mutation($params: ExecutionParams!) { launchRun(executionParams:
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }`;
 const STATUS = `query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }`;
 const GOING = ["QUEUED", "NOT_STARTED", "MANAGED", "STARTING", "STARTED", "CANCELING"];
-let watched = null;
+let waiting = 0;
+let unlabelled = [];
+let watched = null; // seconds between two looks of the sensor, 0 if it is off
 let started = null; // the run that was asked for here
 
 async function dagster(query, variables) {
@@ -388,10 +390,12 @@ function drawUnlabelled(fnames) {
   $("refresh").hidden = fnames.length > 0;
 }
 
-function drawWaiting({ waiting, unlabelled }) {
+function drawWaiting(said = { waiting, unlabelled }) {
+  ({ waiting, unlabelled } = said);
   drawUnlabelled(unlabelled);
   $("waiting").hidden = !waiting || unlabelled.length > 0;
-  const how = watched ? ` A refresh follows by itself within about ${watched} s.` : " Nothing watches for them: the refresh sensor is off.";
+  const off = watched === 0 ? " Nothing watches for them: the refresh sensor is off." : "";
+  const how = watched ? ` A refresh follows by itself within about ${watched} s.` : off;
   $("waiting-text").textContent = `${waiting} ${waiting === 1 ? "correction is" : "corrections are"} not in the results yet.${how}`;
 }
 
@@ -433,8 +437,8 @@ async function poll() {
         " · ",
         element("a", { href: now.report, text: "Report" }),
       );
-      drawWaiting(now);
       $("refresh").disabled = false;
+      inTurn(async () => drawWaiting(await ask("/review/state"))); // a verdict may have come since
       return;
     }
   } catch {
@@ -489,10 +493,11 @@ try {
   ({ doubts, id: audit, lwlrap } = said);
   fillClasses();
   select();
+  drawWaiting(said);
   show(shown[0] || null);
   const sensor = (await dagster(SENSOR, { sensor: refresh.sensor })).sensorOrError;
-  if (sensor.sensorState?.status === "RUNNING") watched = sensor.minIntervalSeconds;
-  drawWaiting(said);
+  watched = sensor.sensorState?.status === "RUNNING" ? sensor.minIntervalSeconds : 0;
+  if (!started) drawWaiting();
   setTimeout(poll, POLL_MS);
 } catch (error) {
   complain(error);
