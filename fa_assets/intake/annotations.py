@@ -15,21 +15,24 @@ from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
-    PARTS,
     Columns,
     group_column,
     guessed,
-    is_attribute,
     is_numeric,
+    is_row_of_tests,
     label_column,
+    may_be_labels,
     named_label_column,
     numbers_of_classes,
     once,
     plain,
+    repeats,
+    says_share,
+    unnamed_columns,
 )
 from fa_assets.intake.label_tracks import annotated_clip, table_labels, track_labels
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, unused_shares
-from fa_assets.intake.names import NameIndex, is_audio, is_of_tests, listed
+from fa_assets.intake.names import NameIndex, hint, is_audio, listed
 from fa_assets.intake.tables import Table, read_table
 
 _NO_NAMES = re.compile(
@@ -189,8 +192,10 @@ def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
 
 
 def _inside(table: Table, index: NameIndex) -> str:
-    """The folder of a table below that of the clips, with a `/` behind it; empty where none is called so."""
-    parent = table.path.parent
+    """The folder of clips that is called as a table is, or that it lies in, with a `/` behind it; empty where none is."""
+    parent, stem = table.path.parent, table.path.stem
+    if stem in index.folders:
+        return f"{stem}/"
     if index.folder is None or parent.name not in index.folders or not parent.is_relative_to(index.folder):
         return ""
     return f"{parent.relative_to(index.folder).as_posix()}/"
@@ -204,7 +209,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             if read := _row_labels(table, fname, columns):
                 labelled.append((table, fname, read))
         except BadInputError as error:
-            every = dict.fromkeys([*_may_be_labels(table, fname), *once(table, fname)])
+            every = dict.fromkeys([*may_be_labels(table, fname), *once(table, fname)])
             which = f"--labels-column takes one of {listed(every, 20)}"
             odd.append(BadInputError(f"{error.summary} Or take a column as it stands: {which}.", error.offenders))
     if odd and not labelled:
@@ -244,11 +249,13 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             found.add(clip, own)
             if its:
                 found.groups[clip] = its
-        found.notes += _table_notes(table, fname, clips, found.missing)
+        found.notes += _table_notes(table, fname, clips, found.missing, {label for own in labels for label in own})
         if group:
             found.notes += [
                 f"{table.path.name}: {one}" for one in (f"clips of one {group!r} get one group", *of_groups)
             ]
+    if several := next((name for name in found.missing if len(index.find(name)) > 1), None):
+        found.notes.append(f"{several!r}{hint(index, several)}")
     if twice and labelled:
         found.notes.append(f"labels of several tables are joined, of {listed(twice)}; --csv takes one table")
     return found
@@ -261,15 +268,20 @@ def _are_of_classes(tables: Sequence[Table]) -> bool:
     return same and len(names) == len(tables) > 1 and not all(map(is_share, names))
 
 
-def _table_notes(table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str]) -> list[str]:
+def _table_notes(
+    table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str], classes: Collection[str]
+) -> list[str]:
     """What of a table is read in another way than as it stands, or not at all; `clips` are those of its rows."""
     said = [*table.notes]
     if several := [name for name, count in Counter(clips).items() if name and count > 1]:
         said.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
-    said += unused_shares(table, once(table, fname), of_one_row=not several)
-    for name in (one for one in table.header if one.lower() in PARTS):
+    others = [name for name in once(table, fname) if name not in classes]
+    said += unused_shares(table, others, of_one_row=not several)
+    if unnamed := unnamed_columns(table):
+        said.append(f"{table.path.name}: columns without a name are not used: {listed(unnamed)}")
+    for name in (one for one in table.header if says_share(one)):
         shares = zip(table.column(name), table.column(fname), strict=True)
-        if tests := sum(is_of_tests(share) and cell not in missing for share, cell in shares):
+        if tests := sum(is_row_of_tests(name, share) and cell not in missing for share, cell in shares):
             its = f"{tests} rows of test clips are taken as training clips"
             said.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
     if table.uneven:
@@ -313,22 +325,10 @@ def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     empty = [name for name in others if plain(name) in LABEL_NAMES and not any(table.column(name))]
     its = f" The column {empty[0]!r} is empty." if empty else ""
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
-    likely = _may_be_labels(table, fname)
+    likely = may_be_labels(table, fname)
     what = f"{table.path}: which column holds the labels?{its} --labels-column takes one of"
-    repeats = any(_repeats(table, name) for name in likely)
-    return (WhichColumnError if repeats else UserError)(f"{what} {listed(likely, 20)}{folders}.")
-
-
-def _may_be_labels(table: Table, fname: str) -> list[str]:
-    """The columns of text that repeat themselves and are no attributes; or else those of text, or else all."""
-    others = once(table, fname)
-    texts = [name for name in others if not is_numeric(table.column(name))]
-    return [name for name in texts if _repeats(table, name)] or texts or others
-
-
-def _repeats(table: Table, name: str) -> bool:
-    cells = table.column(name)
-    return 1 < len({*cells}) < len(cells) and not (is_numeric(cells) or is_attribute(table, name))
+    kind = WhichColumnError if any(repeats(table, name) for name in likely) else UserError
+    return kind(f"{what} {listed(likely, 20)}{folders}.")
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:

@@ -10,7 +10,7 @@ from fa_assets.intake.names import INVISIBLE, listed
 
 _SAME_LOOK = str.maketrans("АВЕКМНОРСТХаеорсухіЅѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο’‘‐‑–—", "ABEKMHOPCTXaeopcyxiSsjABEZHIKMNOPTYXo''----")
 """Letters of Cyrillic and Greek, apostrophes and hyphens beside those of ASCII that look the same."""
-_JOINED_BY = ("+", "/", "&", "\\", "|", ":", "#", " and ", " ")
+_JOINED_BY = (",", "+", "/", "&", "&&", "\\", "|", "~", ":", "#", " and ", " ")
 _PLACEHOLDERS = frozenset(
     (
         *(
@@ -88,7 +88,7 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     found += [
         (repr(name), "ends with a number: if that says how sure it is, leave it out")
         for name in names
-        if re.search(r"\w\s*[:=]\s*[01]?[.,]?\d+%?$", name)
+        if re.search(r"\w\s*([:=]\s*[01]?[.,]?\d+%?|\(([01]?[.,]\d+|\d+ ?%)\))$", name)
     ]
     alike: dict[str, list[str]] = {}
     for name in names:
@@ -112,7 +112,8 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
 def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
     """Names that look like several labels with a separator between: each part is a name, or a part of other names too."""
     joined = (name for name in names if separator in name and not _IS_VECTOR.fullmatch(name))
-    parts_of = {name: [part.strip() for part in name.split(separator)] for name in joined}
+    every = {name: [part.strip() for part in name.strip(separator).split(separator)] for name in joined}
+    parts_of = {name: parts for name, parts in every.items() if "" not in parts}
     places: dict[str, dict[str, int]] = {}
     for name, parts in parts_of.items():
         for place, part in enumerate(parts):
@@ -120,7 +121,7 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
     found, held = [], []
     for name, parts in parts_of.items():
         are_names = all(part in names for part in parts) or (
-            separator in "+/&\\|" and any(part in names for part in parts)
+            separator[0] in "+/&\\|~" and any(part in names for part in parts)
         )
         recur = all(len(places[part]) > 1 for part in parts)
         move = any(len(set(places[part].values())) > 1 for part in parts)  # as words of a name do not

@@ -5,6 +5,7 @@ Plain is UTF-8; another encoding is named, and what cannot be read is refused wi
 
 import codecs
 import re
+import shlex
 import unicodedata
 from contextlib import suppress
 from itertools import islice
@@ -102,7 +103,7 @@ def _of_windows_1252(path: Path, content: bytes, begin: int) -> tuple[str, str]:
     if odd := _ODD_IN_THE_WEST.search(text):
         raise BadInputError(
             f"{path} is not UTF-8, and which encoding it has cannot be told: {_readings(_word_at(content, odd.start()))}. "
-            f"Save it as UTF-8, or with the right one `iconv -f ENCODING -t utf-8 {path.name} > NEW`."
+            f"Save it as UTF-8, or with the right one `iconv -f ENCODING -t utf-8 {shlex.quote(str(path))} > NEW`."
         )
     places = (found.start() for found in re.finditer(r"[^\x00-\x7f]+", text))
     words = sorted({_word_at(content, place): None for place in islice(places, 1000)}, key=_is_usual)

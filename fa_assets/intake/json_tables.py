@@ -94,13 +94,26 @@ def _records(one: Mapping[str, Any]) -> tuple[list[Any], str]:
     return [{"fname": name, "labels": own} for name, own in one.items()], BY_CLIP
 
 
+def region_labels(value: Any) -> list[str] | None:
+    """The labels of Label Studio's regions, or its choices, each once; None for anything else."""
+    regions = value if isinstance(value, list) else [value]
+    own = [one.get("labels", one.get("choices")) if isinstance(one, dict) else None for one in regions]
+    if not own or not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in own):
+        return None
+    return list(dict.fromkeys(name for names in own for name in names or ()))
+
+
 def _is_nested(value: Any) -> bool:
+    if region_labels(value) is not None:
+        return False
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value))
 
 
 def _cell(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
+    if (own := region_labels(value)) is not None:
+        value = own
     if isinstance(value, list) and not _is_nested(value):
         value = [str(one) for one in value if one is not None]
     return str(value) if isinstance(value, bool | int | float) else json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,7 @@ from fa_assets.intake.labels import unused_shares
 from fa_assets.intake.names import NameIndex
 from fa_assets.intake.tables import Table, read_table
 
-_AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*)?|\\\t.*)(?:\r?\n|\Z)")
+_AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*(?:\t[\d.]+)?)?|\\\t.*)(?:\r?\n|\Z)")
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 """What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
@@ -44,7 +44,10 @@ def track_labels(path: Path, columns: Columns) -> tuple[list[str], list[str]] | 
         return None
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(_AUDACITY.fullmatch(line) for line in lines):
-        return [parts[2].strip() for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"], []
+        rows = [parts for line in lines if len(parts := line.split("\t")) > 2 and parts[0] != "\\"]
+        cells = [parts[2].strip() for parts in rows]
+        shares = f"{path.name}: the number behind a label is not used: each counts, whatever it says"
+        return _separated(cells, columns), [shares] * any(len(parts) > 3 for parts in rows)
     if "Begin Time (s)" not in text.partition("\n")[0]:
         return None
     table = read_table(path, limits=columns.limits)
@@ -53,7 +56,14 @@ def track_labels(path: Path, columns: Columns) -> tuple[list[str], list[str]] | 
     name = named or (own[0] if len(own) == 1 else None)
     if name is None and own:
         raise UserError(f"{path}: which column holds the labels? --labels-column takes one of {', '.join(own)}.")
-    return None if name is None else (table.column(name), unused_shares(table, once(table, name)))
+    if name is None:
+        return None
+    return _separated(table.column(name), columns), unused_shares(table, once(table, name))
+
+
+def _separated(labels: list[str], columns: Columns) -> list[str]:
+    """One label each, which may hold commas, unless a separator is given."""
+    return labels if columns.separator is None else [*chain.from_iterable(columns.split(labels)[0])]
 
 
 def table_labels(table: Table, columns: Columns) -> tuple[list[str], list[str], str] | None:

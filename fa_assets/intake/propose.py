@@ -218,6 +218,7 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
         of_files: whether tables or annotations give the labels, and not folders.
     """
     notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    notes = [note.replace("set FA_LABEL_SEPARATOR to", "give --label-separator") for note in notes]
     if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
     folders = {name: [*filter(is_of_tests, name.split("/")[:-1])] for name, _ in rows}

@@ -21,8 +21,13 @@ from fa_assets.store.source_files import USUAL_LIMITS, Limits
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _TITLE_LINES = 20
 """Lines among which the header is."""
-_RULE = re.compile(r"(?=.*\|)(?=.*-)[ \t:|-]+")
-"""The line below the header of a table in Markdown."""
+_RULE = re.compile(r"(?=.*[|+])(?=.*[-=])[ \t:|+=-]+")
+"""The line below the header of a table in Markdown, or above it in a drawn one."""
+_DRAWN: dict[int, str | int | None] = {
+    **dict.fromkeys(range(0x2500, 0x2580), "+"),
+    **str.maketrans("│┃║┆─━═┄", "||||----"),
+}
+"""What frames are drawn with: DuckDB, rich."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,12 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
 def _without_markdown(text: str) -> tuple[str, list[str]]:
     """A table in Markdown without the text above it, the lines of dashes and the bars around rows, and in words what it was;
     another text as it is."""
-    if not re.search(r"[\r\n][ \t:|-]+([\r\n]|\Z)", text[:100_000]):
+    if "─" in text[:1000] or "━" in text[:1000]:
+        text = text.translate(_DRAWN)
+    if not re.search(r"[\r\n][ \t:|+=-]+([\r\n]|\Z)", text[:100_000]):
         return text, []
     lines = [line.strip() for line in re.split(r"\r\n?|\n", text) if line.strip()]
+    lines = lines[_RULE.fullmatch(lines[0]) is not None :]
     above = pairwise(lines[: _TITLE_LINES + 2])
     rules = (n for n, (line, below) in enumerate(above) if "|" in line and _RULE.fullmatch(below))
     if (start := next(rules, None)) is None:
@@ -156,9 +164,9 @@ def _without_markdown(text: str) -> tuple[str, list[str]]:
 
 
 def _markdown_cells(line: str) -> list[str]:
-    """The cells of a row, in quotes where they hold bars."""
+    """The cells of a row, in quotes where they hold bars; without backquotes and asterisks around them."""
     cells = re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", line.removeprefix("|")))
-    inside = [cell.strip().replace(r"\|", "|") for cell in cells]
+    inside = [re.sub(r"^(`+|\*+)(.+)\1$", r"\2", cell.strip()).replace(r"\|", "|") for cell in cells]
     return ['"' + cell.replace('"', '""') + '"' if "|" in cell else cell for cell in inside]
 
 

@@ -865,3 +865,52 @@ def test_a_table_names_the_clips_beside_it(tmp_path: Path) -> None:
     (tmp_path / "val" / "metadata.csv").write_text("file_name,label\n1.wav,cat\n2.wav,dog\n")
     labels = {name: own for name, (own,) in propose(tmp_path).rows}
     assert labels == {"train/1.wav": "dog", "train/2.wav": "cat", "val/1.wav": "cat", "val/2.wav": "dog"}
+
+
+def test_tables_called_as_folders_name_the_clips_there(tmp_path: Path) -> None:
+    make_audio(tmp_path, "train/1.wav", "train/2.wav", "val/1.wav", "more/2.wav", "more/x/2.wav")
+    for share, labels in (("train", ("dog", "cat")), ("val", ("cat", "dog"))):
+        (tmp_path / f"{share}.csv").write_text(
+            "file,label\n" + "".join(f"{n}.wav,{one}\n" for n, one in enumerate(labels, 1))
+        )
+    proposal = propose(tmp_path)
+    assert dict(proposal.rows) == {"train/1.wav": ("dog",), "train/2.wav": ("cat",), "val/1.wav": ("cat",)}
+    assert any("'2.wav'; it may stand for any of 'more/2.wav', " in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize(("column", "tests"), [("is_test", 1), ("is_train", 2)])
+def test_rows_that_a_column_calls_test_clips_are_named(tmp_path: Path, column: str, tests: int) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    (tmp_path / "list.csv").write_text(f"filename,label,{column},\n1.wav,A,0,\n2.wav,B,True,C\n3.wav,B,no,\n")
+    notes = propose(tmp_path).notes
+    assert (
+        f"list.csv: the column {column!r} is not used, and {tests} rows of test clips are taken as training clips"
+        in notes
+    )
+    assert "list.csv: columns without a name are not used: 'column 4'" in notes
+
+
+def test_who_speaks_is_no_class(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    rows = "".join(f"speaker{n % 2},{n}.wav,sentence {n}\n" for n in (1, 2, 3, 4))
+    (tmp_path / "train.csv").write_text(f"client_id,path,sentence\n{rows}")
+    with pytest.raises(UserError, match="which column holds the labels"):
+        propose(tmp_path)
+
+
+def test_shares_behind_labels_are_named_and_a_separator_is_heeded(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "1.txt").write_text("0.0\t3.0\tTurdus merula, Blackbird\t0.9\n")
+    (tmp_path / "2.txt").write_text("0.0\t3.0\tWren\t0.3\n")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"Turdus merula, Blackbird": 1, "Wren": 1}
+    assert any("1.txt: the number behind a label is not used" in note for note in proposal.notes)
+    assert propose(tmp_path, columns=Columns(separator=",")).counts == {"Blackbird": 1, "Turdus merula": 1, "Wren": 1}
+
+
+def test_what_run_would_refuse_is_said_once_it_is_written(tmp_path: Path) -> None:
+    make_audio(tmp_path, "dog/1.wav", "cat/2.wav")
+    (tmp_path / "sample_submission.csv").write_text("row_id,dog,cat\n1,0,0\n")
+    result = fa_assets("init", str(tmp_path), "--yes")
+    assert result.exit_code == 1 and "Next" not in result.output
+    assert "it has ['row_id', 'dog', 'cat']" in result.output and "move it away" in result.output

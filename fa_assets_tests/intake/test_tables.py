@@ -268,9 +268,13 @@ def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> Non
         "By hand\n\n|fname|labels|\n|---|---|\n|a.wav|Müll|\n|b.wav|Rain|\n|---|---|\n",
         "fname | labels\n:--- | ---:\na.wav | Müll\nb.wav | Rain\n",
         "| fname | labels |\n|---|---|\n| a.wav | Müll |\n| b.wav | Rain\\|Dog |\n",
+        "| `fname` | labels |\n|---|---|\n| `a.wav` | **Müll** |\n| b.wav | *Rain* |\n",
+        "+---+---+\n| fname | labels |\n+===+===+\n| a.wav | Müll |\n+---+---+\n| b.wav | Rain |\n+---+---+\n",
+        "fname | labels \n-------+------\n a.wav | Müll\n b.wav | Rain\n",
+        "┌───┬───┐\n│ fname │ labels │\n├───┼───┤\n│ a.wav │ Müll │\n│ b.wav │ Rain │\n└───┴───┘\n",
     ],
 )
-def test_markdown_with_text_above_without_outer_bars_with_bars_in_cells(dataset: KaggleDataset, text: str) -> None:
+def test_tables_in_markdown_and_drawn_ones(dataset: KaggleDataset, text: str) -> None:
     dataset.labels_csv.write_text(text, encoding="utf-8")
     labels = read_labels(dataset)
     second = ("Rain", "Dog") if "Dog" in text else ("Rain",)
