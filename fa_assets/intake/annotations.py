@@ -4,8 +4,7 @@ Annotations of parts of a clip (Raven selection tables, Audacity labels, a row f
 """
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from fa_assets.intake.columns import (
     group_column,
     guessed,
     is_numeric,
-    is_row_of_tests,
     label_column,
     may_be_labels,
     named_label_column,
@@ -27,12 +25,11 @@ from fa_assets.intake.columns import (
     once,
     plain,
     repeats,
-    says_share,
-    unnamed_columns,
 )
-from fa_assets.intake.label_tracks import annotated_clip, table_labels, track_labels
-from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, unused_shares
+from fa_assets.intake.label_tracks import annotated_clip, listed_labels, table_labels, track_labels
+from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns
 from fa_assets.intake.names import NameIndex, hint, is_audio, listed
+from fa_assets.intake.table_notes import names_of, of_many, table_notes
 from fa_assets.intake.tables import Table, read_table
 
 _NO_NAMES = re.compile(
@@ -98,11 +95,9 @@ def labels_from_files(
     Raises:
         UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
-    index = NameIndex(audio, others, folder)
-    tables: list[tuple[Table, str]] = []
-    own = Found("annotations of each clip")
-    notes, unused = list[str](), list[Path]()
-    headers: dict[str, list[str]] = {}
+    index, own = NameIndex(audio, others, folder), Found("annotations of each clip")
+    tables, notes, unused = list[tuple[Table, str]](), list[str](), list[Path]()
+    headers, lists = dict[str, list[str]](), dict[str, Path]()
     for path in files:
         clip = annotated_clip(folder, path, index)
         if clip is not None and (annotated := track_labels(path, columns)) is not None:
@@ -111,6 +106,7 @@ def labels_from_files(
             continue
         read = _read(path, columns, explicit, notes)
         if read is None:
+            lists.update({clip: path} if clip and path.suffix.lower() == ".txt" else {})
             continue
         table, fname = _with_header(read, index, columns)
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
@@ -126,8 +122,9 @@ def labels_from_files(
             unused.append(path)
         elif (held := table_labels(table, columns)) is not None:
             own.add(clip, held[0])
-            own.notes += held[1][: not own.notes]
-            own.guess = own.guess or held[2]
+            own.notes, own.guess = [*own.notes, *held[1][: not own.notes]], own.guess or held[2]
+    if not tables and not any(own.labels.values()) and (each := listed_labels(lists, columns)):
+        own = Found("a list of labels beside each clip", each, guess="lists beside the clips, whose lines recur")
     if not own.labels:
         _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
@@ -219,7 +216,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         same = [one for one in labelled if one[0].header == best[0].header]
         rows = [(table, fname, read[0]) for table, fname, read in same]
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
-        origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
+        origin = ", ".join(names_of(table for table, _, _ in same)) + f", columns {best[1]} and {best[2][1]}"
         guess = guessed(best[0], best[1], best[2][1], columns)
     elif not columns.labels and _are_of_classes([table for table, _ in tables]):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
@@ -249,7 +246,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             found.add(clip, own)
             if its:
                 found.groups[clip] = its
-        found.notes += _table_notes(table, fname, clips, found.missing, {label for own in labels for label in own})
+        found.notes += table_notes(table, fname, clips, found.missing, {label for own in labels for label in own})
         if group:
             found.notes += [
                 f"{table.path.name}: {one}" for one in (f"clips of one {group!r} get one group", *of_groups)
@@ -258,6 +255,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         found.notes.append(f"{several!r}{hint(index, several)}")
     if twice and labelled:
         found.notes.append(f"labels of several tables are joined, of {listed(twice)}; --csv takes one table")
+    found.notes = of_many(found.notes)
     return found
 
 
@@ -266,28 +264,6 @@ def _are_of_classes(tables: Sequence[Table]) -> bool:
     names = {table.path.stem for table in tables}
     same = all(table.header == tables[0].header for table in tables)
     return same and len(names) == len(tables) > 1 and not all(map(is_share, names))
-
-
-def _table_notes(
-    table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str], classes: Collection[str]
-) -> list[str]:
-    """What of a table is read in another way than as it stands, or not at all; `clips` are those of its rows."""
-    said = [*table.notes]
-    if several := [name for name, count in Counter(clips).items() if name and count > 1]:
-        said.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
-    others = [name for name in once(table, fname) if name not in classes]
-    said += unused_shares(table, others, of_one_row=not several)
-    if unnamed := unnamed_columns(table):
-        said.append(f"{table.path.name}: columns without a name are not used: {listed(unnamed)}")
-    for name in (one for one in table.header if says_share(one)):
-        shares = zip(table.column(name), table.column(fname), strict=True)
-        if tests := sum(is_row_of_tests(name, share) and cell not in missing for share, cell in shares):
-            its = f"{tests} rows of test clips are taken as training clips"
-            said.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
-    if table.uneven:
-        its = listed(table.uneven)
-        said.append(f"{table.path.name}: left out, since they have not as many cells as the header: {its}")
-    return said
 
 
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:

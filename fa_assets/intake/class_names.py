@@ -36,6 +36,8 @@ _PLACEHOLDERS = frozenset(
         *("missing", "unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "tbd", "todo", "xxx"),
     )
 )
+_LIKE_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "GEORGIAN", "DESERET"})
+"""First words of the names of letters that look like Latin ones."""
 _IS_VECTOR = re.compile(r"[01](\s+[01])+")
 _FEWEST = 2
 """Clips that two labels must share before they count as always together."""
@@ -79,6 +81,7 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         for name in names
         if _IS_VECTOR.fullmatch(name)
     ]
+    found += [(repr(name), f"has letters of several alphabets in one word: {name!a}") for name in names if _mixes(name)]
     found += [(repr(name), "looks like UTF-8 that was read as another encoding") for name in names if _is_garbled(name)]
     found += [
         (repr(name), f"is {other!r} in GBK: if that is the name, save the table as UTF-8")
@@ -144,6 +147,12 @@ def _has_invisible(name: str) -> bool:
 
 def _is_invisible(letter: str) -> bool:
     return letter in INVISIBLE or unicodedata.category(letter) == "Cf"
+
+
+def _mixes(name: str) -> bool:
+    """Whether a word has Latin letters and such of an alphabet that is not written beside them."""
+    alphabets = [{unicodedata.name(one, "").split(" ")[0] for one in word} for word in re.findall(r"[^\W\d_]+", name)]
+    return any("LATIN" in own and own & _LIKE_LATIN for own in alphabets)
 
 
 def _is_garbled(name: str) -> bool:

@@ -146,6 +146,14 @@ def unnamed_columns(table: Table) -> list[str]:
     return [f"column {n}" for n, name in each if not name and not is_numeric([row[n - 1] for row in table.rows])]
 
 
+def is_timed(table: Table) -> bool:
+    """Whether the first column holds times, or a column is called so."""
+    if any(re.match(r"(begin|start|end|onset|offset)\b", name, re.IGNORECASE) for name in table.header):
+        return True
+    cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:5])]
+    return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1
+
+
 def is_numeric(cells: Collection[str]) -> bool:
     """Whether all are numbers, or say nothing."""
     return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|\[\]|", cell.strip().lower()) for cell in cells)

@@ -25,7 +25,7 @@ _OTHER_FILES = {
     b"PK\x03\x04": "a zip archive, such as an Excel workbook: export the table as CSV UTF-8",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: export the table as CSV UTF-8",
     b"\x1f\x8b": "compressed: unpack it with gunzip",
-    b"PAR1": "a Parquet file: export it as CSV",
+    b"PAR1": "a Parquet file: let its name end in .parquet",
     b"SQLite format 3": "an SQLite database: export the table as CSV",
     b"\x93NUMPY": "a NumPy array: write it as CSV",
     b"\x80\x04\x95": "a Python pickle: write it as CSV",

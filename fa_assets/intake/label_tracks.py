@@ -1,19 +1,34 @@
 """Annotations of one clip: label files of Audacity, selection tables of Raven, called as the clip is."""
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from fa_assets.errors import BadInputError, UserError
-from fa_assets.intake.columns import Columns, guessed, is_numeric, label_column, named_label_column, once
+from fa_assets.intake.columns import (
+    Columns,
+    guessed,
+    is_attribute,
+    is_numeric,
+    is_timed,
+    label_column,
+    named_label_column,
+    once,
+)
 from fa_assets.intake.encodings import read_text
 from fa_assets.intake.json_tables import BY_CLIP
 from fa_assets.intake.labels import unused_shares
 from fa_assets.intake.names import NameIndex
 from fa_assets.intake.tables import Table, read_table
 
-_AUDACITY = re.compile(r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*(?:\t[\d.]+)?)?|\\\t.*)(?:\r?\n|\Z)")
+_AUDACITY = re.compile(
+    r"(?:-?[\d.,]+\t-?[\d.,]+(?:\t[^\t\r\n]*|\t[^\t\r\n]*[^\W\d_][^\t\r\n]*\t[\d.]+)?|\\\t.*)(?:\r?\n|\Z)"
+)
+_LONGEST = 60
+"""Letters of a line that may be a label."""
 _OF_LABELS = re.compile(r"[ _-](labels?|annotations?|events)$", re.IGNORECASE)
 """What programs add to a clip's name for its annotations."""
 _RAVEN = frozenset({"View", "Begin Path", "Begin File", "End File", "Begin Date", "Begin Clock Time"})
@@ -66,6 +81,17 @@ def _separated(labels: list[str], columns: Columns) -> list[str]:
     return labels if columns.separator is None else [*chain.from_iterable(columns.split(labels)[0])]
 
 
+def listed_labels(files: Mapping[str, Path], columns: Columns) -> dict[str, dict[str, None]]:
+    """The labels of clips beside which lie lists of them, one a line, as in IRMAS; none where lines do not recur."""
+    found: dict[str, dict[str, None]] = {}
+    for clip, path in files.items():
+        with suppress(BadInputError):
+            lines = map(str.strip, read_text(path, columns.limits)[0].lstrip("\ufeff").splitlines())
+            found[clip] = dict.fromkeys(line for line in lines if line)
+    every = [label for own in found.values() for label in own]
+    return found if 2 * len({*every}) <= len(every) and all(len(label) <= _LONGEST for label in every) else {}
+
+
 def table_labels(table: Table, columns: Columns) -> tuple[list[str], list[str], str] | None:
     """The labels in a table of one clip, notes, and as `guessed`; None where no column holds labels.
 
@@ -75,7 +101,9 @@ def table_labels(table: Table, columns: Columns) -> tuple[list[str], list[str], 
         table = replace(table, header=table.column("fname"), rows=[table.column("labels")])
         name = columns.labels if columns.labels in table.header else named_label_column(table, "")
     else:
-        name = label_column(table, "", columns)
+        texts = [name for name in once(table, "") if name not in _RAVEN and not is_numeric(table.column(name))]
+        texts = [name for name in texts if not is_attribute(table, name)]
+        name = label_column(table, "", columns) or (texts[0] if len(texts) == 1 and is_timed(table) else None)
     if name is None:
         return None
     labels = chain.from_iterable(columns.split(table.column(name))[0])

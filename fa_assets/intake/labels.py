@@ -53,7 +53,7 @@ _NO_CLASS = re.compile(
     re.IGNORECASE,
 )
 """Columns that say something else of a clip than a class."""
-_TIME = re.compile(r"on|off|start|begin|end", re.IGNORECASE)
+_TIME = re.compile(r"on|off|start|begin|end|column 1$", re.IGNORECASE)
 _SURE = re.compile(r"conf|score|prob|relevance", re.IGNORECASE)
 _SHARE = re.compile(r"[01]|0?\.\d+|1\.0*|true|false")
 _VERDICT = re.compile(

@@ -25,7 +25,7 @@ from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
 
-_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".parquet", ".txt", ".json", ".jsonl", ".ndjson"})
 
 _USUAL = Columns()
 

@@ -249,6 +249,8 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dog (90 %)"], ["Cat (x2)"]], "'Dog (90 %)'", "ends with a number"),
         ([["Dog"], ["Dog & Cat"]], "'Dog & Cat'", "FA_LABEL_SEPARATOR to '&'"),
         ([["Dоg"], ["Dog"]], "'Dog', 'Dоg'", "look the same"),
+        ([["Ꭰog"], ["Cat"]], "'Ꭰog'", "several alphabets in one word: '\\u13a0og'"),
+        ([["Tシャツ"], ["Собака"], ["Dog Собака"], ["µ"]], None, ""),
         ([["Cooper's"], ["Cooper’s"]], "\"Cooper's\", 'Cooper’s'", "look the same"),
         ([["A\u200f"], ["A"]], "'A', 'A\\u200f'", "cannot be seen"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),

@@ -113,6 +113,15 @@ def dataset(tmp_path: Path) -> KaggleDataset:
             id="in-quotes",
         ),
         pytest.param('fname,labels\n"a.wav,""Müll"""\nb.wav,Rain\n'.encode(), "as a whole (1)", id="one-in-quotes"),
+        pytest.param(
+            '"fname" "labels"\n"1" "a.wav" "Müll"\n"2" "b.wav" "Rain"\n'.encode(),
+            "separated by blanks and with the number of each row before it, as R writes",
+            id="r",
+        ),
+        pytest.param(
+            'fname,labels\n"1","a.wav","Müll"\n"2","b.wav","Rain"\n'.encode(), "the number of each row", id="r-commas"
+        ),
+        pytest.param(re.sub("[^,\n]+", r'="\g<0>"', PLAIN).encode(), "made of formulas", id="formulas"),
     ],
 )
 def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, content: bytes, said: str) -> None:
