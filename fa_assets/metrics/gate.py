@@ -55,7 +55,7 @@ def judge(
         f"LWLRAP {lwlrap:.4f} ({CONFIDENCE:.0%} interval {own.low:.4f} to {own.high:.4f}; {chance:.4f} without knowledge of "
         f"the sound), {gain.difference:+z.4f} against the baseline (interval {gain.low:+z.4f} to {gain.high:+z.4f}; not below "
         f"{gain.at_least:+z.4f} with {(1 + CONFIDENCE) / 2:.1%} confidence), {gain.units} independent clips or groups"
-        + f" (below {FEW_UNITS} intervals are rough)" * (gain.units < FEW_UNITS)
+        f"{f' (below {FEW_UNITS}, intervals are rough)' if gain.units < FEW_UNITS else ''}"
     )
     if own.low <= chance:
         return Verdict(False, f"{figures}: not shown to be above chance")
