@@ -154,7 +154,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
     )
 
 
-def _like_others(work: Work, curated: pa.Table, infos: list[ClipInfo]) -> tuple[list[str | None] | None, np.ndarray]:
+def _like_others(work: Work, curated: pa.Table, infos: list[ClipInfo]) -> tuple[list[str | None] | None, list[int]]:
     """The columns same_recording and unit of the test clips; without the landmarks of the curated clips, only the latter."""
     sha256, fnames, recording = (curated[name].to_pylist() for name in ("sha256", "fname", "same_recording"))
     own = [info.sha256 for info in infos]
@@ -163,7 +163,7 @@ def _like_others(work: Work, curated: pa.Table, infos: list[ClipInfo]) -> tuple[
         known, names = ([*kept], fnames) if kept is not None else ([], [])
         pairs = same_recordings([*known, *(info.landmarks for info in infos if info.landmarks)], known=len(known))
         first = first_of_recording(pairs, [*names, *own], recording[: len(names)])[len(names) :]
-    units = independent_units(own, first).astype(np.int32)
+    units: list[int] = independent_units(own, first).tolist()
     named = {*names}
     return None if kept is None else [one if one in named else None for one in first], units
 
