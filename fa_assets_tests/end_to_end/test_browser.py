@@ -174,15 +174,16 @@ def test_the_automation_page_shows_what_is_declared_and_pauses_it(pages: Pages, 
     on = {name for name, state in site.server.sensors().items() if state == "RUNNING"}
     assert on == {"say_what_failed"}, "it is on whatever FA_AUTOMATION says"
     row = pages.page.locator("[data-index]").filter(has_text="say_what_failed")
-    switch, shown_on = row.get_by_role("checkbox").last, row.get_by_role("checkbox", checked=True)
-    shown_on.wait_for(state="attached")
+    switch, on = row.get_by_role("checkbox").last, row.get_by_role("checkbox", checked=True, disabled=False)
+    on.wait_for(state="attached")
     switch.evaluate("box => box.click()")  # the box itself is hidden behind its drawing
     wait_for("it is off", lambda: site.server.sensors()["say_what_failed"] == "STOPPED")
-    shown_on.wait_for(state="detached")
+    off = row.get_by_role("checkbox", checked=False, disabled=False)  # as is the box that selects the row
+    off.nth(1).wait_for(state="attached")
     pages.keep("automation_paused")
     switch.evaluate("box => box.click()")
     wait_for("it is on again", lambda: site.server.sensors()["say_what_failed"] == "RUNNING")
-    shown_on.wait_for(state="attached")
+    on.wait_for(state="attached")
 
 
 def test_one_fold_is_materialized_from_the_buttons(pages: Pages, site: Site) -> None:
