@@ -48,6 +48,7 @@ def init_command(
     from fa_assets.intake.columns import Columns
     from fa_assets.intake.names import listed
     from fa_assets.intake.propose import propose
+    from fa_assets.intake.test_set import require_usable
 
     _require_no_address([folder, *([table] if table else [])])
     proposal = propose(
@@ -73,8 +74,9 @@ def init_command(
         if names:
             say(f"{len(names)} {what}: {listed(names, 10)}")
     if yes:
-        written = " and ".join(map(str, proposal.write()))
-        say(f"Wrote {written}. Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
+        say(f"Wrote {' and '.join(map(str, proposal.write()))}.")
+        require_usable(proposal.dataset)
+        say(f"Next: fa-assets run --dataset {shlex.quote(str(proposal.dataset.root))}")
     else:
         say("Nothing was written; the same command with --yes writes train_curated.csv.")
 

@@ -4,8 +4,7 @@ Annotations of parts of a clip (Raven selection tables, Audacity labels, a row f
 """
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,21 +14,22 @@ from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
-    PARTS,
     Columns,
     group_column,
     guessed,
-    is_attribute,
     is_numeric,
     label_column,
+    may_be_labels,
     named_label_column,
     numbers_of_classes,
     once,
     plain,
+    repeats,
 )
-from fa_assets.intake.label_tracks import annotated_clip, table_labels, track_labels
-from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, unused_shares
-from fa_assets.intake.names import NameIndex, is_audio, is_of_tests, listed
+from fa_assets.intake.label_tracks import annotated_clip, listed_labels, table_labels, track_labels
+from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns
+from fa_assets.intake.names import NameIndex, hint, is_audio, listed
+from fa_assets.intake.table_notes import names_of, of_many, table_notes
 from fa_assets.intake.tables import Table, read_table
 
 _NO_NAMES = re.compile(
@@ -96,11 +96,9 @@ def labels_from_files(
     Raises:
         UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
-    index = NameIndex(audio, others, folder)
-    tables: list[tuple[Table, str]] = []
-    own = Found("annotations of each clip")
-    notes, unused = list[str](), list[Path]()
-    headers: dict[str, list[str]] = {}
+    index, own = NameIndex(audio, others, folder), Found("annotations of each clip")
+    tables, notes, unused = list[tuple[Table, str]](), list[str](), list[Path]()
+    headers, lists = dict[str, list[str]](), dict[str, Path]()
     for path in files:
         clip = annotated_clip(folder, path, index)
         if clip is not None and (annotated := track_labels(path, columns)) is not None:
@@ -109,6 +107,7 @@ def labels_from_files(
             continue
         read = _read(path, columns, explicit, notes)
         if read is None:
+            lists.update({clip: path} if clip and path.suffix.lower() == ".txt" else {})
             continue
         table, fname = _with_header(read, index, columns)
         if not table.rows and path.suffix.lower() != ".txt" and clip is None:
@@ -124,8 +123,9 @@ def labels_from_files(
             unused.append(path)
         elif (held := table_labels(table, columns)) is not None:
             own.add(clip, held[0])
-            own.notes += held[1][: not own.notes]
-            own.guess = own.guess or held[2]
+            own.notes, own.guess = [*own.notes, *held[1][: not own.notes]], own.guess or held[2]
+    if not tables and not any(own.labels.values()) and (each := listed_labels(lists, columns)):
+        own = Found("a list of labels beside each clip", each, guess="lists beside the clips, whose lines recur")
     if not own.labels:
         _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
@@ -190,8 +190,10 @@ def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
 
 
 def _inside(table: Table, index: NameIndex) -> str:
-    """The folder of a table below that of the clips, with a `/` behind it; empty where none is called so."""
-    parent = table.path.parent
+    """The folder of clips that is called as a table is, or that it lies in, with a `/` behind it; empty where none is."""
+    parent, stem = table.path.parent, table.path.stem
+    if stem in index.folders:
+        return f"{stem}/"
     if index.folder is None or parent.name not in index.folders or not parent.is_relative_to(index.folder):
         return ""
     return f"{parent.relative_to(index.folder).as_posix()}/"
@@ -205,7 +207,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             if read := _row_labels(table, fname, columns):
                 labelled.append((table, fname, read))
         except BadInputError as error:
-            every = dict.fromkeys([*_may_be_labels(table, fname), *once(table, fname)])
+            every = dict.fromkeys([*may_be_labels(table, fname), *once(table, fname)])
             which = f"--labels-column takes one of {listed(every, 20)}"
             odd.append(BadInputError(f"{error.summary} Or take a column as it stands: {which}.", error.offenders))
     if odd and not labelled:
@@ -215,7 +217,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         same = [one for one in labelled if one[0].header == best[0].header]
         rows = [(table, fname, read[0]) for table, fname, read in same]
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
-        origin = ", ".join(table.path.name for table, _, _ in same) + f", columns {best[1]} and {best[2][1]}"
+        origin = ", ".join(names_of(table for table, _, _ in same)) + f", columns {best[1]} and {best[2][1]}"
         guess = guessed(best[0], best[1], best[2][1], columns)
     elif not columns.labels and _are_of_classes([table for table, _ in tables]):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
@@ -245,13 +247,16 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             found.add(clip, own)
             if its:
                 found.groups[clip] = its
-        found.notes += _table_notes(table, fname, clips, found.missing)
+        found.notes += table_notes(table, fname, clips, found.missing, {label for own in labels for label in own})
         if group:
             found.notes += [
                 f"{table.path.name}: {one}" for one in (f"clips of one {group!r} get one group", *of_groups)
             ]
+    if several := next((name for name in found.missing if len(index.find(name)) > 1), None):
+        found.notes.append(f"{several!r}{hint(index, several)}")
     if twice and labelled:
         found.notes.append(f"labels of several tables are joined, of {listed(twice)}; --csv takes one table")
+    found.notes = of_many(found.notes)
     return found
 
 
@@ -260,23 +265,6 @@ def _are_of_classes(tables: Sequence[Table]) -> bool:
     names = {table.path.stem for table in tables}
     same = all(table.header == tables[0].header for table in tables)
     return same and len(names) == len(tables) > 1 and not all(map(is_share, names))
-
-
-def _table_notes(table: Table, fname: str, clips: Sequence[str | None], missing: Collection[str]) -> list[str]:
-    """What of a table is read in another way than as it stands, or not at all; `clips` are those of its rows."""
-    said = [*table.notes]
-    if several := [name for name, count in Counter(clips).items() if name and count > 1]:
-        said.append(f"{table.path.name}: labels of several rows are joined, of {listed(several)}")
-    said += unused_shares(table, once(table, fname), of_one_row=not several)
-    for name in (one for one in table.header if one.lower() in PARTS):
-        shares = zip(table.column(name), table.column(fname), strict=True)
-        if tests := sum(is_of_tests(share) and cell not in missing for share, cell in shares):
-            its = f"{tests} rows of test clips are taken as training clips"
-            said.append(f"{table.path.name}: the column {name!r} is not used, and {its}")
-    if table.uneven:
-        its = listed(table.uneven)
-        said.append(f"{table.path.name}: left out, since they have not as many cells as the header: {its}")
-    return said
 
 
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:
@@ -314,22 +302,10 @@ def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     empty = [name for name in others if plain(name) in LABEL_NAMES and not any(table.column(name))]
     its = f" The column {empty[0]!r} is empty." if empty else ""
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
-    likely = _may_be_labels(table, fname)
+    likely = may_be_labels(table, fname)
     what = f"{table.path}: which column holds the labels?{its} --labels-column takes one of"
-    repeats = any(_repeats(table, name) for name in likely)
-    return (WhichColumnError if repeats else UserError)(f"{what} {listed(likely, 20)}{folders}.")
-
-
-def _may_be_labels(table: Table, fname: str) -> list[str]:
-    """The columns of text that repeat themselves and are no attributes; or else those of text, or else all."""
-    others = once(table, fname)
-    texts = [name for name in others if not is_numeric(table.column(name))]
-    return [name for name in texts if _repeats(table, name)] or texts or others
-
-
-def _repeats(table: Table, name: str) -> bool:
-    cells = table.column(name)
-    return 1 < len({*cells}) < len(cells) and not (is_numeric(cells) or is_attribute(table, name))
+    kind = WhichColumnError if any(repeats(table, name) for name in likely) else UserError
+    return kind(f"{what} {listed(likely, 20)}{folders}.")
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:

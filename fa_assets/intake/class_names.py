@@ -10,7 +10,7 @@ from fa_assets.intake.names import INVISIBLE, listed
 
 _SAME_LOOK = str.maketrans("АВЕКМНОРСТХаеорсухіЅѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο’‘‐‑–—", "ABEKMHOPCTXaeopcyxiSsjABEZHIKMNOPTYXo''----")
 """Letters of Cyrillic and Greek, apostrophes and hyphens beside those of ASCII that look the same."""
-_JOINED_BY = ("+", "/", "&", "\\", "|", ":", "#", " and ", " ")
+_JOINED_BY = (",", "+", "/", "&", "&&", "\\", "|", "~", ":", "#", " and ", " ")
 _PLACEHOLDERS = frozenset(
     (
         *(
@@ -36,6 +36,8 @@ _PLACEHOLDERS = frozenset(
         *("missing", "unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "tbd", "todo", "xxx"),
     )
 )
+_LIKE_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "GEORGIAN", "DESERET"})
+"""First words of the names of letters that look like Latin ones."""
 _IS_VECTOR = re.compile(r"[01](\s+[01])+")
 _FEWEST = 2
 """Clips that two labels must share before they count as always together."""
@@ -79,6 +81,7 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         for name in names
         if _IS_VECTOR.fullmatch(name)
     ]
+    found += [(repr(name), f"has letters of several alphabets in one word: {name!a}") for name in names if _mixes(name)]
     found += [(repr(name), "looks like UTF-8 that was read as another encoding") for name in names if _is_garbled(name)]
     found += [
         (repr(name), f"is {other!r} in GBK: if that is the name, save the table as UTF-8")
@@ -88,7 +91,7 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     found += [
         (repr(name), "ends with a number: if that says how sure it is, leave it out")
         for name in names
-        if re.search(r"\w\s*[:=]\s*[01]?[.,]?\d+%?$", name)
+        if re.search(r"\w\s*([:=]\s*[01]?[.,]?\d+%?|\(([01]?[.,]\d+|\d+ ?%)\))$", name)
     ]
     alike: dict[str, list[str]] = {}
     for name in names:
@@ -112,7 +115,8 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
 def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
     """Names that look like several labels with a separator between: each part is a name, or a part of other names too."""
     joined = (name for name in names if separator in name and not _IS_VECTOR.fullmatch(name))
-    parts_of = {name: [part.strip() for part in name.split(separator)] for name in joined}
+    every = {name: [part.strip() for part in name.strip(separator).split(separator)] for name in joined}
+    parts_of = {name: parts for name, parts in every.items() if "" not in parts}
     places: dict[str, dict[str, int]] = {}
     for name, parts in parts_of.items():
         for place, part in enumerate(parts):
@@ -120,7 +124,7 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
     found, held = [], []
     for name, parts in parts_of.items():
         are_names = all(part in names for part in parts) or (
-            separator in "+/&\\|" and any(part in names for part in parts)
+            separator[0] in "+/&\\|~" and any(part in names for part in parts)
         )
         recur = all(len(places[part]) > 1 for part in parts)
         move = any(len(set(places[part].values())) > 1 for part in parts)  # as words of a name do not
@@ -143,6 +147,12 @@ def _has_invisible(name: str) -> bool:
 
 def _is_invisible(letter: str) -> bool:
     return letter in INVISIBLE or unicodedata.category(letter) == "Cf"
+
+
+def _mixes(name: str) -> bool:
+    """Whether a word has Latin letters and such of an alphabet that is not written beside them."""
+    alphabets = [{unicodedata.name(one, "").split(" ")[0] for one in word} for word in re.findall(r"[^\W\d_]+", name)]
+    return any("LATIN" in own and own & _LIKE_LATIN for own in alphabets)
 
 
 def _is_garbled(name: str) -> bool:

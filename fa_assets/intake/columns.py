@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fa_assets.intake.labels import Labels, split_labels
-from fa_assets.intake.names import SHARE
+from fa_assets.intake.names import SHARE, is_of_tests
 from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
@@ -22,11 +22,14 @@ GROUP_NAMES = (
 )  # fmt: skip
 """Columns whose clips belong into one fold, the first that is there."""
 PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
+_SAYS_SHARE = re.compile(r"is[ _-]?(?:(?P<train>train(?:ing)?)|test(?:ing)?|eval(?:uation)?|holdout)", re.IGNORECASE)
+_YES = frozenset({"1", "1.0", "true", "yes", "t", "y"})
 _ATTRIBUTES = PARTS.union(
     GROUP_NAMES,
     ("license", "licence", "format", "codec", "date", "time", "gender", "sex", "age", "accent", "language", "locale"),
     ("device", "microphone", "mic", "recorder", "sensor", "quality", "source", "user", "author", "country"),
     ("sentence", "text", "transcript", "transcription", "description", "title", "comment", "comments", "notes"),
+    ("email", "timestamp", "annotator", "recordist", "observer", "url", "path", "city"),
 )
 """Columns, as `plain` has them, that say something else of clips than their labels, unless they are named."""
 
@@ -109,7 +112,46 @@ def guessed(table: Table, fname: str, name: str, columns: Columns) -> str:
 
 def is_attribute(table: Table, name: str) -> bool:
     """Whether a column says something else of the clips than their labels: by its name, or since it holds shares."""
-    return plain(name) in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
+    called = plain(name)
+    is_id = re.search(r"\b(id|hash|login)$", called) is not None
+    return is_id or called in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
+
+
+def may_be_labels(table: Table, fname: str) -> list[str]:
+    """The columns of text that repeat themselves and are no attributes; or else those of text, or else all."""
+    others = once(table, fname)
+    texts = [name for name in others if not is_numeric(table.column(name))]
+    return [name for name in texts if repeats(table, name)] or texts or others
+
+
+def repeats(table: Table, name: str) -> bool:
+    cells = table.column(name)
+    return 1 < len({*cells}) < len(cells) and not (is_numeric(cells) or is_attribute(table, name))
+
+
+def says_share(name: str) -> bool:
+    """Whether a column says which share of the dataset a clip is of."""
+    return name.lower() in PARTS or _SAYS_SHARE.fullmatch(name) is not None
+
+
+def is_row_of_tests(column: str, cell: str) -> bool:
+    """Whether a row is of a test clip by its share, or by a column as is_test or is_train."""
+    says = _SAYS_SHARE.fullmatch(column)
+    return is_of_tests(cell) if says is None else (cell.strip().lower() in _YES) != (says["train"] is not None)
+
+
+def unnamed_columns(table: Table) -> list[str]:
+    """The columns without a name that hold more than numbers, by where they stand."""
+    each = enumerate(table.header, start=1)
+    return [f"column {n}" for n, name in each if not name and not is_numeric([row[n - 1] for row in table.rows])]
+
+
+def is_timed(table: Table) -> bool:
+    """Whether the first column holds times, or a column is called so."""
+    if any(re.match(r"(begin|start|end|onset|offset)\b", name, re.IGNORECASE) for name in table.header):
+        return True
+    cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:5])]
+    return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1
 
 
 def is_numeric(cells: Collection[str]) -> bool:

@@ -230,7 +230,7 @@ def _require_valid(path: Path, corrections: Sequence[Correction]) -> None:
     offenders = [f"row {row}, {why}" for row, one in enumerate(corrections, start=1) for why in _wrong(one)]
     if offenders:
         raise BadInputError(
-            f"{path} has rows that are not verdicts on labels; correct or delete them (docs/data.md).", offenders
+            f"{path} has rows that are not verdicts on labels; correct or delete them (docs/corrections.md).", offenders
         )
 
 

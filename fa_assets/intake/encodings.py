@@ -5,6 +5,7 @@ Plain is UTF-8; another encoding is named, and what cannot be read is refused wi
 
 import codecs
 import re
+import shlex
 import unicodedata
 from contextlib import suppress
 from itertools import islice
@@ -24,7 +25,7 @@ _OTHER_FILES = {
     b"PK\x03\x04": "a zip archive, such as an Excel workbook: export the table as CSV UTF-8",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: export the table as CSV UTF-8",
     b"\x1f\x8b": "compressed: unpack it with gunzip",
-    b"PAR1": "a Parquet file: export it as CSV",
+    b"PAR1": "a Parquet file: let its name end in .parquet",
     b"SQLite format 3": "an SQLite database: export the table as CSV",
     b"\x93NUMPY": "a NumPy array: write it as CSV",
     b"\x80\x04\x95": "a Python pickle: write it as CSV",
@@ -102,7 +103,7 @@ def _of_windows_1252(path: Path, content: bytes, begin: int) -> tuple[str, str]:
     if odd := _ODD_IN_THE_WEST.search(text):
         raise BadInputError(
             f"{path} is not UTF-8, and which encoding it has cannot be told: {_readings(_word_at(content, odd.start()))}. "
-            f"Save it as UTF-8, or with the right one `iconv -f ENCODING -t utf-8 {path.name} > NEW`."
+            f"Save it as UTF-8, or with the right one `iconv -f ENCODING -t utf-8 {shlex.quote(str(path))} > NEW`."
         )
     places = (found.start() for found in re.finditer(r"[^\x00-\x7f]+", text))
     words = sorted({_word_at(content, place): None for place in islice(places, 1000)}, key=_is_usual)

@@ -1,12 +1,13 @@
-"""A table that somebody wrote as JSON: records, JSON Lines, columns as pandas writes them, or labels by name of clip."""
+"""A table that somebody wrote as JSON (records, JSON Lines, columns as in pandas, labels by name of clip) or Parquet."""
 
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fa_assets.errors import BadInputError
+from fa_assets.errors import BadInputError, one_line
 from fa_assets.intake.names import is_audio
 
 _OF_A_RECORD = frozenset(
@@ -59,6 +60,29 @@ def json_table(path: Path, text: str, required: Sequence[str]) -> tuple[list[str
     return header, rows, what
 
 
+def parquet_table(path: Path, content: bytes) -> tuple[list[str], list[list[str]], list[str]]:
+    """The header and the rows of a Parquet file, and its columns of bytes or objects, such as sound, which are left out.
+
+    Raises:
+        BadInputError: it is no whole Parquet file.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    def is_plain(kind: Any) -> bool:
+        kind = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+        return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+    try:
+        file = parquet.ParquetFile(io.BytesIO(content))
+        header = [field.name for field in file.schema_arrow if is_plain(field.type)]
+        found = file.read(columns=header).to_pylist()
+    except pa.ArrowException as error:
+        raise BadInputError(f"{path} is no whole Parquet file ({one_line(error)}): fetch or write it again.") from error
+    left_out = [field.name for field in file.schema_arrow if field.name not in header]
+    return header, [[_cell(one[name]) for name in header] for one in found], left_out
+
+
 def _loads(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_once)
 
@@ -94,13 +118,26 @@ def _records(one: Mapping[str, Any]) -> tuple[list[Any], str]:
     return [{"fname": name, "labels": own} for name, own in one.items()], BY_CLIP
 
 
+def region_labels(value: Any) -> list[str] | None:
+    """The labels of Label Studio's regions, or its choices, each once; None for anything else."""
+    regions = value if isinstance(value, list) else [value]
+    own = [one.get("labels", one.get("choices")) if isinstance(one, dict) else None for one in regions]
+    if not own or not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in own):
+        return None
+    return list(dict.fromkeys(name for names in own for name in names or ()))
+
+
 def _is_nested(value: Any) -> bool:
+    if region_labels(value) is not None:
+        return False
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value))
 
 
 def _cell(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
+    if (own := region_labels(value)) is not None:
+        value = own
     if isinstance(value, list) and not _is_nested(value):
         value = [str(one) for one in value if one is not None]
-    return str(value) if isinstance(value, bool | int | float) else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)

@@ -27,6 +27,7 @@ import numpy as np
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corrections
 from fa_assets.intake.class_names import filled
+from fa_assets.intake.columns import unnamed_columns
 from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
@@ -145,9 +146,10 @@ def read_labels(dataset: KaggleDataset) -> LabelledClips:
         )
     fnames, notes = fnames_of(dataset, table, dataset.clips_folder)
     labels, said = labels_of(dataset, table)
-    if unused := [
+    unused = [
         name for name in table.header if "labels" in table.header and name not in ("fname", "labels", "group", "")
-    ]:
+    ]
+    if unused := [*unused, *unnamed_columns(table)]:
         notes.append(
             f"columns that are not used: {listed(unused)}; given folds belong into {dataset.folds_csv.name}, test clips into "
             "test/, and what keeps clips in one fold into a column 'group'"
@@ -283,7 +285,10 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
         return tuple(sorted(counts))
     header = read_csv(dataset, path, header_only=True).header
     if header[:1] != ["fname"] or len(header) < 2:
-        raise BadInputError(f"{path}: the first column must be fname and the others the classes; it has {header[:5]}.")
+        raise BadInputError(
+            f"{path}: the first column must be fname and the others the classes; it has {header[:5]}. Without this file the "
+            "classes are the sorted labels: move it away, or correct it."
+        )
     classes = header[1:]
     offenders = ["'fname': the name of the column of clips, which no class can have"] if "fname" in classes else []
     offenders += [f"{name!r}: {n} columns" for name, n in Counter(classes).items() if n > 1]

@@ -6,27 +6,34 @@ Plain is what `,` and `;` separate. Whatever else is found is noted.
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from fa_assets.errors import BadInputError
+from fa_assets.intake.json_tables import region_labels
 from fa_assets.intake.tables import Table
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _QUOTED_LIST = re.compile(
-    rf"(?:[\w.]+\()?(?:[\[({{][\s,;]*(?:(?:{_QUOTED})[\s,;]*)+[\])}}]|\[\s*\])(?:,\s*dtype=[\w'<>.]+)?\)?"
+    rf"(?:[\w.]+\(|c(?=\())?(?:[\[({{][\s,;]*(?:(?:{_QUOTED}|None|nan)[\s,;]*)+[\])}}]|[\[({{]\s*[\])}}])"
+    r"(?:,\s*dtype=[\w'<>.]+)?\)?|set\(\)"
 )
+_OBJECT = re.compile(r"([\w.]+\()?[\[({]([^'\"]*['\"][^'\"]*['\"]\s*:|\s*[\[({]|.*['\"]\s+\.\.\.).*[\])}]", re.DOTALL)
+"""A cell of a program that holds more than names, or less than all: {'Bird': 0.9}, [('Bird', 0.9)], ['Bird' ... 'Rain']."""
 _BRACKETED = re.compile(r"\[.*\]|\{[^:'\"]*\}", re.DOTALL)
 _WRAPPED = re.compile(rf"\b[\w.]+\(({_QUOTED})\)")
 """A name as NumPy prints it: np.str_('Bird')."""
-_CHOICES = re.compile(r'\s*\{"choices":\s*(\[.*\])\}\s*', re.DOTALL)
-"""Several labels in a CSV of Label Studio."""
+_BY_LABEL_STUDIO = re.compile(r'\s*[\[{].*"(choices|labels)":.*[\]}]\s*', re.DOTALL)
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
 _FURTHER = "|\uff0c\u3001\uff1b\uff5c\u060c\u061b\n\t"
 """A bar, the commas, semicolons and bar of Chinese, Japanese and Arabic, a new line and a tab inside a cell."""
 _BETWEEN_LABELS = ":#"
 _ONES_AND_ZEROS = (
-    *({"1", "1.0", "1,0"}, {"0", "0.0", "0,0"}),
+    *({"1"}, {"0"}),
     *({"x", "✓", "✔", "☑", "●"}, {"☐", "-"}),
+    *({"○", "◯", "〇", "◎", "はい", "有", "是"}, {"×", "✕", "✗", "いいえ", "無", "无", "否"}),
+    *({"да", "истина", "tak"}, {"нет", "ложь", "nie"}),
     *({"+"}, {"-"}),
     *({"t"}, {"f"}),
     *({"y", "yes", "j", "ja", "s", "si", "sí", "sì", "sim", "o", "oui"}, {"n", "no", "nein", "nee", "não", "non"}),
@@ -41,10 +48,12 @@ _NUMBERED = re.compile(
 )
 
 _NO_CLASS = re.compile(
-    r"(.*[_ ])?id|start|end|seconds|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*", re.IGNORECASE
+    r"(.*[_ ])?id|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?|(.*_)?(split|fold|usage|verified)"
+    r"|is[_ ]?(train|test|val|valid).*",
+    re.IGNORECASE,
 )
 """Columns that say something else of a clip than a class."""
-_TIME = re.compile(r"on|off|start|begin|end", re.IGNORECASE)
+_TIME = re.compile(r"on|off|start|begin|end|column 1$", re.IGNORECASE)
 _SURE = re.compile(r"conf|score|prob|relevance", re.IGNORECASE)
 _SHARE = re.compile(r"[01]|0?\.\d+|1\.0*|true|false")
 _VERDICT = re.compile(
@@ -59,16 +68,24 @@ def split_labels(
 ) -> tuple[list[Labels], list[str]]:
     """The labels in each cell, and notes on what was found in them.
 
+    Raises:
+        BadInputError: a cell of a program that holds more than names.
+
     Args:
         separator: what separates labels. Default: `,` and `;`, and `_FURTHER` where they stand in no known name; cells may
             also be lists in brackets.
         names: of classes, matched whole before anything is separated.
     """
-    cells = [_CHOICES.sub(r"\1", cell) for cell in cells]
+    cells = [_of_label_studio(cell) if _BY_LABEL_STUDIO.fullmatch(cell) else cell for cell in cells]
     stripped = [_WRAPPED.sub(r"\1", cell.strip()) if cell.lstrip()[:1] in "[({" else cell.strip() for cell in cells]
     notes: list[str] = []
     lists: dict[int, Labels] = {}
     if separator is None:
+        if odd := [cell for cell in stripped if _OBJECT.fullmatch(cell) and not _QUOTED_LIST.fullmatch(cell)]:
+            raise BadInputError(
+                f"{len(odd)} cells of labels hold more than a list of names, or not all of it: write the names alone, with "
+                f"',' between, or a column of 0 and 1 for each class. The first is {odd[0][:200]!r}."
+            )
         lists = _lists(stripped)
         if lists:
             notes.append(f"labels are lists in brackets, as {stripped[next(iter(lists))]!r}")
@@ -100,7 +117,8 @@ def _further(cells: Sequence[str], split: Sequence[Labels]) -> list[str]:
 def join_labels(labels: Sequence[str]) -> str:
     """A cell that `split_labels` reads as these labels."""
     plain = ",".join(labels)
-    if not set(plain) & set(_BETWEEN_LABELS) and split_labels([plain])[0] == [tuple(labels)]:
+    is_clear = not (set(plain) & set(_BETWEEN_LABELS) or _OBJECT.fullmatch(plain))
+    if is_clear and split_labels([plain])[0] == [tuple(labels)]:
         return plain
     return ",".join('"' + label.replace('"', '""') + '"' for label in labels)
 
@@ -123,7 +141,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         if _NO_CLASS.fullmatch(name):
             aside.append(name)
             continue
-        cells = [row[position].strip().lower() for row in table.rows]
+        cells = [_plain(row[position]) for row in table.rows]
         held = {*cells} - {""}
         pairs = zip(_ONES_AND_ZEROS[::2], _ONES_AND_ZEROS[1::2], strict=True)
         ones = next((ones for ones, zeros in pairs if held <= ones | zeros), set())
@@ -158,6 +176,13 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     if empty := [name for name, cells in columns.items() if not any(cells)]:
         notes.append(f"columns without any 1 are not classes: {_listed(empty)}")
     return labels, notes
+
+
+def _plain(cell: str) -> str:
+    """A cell as it is compared: 1 for 1.00, 1,0 and full-width digits."""
+    cell = cell.strip().lower()
+    cell = cell if cell.isascii() else unicodedata.normalize("NFKC", cell)
+    return cell[0] if re.fullmatch(r"[01][.,]0+", cell) else cell
 
 
 def _number(cell: str) -> float:
@@ -238,7 +263,8 @@ def _lists(cells: Sequence[str]) -> dict[int, Labels]:
     if filled and len(found) < len(filled) and all(map(_BRACKETED.fullmatch, filled)):
         for index, cell in enumerate(cells):
             if cell and index not in found:
-                found[index] = tuple(part.strip() for part in re.split("[,;]", cell[1:-1]))
+                between = r"\s+" if re.fullmatch(r"[\s\d]+", cell[1:-1].strip()) else "[,;]"
+                found[index] = tuple(part.strip() for part in re.split(between, cell[1:-1].strip()))
     return found
 
 
@@ -248,7 +274,15 @@ def _listed_names(cell: str) -> Labels:
     except ValueError:
         cell = re.sub(r",\s*dtype=[\w'<>.]+\)?$", "", cell)
         names = [re.sub(r"\\(.)", r"\1", name[1:-1]) for name in re.findall(_QUOTED, cell)]
-    return tuple(str(name).strip() for name in names)
+    return tuple(str(name).strip() for name in names if name is not None)
+
+
+def _of_label_studio(cell: str) -> str:
+    """The labels of the regions or choices in a cell of Label Studio as a list in JSON; another cell as it is."""
+    with suppress(ValueError):
+        if (own := region_labels(json.loads(cell))) is not None:
+            return json.dumps(own, ensure_ascii=False)
+    return cell
 
 
 def _split(cells: Sequence[str], at: re.Pattern[str], names: Collection[str]) -> tuple[list[Labels], list[str]]:

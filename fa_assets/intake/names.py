@@ -65,6 +65,8 @@ def bad_fnames(fnames: Sequence[str]) -> list[str]:
     for row, name in enumerate(fnames, start=1):
         if not name.strip():
             offenders.append(f"row {row}: an empty fname")
+        elif re.fullmatch(r"\d[.,]\d+E\+\d+", name):
+            offenders.append(f"row {row}, {name!r}: a number that a spreadsheet rounded; take the names from the files")
         elif _is_absolute(name):
             offenders.append(
                 f"row {row}, {name!r}: an absolute path; name the clip relative to the folder, or set FA_MATCH_NAMES=loose"
@@ -123,9 +125,10 @@ def _without_extension(name: str) -> str:
 
 
 _FOLDER = "the folder"
+_QUESTION = re.compile(r"(?<=\.)(\w{2,5})\?[^/]*$")
 _STEPS: Mapping[str, Callable[[str], str]] = {
     "the backslash": lambda name: name.replace("\\", "/"),
-    "percent signs, as in web addresses": unquote,
+    "percent signs, or a question, as in web addresses": lambda name: unquote(_QUESTION.sub(r"\1", name)),
     "blanks": _without_blanks,
     "quotes": lambda name: name.strip("'\"`"),
     "an underscore for a blank": lambda name: name.replace("_", " "),
@@ -134,6 +137,7 @@ _STEPS: Mapping[str, Callable[[str], str]] = {
     _FOLDER: lambda name: name.rstrip("/").rpartition("/")[2],
     "what Label Studio puts before uploads": partial(re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]+$)").sub, ""),
     "the file extension": _without_extension,
+    "what archives put before numbers (XC, ML)": partial(re.compile(r"(?<![^/])(?:xc|ml)(?=\d+$)").sub, ""),
     "zeros of a number": partial(re.compile(r"(?<!\d)0+(?=\d)|(?<=\d)\.0$").sub, ""),
 }
 """What names may differ by, and what takes the difference away, in the order in which it is done."""

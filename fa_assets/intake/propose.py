@@ -25,7 +25,7 @@ from fa_assets.intake.unread import unread_files, unread_tables
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
 
-_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".parquet", ".txt", ".json", ".jsonl", ".ndjson"})
 
 _USUAL = Columns()
 
@@ -218,6 +218,7 @@ def _notes_on_clips(audio: Sequence[str], rows: Rows, *, of_files: bool) -> list
         of_files: whether tables or annotations give the labels, and not folders.
     """
     notes = [f"class names to look at: {names} {what}" for names, what in doubtful_names([own for _, own in rows])]
+    notes = [note.replace("set FA_LABEL_SEPARATOR to", "give --label-separator") for note in notes]
     if of_files and len(rows) < len(audio) / 2 and all("/" in name for name in audio):
         notes.append("most clips have no label there: --level 1 takes the folders as classes instead")
     folders = {name: [*filter(is_of_tests, name.split("/")[:-1])] for name, _ in rows}

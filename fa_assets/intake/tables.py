@@ -14,15 +14,21 @@ from pathlib import Path
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.encodings import read_text
-from fa_assets.intake.json_tables import is_json, json_table
-from fa_assets.intake.names import is_audio, trimmed
-from fa_assets.store.source_files import USUAL_LIMITS, Limits
+from fa_assets.intake.json_tables import is_json, json_table, parquet_table
+from fa_assets.intake.names import is_audio, listed, trimmed
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, read_bytes
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_NAMES = {**_SEPARATORS, " ": "blanks"}
 _TITLE_LINES = 20
 """Lines among which the header is."""
-_RULE = re.compile(r"(?=.*\|)(?=.*-)[ \t:|-]+")
-"""The line below the header of a table in Markdown."""
+_RULE = re.compile(r"(?=.*[|+])(?=.*[-=])[ \t:|+=-]+")
+"""The line below the header of a table in Markdown, or above it in a drawn one."""
+_DRAWN: dict[int, str | int | None] = {
+    **dict.fromkeys(range(0x2500, 0x2580), "+"),
+    **str.maketrans("│┃║┆─━═┄", "||||----"),
+}
+"""What frames are drawn with: DuckDB, rich."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def read_table(
     header_only: bool = False,
     way_out: str = "Rename its columns.",
 ) -> Table:
-    """Read a CSV file with a header, or a table in JSON; rows without any content are left out.
+    """Read a CSV file with a header, or a table in JSON or Parquet; rows without any content are left out.
 
     Args:
         required: columns that it must have.
@@ -72,6 +78,10 @@ def read_table(
         BadInputError: not text, an unknown encoding, not CSV, NUL characters, a required column missing; where columns are
             required, also rows of another length. All offenders are named.
     """
+    if path.suffix.lower() == ".parquet" and (content := read_bytes(path, limits)).startswith(b"PAR1"):
+        header, rows, left_out = parquet_table(path, content)
+        said = [f"{path.name}: columns of bytes or objects are not read: {listed(left_out)}"] * bool(left_out)
+        return Table(path, header, rows, tuple(said))
     text, encoding = read_text(path, limits, json=True)
     said = [f"encoded in {encoding}"] if encoding else []
     if is_json(text):
@@ -79,16 +89,7 @@ def read_table(
         _require(path, required, header, way_out)
         return Table(path, header, rows, (f"{path.name} is read as {' and '.join([what, *said])}",))
     text, separator, more = _begun(text, required)
-    lines = _lines(path, text, separator, more, header_only=header_only)
-    whole = [
-        n
-        for n, line in enumerate(lines)
-        if len(line) == 1 and separator in line[0] and not re.search(r"[\r\n]", line[0])
-    ]
-    if whole and (whole[0] == 0 or len(lines[0]) > 1):
-        more.append(f"made of rows in quotes as a whole ({len(whole)})")
-        for n in whole:
-            lines[n] = next(csv.reader(lines[n], delimiter=separator))
+    lines = _unwrapped(_lines(path, text, separator, more, header_only=header_only), separator, more)
     titles = next((n for n, line in enumerate(lines[:_TITLE_LINES]) if _may_be_header(line, required)), 0)
     if titles:
         more.append(f"beginning after {', '.join(repr(cell) for line in lines[:titles] for cell in line if cell)}")
@@ -102,6 +103,9 @@ def read_table(
             f"{path} is empty: it needs a line that names its columns ({', '.join(required)}, ...), and one for each clip."
         )
     _require(path, required, header, way_out)
+    if rows and all(len(row) == len(header) + 1 and row[0].isdigit() for row in rows) and any(map(is_audio, rows[0])):
+        header = ["", *header]
+        more.append("with the number of each row before it, as R writes")
     header, even, uneven = _evened(header, rows, separator)
     if required and uneven:
         in_quotes = f" Put labels that hold {separator!r} in quotes." if max(map(len, rows)) > len(header) else ""
@@ -131,10 +135,11 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
         if has_numbers and last.count(",") == len(following) - 1 > 0:  # it names the columns, as in AudioSet
             text = f"{last}\n{text}"
         said.append(f"beginning after {len(comments[0].splitlines())} lines with #")
-    separator = declared[1] if declared else _separator(text, required)
+    is_of_r = re.match(r'"[^"\r\n]*"( "[^"\r\n]*")+\r?\n', text) is not None
+    separator = declared[1] if declared else " " if is_of_r else _separator(text, required)
     if declared or separator != ",":
         first_line = " (its first line)" if declared else ""
-        said.insert(0, f"separated by {_SEPARATORS.get(separator, repr(separator))}{first_line}")
+        said.insert(0, f"separated by {_NAMES.get(separator, repr(separator))}{first_line}")
     if "\r" in text and "\n" not in text:
         said.append("lines ended by CR")
     return text, separator, said
@@ -143,9 +148,12 @@ def _begun(text: str, required: Sequence[str]) -> tuple[str, str, list[str]]:
 def _without_markdown(text: str) -> tuple[str, list[str]]:
     """A table in Markdown without the text above it, the lines of dashes and the bars around rows, and in words what it was;
     another text as it is."""
-    if not re.search(r"[\r\n][ \t:|-]+([\r\n]|\Z)", text[:100_000]):
+    if "─" in text[:1000] or "━" in text[:1000]:
+        text = text.translate(_DRAWN)
+    if not re.search(r"[\r\n][ \t:|+=-]+([\r\n]|\Z)", text[:100_000]):
         return text, []
     lines = [line.strip() for line in re.split(r"\r\n?|\n", text) if line.strip()]
+    lines = lines[_RULE.fullmatch(lines[0]) is not None :]
     above = pairwise(lines[: _TITLE_LINES + 2])
     rules = (n for n, (line, below) in enumerate(above) if "|" in line and _RULE.fullmatch(below))
     if (start := next(rules, None)) is None:
@@ -156,9 +164,9 @@ def _without_markdown(text: str) -> tuple[str, list[str]]:
 
 
 def _markdown_cells(line: str) -> list[str]:
-    """The cells of a row, in quotes where they hold bars."""
+    """The cells of a row, in quotes where they hold bars; without backquotes and asterisks around them."""
     cells = re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", line.removeprefix("|")))
-    inside = [cell.strip().replace(r"\|", "|") for cell in cells]
+    inside = [re.sub(r"^(`+|\*+)(.+)\1$", r"\2", cell.strip()).replace(r"\|", "|") for cell in cells]
     return ['"' + cell.replace('"', '""') + '"' if "|" in cell else cell for cell in inside]
 
 
@@ -226,6 +234,26 @@ def _lines(path: Path, text: str, separator: str, said: list[str], *, header_onl
             "Remove them, or export the table again.",
             damaged,
         )
+    return lines
+
+
+def _unwrapped(lines: list[list[str]], separator: str, said: list[str]) -> list[list[str]]:
+    """The rows without what some programs write around them or their cells; what that is is added to `said`."""
+    whole = [
+        n
+        for n, line in enumerate(lines)
+        if len(line) == 1 and separator in line[0] and not re.search(r"[\r\n]", line[0])
+    ]
+    if whole and (whole[0] == 0 or len(lines[0]) > 1):
+        said.append(f"made of rows in quotes as a whole ({len(whole)})")
+        for n in whole:
+            lines[n] = next(csv.reader(lines[n], delimiter=separator))
+    if any(cell.startswith('="') for line in lines[:2] for cell in line):
+        said.append('made of formulas, ="..."')
+        lines = [[re.sub(r'^="(.*)"$', r"\1", cell) for cell in line] for line in lines]
+    if lines and all(len(line) == 1 and is_audio(line[0].split(" ")[0]) and " " in line[0].strip() for line in lines):
+        said.append("separated by the first blank")
+        lines = [line[0].strip().split(None, 1) for line in lines]
     return lines
 
 

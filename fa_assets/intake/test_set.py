@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.class_names import filled
-from fa_assets.intake.kaggle import KaggleDataset, fnames_of, labels_of, read_csv, submission_files
+from fa_assets.intake.kaggle import (
+    KaggleDataset,
+    fnames_of,
+    labels_of,
+    read_classes,
+    read_csv,
+    read_labels,
+    submission_files,
+)
 from fa_assets.intake.labels import Labels
 from fa_assets.intake.names import NameIndex, bad_fnames, hint, is_audio, listed
 from fa_assets.store.source_files import is_file, is_folder
@@ -75,6 +83,11 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
         tuple(known[name][1] if name in known else "" for name in fnames),
         tuple(notes),
     )
+
+
+def require_usable(dataset: KaggleDataset) -> None:
+    """Read the tables of labels, classes and test clips; raises as reading them does."""
+    read_submission_clips(dataset, read_classes(dataset, read_labels(dataset)))
 
 
 def _submitted(fnames: list[str], there: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.class_folders import is_share
+from fa_assets.intake.columns import is_timed
 from fa_assets.intake.names import NameIndex, is_audio, listed
-from fa_assets.intake.tables import Table, read_table
+from fa_assets.intake.tables import read_table
 from fa_assets.store.source_files import Limits
 
 _KALDI = frozenset({"wav.scp", "text", "utt2spk", "spk2utt", "segments", "feats.scp"})
@@ -21,7 +22,9 @@ _KINDS = {
     ".jams": "are of JAMS: write their labels as a CSV of file names and labels",
     ".mid": "are scores, and no labels",
 }
-_OTHER_TABLES = frozenset({".xlsx", ".xls", ".ods", ".parquet", ".feather", ".pkl", ".xml", ".yaml"})
+_OTHER_TABLES = frozenset(
+    (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".docx", ".xml", ".yaml", ".yml", ".srt", ".vtt", ".db", ".sqlite")
+) | {".feather", ".arrow", ".pkl", ".rds", ".rdata", ".mat"}
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".pdf", ".npy", ".npz", ".pt"})
 _ROWS, _TABLES = 5, 50
 """Rows of a table, and tables, that are looked at."""
@@ -41,15 +44,13 @@ def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
     for suffix, what in _KINDS.items():
         if its := [name for name in others if _suffix(name) == suffix]:
             said.append(f"{listed(its)} {what}")
-    tables = [name for name in others if _suffix(name) in _OTHER_TABLES]
-    if tables:
-        way_out = "export them as CSV"
-        if parquet := [name for name in tables if _suffix(name) == ".parquet"]:
-            copy = f'import duckdb; duckdb.read_parquet("{parquet[0]}").write_csv("{parquet[0]}.csv")'
-            way_out += (
-                f", as with `python -c '{copy}'`; if the sound is in there too, save each audio['bytes'] as a file"
-            )
-        said.append(f"not read, since only CSV and JSON are: {listed(tables)}; if the labels are there, {way_out}")
+    if tables := [name for name in others if _suffix(name) in _OTHER_TABLES]:
+        which = listed(tables)
+        said.append(
+            f"not read, since only CSV, JSON and Parquet are: {which}; if the labels are there, export them as CSV"
+        )
+    if parquet := [name for name in others if _suffix(name) == ".parquet"]:
+        said.append(f"if the sound is in {listed(parquet)}, save each audio['bytes'] as a file")
     known = {*kaldi, *tables} | {name for name in others if _suffix(name) in {*_KINDS, *_PICTURES}}
     if beside := [name for name in others if PurePosixPath(name).stem in stems and name not in known]:
         said.append(
@@ -63,7 +64,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
     """Lines on tables that give no labels: their names nearly fit, or are parts of the names, or the layout is another."""
     index = NameIndex(PurePosixPath(name).name for name in audio)
     said = []
-    timed, blank, lists, beside = [], [], [], []
+    timed, blank, lists, beside, strange = [], [], [], [], []
     stems = {PurePosixPath(name).stem for name in audio}
     stems |= {stem.split(".")[0] for stem in stems}
     for path in islice(files, _TABLES):
@@ -88,7 +89,7 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 )
             elif path.name.split(".")[0] in stems:
                 beside.append(path.name)
-            elif _is_timed(table):
+            elif is_timed(table):
                 timed.append(path.name)
             elif of_clips and any(is_audio(cell) and not index.find(cell) for cell in rows[-1]):
                 which = f"--fname-column {shlex.quote(of_clips[0])} takes it for their names"
@@ -99,6 +100,28 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 lists.append(path.name)
             elif len(table.header) == 1 and any(map(index.find, words)):
                 blank.append(path.name)
+            elif len(table.header) > 1 and path.suffix.lower() != ".txt" and not of_clips:
+                strange.append(path.name)
+    said += _on_lists(lists, blank)
+    if beside:
+        said.append(
+            f"{listed(beside)} are called as clips are, and hold no labels that are told as such: lines of begin, end and "
+            "label with tabs between, or a column called label"
+        )
+    if strange and audio:
+        said.append(
+            f"{listed(strange)} name no clip in any column, as {audio[0]!r} is called, or not below their first line"
+        )
+    if timed:
+        said.append(
+            f"{listed(timed)} hold times, as annotations of clips do, and are called as no clip is: call them a.csv for a.wav"
+        )
+    return said
+
+
+def _on_lists(lists: Sequence[str], blank: Sequence[str]) -> list[str]:
+    """Lines on tables of one column: the names of clips alone, or more with blanks between."""
+    said = []
     if shares := [name for name in lists if is_share(PurePosixPath(name).stem)]:
         said.append(
             f"{listed(shares)} list clips of a share of the dataset by their names, and no labels; test clips belong into "
@@ -109,15 +132,6 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
     if blank:
         way_out = f"`tr -s ' ' ',' < {shlex.quote(blank[0])} > NEW.csv`"
         said.append(f"{listed(blank)} have blanks between their columns: write commas, as with {way_out}")
-    if beside:
-        said.append(
-            f"{listed(beside)} are called as clips are, and hold no labels that are told as such: lines of begin, end and "
-            "label with tabs between, or a column called label"
-        )
-    if timed:
-        said.append(
-            f"{listed(timed)} hold times, as annotations of clips do, and are called as no clip is: call them a.csv for a.wav"
-        )
     return said
 
 
@@ -140,14 +154,6 @@ def _part_of_names(rows: Sequence[Sequence[str]], audio: Sequence[str]) -> tuple
                 found.append((cell, audio[text.count("\n", 0, places[0])]))
                 break
     return found[0] if len({name for _, name in found}) > 1 else None
-
-
-def _is_timed(table: Table) -> bool:
-    """Whether the first column holds times, or a column is called so."""
-    if any(re.match(r"(begin|start|end|onset|offset)\b", name, re.IGNORECASE) for name in table.header):
-        return True
-    cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:_ROWS])]
-    return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1
 
 
 def _suffix(name: str) -> str:

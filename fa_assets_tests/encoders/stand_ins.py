@@ -33,13 +33,14 @@ CARD = EncoderCard(
 @dataclass(frozen=True)
 class SumEncoder:
     """Embeds a crop as (sum, absolute sum, content length), in no less than `seconds` a batch, and silence as NaN; its own
-    factory.
+    factory. The first batches wait until there is one in each of `together` processes.
 
     `notes` gets a line for each time one is made: the process's number, and the GPUs that it may see.
     """
 
     notes: Path
     seconds: float = 0.0
+    together: int = 1
     batch_size: int = 4
     device: str = "cpu"
     device_name: str = "a stand-in"
@@ -52,6 +53,9 @@ class SumEncoder:
 
     def embed(self, crops: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
         time.sleep(self.seconds)
+        self.notes.with_name(f"{self.notes.name}-{os.getpid()}").touch()
+        while len(list(self.notes.parent.glob(f"{self.notes.name}-*"))) < self.together:
+            time.sleep(0.01)
         sums = np.stack([crops.sum(axis=1), np.abs(crops).sum(axis=1), np.float32(lengths)], axis=1).astype(np.float32)
         sums[~crops.any(axis=1)] = np.nan
         return sums
@@ -83,8 +87,8 @@ def decode_but_die(clip: Clip, keys: Sequence[CropKey]) -> np.ndarray:
 
 
 def engine_at(
-    address: str, folder: Path, seconds: float = 0, decode: Decode = decode_crops, actors: int = 2
+    address: str, folder: Path, seconds: float = 0, decode: Decode = decode_crops, actors: int = 2, together: int = 1
 ) -> RayEngine:
     """Batches of 4 crops; `folder`/loads is the encoders' `notes`."""
     options = RayOptions(address=address, actors=actors)
-    return RayEngine(SumEncoder(folder / "loads", seconds), options, batch_size=4, decode=decode)
+    return RayEngine(SumEncoder(folder / "loads", seconds, together), options, batch_size=4, decode=decode)

@@ -45,9 +45,14 @@ class Pages:
 
     def go(self, path: str, until: str) -> None:
         """Open a page in a window of the usual size, and wait until it shows a text."""
-        self.page.set_viewport_size(_WINDOW)
+        self.window(**_WINDOW)
         self.page.goto(self.base + path)
         self.text(until).first.wait_for()
+
+    def window(self, width: int, height: int) -> None:
+        """Make the window as large as this, and wait until the page is."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_function("size => innerWidth === size[0] && innerHeight === size[1]", arg=[width, height])
 
     def leave(self) -> None:
         """Open nothing, which asks the webserver nothing; what was just being asked may be broken off, not an error."""
@@ -80,7 +85,7 @@ class Pages:
 
         all_there = "([nodes, count]) => document.querySelectorAll(nodes).length === count"
         self.go("/asset-groups", "Materialize all")
-        self.page.set_viewport_size(_LARGE)
+        self.window(**_LARGE)
         self.page.get_by_label("asset_group").first.wait_for()
         self.page.keyboard.press("Alt+e")
         self.page.locator(NODES).first.wait_for()

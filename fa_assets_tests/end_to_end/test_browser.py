@@ -120,7 +120,7 @@ def test_the_unfolded_graph_is_legible_in_a_window_of_1440_by_900(pages: Pages) 
     groups = sorted({GRAPH.get(key).group_name for key in GRAPH.get_all_asset_keys()})
     pages.go("/", "Lineage")
     pages.page.evaluate("localStorage.setItem('asset-graph-direction', JSON.stringify('vertical'))")
-    pages.page.set_viewport_size({"width": 1440, "height": 900})
+    pages.window(1440, 900)
     pages.page.goto(f"{pages.base}/asset-groups?expanded={','.join(f'global@global:{one}' for one in groups)}")
     names = pages.page.locator('[class*="AssetNode_minimalName"]')
     names.nth(len(GRAPH.get_all_asset_keys()) - 1).wait_for()
@@ -149,7 +149,7 @@ def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages) -> 
 
 def test_long_names_cut_nothing_off_an_assets_tables(pages: Pages) -> None:
     pages.asset("mc5_metrics")
-    pages.page.set_viewport_size({"width": 1440, "height": 900})
+    pages.window(1440, 900)
     cells = pages.page.locator("td table td:first-child")
     cells.first.wait_for()
     hidden = """cells => {
@@ -321,6 +321,7 @@ def test_a_page_of_another_origin_steers_nothing(
     for ui in (site.server.url, site.server.url.replace("127.0.0.1", "localhost")):
         assert pages.page.evaluate(ATTACKS, [ui, SET_LIMIT]) == ["refused", 0]
     assert limit() == before
+    pages.leave()  # what its page was refused is in the console by then
     pages.errors.clear()
 
     pages.go("/runs", "Runs")

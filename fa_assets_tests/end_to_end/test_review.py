@@ -148,6 +148,20 @@ def test_what_waits_is_right_however_late_dagster_answers(pages: Pages, site: Si
     pages.text("1 correction is not in the results yet. Nothing watches for them").wait_for()
 
 
+def test_what_was_asked_before_a_clip_was_shown_again_is_not_drawn(pages: Pages) -> None:
+    late: list[Route] = []
+    tab = pages.page
+    tab.route("**/review/clip?*", lambda route: route.continue_() if late else late.append(route))
+    pages.go("/review", "doubted labels decided")
+    tab.keyboard.press("j")
+    tab.keyboard.press("k")
+    tab.locator("#top tr").first.wait_for()
+    nothing: dict[str, object] = {key: [] for key in ("labels", "duplicates", "neighbours", "crops")}
+    late[0].fulfill(json={**nothing, "top": {}, "verdicts": {}, "seconds": 1})
+    tab.evaluate("fetch('/review/state').then(answer => answer.json())")
+    assert tab.locator("#top tr").count() > 0
+
+
 def test_a_refresh_that_fails_is_said(pages: Pages, site: Site) -> None:
     """Dagster's answers are made up, so that no run is."""
     answers = {
@@ -183,13 +197,13 @@ def test_axe_finds_nothing_serious(pages: Pages) -> None:
 def test_it_fits_a_phone(pages: Pages) -> None:
     pages.go("/review", "doubted labels decided")
     pages.page.locator("#neighbours li").first.wait_for()
-    pages.page.set_viewport_size({"width": PHONE, "height": 844})
+    pages.window(PHONE, 844)
     for unfolded in (False, True):
         if unfolded:
             pages.page.locator("details.note summary").click()
         assert pages.page.evaluate("document.documentElement.scrollWidth") == PHONE
     pages.go("/reports", "the newest")
-    pages.page.set_viewport_size({"width": PHONE, "height": 844})
+    pages.window(PHONE, 844)
     assert pages.page.evaluate("document.documentElement.scrollWidth") == PHONE
     pages.page.get_by_role("link", name="UTC").first.click()
     pages.text("Audio tagging report").first.wait_for()
@@ -217,7 +231,7 @@ def test_a_refresh_follows_with_a_new_score_and_the_next_one_by_itself(pages: Pa
         tab.get_by_role("link", name="look at it in Dagster").wait_for()
         wait_for("the results are there", pages.text("The results were made again").is_visible)
         assert not site.server.runs_going()
-        assert tab.locator("#waiting").is_hidden()
+        tab.locator("#waiting").wait_for(state="hidden")
         folds = {row["fname"]: row["labels"] for row in values.read("folds").table.to_pylist()}
         assert (doubt["class_name"] in folds[doubt["fname"]]) == (doubt["kind"] == "missing label")
         tab.get_by_role("link", name="Report", exact=True).click()

@@ -148,6 +148,7 @@ def test_runs_of_the_ui_are_queued_keep_to_the_pools_and_end_well(
     with dg.DagsterInstance.get() as instance:
         assert {run: instance.get_run_by_id(run).status.value for run in runs} == dict.fromkeys(runs, "SUCCESS")  # type: ignore[union-attr]
         for run in runs:
+            assert instance.all_logs(run, of_type=dg.DagsterEventType.RUN_ENQUEUED)
             for entry in instance.all_logs(
                 run, of_type={dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
             ):

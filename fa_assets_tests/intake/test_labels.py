@@ -45,6 +45,16 @@ SPEECH = "Male speech, man speaking"
         pytest.param(['"A|B"', "C"], [("A|B",), ("C",)], "quotes", id="a-protected-bar"),
         pytest.param(["[np.str_('A'), np.str_('B')]", "[np.str_('C')]"], [("A", "B"), ("C",)], "lists", id="numpy-2"),
         pytest.param(["{A,B}", "{C}"], [("A", "B"), ("C",)], "lists", id="postgres"),
+        pytest.param(
+            ['c("A", "B")', "set()", "['A', None]"], [("A", "B"), (), ("A",)], "lists", id="r-none-and-nothing"
+        ),
+        pytest.param(["[1 4]", "[0]"], [("1", "4"), ("0",)], "lists", id="numbers-of-numpy"),
+        pytest.param(
+            ['[{"start": 0, "end": 1, "labels": ["A"]}, {"labels": ["B", "A"]}]', '{"choices": ["A"]}'],
+            [("A", "B"), ("A",)],
+            "lists",
+            id="label-studio",
+        ),
         pytest.param(["A\u060c B", "C"], [("A", "B"), ("C",)], "'\u060c'", id="arabic"),
     ],
 )
@@ -54,6 +64,25 @@ def test_cells_become_labels_and_what_is_not_plain_is_said(
     found, notes = split_labels(cells)
     assert found == labels
     assert (noted in " ".join(notes)) if noted else not notes
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "{'A': 1, 'B': 0}",
+        '{"A": true}',
+        "Counter({'A': 3})",
+        "[('A', 0.9), ('B', 0.1)]",
+        "[['A', 'B']]",
+        "[{'name': 'A'}]",
+        "['A' 'B' ... 'Y' 'Z']",
+    ],
+)
+def test_cells_that_hold_more_than_names_or_not_all_are_refused(cell: str) -> None:
+    with pytest.raises(
+        BadInputError, match="1 cells of labels hold more than a list of names, .* write the names alone"
+    ):
+        split_labels(["A", cell])
 
 
 @pytest.mark.parametrize("separator", [";", "|", " + ", "/"])
@@ -80,7 +109,17 @@ def test_known_names_are_matched_whole_first(cell: str, labels: tuple[str, ...])
 
 @pytest.mark.parametrize(
     "labels",
-    [("A",), ("A", "B"), (SPEECH, "B"), ('say "hi"', "a;b"), ("A|B",), ("['A']",), ("[A]",), ("a:b", "a", "b")],
+    [
+        ("A",),
+        ("A", "B"),
+        (SPEECH, "B"),
+        ('say "hi"', "a;b"),
+        ("A|B",),
+        ("['A']",),
+        ("[A]",),
+        ("a:b", "a", "b"),
+        ("{'a': 1}",),
+    ],
 )
 def test_a_cell_that_was_written_is_read_as_the_same_labels(labels: tuple[str, ...]) -> None:
     assert split_labels([join_labels(labels)])[0] == [labels]
@@ -100,24 +139,27 @@ def test_names_come_from_the_classes_of_the_dataset(tmp_path: Path, file: str) -
 def test_labels_that_classes_txt_lacks_and_columns_that_are_not_used_are_named(tmp_path: Path) -> None:
     dataset = KaggleDataset(tmp_path)
     dataset.classes_txt.write_text(f"{SPEECH}\nDog\n")
-    dataset.labels_csv.write_text('fname,labels,Group,onset\na.wav,"Male Speech, man speaking",x,0\nb.wav,Dog,y,1\n')
+    rows = 'a.wav,"Male Speech, man speaking",x,0,Cat\nb.wav,Dog,y,1,\n'
+    dataset.labels_csv.write_text(f"fname,labels,Group,onset,\n{rows}")
     notes = read_labels(dataset).notes
     assert "train_curated.csv: labels that are not in classes.txt: 'Male Speech', 'man speaking'" in notes
-    assert any("columns that are not used: 'Group', 'onset'" in note for note in notes)
+    assert any("columns that are not used: 'Group', 'onset', 'column 5'" in note for note in notes)
 
 
-@pytest.mark.parametrize("one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+", "WAHR", "Oui", "✓"])
+@pytest.mark.parametrize(
+    "one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+", "WAHR", "Oui", "✓", "1.00", "１", "○", "はい"]
+)
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)
     zero = {"1": "0", "1.0": "", '"1,0"': '"0,0"', "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}.get(one)
-    zero = zero or {"WAHR": "FALSCH", "Oui": "Non"}.get(one, "")
+    zero = zero or {"WAHR": "FALSCH", "Oui": "Non", "1.00": "0", "１": "０", "○": "×", "はい": "いいえ"}.get(one, "")
     dataset.labels_csv.write_text(
-        f"fname,group,Dog,Cat,Cow,seconds\na.wav,g,{one},{one},{zero},0.5\nb.wav,g,{zero},{one},{zero},2\n"
+        f"fname,group,Dog,Cat,Cow,seconds,start_time\na.wav,g,{one},{one},{zero},0.5,0\nb.wav,g,{zero},{one},{zero},2,3\n"
     )
     clips = read_labels(dataset)
     assert clips.labels == (("Dog", "Cat"), ("Cat",))
     assert clips.groups == ("g", "g")
-    assert all(name in " ".join(clips.notes) for name in ("'seconds'", "'Cow'"))
+    assert all(name in " ".join(clips.notes) for name in ("'seconds'", "'Cow'", "'start_time'"))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +221,7 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         *(
             ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to {by!r}")
-            for by in "+/&\\:# "
+            for by in (*"+/&\\:# ,~", "&&")
         ),
         ([["Bird/Rain"], ["Rain/Dog"], ["Dog/Bird"]], "'Bird/Rain'", "FA_LABEL_SEPARATOR to '/'"),
         ([["Bird Rain"], ["Rain Dog"], ["Dog Bird"]], "'Bird Rain'", "FA_LABEL_SEPARATOR to ' '"),
@@ -204,8 +246,11 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Café"], ["Müll"], ["鳥"]], None, ""),
         ([["è"], ["Dog"]], "'è'", "is '猫' in GBK"),
         ([["Dog:0.9"], ["Cat"]], "'Dog:0.9'", "ends with a number"),
+        ([["Dog (90 %)"], ["Cat (x2)"]], "'Dog (90 %)'", "ends with a number"),
         ([["Dog"], ["Dog & Cat"]], "'Dog & Cat'", "FA_LABEL_SEPARATOR to '&'"),
         ([["Dоg"], ["Dog"]], "'Dog', 'Dоg'", "look the same"),
+        ([["Ꭰog"], ["Cat"]], "'Ꭰog'", "several alphabets in one word: '\\u13a0og'"),
+        ([["Tシャツ"], ["Собака"], ["Dog Собака"], ["µ"]], None, ""),
         ([["Cooper's"], ["Cooper’s"]], "\"Cooper's\", 'Cooper’s'", "look the same"),
         ([["A\u200f"], ["A"]], "'A', 'A\\u200f'", "cannot be seen"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),

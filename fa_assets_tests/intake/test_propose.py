@@ -4,7 +4,9 @@ import csv
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.clips import inspect_clips, unnamed_clips
@@ -499,8 +501,8 @@ def test_folders_that_are_links_are_read(tmp_path) -> None:
     ("name", "text", "said"),
     [
         ("a.Table.1.selections.txt", RAVEN + "Kind\tWho\n1\tS\t1\t0.1\t0.2\t1\t2\tx\ty\n", "takes one of Kind, Who"),
-        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'. not read, since only CSV and JSON are"),
-        ("list.txt", "a.wav Dog\n", "Not used: 'list.txt'"),
+        ("labels.xlsx", "PK", "Not used: 'labels.xlsx'. not read, since only CSV, JSON and Parquet are"),
+        ("list.txt", "a Dog\n", "Not used: 'list.txt'"),
         ("list.csv", "file,label\na.wav,Do\0g\n", "^.*list.csv is not a CSV file that can be read: NUL"),
         ("list.csv", "file,label\n", "^.*list.csv has no rows"),
         ("list.csv", "file,label\na.wav,Dog,Cat\n", "^.*list.csv has no rows as long as its header"),
@@ -539,7 +541,12 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
             "in its column 'id', .* --fname-column id takes",
         ),
         ("m.csv", "s,i,k,uuid\ntr,1,,a-7_0012\nte,2,,b-7_0003\n", "parts of the names of clips, as 'a-7_0012' of"),
-        ("labels.parquet", "PAR1", "read_parquet..labels.parquet.*write_csv.*save each audio..bytes"),
+        ("labels.parquet", "PAR1", "labels.parquet is no whole Parquet file .*: fetch or write it again"),
+        (
+            "m.csv",
+            "file,label\nsome,Dog\nothers,Cat\n",
+            "'m.csv' name no clip in any column, as 'x/Ya-7_0012.wav' is called",
+        ),
         (
             "Ya-7_0012.Table.1.selections.txt",
             RAVEN.strip() + "\n1\tS\t1\t0\t1\t0\t9\n",
@@ -766,7 +773,7 @@ def test_labels_that_are_called_as_clips_are_name_no_clips(tmp_path: Path) -> No
 def test_lists_of_clips_and_columns_of_blanks_say_what_to_do(tmp_path: Path) -> None:
     make_audio(tmp_path, "a.wav", "b.wav")
     (tmp_path / "dog.txt").write_text("a.wav\n")
-    (tmp_path / "list.txt").write_text("a.wav Dog\nb.wav Cat\n")
+    (tmp_path / "list.txt").write_text("a Dog\nb Cat\n")
     with pytest.raises(
         UserError, match="'dog.txt' list clips: .* end in .csv. 'list.txt' have blanks .*`tr -s ' ' ','"
     ):
@@ -865,3 +872,104 @@ def test_a_table_names_the_clips_beside_it(tmp_path: Path) -> None:
     (tmp_path / "val" / "metadata.csv").write_text("file_name,label\n1.wav,cat\n2.wav,dog\n")
     labels = {name: own for name, (own,) in propose(tmp_path).rows}
     assert labels == {"train/1.wav": "dog", "train/2.wav": "cat", "val/1.wav": "cat", "val/2.wav": "dog"}
+
+
+def test_tables_called_as_folders_name_the_clips_there(tmp_path: Path) -> None:
+    make_audio(tmp_path, "train/1.wav", "train/2.wav", "val/1.wav", "more/2.wav", "more/x/2.wav")
+    for share, labels in (("train", ("dog", "cat")), ("val", ("cat", "dog"))):
+        (tmp_path / f"{share}.csv").write_text(
+            "file,label\n" + "".join(f"{n}.wav,{one}\n" for n, one in enumerate(labels, 1))
+        )
+    proposal = propose(tmp_path)
+    assert dict(proposal.rows) == {"train/1.wav": ("dog",), "train/2.wav": ("cat",), "val/1.wav": ("cat",)}
+    assert any("'2.wav'; it may stand for any of 'more/2.wav', " in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize(("column", "tests"), [("is_test", 1), ("is_train", 2)])
+def test_rows_that_a_column_calls_test_clips_are_named(tmp_path: Path, column: str, tests: int) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    (tmp_path / "list.csv").write_text(f"filename,label,{column},\n1.wav,A,0,\n2.wav,B,True,C\n3.wav,B,no,\n")
+    notes = propose(tmp_path).notes
+    assert (
+        f"list.csv: the column {column!r} is not used, and {tests} rows of test clips are taken as training clips"
+        in notes
+    )
+    assert "list.csv: columns without a name are not used: 'column 4'" in notes
+
+
+def test_who_speaks_is_no_class(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    rows = "".join(f"speaker{n % 2},{n}.wav,sentence {n}\n" for n in (1, 2, 3, 4))
+    (tmp_path / "train.csv").write_text(f"client_id,path,sentence\n{rows}")
+    with pytest.raises(UserError, match="which column holds the labels"):
+        propose(tmp_path)
+
+
+def test_shares_behind_labels_are_named_and_a_separator_is_heeded(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "1.txt").write_text("0.0\t3.0\tTurdus merula, Blackbird\t0.9\n")
+    (tmp_path / "2.txt").write_text("0.0\t3.0\tWren\t0.3\n")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"Turdus merula, Blackbird": 1, "Wren": 1}
+    assert any("1.txt: the number behind a label is not used" in note for note in proposal.notes)
+    assert propose(tmp_path, columns=Columns(separator=",")).counts == {"Blackbird": 1, "Turdus merula": 1, "Wren": 1}
+
+
+def test_a_table_in_parquet(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    sound = pa.array([{"bytes": b"x"}, None])
+    rows = {
+        "file": ["1.wav", "2.wav"],
+        "labels": [["dog", "cat"], ["dog"]],
+        "audio": sound,
+        "at": pa.array([1, 2], pa.date32()),
+    }
+    parquet.write_table(pa.table(rows), tmp_path / "labels.parquet")
+    proposal = propose(tmp_path)
+    assert dict(proposal.rows) == {"1.wav": ("dog", "cat"), "2.wav": ("dog",)}
+    assert "labels.parquet: columns of bytes or objects are not read: 'audio'" in proposal.notes
+
+
+def test_a_list_with_blanks_between(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "list.txt").write_text("1.wav Great tit\n2.wav Wren\n")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"Great tit": 1, "Wren": 1}
+    assert "list.txt is read as separated by the first blank" in proposal.notes
+
+
+@pytest.mark.parametrize("lines", ["flute\t\nviolin\t\n", "0.5,0.2,flute\n0.7,0.1,violin\n"])
+def test_lists_beside_clips(tmp_path: Path, lines: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    for n in (1, 2, 3):
+        (tmp_path / f"{n}.{'txt' if lines.startswith('flute') else 'csv'}").write_text(lines)
+    assert propose(tmp_path).counts == {"flute": 3, "violin": 3}
+
+
+@pytest.mark.parametrize("lines", ["he said {0}\n", "0.1\t0.5\t0\t1\n"])
+def test_prose_and_numbers_beside_clips_are_no_labels(tmp_path: Path, lines: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    for n in (1, 2, 3):
+        (tmp_path / f"{n}.txt").write_text(lines.format(n))
+    with pytest.raises(UserError, match="lie in no class folders"):
+        propose(tmp_path)
+
+
+def test_what_is_said_of_many_tables_is_said_once(tmp_path: Path) -> None:
+    names = [f"{n}.wav" for n in range(6)]
+    make_audio(tmp_path, *names)
+    for name in names:
+        (tmp_path / f"{name}.results.csv").write_text(f"Start (s),File,Common name\n0,{name},Wren\n3,{name},Tit\n")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"Tit": 6, "Wren": 6}
+    joined = "0.wav.results.csv: labels of several rows are joined, of '0.wav' (so it is with 5 more tables)"
+    assert joined in proposal.notes and sum("are joined" in note for note in proposal.notes) == 1
+    assert "2.wav.results.csv, ... (6 in all), columns" in proposal.origin
+
+
+def test_what_run_would_refuse_is_said_once_it_is_written(tmp_path: Path) -> None:
+    make_audio(tmp_path, "dog/1.wav", "cat/2.wav")
+    (tmp_path / "sample_submission.csv").write_text("row_id,dog,cat\n1,0,0\n")
+    result = fa_assets("init", str(tmp_path), "--yes")
+    assert result.exit_code == 1 and "Next" not in result.output
+    assert "it has ['row_id', 'dog', 'cat']" in result.output and "move it away" in result.output

@@ -113,6 +113,15 @@ def dataset(tmp_path: Path) -> KaggleDataset:
             id="in-quotes",
         ),
         pytest.param('fname,labels\n"a.wav,""Müll"""\nb.wav,Rain\n'.encode(), "as a whole (1)", id="one-in-quotes"),
+        pytest.param(
+            '"fname" "labels"\n"1" "a.wav" "Müll"\n"2" "b.wav" "Rain"\n'.encode(),
+            "separated by blanks and with the number of each row before it, as R writes",
+            id="r",
+        ),
+        pytest.param(
+            'fname,labels\n"1","a.wav","Müll"\n"2","b.wav","Rain"\n'.encode(), "the number of each row", id="r-commas"
+        ),
+        pytest.param(re.sub("[^,\n]+", r'="\g<0>"', PLAIN).encode(), "made of formulas", id="formulas"),
     ],
 )
 def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, content: bytes, said: str) -> None:
@@ -268,9 +277,13 @@ def test_a_comment_that_names_the_columns_is_their_header(tmp_path: Path) -> Non
         "By hand\n\n|fname|labels|\n|---|---|\n|a.wav|Müll|\n|b.wav|Rain|\n|---|---|\n",
         "fname | labels\n:--- | ---:\na.wav | Müll\nb.wav | Rain\n",
         "| fname | labels |\n|---|---|\n| a.wav | Müll |\n| b.wav | Rain\\|Dog |\n",
+        "| `fname` | labels |\n|---|---|\n| `a.wav` | **Müll** |\n| b.wav | *Rain* |\n",
+        "+---+---+\n| fname | labels |\n+===+===+\n| a.wav | Müll |\n+---+---+\n| b.wav | Rain |\n+---+---+\n",
+        "fname | labels \n-------+------\n a.wav | Müll\n b.wav | Rain\n",
+        "┌───┬───┐\n│ fname │ labels │\n├───┼───┤\n│ a.wav │ Müll │\n│ b.wav │ Rain │\n└───┴───┘\n",
     ],
 )
-def test_markdown_with_text_above_without_outer_bars_with_bars_in_cells(dataset: KaggleDataset, text: str) -> None:
+def test_tables_in_markdown_and_drawn_ones(dataset: KaggleDataset, text: str) -> None:
     dataset.labels_csv.write_text(text, encoding="utf-8")
     labels = read_labels(dataset)
     second = ("Rain", "Dog") if "Dog" in text else ("Rain",)

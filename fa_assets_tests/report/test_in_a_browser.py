@@ -55,8 +55,8 @@ def tab(folder: Path) -> Iterator[Pages]:
 
 def open_page(tab: Pages, folder: Path, name: str, width: int = 1600) -> None:
     """With everything that is folded away shown, as who reads all of it has it."""
-    tab.page.set_viewport_size({"width": width, "height": 900})
     tab.page.goto((folder / f"{name}.html").as_uri())
+    tab.window(width, 900)
     tab.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
 
 

@@ -10,6 +10,7 @@ let doubts = [];
 let audit = "";
 let lwlrap = [];
 let current = null;
+let showing = 0; // how often something was shown: an answer that was asked for before the last time comes too late
 let shown = [];
 const session = []; // what was decided here, to be undone in reverse
 let deciding = Promise.resolve();
@@ -146,7 +147,12 @@ function show(doubt) {
   for (const id of ["labels", "top", "duplicates", "neighbours", "crops"]) $(id).replaceChildren();
   $("crops-text").hidden = true;
   $("heading").focus({ preventScroll: true });
-  ask(address("clip", { fname: doubt.fname, class: doubt.class })).then((about) => doubt === current && detail(doubt, about), complain);
+  const mine = ++showing;
+  const inTime = (action) => (said) => mine === showing && action(said);
+  deciding // so that it is told of the verdicts that were given before
+    .then(() => ask(address("clip", { fname: doubt.fname, class: doubt.class })))
+    .then(inTime((about) => detail(doubt, about)))
+    .catch(inTime(complain));
 }
 
 function detail(doubt, about) {
@@ -257,7 +263,7 @@ function playOther(button, fname) {
   button.setAttribute("aria-pressed", "true");
   button.textContent = "■";
   another.src = address("sound", { fname });
-  another.play().catch(complainOfSound);
+  another.play().catch((error) => error.name === "AbortError" || complainOfSound()); // it is not another's that was stopped
 }
 
 function stopOthers() {
@@ -402,6 +408,7 @@ function drawWaiting(said = { waiting, unlabelled }) {
 async function refreshNow() {
   $("refresh").disabled = true;
   try {
+    await deciding;
     const launched = (await dagster(LAUNCH, { params: refresh.launch })).launchRun;
     if (!launched.run) throw new Error(launched.message || `Dagster answered ${launched.__typename}: run "fa-assets run".`);
     started = launched.run.runId;
