@@ -146,13 +146,15 @@ def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
 
 
 def folders_not_read(dataset: KaggleDataset) -> list[str]:
-    """The folders of the dataset with audio that belongs neither to the clips nor to `test/`, and how many files it is.
+    """The folders of the dataset with audio that belongs neither to the clips nor to `test/`, itself too, and how many it is.
 
     Raises:
         BadInputError: as `unnamed_clips`.
     """
     own = [folder.resolve() for folder in (dataset.clips_folder, dataset.test_folder)]
     found: Counter[str] = Counter()
+    beside = [] if dataset.root.resolve() in own else [path for path in dataset.root.iterdir() if is_audio(path.name)]
+    found["."] = sum(path.is_file() for path in beside)
     for folder in sorted(dataset.root.iterdir()):
         place = folder.resolve()
         is_known = any(one.is_relative_to(place) or place.is_relative_to(one) for one in own)
