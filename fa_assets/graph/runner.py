@@ -36,6 +36,7 @@ from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
+from fa_assets.intake.clips import require_clips
 from fa_assets.intake.kaggle import read_classes, read_labels
 from fa_assets.intake.recordings import DatasetState
 from fa_assets.store.atomic import remove_abandoned
@@ -147,17 +148,20 @@ def run(
 
 
 def _require_usable(location: CodeLocation, planned: AbstractSet[str]) -> None:
-    """Refuse what takes seconds to see, before weights are downloaded or clips read: the device, the label table.
+    """Refuse what takes seconds to see, before weights are downloaded or clips read: the device, the label table,
+    clips that are not there.
 
     Raises:
-        UserError: the device is not there, or the table or its classes cannot be used.
+        UserError: the device or clips are not there, or the table or its classes cannot be used.
     """
     device = location.environment["FA_DEVICE"]
     if not location.on_ray and device != "auto":  # which may take a GPU
         resolve_device(device)
     if "curated_clips" in planned:
-        layout = location.place.dataset.layout
-        read_classes(layout, read_labels(layout))
+        dataset = location.place.dataset
+        read_classes(dataset.layout, labelled := read_labels(dataset.layout))
+        if not dataset.skips_unreadable:
+            require_clips(dataset.layout.clips_folder, labelled.fnames)
 
 
 @dataclass(frozen=True)

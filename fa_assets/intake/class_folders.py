@@ -15,7 +15,7 @@ _NO_CLASS = re.compile(
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
 _NO_SOUND = re.compile(
-    r"(actor|speaker|spk|subject|participant|person|patient|user|singer|bird|animal|site|station|id|s|p)[ _-]?\d+|\d{2,}",
+    r"(actor|speaker|spk|subject|participant|person|patient|user|singer|bird|animal|site|station|id|s|p)[ _-]?\d+|\d[\d._-]*",
     re.IGNORECASE,
 )
 """Folders of one person, animal or place each, or only numbered."""

@@ -4,9 +4,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fa_assets_tests.end_to_end.ui_server import TIMEOUT_S
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, ViewportSize
@@ -22,10 +26,8 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-_TIMEOUT_MS = 30_000
 _WINDOW: "ViewportSize" = {"width": 1600, "height": 1000}
 _LARGE: "ViewportSize" = {"width": 2600, "height": 1900}
-_ZOOM_STEPS = 9
 _MARGIN = 40
 _SETTLED_MS = 400
 """For what moves on the page before a screenshot."""
@@ -39,7 +41,7 @@ class Pages:
         self.errors: list[str] = []
         self.base = base
         self._screenshots = screenshots
-        page.set_default_timeout(_TIMEOUT_MS)
+        page.context.set_default_timeout(TIMEOUT_S * 1000)
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -76,25 +78,21 @@ class Pages:
         self.go(f"/assets/{name}", "Metadata")
         self.page.get_by_placeholder("Filter metadata keys").wait_for()
 
-    def lineage(self, assets: int) -> None:
-        """Open the graph in a large window with all groups unfolded, and zoom out until that many assets are in view.
+    def lineage(self, definitions: dg.Definitions) -> None:
+        """Open the graph with all groups unfolded, in a large window and at a scale that shows every asset and edge.
 
         What is out of view, or too small, the page does not draw.
         """
-        from playwright.sync_api import TimeoutError as NotYetError
-
-        all_there = "([nodes, count]) => document.querySelectorAll(nodes).length === count"
-        self.go("/asset-groups", "Materialize all")
-        self.window(**_LARGE)
-        self.page.get_by_label("asset_group").first.wait_for()
-        self.page.keyboard.press("Alt+e")
+        self.go(unfolded(definitions), "Materialize all")
         self.page.locator(NODES).first.wait_for()
+        self.window(**_LARGE)
         self.page.get_by_label("panel_show_right").last.click()
-        for _ in range(_ZOOM_STEPS):
-            self.page.get_by_label("zoom_out").click()
-            with suppress(NotYetError):
-                self.page.wait_for_function(all_there, arg=[NODES, assets], timeout=_SETTLED_MS)
-                break
+        self.page.get_by_label("zoom_out").click()
+        graph = definitions.resolve_asset_graph()
+        assets = graph.get_all_asset_keys()
+        for drawn, count in ((NODES, len(assets)), (EDGES, sum(len(graph.get(key).parent_keys) for key in assets))):
+            there = "([drawn, count]) => document.querySelectorAll(drawn).length === count"
+            self.page.wait_for_function(there, arg=[drawn, count])
 
     def picture(self, key: str) -> "Locator":
         """Scroll to the picture in the row of the metadata called `key`, once it is there."""
@@ -130,6 +128,13 @@ class Pages:
 
 NODES = 'foreignObject[style*="overflow: visible"]'
 EDGES = 'path[marker-end*="arrow"]'
+
+
+def unfolded(definitions: dg.Definitions) -> str:
+    """The path of the lineage page with all groups unfolded."""
+    graph = definitions.resolve_asset_graph()
+    groups = sorted({graph.get(key).group_name for key in graph.get_all_asset_keys()})
+    return f"/asset-groups?expanded={','.join(f'global@global:{one}' for one in groups)}"
 
 
 @contextmanager

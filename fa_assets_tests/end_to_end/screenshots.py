@@ -29,7 +29,7 @@ _STATUS_MS = 20_000
 
 def take(pages: Pages) -> None:
     """Visit the pages and keep a screenshot of each."""
-    pages.lineage(len(defs().resolve_asset_graph().get_all_asset_keys()))
+    pages.lineage(defs())
     pages.page.get_by_label("zoom_out").click()  # the outermost boxes may still be cut off
     pages.page.wait_for_timeout(_STATUS_MS)
     pages.keep("lineage", around=NODES)

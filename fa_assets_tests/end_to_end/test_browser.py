@@ -21,7 +21,7 @@ from fa_assets.definitions import defs
 from fa_assets.settings import Settings
 from fa_assets.store.ledger import LedgerEntry
 from fa_assets.store.values import ValueStore
-from fa_assets_tests.end_to_end.pages import CHROMIUM, EDGES, HOW_TO_INSTALL, NODES, REQUIRED, Pages, browsing
+from fa_assets_tests.end_to_end.pages import CHROMIUM, HOW_TO_INSTALL, REQUIRED, Pages, browsing, unfolded
 from fa_assets_tests.end_to_end.ui_server import Site, Webserver, served_site, wait_for
 from fa_assets_tests.finished_run import FinishedRun, environment_of
 from fa_assets_tests.local_server import Answer, Server
@@ -97,31 +97,21 @@ def test_pages_open_with_200_past_runs(browser: Pages, illustrated: FinishedRun,
             **pages_with_history(site.server),
         }.items():
             started = time.perf_counter()
-            pages.go(
-                path, until
-            )  # which it must show within half a minute, also where other work keeps the machine busy
+            pages.go(path, until)
             seconds[path] = round(time.perf_counter() - started, 2)
         pages.note("page_seconds", seconds)
 
 
 def test_the_lineage_page_shows_every_asset_and_edge(pages: Pages) -> None:
-    assets = GRAPH.get_all_asset_keys()
-    pages.lineage(len(assets))
+    pages.lineage(DEFINITIONS)
     pages.keep("lineage")
-    assert pages.page.locator(NODES).count() == len(assets)
-    edges = sum(len(GRAPH.get(key).parent_keys) for key in assets)
-    assert edges > len(assets)
-    from playwright.sync_api import expect
-
-    expect(pages.page.locator(EDGES)).to_have_count(edges)
 
 
 def test_the_unfolded_graph_is_legible_in_a_window_of_1440_by_900(pages: Pages) -> None:
-    groups = sorted({GRAPH.get(key).group_name for key in GRAPH.get_all_asset_keys()})
     pages.go("/", "Lineage")
     pages.page.evaluate("localStorage.setItem('asset-graph-direction', JSON.stringify('vertical'))")
     pages.window(1440, 900)
-    pages.page.goto(f"{pages.base}/asset-groups?expanded={','.join(f'global@global:{one}' for one in groups)}")
+    pages.page.goto(pages.base + unfolded(DEFINITIONS))
     names = pages.page.locator('[class*="AssetNode_minimalName"]')
     names.nth(len(GRAPH.get_all_asset_keys()) - 1).wait_for()
     measure = """names => names.map(one => {
@@ -181,25 +171,19 @@ def test_the_automation_page_shows_what_is_declared_and_pauses_it(pages: Pages, 
     for one in declared:
         pages.text(one.name, exact=True).first.wait_for()
     pages.keep("automation")
-    running = pages.page.get_by_role("checkbox", checked=True)
     on = {name for name, state in site.server.sensors().items() if state == "RUNNING"}
     assert on == {"say_what_failed"}, "it is on whatever FA_AUTOMATION says"
-
-    def one_is_on() -> bool:
-        pages.go("/automation", "nightly_refresh")
-        pages.page.wait_for_timeout(1000)
-        return running.count() == 1
-
-    wait_for("the page shows it", one_is_on)
-
-    switch = running.element_handle()
+    row = pages.page.locator("[data-index]").filter(has_text="say_what_failed")
+    switch, on = row.get_by_role("checkbox").last, row.get_by_role("checkbox", checked=True, disabled=False)
+    on.wait_for(state="attached")
     switch.evaluate("box => box.click()")  # the box itself is hidden behind its drawing
     wait_for("it is off", lambda: site.server.sensors()["say_what_failed"] == "STOPPED")
-    wait_for("it shows", lambda: running.count() == 0)
+    off = row.get_by_role("checkbox", checked=False, disabled=False)  # as is the box that selects the row
+    off.nth(1).wait_for(state="attached")
     pages.keep("automation_paused")
     switch.evaluate("box => box.click()")
     wait_for("it is on again", lambda: site.server.sensors()["say_what_failed"] == "RUNNING")
-    wait_for("it shows", lambda: running.count() == 1)
+    on.wait_for(state="attached")
 
 
 def test_one_fold_is_materialized_from_the_buttons(pages: Pages, site: Site) -> None:

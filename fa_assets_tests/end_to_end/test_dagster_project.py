@@ -13,7 +13,7 @@ from fa_assets_tests.finished_run import NARROW, checkpoint
 from fa_assets_tests.graph.driver import tick
 from fa_assets_tests.small_dataset import make_clip, make_small_dataset
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 DATASETS = ("north", "south")
 BIN = Path(sys.executable).parent
