@@ -40,11 +40,8 @@ _NO_NAMES = re.compile(
 """Columns whose numbers are not the names of clips."""
 _OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
 """Columns that name no clips, whatever clips are called."""
-<<<<<<< HEAD
 _WHOLE_CLIPS = "a clip has the labels of all its annotations; at what times they are is not used"
-=======
 _PATH = "folder/name"
->>>>>>> main
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
