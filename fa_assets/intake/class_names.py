@@ -97,7 +97,8 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
     differ = (
-        "differ by case, blanks, hyphens, dots, Unicode form, letters that look the same, or ones that cannot be seen"
+        "differ by case, blanks, hyphens, dots or marks, zeros of a number, Unicode form, letters that look the same, or ones "
+        "that cannot be seen"
     )
     found += [(_shown(same), differ) for same in alike.values() if len(same) > 1]
     together = Counter(pair for own in labels for pair in pairwise(own))
@@ -187,7 +188,9 @@ def _is_cut(name: str) -> bool:
 def _as_seen(name: str) -> str:
     """Names that a reader takes for one are equal."""
     name = unicodedata.normalize("NFKC", "".join(one for one in name if not _is_invisible(one))).translate(_SAME_LOOK)
-    return re.sub(r"[\s_.-]+", " ", name).strip().casefold()
+    if re.fullmatch(r"0*\d+(\.0+)?", name):
+        return name.partition(".")[0].lstrip("0")
+    return re.sub(r"[\s_.?!*-]+", " ", name).strip().casefold()
 
 
 def _shown(names: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fa_assets.intake.labels import Labels, split_labels
-from fa_assets.intake.names import SHARE, is_of_tests
+from fa_assets.intake.names import SHARE, is_audio, is_of_tests
 from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
@@ -111,8 +111,10 @@ def guessed(table: Table, fname: str, name: str, columns: Columns) -> str:
 
 
 def is_attribute(table: Table, name: str) -> bool:
-    """Whether a column says something else of the clips than their labels: by its name, or since it holds shares."""
+    """Whether a column says something else of the clips than their labels: by its name, or since it holds shares or files."""
     called = plain(name)
+    if any(map(is_audio, table.column(name))):
+        return True
     is_id = re.search(r"\b(id|hash|login)$", called) is not None
     return is_id or called in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
 

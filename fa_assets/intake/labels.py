@@ -3,6 +3,7 @@
 Plain is what `,` and `;` separate. Whatever else is found is noted.
 """
 
+import html
 import json
 import math
 import re
@@ -25,6 +26,7 @@ _BRACKETED = re.compile(r"\[.*\]|\{[^:'\"]*\}", re.DOTALL)
 _WRAPPED = re.compile(rf"\b[\w.]+\(({_QUOTED})\)")
 """A name as NumPy prints it: np.str_('Bird')."""
 _BY_LABEL_STUDIO = re.compile(r'\s*[\[{].*"(choices|labels)":.*[\]}]\s*', re.DOTALL)
+_ENTITY = re.compile(r"&(amp|lt|gt|quot|apos|nbsp|#\d+);")
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
 _FURTHER = "|\uff0c\u3001\uff1b\uff5c\u060c\u061b\n\t"
 """A bar, the commas, semicolons and bar of Chinese, Japanese and Arabic, a new line and a tab inside a cell."""
@@ -81,6 +83,9 @@ def split_labels(
     notes: list[str] = []
     lists: dict[int, Labels] = {}
     if separator is None:
+        if coded := next((cell for cell in stripped if _ENTITY.search(cell)), None):
+            stripped = [html.unescape(cell) for cell in stripped]
+            notes.append(f"signs of web pages are read as what they stand for, as in {coded!r}")
         if odd := [cell for cell in stripped if _OBJECT.fullmatch(cell) and not _QUOTED_LIST.fullmatch(cell)]:
             raise BadInputError(
                 f"{len(odd)} cells of labels hold more than a list of names, or not all of it: write the names alone, with "

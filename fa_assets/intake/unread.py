@@ -4,13 +4,13 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.class_folders import is_share
 from fa_assets.intake.columns import is_timed
-from fa_assets.intake.names import NameIndex, is_audio, listed
+from fa_assets.intake.names import NameIndex, hint, is_audio, listed
 from fa_assets.intake.tables import read_table
 from fa_assets.store.source_files import Limits
 
@@ -23,7 +23,7 @@ _KINDS = {
     ".mid": "are scores, and no labels",
 }
 _OTHER_TABLES = frozenset(
-    (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".docx", ".xml", ".yaml", ".yml", ".srt", ".vtt", ".db", ".sqlite")
+    (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".docx", ".xml", ".yaml", ".yml", ".srt", ".vtt", ".sqlite")
 ) | {".feather", ".arrow", ".pkl", ".rds", ".rdata", ".mat"}
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".pdf", ".npy", ".npz", ".pt"})
 _ROWS, _TABLES = 5, 50
@@ -62,7 +62,7 @@ def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
 
 def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -> list[str]:
     """Lines on tables that give no labels: their names nearly fit, or are parts of the names, or the layout is another."""
-    index = NameIndex(PurePosixPath(name).name for name in audio)
+    index, whole = NameIndex(PurePosixPath(name).name for name in audio), NameIndex(audio)
     said = []
     timed, blank, lists, beside, strange = [], [], [], [], []
     stems = {PurePosixPath(name).stem for name in audio}
@@ -87,6 +87,8 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                     f"{path.name} has parts of the names of clips, as {cell!r} of {name!r}: add a column with their names as "
                     "they are"
                 )
+            elif of_clips and (twice := next((one for one in chain(*rows) if len(whole.find(one)) > 1), None)):
+                said.append(f"{path.name}: {twice!r}{hint(whole, twice)}, with its folder")
             elif path.name.split(".")[0] in stems:
                 beside.append(path.name)
             elif is_timed(table):

@@ -99,12 +99,17 @@ def test_a_missing_csv_or_folder_says_what_a_dataset_is(dataset: KaggleDataset) 
         read_labels(dataset)
     with pytest.raises(UserError, match="not a folder.*FA_DATASET"):
         read_labels(KaggleDataset(dataset.root / "nowhere"))
+    (dataset.root / "Train_curated.csv.csv").write_text("fname,labels\na.wav,Rain\n")
+    with pytest.raises(BadInputError, match="There is 'Train_curated.csv.csv': a CSV of that name is needed"):
+        read_labels(dataset)
 
 
 def test_classes_come_in_submission_order_or_sorted(dataset: KaggleDataset) -> None:
     write(dataset, "fname,labels\na.wav,Rain\nb.wav,Bell\n")
     assert read_classes(dataset, read_labels(dataset)) == ("Bell", "Rain")
     write(dataset, "fname,labels\na.wav,Rain\nb.wav,Bell\n", submission="fname,Rain,Bell\nt.wav,0,0\n")
+    assert read_classes(dataset, read_labels(dataset)) == ("Rain", "Bell")
+    write(dataset, "fname,labels\na.wav,Rain\nb.wav,Bell\n", submission=",fname,Rain,Bell\n0,t.wav,0,0\n")
     assert read_classes(dataset, read_labels(dataset)) == ("Rain", "Bell")
 
 
@@ -159,9 +164,13 @@ def test_the_test_clips_are_the_rows_of_the_sample_submission_with_what_is_known
 ) -> None:
     write_test_set(dataset, "a.wav", "b.wav", "c.wav", ".hidden.wav")
     write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain,Bell\nc.wav,0,0\na.wav,0,0\n")
-    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,NaN\n')
+    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,NaN\nc.wav,,\nA.wav,Rain,\n')
     clips = read_submission_clips(dataset, ("Rain", "Bell"))
     assert "test.csv: 'usage' is taken as empty in 1 rows, which hold 'NaN'" in clips.notes
+    assert "test.csv: rows without labels are taken as unknown: 'c.wav'" in clips.notes
+    assert (
+        "2 rows of test.csv name no test clip: 'A.wav', 'z.wav'; there is 'a.wav', which differs by" in clips.notes[-1]
+    )
     assert clips.fnames == ("c.wav", "a.wav")
     assert clips.labels == (None, ("Bell", "Rain"))
     assert clips.usage == ("", "Public")
