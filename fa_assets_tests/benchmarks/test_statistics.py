@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.chance import SCORERS, above_chance
-from benchmarks.fitted import fitted_above_chance
+from benchmarks.fitted import fitted_above_chance, fitted_coverage
 from benchmarks.statistics import (
     GROUPED,
     UNEQUAL,
