@@ -197,6 +197,7 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) 
 
 def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | None) -> Sound:
     from fa_assets.audio import ffmpeg
+    from fa_assets.audio.container import CannotOpenError
 
     try:
         return stack.enter_context(ffmpeg.open_sound(file, joined_at))
@@ -208,17 +209,18 @@ def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | N
             raise BadClipError(
                 f"{size} bytes of {what} stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
             ) from error
-        if not isinstance(error, ffmpeg.CannotOpenError):
+        if not isinstance(error, CannotOpenError):
             raise
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 
 def _packets(file: FileIO) -> "Packets":
     from fa_assets.audio import ffmpeg
+    from fa_assets.audio.container import CannotOpenError
 
     try:
         return ffmpeg.count_packets(file)
-    except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
+    except CannotOpenError:  # too short for FFmpeg to know it
         return ffmpeg.Packets(0, 0)
 
 

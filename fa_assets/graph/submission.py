@@ -58,7 +58,7 @@ GROUP = "submission"
 def test_clips_asset(curated: Asset) -> Asset:
     """`test_clips`; `curated` is curated_clips."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "curated": curated}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="10", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="11", reads=reads)
 
 
 def submission_asset(

@@ -100,14 +100,27 @@ def inspect_clips(
             raise
 
     bad, hints = _with_hints(folder, labelled.fnames, bad)
-    offenders = [f"{clip.fname!r}: {clip.reason}" for clip in bad]
     if bad and on_bad_clip == "fail":
-        raise BadInputError(
-            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {hints}{way_out}", offenders
-        )
+        raise _unusable(folder, labelled.fnames, bad, hints + way_out)
     if not clips:
-        raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), offenders)
+        raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), _named(bad))
     return Intake(tuple(clips), tuple(bad))
+
+
+def require_clips(folder: Path, fnames: Sequence[str]) -> None:
+    """Refuse clips that are not there, as `inspect_clips` does, before any is read."""
+    missing = [BadClip(fname, "no such file") for fname in fnames if not os.path.lexists(folder / fname)]
+    if missing:
+        missing, hints = _with_hints(folder, fnames, missing)
+        raise _unusable(folder, fnames, missing, hints + _WAY_OUT)
+
+
+def _unusable(folder: Path, fnames: Sequence[str], bad: Sequence[BadClip], way_out: str) -> BadInputError:
+    return BadInputError(f"{len(bad)} of {len(fnames)} clips in {folder} cannot be used. {way_out}", _named(bad))
+
+
+def _named(bad: Sequence[BadClip]) -> list[str]:
+    return [f"{clip.fname!r}: {clip.reason}" for clip in bad]
 
 
 def _inspect(fname: str, *, base: Path, limits: Limits, **options: bool) -> ClipInfo | BadClip:

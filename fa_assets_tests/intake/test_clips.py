@@ -129,7 +129,7 @@ def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | No
     assert (
         (f" ({target}): fetch it with " in offender and f"`{fetch}" in offender)
         if fetch
-        else offender.endswith("there")
+        else offender.endswith(f"there ({target})")
     )
     file = dataset.clips_folder / target
     file.parent.mkdir(parents=True, exist_ok=True)
