@@ -22,13 +22,14 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 
 from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.ray_cluster import require_ray
+from fa_assets.encoders.registry import is_checkpoint
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.made_with import remember
+from fa_assets.graph.made_with import made_with, remember
 from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.pools import waiting_for_pools
@@ -111,15 +112,15 @@ def run(
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
+        _require_usable(location, {one.asset for one in planned})
+        before = made_with(location.recorder.root)
         remember(location.recorder.root, location.deciding)
         if not planned:
             return RunOutcome(None, (), (), ())
-        _require_usable(location, {one.asset for one in planned})
         on_plan()
         tags = {FROM_TAG: "fa-assets run", **({} if force else keeping_tags(planned)), **range_tags(planned)}
         run_id = str(uuid.uuid4())
-        place = location.place
-        steps = {place.step(one.asset): one.asset for one in planned}
+        steps = {location.place.step(one.asset): one.asset for one in planned}
         # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
         # execute_in_process has none.
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
@@ -129,7 +130,7 @@ def run(
         with alive(instance, run_id), waiting_for_pools(instance, on_warning):
             result = job.execute_in_process(
                 instance=instance,
-                asset_selection=[place.key(asset) for asset in steps.values()],
+                asset_selection=[location.place.key(asset) for asset in steps.values()],
                 run_id=run_id,
                 tags=tags,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -137,9 +138,10 @@ def run(
             )
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
+        if any(one.is_step_failure and is_checkpoint(steps.get(one.step_key or "", "")) for one in result.all_events):
+            remember(location.recorder.root, before)  # nothing is made with weights that cannot be read
         failures, warnings = _problems(result.all_events, steps)
-        if not result.success and not failures:
-            failures = (_UNSAID,)
+        failures = failures or (() if result.success else (_UNSAID,))
         if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)

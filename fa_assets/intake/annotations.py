@@ -40,6 +40,7 @@ _NO_NAMES = re.compile(
 """Columns whose numbers are not the names of clips."""
 _OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
 """Columns that name no clips, whatever clips are called."""
+_WHOLE_CLIPS = "a clip has the labels of all its annotations; at what times they are is not used"
 _PATH = "folder/name"
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
@@ -130,7 +131,7 @@ def labels_from_files(
         _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
-        found.notes += [f"not read: {note}" for note in notes]
+        found.notes += [*([_WHOLE_CLIPS] if found is own else []), *(f"not read: {note}" for note in notes)]
         found.unused = unused
     elif notes:
         raise UserError("\n".join(notes))

@@ -19,7 +19,7 @@ _NO_SOUND = re.compile(
     re.IGNORECASE,
 )
 """Folders of one person, animal or place each, or only numbered."""
-_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
+_BY_TIME = re.compile(r"(?:.*/)?(?:([^/]+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
 """How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time; and parts of
 such files, with their seconds behind it."""
 

@@ -96,9 +96,9 @@ PROPOSED = {
         ["5 groups, each of which stays in one fold: 'site0'"],
     ),
     "recorders-in-class-folders": (
-        {f"{one}/SMA0{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
+        {f"{one}/SM-Süd{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
         {},
-        ["5 groups, each of which stays in one fold: 'SMA00'"],
+        ["5 groups, each of which stays in one fold: 'SM-Süd0'"],
     ),
     "audio-above-classes-in-mixed-formats": (
         {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
@@ -151,7 +151,7 @@ PROPOSED = {
     "audacity": (
         {"a.wav": "Wren,Robin", "b.wav": "Wren"},
         {"a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n", "b.txt": "0\t1\tWren\n"},
-        ["annotations of each clip"],
+        ["annotations of each clip", "all its annotations; at what times they are is not used"],
     ),
     "a-csv-for-each-clip": (
         {"a.wav": "Wren,Robin", "b.wav": "Wren"},
