@@ -41,6 +41,7 @@ _NO_NAMES = re.compile(
 _OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
 """Columns that name no clips, whatever clips are called."""
 _PATH = "folder/name"
+_OF_CLIPS = "annotations of each clip (all of them; their times are not used)"
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
@@ -96,10 +97,7 @@ def labels_from_files(
     Raises:
         UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
-    index, own = (
-        NameIndex(audio, others, folder),
-        Found("annotations of each clip (all of them; their times are not used)"),
-    )
+    index, own = NameIndex(audio, others, folder), Found(_OF_CLIPS)
     tables, notes, unused = list[tuple[Table, str]](), list[str](), list[Path]()
     headers, lists = dict[str, list[str]](), dict[str, Path]()
     for path in files:
