@@ -34,7 +34,7 @@ from fa_assets.intake.tables import Table, read_table
 
 _NO_NAMES = re.compile(
     r"(.*[ _])?(index|idx)|selection|channel|view|(low|high) freq.*"
-    r"|(start|end|begin|onset|offset|duration)\b.*|t(min|max)",
+    r"|(start|end|begin|onset|offset|duration)(?![^\W_]).*|t(min|max)",
     re.IGNORECASE,
 )
 """Columns whose numbers are not the names of clips."""
@@ -240,7 +240,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
         origin = ", ".join(names_of(table for table, _, _ in same)) + f", columns {best[1]} and {best[2][1]}"
         guess = guessed(best[0], best[1], best[2][1], columns)
-    elif not columns.labels and _are_of_classes([table for table, _ in tables]):
+    elif not columns.labels and _are_of_classes([table for table, _ in tables], index):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
         origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
         if shares := [table.path.stem for table, _ in tables if is_share(table.path.stem)]:
@@ -280,11 +280,12 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     return found
 
 
-def _are_of_classes(tables: Sequence[Table]) -> bool:
-    """Whether tables of the same columns are one for each class: of several names, not all of shares."""
+def _are_of_classes(tables: Sequence[Table], index: NameIndex) -> bool:
+    """Whether tables of the same columns are one for each class: of several names, not all of shares or called as clips."""
     names = {table.path.stem for table in tables}
     same = all(table.header == tables[0].header for table in tables)
-    return same and len(names) == len(tables) > 1 and not all(map(is_share, names))
+    is_other = all(map(is_share, names)) or all(map(index.find, names))
+    return same and len(names) == len(tables) > 1 and not is_other
 
 
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:

@@ -115,8 +115,8 @@ def is_attribute(table: Table, name: str) -> bool:
     called = plain(name)
     if any(map(is_audio, table.column(name))):
         return True
-    is_id = re.search(r"\b(id|hash|login)$", called) is not None
-    return is_id or called in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
+    is_aside = re.search(r"\b(id|hash|login|quality|rating|licen[sc]e|date|time|url|path|version)$", called) is not None
+    return is_aside or called in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
 
 
 def may_be_labels(table: Table, fname: str) -> list[str]:
@@ -150,7 +150,7 @@ def unnamed_columns(table: Table) -> list[str]:
 
 def is_timed(table: Table) -> bool:
     """Whether the first column holds times, or a column is called so."""
-    if any(re.match(r"(begin|start|end|onset|offset)\b", name, re.IGNORECASE) for name in table.header):
+    if any(re.match(r"(begin|start|end|onset|offset)(?![^\W_])", name, re.IGNORECASE) for name in table.header):
         return True
     cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:5])]
     return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1

@@ -38,6 +38,7 @@ _ONES_AND_ZEROS = (
     *({"да", "истина", "tak"}, {"нет", "ложь", "nie"}),
     *({"+"}, {"-"}),
     *({"t"}, {"f"}),
+    *({"pos", "positive"}, {"neg", "negative"}),
     *({"y", "yes", "j", "ja", "s", "si", "sí", "sì", "sim", "o", "oui"}, {"n", "no", "nein", "nee", "não", "non"}),
     *({"true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda", "sant", "tosi", "pravda", "doğru"},
       {"false", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "epätosi", "nepravda", "yanlış"}),
@@ -50,8 +51,8 @@ _NUMBERED = re.compile(
 )
 
 _NO_CLASS = re.compile(
-    r"(.*[_ ])?id|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?|(.*_)?(split|fold|usage|verified)"
-    r"|is[_ ]?(train|test|val|valid).*",
+    r"(.*[_ ])?id|(min|max)_t|t_?(min|max)|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?"
+    r"|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*",
     re.IGNORECASE,
 )
 """Columns that say something else of a clip than a class."""

@@ -1008,6 +1008,37 @@ def test_json_with_clips_by_class_or_regions_by_clip(tmp_path: Path, text: str) 
     assert labels == {"1.wav": {"dog"}, "2.wav": {"dog", "cat"}, "3.wav": {"cat"}}
 
 
+def test_a_column_that_only_its_cells_speak_for_is_called_a_guess(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    rows = "".join(f"{n}.wav;{'Amsel' if n % 2 else 'Meise'};{'AB'[n // 3]}\n" for n in (1, 2, 3, 4))
+    (tmp_path / "list.csv").write_text(f"Datei;Art;sound_quality\n{rows}")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"Amsel": 2, "Meise": 2}
+    assert any(note.startswith("a guess, by the cells: list.csv, whose column 'Art'") for note in proposal.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("call_type,start_time,end_time", "Wren,0.5,1"), ("file,start_time,Wren,Tit", "{}.wav,0.5,POS,NEG")],
+)
+def test_annotations_called_as_their_clips_are_no_tables_of_classes(tmp_path: Path, header: str, row: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    for n in (1, 2):
+        more = f"{n}.wav,0.7,NEG,POS\n" if "POS" in row else ""
+        (tmp_path / f"{n}.csv").write_text(f"{header}\n{row.format(n)}\n{more}")
+    assert propose(tmp_path).counts == {"Wren": 2, **({"Tit": 2} if more else {})}
+
+
+def test_cells_with_other_signs_between_say_what_to_write(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    table = tmp_path / "list.txt"
+    table.write_text("name&label\n1&Wren\n2&Tit\n")
+    with pytest.raises(UserError, match="list.txt is separated by '&': write sep=& into a line above its rows"):
+        propose(tmp_path)
+    table.write_text(f"sep=&\n{table.read_text()}")
+    assert propose(tmp_path).counts == {"Tit": 1, "Wren": 1}
+
+
 def test_names_of_files_are_no_labels(tmp_path: Path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
     (tmp_path / "list.csv").write_text("dog,cat\n1.wav,2.wav\n3.wav,4.wav\n")
