@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from fa_assets.metrics.chance import PERMUTATIONS, frequency_lwlrap, permutation_threshold
-from fa_assets.metrics.folds import grouped_folds
 from fa_assets.metrics.lwlrap import lwlrap_sums
 
 SCORERS = {
@@ -16,8 +15,6 @@ SCORERS = {
 }
 """Clips in each group that have the same labels, and scores alike. In the last one, those of 20 have the first two classes, the
 others the rest, and the scores of those two are higher."""
-FITTED = {"400 clips": (400, 1), "80 x 5": (80, 5), "40 x 10": (40, 10)}
-"""Groups, and clips in each, whose labels are the same and whose embeddings are alike."""
 
 
 def above_chance(
@@ -42,23 +39,6 @@ def above_chance(
         above += is_above
         both += is_above and reached > frequency_lwlrap(truth)
     return above / trials, both / trials
-
-
-def fitted_above_chance(setting: str, *, trials: int, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
-    """How often out-of-fold scores of ridge regressions that were fitted on noise are above the permutation threshold."""
-    random = np.random.default_rng(seed)
-    groups, size = FITTED[setting]
-    above = 0
-    for trial in range(trials):
-        truth, units = labels_of(random, groups, size)
-        noise = random.normal(size=(groups, 20))[units] + random.normal(size=(len(units), 20))
-        folds, scores = grouped_folds(truth, units, seed=trial), np.empty(truth.shape)
-        for fold in range(5):
-            own = folds == fold
-            x, mean = noise[~own], truth[~own].mean(axis=0)
-            scores[own] = noise[own] @ np.linalg.solve(x.T @ x + 10 * np.eye(20), x.T @ (truth[~own] - mean)) + mean
-        above += lwlrap_sums(truth, scores).overall > permutation_threshold(truth, scores, units, trial, permutations)
-    return above / trials
 
 
 def labels_of(random: np.random.Generator, units: int, size: int | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

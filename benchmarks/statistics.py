@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import expit
 
-from benchmarks.chance import FITTED, SCORERS, above_chance, fitted_above_chance, labels_of
+from benchmarks.chance import SCORERS, above_chance, labels_of
+from benchmarks.fitted import simulated
 from fa_assets.metrics.bootstrap import RESAMPLES, paired_bootstrap, resampled, simultaneous
 from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.corrections import OWN_LABELS, UNTOUCHED, effects_of_corrections
@@ -292,8 +293,6 @@ def _chance(trials: int) -> Iterator[str]:
     for scorer in SCORERS:
         above, both = above_chance(scorer, trials=trials)
         yield f"{scorer}: {above:.1%} above the permutations, {both:.1%} above class frequencies too"
-    for setting in FITTED:
-        yield f"fitted on noise, {setting}: {fitted_above_chance(setting, trials=trials):.1%} above the permutations"
 
 
 def _before(trials: int) -> Iterator[str]:
@@ -325,6 +324,7 @@ SIMULATIONS = {
     "variants": _variants,
     "gate": _gate,
     "chance": _chance,
+    "fitted": simulated,
     "before": _before,
     "corrections": _corrections,
     "rounding": _rounding,

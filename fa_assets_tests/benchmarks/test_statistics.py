@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.chance import SCORERS, above_chance, fitted_above_chance
+from benchmarks.chance import SCORERS, above_chance
+from benchmarks.fitted import fitted_above_chance, fitted_coverage
 from benchmarks.statistics import (
     GROUPED,
     UNEQUAL,
@@ -74,6 +75,12 @@ def test_classifiers_fitted_on_noise_are_above_chance_in_one_of_a_hundred_cases(
     assert fitted_above_chance("40 x 10", trials=200, permutations=99) <= 0.02
     monkeypatch.setattr("fa_assets.metrics.chance._FARTHER", 1)
     assert fitted_above_chance("40 x 10", trials=200, permutations=99) > 0.02  # as it was
+
+
+def test_intervals_hold_what_the_models_of_the_folds_reach_on_new_clips_in_about_nine_of_ten_cases() -> None:
+    """Three standard errors of 40 trials."""
+    lwlrap, own, gain = fitted_coverage("80 clips", 0.5, trials=40)
+    assert 0.7 < lwlrap < 0.85 and min(own, gain) >= 0.74
 
 
 @pytest.mark.parametrize("groups", [20, 60, 120])
