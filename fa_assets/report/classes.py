@@ -76,12 +76,11 @@ def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
         for metric in CALIBRATION
     ]
     found = ((name, figures.of(scope, metric).get("")) for metric, scope, name in scopes)
-    return [(name, one.value, _interval(one, 4)) for name, one in found if one]
+    return [(name, one.value, _interval(one)) for name, one in found if one]
 
 
-def _interval(figure: Figure, digits: int = 2) -> str | None:
-    """In as few digits as intervals of few positives are worth, or in as many as the figure."""
-    return None if figure.low is None else f"{figure.low:.{digits}f}–{figure.high:.{digits}f} ({figure.units})"
+def _interval(figure: Figure) -> str | None:
+    return None if figure.low is None else f"{figure.low:.2f}–{figure.high:.2f} ({figure.units})"
 
 
 def about_intervals(figures: Figures) -> str:

@@ -122,15 +122,6 @@ def test_classes_come_with_interval_and_average_precision_the_worst_first(run: E
         assert precision == run.figures.of("class", "map")[str(name)].value
 
 
-def test_the_interval_of_an_average_is_the_one_at_the_top_of_the_page_to_the_same_digits(run: Evaluated) -> None:
-    page = made(run)
-    table = next(one for one in page.sections[0].tables if one.title.startswith("Averages"))
-    between = {str(name): str(interval).partition(" (")[0] for name, _, interval, *_ in table.rows}
-    for figure, name in (("LWLRAP", "LWLRAP"), ("mAP", "average precision, macro")):
-        (shown,) = (one for one in page.figures if one.name == figure)
-        assert f"interval {between[name].replace('–', ' to ')} over" in shown.interval
-
-
 def test_doubts_and_confusions_have_players_with_spectrograms(run: Evaluated) -> None:
     page = made(replace(run, pictures=True))
     doubts, confusions = page.sections[1], page.sections[2]
