@@ -121,8 +121,7 @@ def run(
         tags = {FROM_TAG: "fa-assets run", **({} if force else keeping_tags(planned)), **range_tags(planned)}
         run_id = str(uuid.uuid4())
         steps = {location.place.step(one.asset): one.asset for one in planned}
-        # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
-        # execute_in_process has none.
+        # Without an origin, as execute_in_process leaves it, a run is on neither the job's page nor the timeline of the UI.
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, steps, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
@@ -294,8 +293,7 @@ def _consecutive(folds: Sequence[str]) -> set[str]:
     Raises:
         UserError: there is no such fold, or the folds are not consecutive.
     """
-    unknown = sorted(set(folds) - set(FOLD_NAMES))
-    if unknown:
+    if unknown := sorted(set(folds) - set(FOLD_NAMES)):
         raise UserError(f"--fold {', '.join(unknown)}: the folds are {FOLD_NAMES[0]} to {FOLD_NAMES[-1]}.")
     ordered = sorted(map(int, set(folds)))
     if ordered[-1] - ordered[0] >= len(ordered):

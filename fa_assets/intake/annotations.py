@@ -40,8 +40,8 @@ _NO_NAMES = re.compile(
 """Columns whose numbers are not the names of clips."""
 _OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
 """Columns that name no clips, whatever clips are called."""
-_WHOLE_CLIPS = "a clip has the labels of all its annotations; at what times they are is not used"
 _PATH = "folder/name"
+_OF_CLIPS = "annotations of each clip (all of them; their times are not used)"
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
@@ -97,7 +97,7 @@ def labels_from_files(
     Raises:
         UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
-    index, own = NameIndex(audio, others, folder), Found("annotations of each clip")
+    index, own = NameIndex(audio, others, folder), Found(_OF_CLIPS)
     tables, notes, unused = list[tuple[Table, str]](), list[str](), list[Path]()
     headers, lists = dict[str, list[str]](), dict[str, Path]()
     for path in files:
@@ -131,7 +131,7 @@ def labels_from_files(
         _require_columns(columns, headers)
     found = _from_tables(tables, index, columns) if tables else own if any(own.labels.values()) else None
     if found is not None:
-        found.notes += [*([_WHOLE_CLIPS] if found is own else []), *(f"not read: {note}" for note in notes)]
+        found.notes += [f"not read: {note}" for note in notes]
         found.unused = unused
     elif notes:
         raise UserError("\n".join(notes))

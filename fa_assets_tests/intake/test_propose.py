@@ -151,7 +151,7 @@ PROPOSED = {
     "audacity": (
         {"a.wav": "Wren,Robin", "b.wav": "Wren"},
         {"a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n", "b.txt": "0\t1\tWren\n"},
-        ["annotations of each clip", "all its annotations; at what times they are is not used"],
+        ["annotations of each clip (all of them; their times are not used)"],
     ),
     "a-csv-for-each-clip": (
         {"a.wav": "Wren,Robin", "b.wav": "Wren"},
