@@ -8,10 +8,11 @@ from typing import BinaryIO
 @dataclass(frozen=True)
 class XingHeader:
     """What the first frame of an MP3 says of those that follow: their number, 0 where it does not say, and the byte at which
-    the sound ends, or its own where it does not say."""
+    the sound ends, or its own where it does not say; and whether it is Fraunhofer's (VBRI), which libmpg123 does not know."""
 
     frames: int
     end: int
+    is_vbri: bool = False
 
     def lacks(self, frames: int, end: int) -> bool:
         """Whether less of both is there; writers are wrong about one of them."""
@@ -19,7 +20,7 @@ class XingHeader:
 
 
 def xing_header(file: BinaryIO) -> XingHeader | None:
-    """The Xing or Info header of an MP3 file; without one a decoder can only guess the length."""
+    """The Xing, Info or VBRI header of an MP3 file; without one a decoder can only guess the length."""
     file.seek(0)
     head = file.read(10)
     if head.startswith(b"ID3") and len(head) == 10:
@@ -27,6 +28,9 @@ def xing_header(file: BinaryIO) -> XingHeader | None:
         head = b""
     start = file.tell() - len(head)
     head += file.read(64)
+    if (at := head.find(b"VBRI")) >= 0:
+        size, frames = struct.unpack(">II", head[at + 10 : at + 18].ljust(8, b"\0"))
+        return XingHeader(frames, start + size, is_vbri=True)
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 0:
         return None

@@ -147,12 +147,8 @@ def run(
 
 
 def _require_usable(location: CodeLocation, planned: AbstractSet[str]) -> None:
-    """Refuse what takes seconds to see, before weights are downloaded or clips read: the device, the label table,
-    clips that are not there.
-
-    Raises:
-        UserError: the device or clips are not there, or the table or its classes cannot be used.
-    """
+    """Refuse what takes seconds to see, before weights are downloaded or clips read: a device or clips that are not there, a
+    label table that cannot be used; raises UserError."""
     device = location.environment["FA_DEVICE"]
     if not location.on_ray and device != "auto":  # which may take a GPU
         resolve_device(device)

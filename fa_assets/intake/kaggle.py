@@ -31,7 +31,7 @@ from fa_assets.intake.columns import unnamed_columns
 from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical, listed
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical, hint, listed
 from fa_assets.intake.tables import Table, missing_columns, read_table
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
@@ -327,10 +327,12 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     table = read_csv(dataset, path, "fname", "fold")
     valid = {str(fold) for fold in range(n_folds)}
     names, _ = fnames_of(dataset, table, fnames)
-    given = dict(zip(names, (fold.strip() for fold in table.column("fold")), strict=True))
+    given = dict(zip(names, (fold.strip().removesuffix(".0") for fold in table.column("fold")), strict=True))
     offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
     offenders += [f"{name!r}: fold {fold!r}" for name, fold in given.items() if fold not in valid]
-    offenders += [f"{name!r}: no row" for name in fnames if name not in given]
+    missing = [name for name in fnames if name not in given]
+    index = NameIndex(given if missing else ())
+    offenders += [f"{name!r}: no row{hint(index, name)}" for name in missing]
     offenders += [f"fold {fold}: no clip" for fold in sorted(valid - {given.get(name) for name in fnames})]
     if offenders:
         raise BadInputError(

@@ -46,13 +46,18 @@ def with_xing(frames: int) -> bytes:
 
 def loud_then_quiet() -> bytes:
     """An MP3 file of variable bit rate that does not state its length, which its beginning makes look short."""
+    content = variable()
+    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+
+
+def variable() -> bytes:
+    """An MP3 file of variable bit rate."""
     loud = np.random.default_rng(0).uniform(-0.9, 0.9, 16_000)
     sound = io.BytesIO()
     options = {"bitrate_mode": "VARIABLE", "compression_level": 0.1}
     with soundfile.SoundFile(sound, "w", 16_000, 1, format="MP3", **options) as file:
         file.write(np.concatenate([loud, np.full(320_000, 1e-4)]))
-    content = sound.getvalue()
-    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+    return sound.getvalue()
 
 
 def last_page_without_a_place() -> bytes:
@@ -62,6 +67,22 @@ def last_page_without_a_place() -> bytes:
     content = changed(content, at + 5, b"\0")  # no longer the last one
     number = int.from_bytes(content[at + 18 : at + 22], "little") + 1
     return with_checksums(content + b"OggS\0\4" + b"\xff" * 8 + bytes(4) + number.to_bytes(4, "little") + bytes(5))
+
+
+def ends_without_sound() -> bytes:
+    """An Opus file whose last page is empty."""
+    content = encode("ogg", "libopus", tone(48_000, 48_000), 48_000)
+    at = content.rindex(b"OggS")
+    number = int.from_bytes(content[at + 18 : at + 22], "little") + 1
+    last = b"OggS\0\4" + content[at + 6 : at + 18] + number.to_bytes(4, "little") + bytes(5)
+    return with_checksums(changed(content, at + 5, b"\0") + last)
+
+
+def with_vbri(content: bytes, frames: int) -> bytes:
+    """An MP3 file with the header of Fraunhofer's encoder, which says that so many frames follow."""
+    first = content[: content.index(content[:2], 4)]
+    header = struct.pack(">4sHHHII", b"VBRI", 1, 0, 50, len(first) + len(content), frames)
+    return changed(first[:36].ljust(len(first), b"\0"), 36, header) + content
 
 
 def live_wma() -> bytes:
@@ -115,6 +136,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     ),
     "wma of a live stream": live_wma,
     "wma to a pipe": lambda: live_wma() + b"$E\x08" + bytes(7) + b"\x08\0",
+    "wma whose head is said to be endless": lambda: changed(FFMPEG_ALONE["wma"](), 16, b"\xff" * 8),
     "wma with zeros behind": lambda: FFMPEG_ALONE["wma"]() + bytes(5_000),
     "avi": lambda: encode("avi", "pcm_s16le", tone(24_000, 16_000), 16_000),
     "avi to a pipe": lambda: avi_to_a_pipe(),
@@ -129,6 +151,9 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "ogg chained": lambda: written("OGG", "VORBIS") + written("OGG", "VORBIS", 9_000),
     "opus chained": lambda: written("OGG", "OPUS") + written("OGG", "OPUS", 9_000),
     "opus whose last page has no place in time": last_page_without_a_place,
+    "opus whose last page is empty": ends_without_sound,
+    "mp3, variable, whose header is not where libmpg123 looks": lambda: changed(variable(), 3, b"\x04"),
+    "mp3, variable, of fraunhofer": lambda: with_vbri(loud_then_quiet(), 587),
     "flac of unknown length": lambda: flac_that_states(0),
     "flac that says too few frames": lambda: flac_that_states(8_000),
     "opus of one number chained": lambda: written("OGG", "OPUS") * 2,
@@ -329,6 +354,14 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
         "^damaged: 3000 bytes follow the sound .*`head -c ",
     ),
     "tta with noise behind": (lambda: FFMPEG_ALONE["tta"]() + _NOISE, "^damaged: 3000 bytes follow the sound"),
+    "ogg whose first page of sound has lost its mark": (
+        lambda: changed(content := written("OGG", "VORBIS"), content.index(b"OggS", 60), b"oggs"),
+        "^truncated or damaged: a page is missing or broken",
+    ),
+    "mp3 of fraunhofer": (
+        lambda: with_vbri(mp3(write_xing="0", id3v2_version="0"), 44)[: 20 * 288],
+        "^truncated: the header promises 44 frames up to byte",
+    ),
     "voc": (lambda: written("VOC", "PCM_16")[:30_000], "^truncated or damaged: no whole packet"),
     "voc without a part of its middle": (lambda: without(FFMPEG_ALONE["voc of several blocks"](), 1_500), "^damaged: "),
     "voc overwritten": (lambda: blown(encode("voc", "pcm_u8", tone(24_000, 16_000), 16_000), 1_500), "^damaged: "),
@@ -509,6 +542,27 @@ def test_samples_of_odd_width_are_refused(tmp_path: Path, bits: int) -> None:
     content = b"WAVE" + fmt + struct.pack("<4sI", b"data", 400 * size) + _NOISE[: 400 * size]
     with pytest.raises(BadClipError, match="^FFmpeg has no decoder for its sound: export it again, as WAV or FLAC$"):
         inspected(tmp_path / "a.wav", struct.pack("<4sI", b"RIFF", len(content)) + content)
+
+
+def test_24_bits_in_32_are_refused_and_the_advice_works(tmp_path: Path) -> None:
+    for samples in (tone(800, 8_000), tone(800, 8_000) / 5_000):  # libsndfile guesses at both, and wrong at the second
+        content = bytearray(written("WAV", "PCM_32", 800, 8_000)[:44])
+        content[34:36] = (24).to_bytes(2, "little")
+        content += (samples * 2**23).astype("<i4").tobytes()
+        with pytest.raises(
+            BadClipError, match="^a WAV file of 24 bits in 32, .* where `arecord -f S24_LE` wrote it"
+        ) as error:
+            inspected(tmp_path / "a", bytes(content))
+        code = str(error.value).split('"')[1].replace("FILE", str(tmp_path / "a")).replace("NEW", str(tmp_path / "new"))
+        exec(code)
+        assert np.abs(load_mono(tmp_path / "new.wav", 8_000) - samples[:, 0]).max() < 1e-6
+
+
+def test_what_stands_before_a_sound_is_named_and_the_advice_works(tmp_path: Path) -> None:
+    for before in (b"\xef\xbb\xbf", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n\r\n"):
+        with pytest.raises(BadClipError, match=f"^{len(before)} bytes of something else stand before .* WAV") as error:
+            inspected(tmp_path / "a", before + written("WAV"))
+        assert advised(tmp_path / "a", error.value) == written("WAV")
 
 
 def blown(content: bytes, size: int) -> bytes:

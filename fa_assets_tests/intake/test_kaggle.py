@@ -139,6 +139,8 @@ def test_given_folds_are_used_as_they_are_in_the_order_of_the_clips(dataset: Kag
     folds = read_given_folds(dataset, ["a.wav", "b.wav", "c.wav"], n_folds=2)
     assert folds is not None
     np.testing.assert_array_equal(folds, [0, 1, 1])
+    write(dataset, "", folds="fname,fold\na.wav,0.0\nb.wav,1.0\n")
+    np.testing.assert_array_equal(read_given_folds(dataset, ["b.wav", "a.wav"], n_folds=2), [1, 0])
 
 
 def test_without_the_file_no_folds_are_given(dataset: KaggleDataset) -> None:
@@ -146,10 +148,18 @@ def test_without_the_file_no_folds_are_given(dataset: KaggleDataset) -> None:
 
 
 def test_given_folds_that_do_not_fit_are_named(dataset: KaggleDataset) -> None:
-    write(dataset, "", folds="fname,labels,fold\na.wav,Rain,0\nb.wav,Rain,7\nd.wav,Rain,x\na.wav,Rain,1\n")
+    write(
+        dataset, "", folds="fname,labels,fold\na.wav,Rain,0\nb.wav,Rain,7\nd.wav,Rain,x\na.wav,Rain,1\nC.wav,Rain,1\n"
+    )
     with pytest.raises(BadInputError) as caught:
         read_given_folds(dataset, ["a.wav", "b.wav", "c.wav"], n_folds=3)
-    for part in ("'a.wav': 2 rows", "'b.wav': fold '7'", "'d.wav': fold 'x'", "'c.wav': no row", "fold 2: no clip"):
+    for part in (
+        "'a.wav': 2 rows",
+        "'b.wav': fold '7'",
+        "'d.wav': fold 'x'",
+        "'c.wav': no row; there is 'C.wav'",
+        "fold 2: no clip",
+    ):
         assert part in str(caught.value)
 
 

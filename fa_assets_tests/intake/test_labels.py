@@ -219,6 +219,13 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
         ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
         ([["Animal", "dog"]] * 2 + [["Animal"]], None, ""),
+        (
+            [["Male speech", "man speaking"], ["Dog"]],
+            "'Male speech', 'man speaking'",
+            "'Male speech, man speaking' into",
+        ),
+        ([["Horn", "car horn", "honking"], ["Dog"]], "'Horn', 'car horn', 'honking'", "'Horn, car horn, honking' into"),
+        ([["a", "b"], ["b", "a"], ["Dog", "Cat"]], None, ""),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         *(
             ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to {by!r}")
