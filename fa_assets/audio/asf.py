@@ -43,8 +43,7 @@ def check_asf(file: BinaryIO) -> None:
     """
     found = _properties(file)
     file.seek(16)
-    at = int.from_bytes(file.read(8), "little")
-    file.seek(at)
+    file.seek(at := min(int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size))
     if found is None or found[4] != found[5] or not found[5] or file.read(16) != _DATA:
         return
     packets, size, end = found[0], found[5], os.fstat(file.fileno()).st_size

@@ -42,7 +42,7 @@ LONGEST_S = 4 * 3600
 _BLOCK_SAMPLES = 1 << 18
 """Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
 _FEW_FRAMES = 4 * 1152
-"""Of sound in an MP3 that is too short for FFmpeg to know it as one."""
+"""Of sound in an MP3 that is too short for FFmpeg to know it as one; encoders add fewer."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 """What libsndfile reports for a stream that does not state its length."""
 _SAMPLE_BYTES = {
@@ -250,7 +250,10 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
         return frames <= _FEW_FRAMES
     if header is None:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
-    return packets.count == header.frames and not packets.goes_on
+    is_known = (
+        frames + _FEW_FRAMES >= packets.frames
+    )  # libmpg123 may not find the header, and guess; encoders' delay is left out
+    return is_known and packets.count == header.frames and not packets.goes_on
 
 
 def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:

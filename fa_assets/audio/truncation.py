@@ -103,7 +103,7 @@ def ogg_pages(file: BinaryIO) -> OggPages:
             break
         flags, granule, serial = header[5], header[6:14], header[14:18]
         number, checksum = struct.unpack("<II", header[18:26])
-        is_next = flags & _FIRST or serial not in numbers or number == numbers[serial] + 1
+        is_next = flags & _FIRST or (at == following and (serial not in numbers or number == numbers[serial] + 1))
         if damaged is None and not (is_next and _ogg_checksum(header, segments + body) == checksum):
             damaged = at
         if flags & _FIRST:

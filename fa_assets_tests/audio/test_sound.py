@@ -46,13 +46,18 @@ def with_xing(frames: int) -> bytes:
 
 def loud_then_quiet() -> bytes:
     """An MP3 file of variable bit rate that does not state its length, which its beginning makes look short."""
+    content = variable()
+    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+
+
+def variable() -> bytes:
+    """An MP3 file of variable bit rate."""
     loud = np.random.default_rng(0).uniform(-0.9, 0.9, 16_000)
     sound = io.BytesIO()
     options = {"bitrate_mode": "VARIABLE", "compression_level": 0.1}
     with soundfile.SoundFile(sound, "w", 16_000, 1, format="MP3", **options) as file:
         file.write(np.concatenate([loud, np.full(320_000, 1e-4)]))
-    content = sound.getvalue()
-    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+    return sound.getvalue()
 
 
 def last_page_without_a_place() -> bytes:
@@ -131,6 +136,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     ),
     "wma of a live stream": live_wma,
     "wma to a pipe": lambda: live_wma() + b"$E\x08" + bytes(7) + b"\x08\0",
+    "wma whose head is said to be endless": lambda: changed(FFMPEG_ALONE["wma"](), 16, b"\xff" * 8),
     "wma with zeros behind": lambda: FFMPEG_ALONE["wma"]() + bytes(5_000),
     "avi": lambda: encode("avi", "pcm_s16le", tone(24_000, 16_000), 16_000),
     "avi to a pipe": lambda: avi_to_a_pipe(),
@@ -146,6 +152,7 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "opus chained": lambda: written("OGG", "OPUS") + written("OGG", "OPUS", 9_000),
     "opus whose last page has no place in time": last_page_without_a_place,
     "opus whose last page is empty": ends_without_sound,
+    "mp3, variable, whose header is not where libmpg123 looks": lambda: changed(variable(), 3, b"\x04"),
     "mp3, variable, of fraunhofer": lambda: with_vbri(loud_then_quiet(), 587),
     "flac of unknown length": lambda: flac_that_states(0),
     "flac that says too few frames": lambda: flac_that_states(8_000),
@@ -347,6 +354,10 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
         "^damaged: 3000 bytes follow the sound .*`head -c ",
     ),
     "tta with noise behind": (lambda: FFMPEG_ALONE["tta"]() + _NOISE, "^damaged: 3000 bytes follow the sound"),
+    "ogg whose first page of sound has lost its mark": (
+        lambda: changed(content := written("OGG", "VORBIS"), content.index(b"OggS", 60), b"oggs"),
+        "^truncated or damaged: a page is missing or broken",
+    ),
     "mp3 of fraunhofer": (
         lambda: with_vbri(mp3(write_xing="0", id3v2_version="0"), 44)[: 20 * 288],
         "^truncated: the header promises 44 frames up to byte",
