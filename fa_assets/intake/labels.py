@@ -164,7 +164,8 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     only_numbers = len(numbers) == len(left_out) > 1
     if (likely and (columns or only_numbers)) or (not columns and only_numbers and _are_of_classes(every)):
         raise _not_indicators(table, {name: numbers[name] for name in likely or numbers})
-    if not any(map(any, columns.values())) or (len(columns) == 1 and set(left_out) - set(numbers)):
+    is_remark = len(columns) == 1 and all(map(all, columns.values())) and set(left_out) - set(numbers)
+    if is_remark or not any(map(any, columns.values())):
         return None
     if len(columns) == 1 and not all(next(iter(columns.values()))):
         raise BadInputError(
