@@ -12,10 +12,12 @@ from typing import Literal
 import numpy as np
 from scipy.special import expit
 
+from benchmarks.chance import SCORERS, above_chance, labels_of
+from benchmarks.fitted import simulated
 from fa_assets.metrics.bootstrap import RESAMPLES, paired_bootstrap, resampled, simultaneous
-from fa_assets.metrics.chance import PERMUTATIONS, frequency_lwlrap, lwlrap_without_knowledge, permutation_threshold
+from fa_assets.metrics.chance import lwlrap_without_knowledge
 from fa_assets.metrics.corrections import OWN_LABELS, UNTOUCHED, effects_of_corrections
-from fa_assets.metrics.figures import CLASS, Figure, decisions, ranking
+from fa_assets.metrics.figures import CLASS, METRICS, MICRO, OVERALL, Figure, decisions, ranking
 from fa_assets.metrics.folds import continued_folds, fold_quality, grouped_folds, stratified_folds
 from fa_assets.metrics.gate import judge
 from fa_assets.metrics.label_audit import find_label_issues
@@ -32,14 +34,6 @@ CLASSES = {
     "8 of 40 groups of 10": (40, 10, 0.2),
 }
 """Groups, clips in each, and the share of groups that have the class."""
-SCORERS = {
-    "random": [1] * 60,
-    "recordings": [5] * 20,
-    "unequal recordings": [1, 2, 3, 5, 8, 13, 20] * 4,
-    "long recordings of frequent classes": [1] * 30 + [20] * 6,
-}
-"""Clips in each group that have the same labels, and scores alike. In the last one, those of 20 have the first two classes, the
-others the rest, and the scores of those two are higher."""
 UNEQUAL = (
     [1] * 90 + [2] * 20 + [3] * 8 + [5] * 4 + [7] * 3 + [9, 12, 16, 24, 87]
 )  # labels of units, where mixtures are linked
@@ -71,16 +65,35 @@ def coverage_of_lwlrap(
     Clips of a group have the same labels, one or two of eight classes of unequal frequency; the scores are normal, higher
     by `skill` where the class is present, and correlated within a group.
     """
-    groups, size, correlation = GROUPED[setting]
     random = np.random.default_rng(seed)
     found = []
     for trial in range(trials):
-        truth, units = _labels(random, groups, size)
-        shared, own = random.normal(size=(groups, 8))[units], random.normal(size=truth.shape)
-        scores = correlation**0.5 * shared + (1 - correlation) ** 0.5 * own + skill * truth
+        truth, units, scores = _scored(random, setting, skill)
         found.append(paired_bootstrap(truth, scores, None, resamples, trial, units))
     expected = np.mean([one.difference for one in found])
     return float(expected), float(np.mean([one.low <= expected <= one.high for one in found]))
+
+
+def coverage_of_averages(
+    setting: str, skill: float = 1.5, *, trials: int, seed: int = 0
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """The same of every figure over all clips (macro) and micro, by its name and scope. Labels are given to scores above 1."""
+    random = np.random.default_rng(seed)
+    found: dict[tuple[str, str], list[Figure]] = {}
+    for trial in range(trials):
+        truth, units, scores = _scored(random, setting, skill)
+        folds = grouped_folds(truth, units, seed=trial).astype(np.int64)
+        log_odds = 2 * scores - skill - 1
+        clips = Predictions(units, folds, tuple("abcdefgh"), truth, log_odds, expit(log_odds), units, scores > 1)
+        for one in (figure for metric in METRICS.values() for figure in metric(clips)):
+            if one.scope in (OVERALL, MICRO) and one.low is not None:
+                found.setdefault((one.metric, one.scope), []).append(one)
+    held = {}
+    for name, figures in found.items():
+        low, value, high = np.array([(one.low, one.value, one.high) for one in figures], np.float64).T
+        expected = value.mean()
+        held[name] = float(expected), float(((low <= expected) & (expected <= high)).mean())
+    return held
 
 
 CLASS_FIGURES = ("map", "auc", "f1")
@@ -210,35 +223,11 @@ def random_passed_gate(clips: int, *, trials: int, resamples: int = RESAMPLES, s
     random = np.random.default_rng(seed)
     passed = 0
     for trial in range(trials):
-        truth, _ = _labels(random, clips, 1)
+        truth, _ = labels_of(random, clips, 1)
         ours, baseline = random.random((2, *truth.shape))
         own, gain = (paired_bootstrap(truth, ours, one, resamples, trial) for one in (None, baseline))
         passed += judge(own.difference, own, gain, lwlrap_without_knowledge(truth), None).passed
     return passed / trials
-
-
-def above_chance(
-    scorer: str, *, trials: int, permutations: int = PERMUTATIONS, by_unit: bool = True, seed: int = 0
-) -> tuple[float, float]:
-    """How often scores that know nothing are above the permutation threshold, and above class frequencies as well."""
-    random = np.random.default_rng(seed)
-    sizes = SCORERS[scorer]
-    above, both = 0, 0
-    for trial in range(trials):
-        truth, units = _labels(random, len(sizes), sizes)
-        scores = random.random((len(sizes), truth.shape[1]))
-        if scorer.startswith("long"):
-            first_two = np.arange(8) < 2
-            scores += first_two * random.random((len(sizes), 1))
-            of = np.where(np.array(sizes) > 1, random.integers(0, 2, len(sizes)), random.integers(2, 8, len(sizes)))
-            truth = np.eye(8, dtype=bool)[of][units]
-        scores = scores[units] + 0.1 * random.random(truth.shape)
-        reached = lwlrap_sums(truth, scores).overall
-        drawn = units if by_unit else np.arange(len(units))
-        is_above = reached > permutation_threshold(truth, scores, drawn, trial, permutations)
-        above += is_above
-        both += is_above and reached > frequency_lwlrap(truth)
-    return above / trials, both / trials
 
 
 def late_groups(n_groups: int, seed: int = 0) -> tuple[float, float, float]:
@@ -252,14 +241,12 @@ def late_groups(n_groups: int, seed: int = 0) -> tuple[float, float, float]:
     return float((late != previous).mean()), *quality
 
 
-def _labels(random: np.random.Generator, units: int, size: int | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Truth (clips, 8) of so many units of this size, or of these sizes: classes of unequal frequency, the same within a unit;
-    and the unit of each row."""
-    frequency = np.arange(8, 0, -1) / 36
-    truth = np.eye(8, dtype=bool)[random.choice(8, units, p=frequency)]
-    truth[np.arange(units), random.choice(8, units, p=frequency)] = True
-    of = np.repeat(np.arange(units), size)
-    return truth[of], of
+def _scored(random: np.random.Generator, setting: str, skill: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, units and scores of a set of clips as `coverage_of_lwlrap` says."""
+    groups, size, correlation = GROUPED[setting]
+    truth, units = labels_of(random, groups, size)
+    shared, own = random.normal(size=(groups, 8))[units], random.normal(size=truth.shape)
+    return truth, units, correlation**0.5 * shared + (1 - correlation) ** 0.5 * own + skill * truth
 
 
 def _coverage(trials: int) -> Iterator[str]:
@@ -268,6 +255,14 @@ def _coverage(trials: int) -> Iterator[str]:
         scores = [coverage_of_lwlrap(name, skill, trials=trials) for skill in (1.5, 3, 4, 5)]
         shown = ", ".join(f"LWLRAP {lwlrap:.4f} {held:.1%}" for lwlrap, held in scores)
         yield f"{name}: differences {groups:.1%} (clips drawn: {clips:.1%}), {shown}"
+
+
+def _averages(trials: int) -> Iterator[str]:
+    for skill in (1.5, 4):
+        for name in GROUPED:
+            found = coverage_of_averages(name, skill, trials=trials)
+            shown = (f"{metric} {scope} {value:.3f} {held:.1%}" for (metric, scope), (value, held) in found.items())
+            yield f"{name}: {', '.join(shown)}"
 
 
 def _classes(trials: int) -> Iterator[str]:
@@ -324,10 +319,12 @@ def _folds(trials: int) -> Iterator[str]:
 
 SIMULATIONS = {
     "coverage": _coverage,
+    "averages": _averages,
     "classes": _classes,
     "variants": _variants,
     "gate": _gate,
     "chance": _chance,
+    "fitted": simulated,
     "before": _before,
     "corrections": _corrections,
     "rounding": _rounding,

@@ -230,6 +230,8 @@ def _recipe(
             f"weights {row['path']}, or say where they were moved to."
         )
     path = Path(moved or row["path"]).expanduser()
+    if (inside := path / Path(row["path"]).name).exists():  # the folder that they were moved to
+        path = inside
     if not path.exists():
         elsewhere = "" if prefix else ", or say where they lie with --checkpoint FILE (checkpoint= in Python)"
         raise UserError(f"The weights {path} are not there (sha1 {row['sha1']}): put them back{elsewhere}.")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _DECIDING = (
     *("encoders", "checkpoint", "precision", "scheme", "baseline", "on_bad_clip", "label_separator", "match_names"),
     *("classifier", "regularization_c", "max_iter", "folds", "blend", "experiments", "learning_curve", "min_lwlrap"),
+    *("near_duplicates", "calibration", "threshold_rule"),
 )
 """The settings that decide what is computed."""
 

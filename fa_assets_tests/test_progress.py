@@ -1,8 +1,12 @@
 """What long work says of itself."""
 
+import os
+from contextlib import suppress
+
 import pytest
 
 from fa_assets import progress
+from fa_assets.cli.console import Console
 from fa_assets.progress import Pace
 
 
@@ -17,3 +21,12 @@ def test_rate_and_time_left_are_of_what_was_done_here(monkeypatch: pytest.Monkey
     assert pace.say(40, 100) == "mc5_embeddings: 40 of 100 clips, 2.0 clips/s, 30 s left"
     now = 111.0
     assert pace.say(100, 100) == "mc5_embeddings: 100 of 100 clips, 7.3 clips/s"
+
+
+def test_what_nobody_reads_any_more_ends_no_run() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with suppress(BrokenPipeError), os.fdopen(writer, "w") as file:  # which closing would write what is left
+        console = Console(file=file)
+        for _ in range(2):
+            console.print("folds: done in 1.0 s")

@@ -34,8 +34,6 @@ SILENCE = 1e-6
 """-120 dB of full scale: a mix that never reaches it is silence, whatever noise a decoder adds."""
 ONE_STEP = 2**-15
 """Of 16 bits: what rounding leaves in the mix of channels that are out of phase."""
-OFFSET = 2**-7
-"""A mix that never changes is silence up to one step of 8 bits: A-law has no zero, and microphones an offset."""
 CLIPPED_LEVEL = 0.999
 """Of full scale: what was cut off at the largest value of 16 bits (0.99997) or just below it by a limiter."""
 
@@ -92,7 +90,7 @@ def inspect_clip(path: Path, *, may_be_silent: bool = False, with_landmarks: boo
         if not frames:
             raise BadClipError("holds no samples")
         cancelled = peak <= ONE_STEP and loudest > 10 * max(peak, SILENCE)
-        constant = frames > 1 and highest - lowest < SILENCE <= peak <= OFFSET and not cancelled
+        constant = frames > 1 and highest - lowest < SILENCE <= peak and not cancelled
         if (peak < SILENCE or cancelled or constant) and not may_be_silent:
             out_of_phase = "; its channels cancel each other: write one of them as the clip" if cancelled else ""
             is_always = f"is always {lowest:.2g}" if constant else f"never exceeds {max(peak, SILENCE):.2g}"

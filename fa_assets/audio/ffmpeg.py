@@ -1,11 +1,9 @@
 """The second reader: FFmpeg, through PyAV, for what libsndfile does not read or would read in part.
 
 FFmpeg takes what it finds for good and goes on after errors; so a packet that does not decode or is marked as corrupt, and a
-length that the container states and the sound does not reach, are refused here. It is given an open file and no protocol: what
-is in a file cannot make it open another one, as a playlist would.
+length that the container states and the sound does not reach, are refused here.
 """
 
-import errno
 import math
 import os
 import re
@@ -25,10 +23,12 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_amr_frame, mpeg_frame_bytes, samples, shape
-from fa_assets.audio.matroska import MATROSKA, check_matroska
-from fa_assets.audio.stated import asf_seconds, empty_chunks, seven_bits, xing_header
-from fa_assets.audio.truncation import beyond, check_alone, check_mp4, check_zeros, several_files
+from fa_assets.audio.asf import asf_seconds
+from fa_assets.audio.avi import avi_chunks
+from fa_assets.audio.container import open_stream
+from fa_assets.audio.frames import ac3_frame_bytes, hides_a_frame, is_frame, mpeg_frame_bytes, samples, shape
+from fa_assets.audio.stated import seven_bits, xing_header
+from fa_assets.audio.truncation import beyond, check_alone, check_zeros, several_files
 from fa_assets.errors import BadClipError
 
 DECODER = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
@@ -39,9 +39,9 @@ _STATE_LENGTH = _STATE_SAMPLES | {"mov", "matroska", "asf", "ape", "flv", "avi"}
 """Formats, as FFmpeg calls them, whose header says how long the sound is. Of others FFmpeg's figure is a guess."""
 _SHORT_BY_S = Fraction(1, 10)
 """By how much sound may be shorter where samples are not stated: some count in packets, or what is skipped at the beginning."""
-_FRAMES_ALONE = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg"})
+_FRAMES_ALONE = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "gsm", "voc", "mpegts", "mpeg"})
 """Formats of which nothing but their frames tells how much there should be: zeros around those may have been sound."""
-_SAY_NO_LENGTH = _FRAMES_ALONE | {"wav", "w64", "aiff", "au", "caf", "voc", "ogg", "gsm"}
+_SAY_NO_LENGTH = _FRAMES_ALONE | {"wav", "w64", "aiff", "au", "caf", "ogg", "nistsphere"}
 """Formats that are told to be whole by their parts, or in everyday use."""
 _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""
@@ -49,19 +49,14 @@ _TIMED = frozenset({"matroska", "mpegts", "flv", "asf", "avi"})
 """Formats that say of each packet when it is heard."""
 _JUDGED_BY_CHUNKS = frozenset({"wav", "w64", "aiff", "au", "caf"})
 """Formats of which `truncation` knows more: FFmpeg calls the last packet of a stream of open length corrupt."""
-_TAG = re.compile(rb"ID3|TAG|APETAGEX|LYRICSBEGIN")  # behind the sound, and between MP3 files that were joined
-_MP4_BEGINS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_TAG = re.compile(rb"ID3|TAG|APETAGEX|LYRICSBEGIN")
 _FILMS = frozenset({"matroska", "asf", "flv"})
-"""Formats that state how long sound and picture last together."""
+"""Formats that state how long sound and picture last together; live streams state nothing."""
 _ENDS = frozenset({"aac", "tta", "voc"})
 """Formats of which nothing follows the last frame, but FFmpeg leaves out what does."""
 _CHECKED = frozenset({"wavpack", "tta", "ape", "flac", "ac3", "eac3"})
 """Codecs that bring checksums, which FFmpeg looks at only where it is told to."""
 _BLOCK_FRAMES = 1 << 17
-
-
-class CannotOpenError(BadClipError):
-    """FFmpeg finds nothing in a file that it knows."""
 
 
 class FFmpegSound:
@@ -139,12 +134,14 @@ class FFmpegSound:
             )
         return begins + frame.samples / frame.sample_rate
 
-    def _only_tags_follow(self) -> bool:
-        """Whether the sound ends where it was read to, before tags: some of FFmpeg's readers take those for damaged sound."""
-        return bool(self._end and _TAG.match(os.pread(self._file.fileno(), 16, self._end)))
+    def _is_over(self, seen: int) -> bool:
+        """Whether so many frames are all, and tags or zeros follow: some of FFmpeg's readers take those for damaged sound."""
+        if self._formats & _STATE_SAMPLES and seen >= (self._stated_s() or math.inf) * (self._stream.rate or 0):
+            return True
+        return bool(self._end) and not beyond(self._file, self._end, os.fstat(self._file.fileno()).st_size, "")
 
     def _check_zeros(self) -> None:
-        if self._formats & _FRAMES_ALONE:
+        if self._formats & _FRAMES_ALONE or (self._formats & {"matroska", "flv", "avi"} and self._stated_s() is None):
             check_zeros(self._file, self._end, 188 if "mpegts" in self._formats else 1)  # a packet of it
 
     def _check_rest(self) -> None:
@@ -170,7 +167,8 @@ class FFmpegSound:
         if "asf" in self._formats:
             return asf_seconds(self._file)
         if "avi" in self._formats:  # of which FFmpeg's duration is a guess
-            return (self._stream.frames - empty_chunks(self._file)) * unit
+            chunks = avi_chunks(self._file, self._stream.frames)
+            return None if chunks is None else chunks * unit
         # A WAV file's number of samples is often wrong, but nothing else tells whether raw AAC was read to its end.
         if not (self._formats & _STATE_LENGTH or ("wav" in self._formats and self._codec == "aac")):
             return None
@@ -204,14 +202,14 @@ class FFmpegSound:
             try:
                 if (packet := next(packets, None)) is None:
                     return
-                if "amr" in self._formats and packet.size and not is_amr_frame(bytes(packet)):
-                    if self._only_tags_follow():
+                if packet.size and not is_frame(bytes(packet), self._formats):
+                    if self._is_over(seen):
                         return
                     raise BadClipError(f"truncated or damaged: something that is not sound {where}")
                 frames = self._decode(packet)
             except av.FFmpegError as error:
                 if not is_mp3 or packet is None or mpeg_frame_bytes(bytes(packet)) is not None:
-                    if not is_mp3 and self._only_tags_follow():
+                    if not is_mp3 and self._is_over(seen):
                         return
                     raise self._no_sound(packet, where) from error
                 frames = []
@@ -220,7 +218,8 @@ class FFmpegSound:
                 junk |= expected is None and is_mp3 and seen > 0 and not _TAG.match(bytes(packet))
                 if packet.size < (expected or 0):
                     raise BadClipError(f"truncated: ends inside a frame, {where}")
-            if packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS:
+            is_empty = self._codec == "alac" and packet.size and not (frames or packet.is_discard)
+            if is_empty or (packet.is_corrupt and not self._formats & _JUDGED_BY_CHUNKS):
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
             if junk and frames:  # which may stand at the end, but was a frame here
                 raise BadClipError(f"damaged: something that is not sound {where}")
@@ -261,7 +260,7 @@ def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSou
     Raises:
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
     """
-    with _stream_of(file) as (container, stream):
+    with open_stream(file) as (container, stream):
         if not {*container.format.name.split(",")} & (_STATE_LENGTH | _SAY_NO_LENGTH):
             raise BadClipError(
                 f"a file of the kind {container.format.long_name}, which does not say whether it is whole: "
@@ -288,7 +287,7 @@ def count_packets(file: FileIO) -> Packets:
     """Count the packets of a file without decoding them."""
     packets = duration = last = 0
     has_others = goes_on = is_cut = False
-    with _stream_of(file) as (container, stream):
+    with open_stream(file) as (container, stream):
         is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
         for packet in container.demux(stream):
             if is_flac and hides_a_frame(packet):
@@ -304,47 +303,3 @@ def count_packets(file: FileIO) -> Packets:
                 duration += packet.duration or 0
         frames = round(duration * (stream.time_base or 0) * (stream.rate or 0))
         return Packets(packets, frames, has_others, goes_on, is_cut, last)
-
-
-@contextmanager
-def _stream_of(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
-    head = os.pread(file.fileno(), 12, 0)
-    if head.startswith(b"\x80\0"):  # at some heads of which FFmpeg divides by zero, which ends the process
-        raise BadClipError(
-            "begins as ADX, sound of games, which is not read: `ffmpeg -i FILE NEW.flac` takes its sound"
-        )
-    if head[4:8] in _MP4_BEGINS:
-        check_mp4(file)
-    if head.startswith(MATROSKA):
-        check_matroska(file)
-    file.seek(0)
-    try:
-        container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
-    except av.FFmpegError as error:
-        raise CannotOpenError(f"FFmpeg: {error.strerror}") from error
-    with container:
-        streams = container.streams.audio
-        if not streams:
-            raise BadClipError("holds no sound")
-        if len(streams) > 1:
-            raise BadClipError(
-                f"holds {len(streams)} sound tracks: take one of them out with `ffmpeg -i FILE -map 0:a:0 NEW.flac`"
-            )
-        if getattr(streams[0], "codec_context", None) is None:
-            raise BadClipError("FFmpeg has no decoder for its sound: export it again, as WAV or FLAC")
-        yield container, streams[0]
-
-
-class _Nameless:
-    """A file to be judged by its content: FFmpeg takes anything for GSM that is called *.gsm. A seek to nowhere fails without
-    an exception, so that FFmpeg can go on."""
-
-    def __init__(self, file: FileIO) -> None:
-        self._file = file
-        self.read, self.tell = file.read, file.tell
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError, OverflowError):
-            return -errno.EINVAL

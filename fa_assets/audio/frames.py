@@ -1,5 +1,7 @@
 """Frames of sound: the heads of those of formats without a header (is it one, and how long?), the samples of decoded ones."""
 
+from collections.abc import Set
+
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.plane import AudioPlane
@@ -49,9 +51,14 @@ def ac3_frame_bytes(head: bytes) -> int:
     return (4 * kbits, 2 * (kbits * 96_000 // 44_100 + code % 2), 6 * kbits)[rate]
 
 
-def is_amr_frame(content: bytes) -> bool:
-    """Whether this is a frame of AMR (RFC 4867, section 5.3): a mode that there is, unused bits 0, and some sound."""
+def is_frame(content: bytes, formats: Set[str]) -> bool:
+    """Whether this may be a frame of such a file: of AMR (RFC 4867, section 5.3) a mode that there is, unused bits 0, and some
+    sound; of GSM (RFC 3551, section 4.5.8.1) its mark."""
+    if not formats & {"amr", "gsm"}:
+        return True
     first, *rest = content
+    if "gsm" in formats:
+        return first >> 4 == 13
     return not first & 0x83 and first >> 3 not in range(10, 14) and (first != 0 or any(rest))
 
 

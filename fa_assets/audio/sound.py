@@ -25,6 +25,7 @@ from fa_assets.audio.truncation import (
     check_alone,
     find_extent,
     ogg_pages,
+    sound_begins,
     zeros_end,
 )
 from fa_assets.errors import BadClipError
@@ -41,7 +42,7 @@ LONGEST_S = 4 * 3600
 _BLOCK_SAMPLES = 1 << 18
 """Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
 _FEW_FRAMES = 4 * 1152
-"""Of sound in an MP3 that is too short for FFmpeg to know it as one."""
+"""Of sound in an MP3 that is too short for FFmpeg to know it as one; encoders add fewer."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 """What libsndfile reports for a stream that does not state its length."""
 _SAMPLE_BYTES = {
@@ -156,6 +157,12 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
         return None
     if sound.format not in _TOLD_WHOLE:
         raise _unsure(sound.format_info)
+    if "Ambiguous information" in sound.extra_info:  # libsndfile guesses, at quiet clips wrong
+        raise BadClipError(
+            'a WAV file of 24 bits in 32, which does not say in which: `python -c "import numpy, soundfile; soundfile.write('
+            f"'NEW.wav', numpy.fromfile('FILE', '<i4', offset=44).reshape(-1, {sound.channels}) / 2**23, {sound.samplerate}, "
+            "'FLOAT')\"` takes its sound where `arecord -f S24_LE` wrote it"
+        )
     position = file.tell()  # libsndfile goes on from there
     _check_extent(extent := find_extent(file), sound)
     frames = sound.frames
@@ -191,34 +198,38 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) 
         check_alone(file, packets.last)
         return packets.frames <= sound.frames
     if pages:
-        return pages.placed and pages.streams == 1 and pages.chained_at is None
+        is_usual = pages.ends_in_sound or sound.subtype != "OPUS"  # of which libsndfile fails at an empty page
+        return pages.placed and is_usual and pages.streams == 1 and pages.chained_at is None
     return not sound.subtype.startswith("MPEG")
 
 
 def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | None) -> Sound:
     from fa_assets.audio import ffmpeg
+    from fa_assets.audio.container import CannotOpenError
 
     try:
         return stack.enter_context(ffmpeg.open_sound(file, joined_at))
     except BadClipError as error:
         tags = after_tags(file, 0)
-        file.seek(size := zeros_end(file, tags))
+        size = zeros_end(file, tags)
+        what = " and ".join(["a tag"] * (tags > 0) + ["zeros"] * (size > tags)) or "something else"
+        file.seek(size := size or sound_begins(file))
         if size and (name := first_bytes.container(file.read(first_bytes.LENGTH))):
-            what = " and ".join(["a tag"] * (tags > 0) + ["zeros"] * (size > tags))
             raise BadClipError(
                 f"{size} bytes of {what} stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
             ) from error
-        if not isinstance(error, ffmpeg.CannotOpenError):
+        if not isinstance(error, CannotOpenError):
             raise
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
 
 
 def _packets(file: FileIO) -> "Packets":
     from fa_assets.audio import ffmpeg
+    from fa_assets.audio.container import CannotOpenError
 
     try:
         return ffmpeg.count_packets(file)
-    except ffmpeg.CannotOpenError:  # too short for FFmpeg to know it
+    except CannotOpenError:  # too short for FFmpeg to know it
         return ffmpeg.Packets(0, 0)
 
 
@@ -227,6 +238,8 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     packets = _packets(file)
     check_alone(file, packets.last)
     header = xing_header(file)
+    if header and header.is_vbri:
+        return False
     if not packets.count:  # FFmpeg knows it not: a few frames, free format, or damaged
         size = os.fstat(file.fileno()).st_size
         if header is not None:
@@ -237,7 +250,10 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
         return frames <= _FEW_FRAMES
     if header is None:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
-    return packets.count == header.frames and not packets.goes_on
+    is_known = (
+        frames + _FEW_FRAMES >= packets.frames
+    )  # libmpg123 may not find the header, and guess; encoders' delay is left out
+    return is_known and packets.count == header.frames and not packets.goes_on
 
 
 def _check_extent(extent: Extent | None, sound: soundfile.SoundFile | None = None) -> None:

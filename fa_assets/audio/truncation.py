@@ -74,10 +74,11 @@ def find_extent(file: BinaryIO) -> Extent | None:
 @dataclass(frozen=True)
 class OggPages:
     """What the pages of an Ogg file say (RFC 3533, section 6): at which byte a stream follows another one (chained); whether
-    the last page says where in time it ends; how many streams lie side by side."""
+    the last page says where in time it ends, and holds sound; how many streams lie side by side."""
 
     chained_at: int | None
     placed: bool
+    ends_in_sound: bool
     streams: int
 
 
@@ -88,7 +89,7 @@ def ogg_pages(file: BinaryIO) -> OggPages:
         BadClipError: it stops inside a page or before one that is marked as the last, a page is missing or its checksum is
             wrong, or another file follows.
     """
-    flags, granule, streams, sound_began = _LAST, b"", 0, False
+    flags, granule, body, streams, sound_began = _LAST, b"", b"", 0, False
     chained_at: int | None = None
     damaged: int | None = None
     numbers: dict[bytes, int] = {}
@@ -102,7 +103,7 @@ def ogg_pages(file: BinaryIO) -> OggPages:
             break
         flags, granule, serial = header[5], header[6:14], header[14:18]
         number, checksum = struct.unpack("<II", header[18:26])
-        is_next = flags & _FIRST or serial not in numbers or number == numbers[serial] + 1
+        is_next = flags & _FIRST or (at == following and (serial not in numbers or number == numbers[serial] + 1))
         if damaged is None and not (is_next and _ogg_checksum(header, segments + body) == checksum):
             damaged = at
         if flags & _FIRST:
@@ -118,7 +119,7 @@ def ogg_pages(file: BinaryIO) -> OggPages:
     if damaged is not None:
         raise BadClipError(f"truncated or damaged: a page is missing or broken at byte {damaged}")
     check_alone(file, following)
-    return OggPages(chained_at, granule != _UNPLACED, streams)
+    return OggPages(chained_at, granule != _UNPLACED, bool(body), streams)
 
 
 def _next_page(file: BinaryIO, at: int) -> int | None:
@@ -300,6 +301,13 @@ _OTHER_SOUND = re.compile(
     re.DOTALL,
 )
 """How files of sound begin, in as many bytes as do not come about by chance."""
+
+
+def sound_begins(file: BinaryIO) -> int:
+    """The byte at which one begins within the first few, 0 where none does."""
+    file.seek(0)
+    found = _OTHER_SOUND.search(file.read(4096))
+    return found.start() if found else 0
 
 
 def several_files(at: int) -> str:

@@ -34,6 +34,10 @@ _LINE_EVERY_S = 5.0
 class Console(rich.console.Console):
     """A console on which names and messages of others are text and nothing else."""
 
+    def on_broken_pipe(self) -> None:
+        """See rich: where nobody reads any more (``| head``), the run goes on unread."""
+        self.quiet = True
+
     def render_str(self, text: str, **options: Any) -> Text:
         """See rich: a string as it is measured and laid out."""
         return super().render_str(printable(text, keep="\n"), **options)

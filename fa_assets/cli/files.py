@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shlex
 from collections.abc import Iterable
 from functools import partial
@@ -147,7 +148,7 @@ def predict_command(files: tuple[str, ...], top: int, decide: bool, as_json: boo
     _require_no_address(files)
     for folder in (path for path in map(Path, files) if path.is_dir()):
         raise UserError(f"{folder} is a folder: name its files, {_its_files(folder)}.")
-    if missing := [file for file in files if not Path(file).exists()]:
+    if missing := [file for file in files if not os.path.lexists(file)]:
         raise BadInputError("There is no such file:", missing)
     if tables := [file for file in files if file.lower().endswith((".csv", ".tsv", ".json", ".jsonl", ".txt"))]:
         raise BadInputError("Audio files are tagged, and these are tables or texts by their names:", tables)

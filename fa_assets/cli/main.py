@@ -166,13 +166,14 @@ def _print_terms(console: Any, settings: Settings) -> None:
 
 def _run(settings: Settings, *, select: str | None = None, folds: Sequence[str] = (), force: bool = False) -> None:
     from fa_assets.cli.console import Console, print_outcome, progress, terminal, warn
+    from fa_assets.cli.status import other_settings
     from fa_assets.cli.summary import print_summary
     from fa_assets.definitions import code_location
     from fa_assets.graph.runner import prepare_environment, run
 
     console = Console(file=terminal(), highlight=False)
     lines = f"Dataset {settings.dataset}\nStorage {settings.storage_root}\nWeights {settings.checkpoint_label}"
-    console.print(lines, markup=False, soft_wrap=True)
+    console.print("\n".join([lines, *other_settings(settings)]), markup=False, soft_wrap=True)
     with progress(console) as (watcher, on_step):
         location = code_location(settings, watcher)
         prepare_environment(location)

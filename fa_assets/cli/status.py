@@ -18,6 +18,7 @@ def status_lines(status: "Status", settings: Settings, *, everything: bool) -> I
     if not status.stale:
         yield "Everything is current."
         return
+    yield from other_settings(settings)
     if status.failed_run:
         said = "\n".join(status.failures).splitlines()
         shown = said if everything else said[:_LINES_OF_A_FAILURE]
@@ -33,6 +34,14 @@ def status_lines(status: "Status", settings: Settings, *, everything: bool) -> I
         yield from _grouped(status)
     if status.failed_run:
         yield f"{'Once that is fixed' if status.failures else 'What it made is kept; to go on'}: {settings.command_line('run')}"
+
+
+def other_settings(settings: Settings) -> list[str]:
+    """A line where the settings are not those that the storage folder was last made with, as where an option was left out."""
+    from fa_assets.graph.made_with import changed
+
+    said = "; ".join(changed(settings.storage_root, settings.deciding).values())
+    return [f"Other settings than those of the last run here: {said}"] if said else []
 
 
 def _grouped(status: "Status") -> Iterator[str]:

@@ -64,19 +64,18 @@ def _require_same_settings(settings: Settings) -> None:
     Raises:
         UserError: they are not those of the last run in this storage, or of the UI that was last opened.
     """
-    from fa_assets.graph.made_with import made_with
+    from fa_assets.graph.made_with import changed, made_with
 
-    before, now = made_with(settings.storage_root), settings.deciding
-    others = [name for name, value in before.items() if now.get(name, value) != value]
+    before, others = made_with(settings.storage_root), changed(settings.storage_root, settings.deciding)
     if others:
-        said = "; ".join(f"{name} {before[name] or 'none'}, now {now[name] or 'none'}" for name in others)
         words = [
             f"{option_of(name)} {shlex.quote(before[name])}" if before[name] else f"no {option_of(name)}"
             for name in others
         ]
         raise UserError(
-            f"{settings.storage_root} was made with other settings: {said}. The UI would make what needs them again within "
-            f"a minute. Open it with the earlier ones ({', '.join(words)}), or with --remake to go on with the new ones."
+            f"{settings.storage_root} was made with other settings: {'; '.join(others.values())}. The UI would make what needs "
+            f"them again within a minute. Open it with the earlier ones ({', '.join(words)}), or with "
+            "--remake to go on with the new ones."
         )
 
 

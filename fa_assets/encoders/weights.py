@@ -217,6 +217,6 @@ def require_sha1(path: Path, sha1: str, asset: str) -> None:
         raise UserError(f"The weights {path} cannot be read ({error}): materialize {asset} again.") from error
     if found != sha1:
         raise UserError(
-            f"The weights {path} changed since {asset} was materialized (sha1 {found}, {sha1} was recorded): materialize "
-            f"{asset} again."
+            f"The weights {path} are not those that {asset} recorded (sha1 {found}, {sha1} was recorded): put those there, or "
+            f"materialize {asset} again."
         )

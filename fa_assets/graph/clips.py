@@ -60,7 +60,7 @@ def clips_asset(on_bad_clip: Literal["fail", "skip"], window_s: float) -> Asset:
         "clips",
         partial(curated_clips, on_bad_clip=on_bad_clip, window_s=window_s),
         tables.CLIPS,
-        version="11",
+        version="12",
         reads={"recordings": CURATED_RECORDINGS},
         settings={"on_bad_clip": on_bad_clip},
     )

@@ -18,6 +18,13 @@ def made_with(root: StoragePath) -> Mapping[str, str]:
         return {}
 
 
+def changed(root: StoragePath, settings: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings that are not those that it was last made with, each with both values in words."""
+    before = made_with(root)
+    differing = [name for name, value in before.items() if settings.get(name, value) != value]
+    return {name: f"{name} {before[name] or 'none'}, now {settings[name] or 'none'}" for name in differing}
+
+
 def remember(root: StoragePath, settings: Mapping[str, str]) -> None:
     """Keep the settings that are used from now on."""
     if made_with(root) != settings:

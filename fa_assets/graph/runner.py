@@ -22,19 +22,21 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 
 from fa_assets.encoders.devices import resolve_device
 from fa_assets.encoders.ray_cluster import require_ray
+from fa_assets.encoders.registry import is_checkpoint
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
 from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
 from fa_assets.graph.location import CodeLocation
-from fa_assets.graph.made_with import remember
+from fa_assets.graph.made_with import made_with, remember
 from fa_assets.graph.observation import describe_unreadable, report_observations
 from fa_assets.graph.partitions import FOLD_NAMES
 from fa_assets.graph.pools import waiting_for_pools
 from fa_assets.graph.refresh import keeping_tags
 from fa_assets.graph.source import versions_of
 from fa_assets.graph.staleness import Stale, find_stale, made_otherwise, range_tags
+from fa_assets.intake.clips import require_clips
 from fa_assets.intake.kaggle import read_classes, read_labels
 from fa_assets.intake.recordings import DatasetState
 from fa_assets.store.atomic import remove_abandoned
@@ -110,17 +112,16 @@ def run(
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
         planned = plan(location, instance, select=select, folds=folds, force=force)
+        _require_usable(location, {one.asset for one in planned})
+        before = made_with(location.recorder.root)
         remember(location.recorder.root, location.deciding)
         if not planned:
             return RunOutcome(None, (), (), ())
-        _require_usable(location, {one.asset for one in planned})
         on_plan()
         tags = {FROM_TAG: "fa-assets run", **({} if force else keeping_tags(planned)), **range_tags(planned)}
         run_id = str(uuid.uuid4())
-        place = location.place
-        steps = {place.step(one.asset): one.asset for one in planned}
-        # Without an origin a run belongs to no job, and the UI shows it on neither the job's page nor the timeline; that of
-        # execute_in_process has none.
+        steps = {location.place.step(one.asset): one.asset for one in planned}
+        # Without an origin, as execute_in_process leaves it, a run is on neither the job's page nor the timeline of the UI.
         instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=_ORIGIN)  # type: ignore[method-assign]
         instance.add_event_listener(run_id, partial(_report_step, steps, on_step))
         instance.add_event_listener(run_id, partial(_report_warning, on_warning))
@@ -128,7 +129,7 @@ def run(
         with alive(instance, run_id), waiting_for_pools(instance, on_warning):
             result = job.execute_in_process(
                 instance=instance,
-                asset_selection=[place.key(asset) for asset in steps.values()],
+                asset_selection=[location.place.key(asset) for asset in steps.values()],
                 run_id=run_id,
                 tags=tags,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -136,26 +137,26 @@ def run(
             )
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
+        if any(one.is_step_failure and is_checkpoint(steps.get(one.step_key or "", "")) for one in result.all_events):
+            remember(location.recorder.root, before)  # nothing is made with weights that cannot be read
         failures, warnings = _problems(result.all_events, steps)
-        if not result.success and not failures:
-            failures = (_UNSAID,)
+        failures = failures or (() if result.success else (_UNSAID,))
         if not location.recorder.catalog.try_sync(result.run_id):  # with the checks that came after the last asset
             warnings += ("the catalog is behind, it was open elsewhere: `fa-assets catalog sync` once it is closed",)
         return RunOutcome(result.run_id, tuple(planned), failures, warnings)
 
 
 def _require_usable(location: CodeLocation, planned: AbstractSet[str]) -> None:
-    """Refuse what takes seconds to see, before weights are downloaded or clips read: the device, the label table.
-
-    Raises:
-        UserError: the device is not there, or the table or its classes cannot be used.
-    """
+    """Refuse what takes seconds to see, before weights are downloaded or clips read: a device or clips that are not there, a
+    label table that cannot be used; raises UserError."""
     device = location.environment["FA_DEVICE"]
     if not location.on_ray and device != "auto":  # which may take a GPU
         resolve_device(device)
     if "curated_clips" in planned:
-        layout = location.place.dataset.layout
-        read_classes(layout, read_labels(layout))
+        dataset = location.place.dataset
+        read_classes(dataset.layout, labelled := read_labels(dataset.layout))
+        if not dataset.skips_unreadable:
+            require_clips(dataset.layout.clips_folder, labelled.fnames)
 
 
 @dataclass(frozen=True)
@@ -288,8 +289,7 @@ def _consecutive(folds: Sequence[str]) -> set[str]:
     Raises:
         UserError: there is no such fold, or the folds are not consecutive.
     """
-    unknown = sorted(set(folds) - set(FOLD_NAMES))
-    if unknown:
+    if unknown := sorted(set(folds) - set(FOLD_NAMES)):
         raise UserError(f"--fold {', '.join(unknown)}: the folds are {FOLD_NAMES[0]} to {FOLD_NAMES[-1]}.")
     ordered = sorted(map(int, set(folds)))
     if ordered[-1] - ordered[0] >= len(ordered):

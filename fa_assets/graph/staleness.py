@@ -22,6 +22,8 @@ from fa_assets.store.values import ValueHeader
 if TYPE_CHECKING:
     from fa_assets.graph.asset import Asset, Graph
 
+_RECENT = 100
+"""Executions of a check among which its last verdict is looked for; a run of all folds has six."""
 Part = tuple[str, str | None]
 """One value: asset name and fold, or None for an asset without partitions."""
 
@@ -198,16 +200,27 @@ def _failed_blocking_checks(
                 )
             ):
                 info = of_all
-            if info is not None and not _passed_or_pending(instance, info):
+            if info is not None and not _passed_or_pending(instance, info, place.key(asset.name), partition):
                 reasons.setdefault(partition, f"its check {check.name} did not pass")
     return reasons
 
 
-def _passed_or_pending(instance: dg.DagsterInstance, info: Any) -> bool:
-    if info.latest_execution_status.name == "PLANNED":
-        run = instance.get_run_by_id(info.latest_planned_run_id)
-        return run is not None and not run.is_finished
-    return bool(info.latest_execution_status.name == "SUCCEEDED")
+def _passed_or_pending(instance: dg.DagsterInstance, info: Any, key: dg.AssetKey, partition: str | None) -> bool:
+    if info.latest_execution_status.name != "PLANNED":
+        return bool(info.latest_execution_status.name == "SUCCEEDED")
+    run = instance.get_run_by_id(info.latest_planned_run_id)
+    if run is not None and not run.is_finished:
+        return True
+    # That run ended before the check: if it did not make the value either, the verdict of the run that did stands.
+    parts = None if partition is None else [partition]
+    made = instance.fetch_materializations(dg.AssetRecordsFilter(key, parts), limit=1).records
+    verdicts = [
+        record
+        for record in instance.event_log_storage.get_asset_check_execution_history(info.check_key, _RECENT)
+        if record.status.name in ("SUCCEEDED", "FAILED") and record.partition in (partition, None)
+        if record.event and made and record.event.timestamp >= made[0].timestamp
+    ]
+    return bool(verdicts) and verdicts[0].status.name == "SUCCEEDED"
 
 
 def range_tags(stale: Sequence[Stale]) -> dict[str, str]:

@@ -58,7 +58,7 @@ GROUP = "submission"
 def test_clips_asset(curated: Asset) -> Asset:
     """`test_clips`; `curated` is curated_clips."""
     reads: dict[str, Asset | Source] = {"recordings": TEST_RECORDINGS, "curated": curated}
-    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="9", reads=reads)
+    return Asset("test_clips", GROUP, inspect_test_clips, tables.TEST_CLIPS, version="11", reads=reads)
 
 
 def submission_asset(
@@ -97,14 +97,14 @@ def submission_asset(
 def test_metrics_asset(submission: Asset, clips: Asset) -> Asset:
     """`test_metrics`; `clips` are the test clips."""
     reads = {"submission": submission, "clips": clips}
-    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="9", reads=reads)
+    return Asset("test_metrics", GROUP, score_submission, tables.TEST_METRICS, version="10", reads=reads)
 
 
 def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -> Made:
     """One row per clip of the test set: the rows of sample_submission.csv, in order; where it has none, what lies in
     test/. With labels and usage (Public, Private) where test.csv has them. Every clip needs a row in a submission, so
     none is left out: one that cannot be read is an error. Those with the bytes of a curated clip, or that sound like one
-    recording with it, are named."""
+    recording with it, are named; copies and near-duplicates among themselves share a unit."""
     test = read_submission_clips(recordings, curated.header.details["classes"])
     for note in test.notes:
         work.log.warning(note)
@@ -124,13 +124,14 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
         infos = [clip.info for clip in intake.clips]
     sha256, fnames = (curated.table[name].to_pylist() for name in ("sha256", "fname"))
     by_bytes = dict(zip(sha256[::-1], fnames[::-1], strict=True))  # the first one
-    alike = _like_curated(work, curated.table, infos) if infos else None
+    alike, units = _like_others(work, curated.table, infos)
     columns: dict[str, Sequence[object]] = {
         "fname": list(test.fnames),
         "labels": [None if labels is None else list(labels) for labels in test.labels],
         "usage": list(test.usage),
         "same_as": [by_bytes.get(info.sha256) for info in infos],
         "same_recording": alike or [None] * len(infos),
+        "unit": units,
     }
     table = pa.table(
         [columns.get(name, [getattr(info, name, None) for info in infos]) for name in tables.TEST_CLIPS.names],
@@ -153,17 +154,18 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
     )
 
 
-def _like_curated(work: Work, curated: pa.Table, infos: Sequence[ClipInfo]) -> list[str | None] | None:
-    """The column same_recording of the test clips; None where the landmarks of the curated clips are not kept."""
+def _like_others(work: Work, curated: pa.Table, infos: list[ClipInfo]) -> tuple[list[str | None] | None, list[int]]:
+    """The columns same_recording and unit of the test clips; without the landmarks of the curated clips, only the latter."""
     sha256, fnames, recording = (curated[name].to_pylist() for name in ("sha256", "fname", "same_recording"))
+    own = [info.sha256 for info in infos]
     with work.phase("near_duplicates"):
-        known = load_landmarks(work.root / LANDMARKS, sha256)
-        if known is None:
-            return None
-        landmarks = [*known, *(info.landmarks for info in infos if info.landmarks)]
-        pairs = same_recordings(landmarks, known=len(known))
-        first = first_of_recording(pairs, [*fnames, *[""] * len(infos)], recording)
-    return [one or None for one in first[len(fnames) :]]
+        kept = load_landmarks(work.root / LANDMARKS, sha256) if infos else None
+        known, names = ([*kept], fnames) if kept is not None else ([], [])
+        pairs = same_recordings([*known, *(info.landmarks for info in infos if info.landmarks)], known=len(known))
+        first = first_of_recording(pairs, [*names, *own], recording[: len(names)])[len(names) :]
+    units: list[int] = independent_units(own, first).tolist()
+    named = {*names}
+    return None if kept is None else [one if one in named else None for one in first], units
 
 
 def submit(
@@ -227,14 +229,15 @@ def submit(
 
 def score_submission(work: Work, submission: Stored, clips: Stored) -> Made:
     """The averages of all metrics of the submission on the test clips whose labels are known (test.csv), with 95% intervals
-    over clips (copies as one): all, each usage (Public, Private), and, where some are curated clips or sound like one recording
-    with them, those that are new; beside the out-of-fold figures of the curated clips. No rows where no label is known."""
+    over clips (copies and near-duplicates as one): all, each usage (Public, Private), and, where some are curated clips or
+    sound like one recording with them, those that are new; beside the out-of-fold figures of the curated clips. No rows where
+    no label is known."""
     details = submission.header.details
     classes = details["classes"]
     table, submitted = clips.table, submission.table
     labels, scopes = table["labels"].to_pylist(), scopes_of(table)
     truth = multi_hot([own or () for own in labels], classes)
-    fnames, units = np.array(table["fname"].to_pylist(), object), independent_units(table["sha256"].to_pylist())
+    fnames, units = np.array(table["fname"].to_pylist(), object), np.asarray(table["unit"])
     thresholds = np.array(details["thresholds"], np.float64)
     rows: list[tuple[str, str, str, int, float | None, float | None, float | None, int | None]] = []
     with work.phase("score"):

@@ -218,6 +218,12 @@ TEST_CLIPS = pa.schema(
             "the first curated clip that sounds like one recording with it, maybe by way of others; null where none does",
             "recordings.audio curated.sha256 curated.same_recording",
         ),
+        column(
+            "unit",
+            pa.int32(),
+            "copies and near-duplicates share one; units are independent of one another",
+            "recordings.audio curated.sha256 curated.same_recording",
+        ),
     ]
 )
 
@@ -269,7 +275,7 @@ SUBMISSION = pa.schema(
     ]
 )
 
-_TESTED = "submission.probability clips.labels clips.sha256"
+_TESTED = "submission.probability clips.labels clips.unit"
 TEST_METRICS = pa.schema(
     [
         column(

@@ -29,17 +29,19 @@ from fa_assets.intake.columns import (
 from fa_assets.intake.label_tracks import annotated_clip, listed_labels, table_labels, track_labels
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns
 from fa_assets.intake.names import NameIndex, hint, is_audio, listed
-from fa_assets.intake.table_notes import names_of, of_many, table_notes
+from fa_assets.intake.table_notes import names_of, not_used, of_many, table_notes
 from fa_assets.intake.tables import Table, read_table
 
 _NO_NAMES = re.compile(
     r"(.*[ _])?(index|idx)|selection|channel|view|(low|high) freq.*"
-    r"|(start|end|begin|onset|offset|duration)\b.*|t(min|max)",
+    r"|(start|end|begin|onset|offset|duration)(?![^\W_]).*|t(min|max)",
     re.IGNORECASE,
 )
 """Columns whose numbers are not the names of clips."""
 _OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
 """Columns that name no clips, whatever clips are called."""
+_PATH = "folder/name"
+_OF_CLIPS = "annotations of each clip (all of them; their times are not used)"
 _SAMPLE = 200
 """Rows that tell which column names the clips."""
 
@@ -95,7 +97,7 @@ def labels_from_files(
     Raises:
         UserError: which column holds the labels cannot be told; a file that was named, or none of those there, can be used.
     """
-    index, own = NameIndex(audio, others, folder), Found("annotations of each clip")
+    index, own = NameIndex(audio, others, folder), Found(_OF_CLIPS)
     tables, notes, unused = list[tuple[Table, str]](), list[str](), list[Path]()
     headers, lists = dict[str, list[str]](), dict[str, Path]()
     for path in files:
@@ -163,10 +165,30 @@ def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Tabl
     inside = _inside(table, index)
     if any(is_audio(name) and clip_of(index, name, inside) for name in table.header):
         table = _headed(table)
+    if columns.fname is None:
+        table = _with_paths(table, index)
     fname = columns.fname or _fname_column(table, index)
     if fname and fname != columns.fname and clip_of(index, fname, inside):
         return _headed(table), f"column {table.header.index(fname) + 1}"
     return table, fname
+
+
+def _with_paths(table: Table, index: NameIndex) -> Table:
+    """A table of clips whose names are there twice, of which another column says the folder, with a column of both."""
+    sample = range(min(_SAMPLE, len(table.rows)))
+    for name in once(table, ""):
+        cells = table.column(name)
+        if not any(is_audio(cells[n]) and len(index.find(cells[n])) > 1 for n in sample):
+            continue
+        for other in once(table, name):
+            for before in ("", other):
+                paths = [f"{before}{folder}/{cell}" for folder, cell in zip(table.column(other), cells, strict=True)]
+                found = [len(index.find(paths[n])) for n in sample]
+                if max(found) == 1 and 2 * sum(found) > len(found):
+                    note = f"{table.path.name}: clips are those of the columns {other!r} and {name!r}, as {paths[0]!r}"
+                    rows = [[path, *row] for path, row in zip(paths, table.rows, strict=True)]
+                    return replace(table, header=[_PATH, *table.header], rows=rows, notes=(*table.notes, note))
+    return table
 
 
 def _headed(table: Table) -> Table:
@@ -218,7 +240,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
         notes = [f"{table.path.name}: {note}" for table, _, read in same for note in read[2]]
         origin = ", ".join(names_of(table for table, _, _ in same)) + f", columns {best[1]} and {best[2][1]}"
         guess = guessed(best[0], best[1], best[2][1], columns)
-    elif not columns.labels and _are_of_classes([table for table, _ in tables]):
+    elif not columns.labels and _are_of_classes([table for table, _ in tables], index):
         rows = [(table, fname, [(table.path.stem,)] * len(table.rows)) for table, fname in tables]
         origin = f"a table for each class ({listed(table.path.name for table, _ in tables)})"
         if shares := [table.path.stem for table, _ in tables if is_share(table.path.stem)]:
@@ -226,8 +248,7 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
             notes = [f"{listed(shares)} may be a share of the dataset, rather than a class, by its name"]
     else:
         raise _which_column(*max(tables, key=lambda one: _count_named(one[0], one[1], index)), index)
-    if unused := sorted({table.path.name for table, _ in tables} - {table.path.name for table, _, _ in rows}):
-        notes.append(f"not used, though they name clips: {listed(unused)}; --csv takes one")
+    notes += not_used([table for table, _ in tables], [table for table, _, _ in rows])
     found = Found(origin, notes=notes, guess=guess)
     named_by: dict[str, Table] = {}
     twice: dict[str, None] = {}
@@ -259,11 +280,12 @@ def _from_tables(tables: Sequence[tuple[Table, str]], index: NameIndex, columns:
     return found
 
 
-def _are_of_classes(tables: Sequence[Table]) -> bool:
-    """Whether tables of the same columns are one for each class: of several names, not all of shares."""
+def _are_of_classes(tables: Sequence[Table], index: NameIndex) -> bool:
+    """Whether tables of the same columns are one for each class: of several names, not all of shares or called as clips."""
     names = {table.path.stem for table in tables}
     same = all(table.header == tables[0].header for table in tables)
-    return same and len(names) == len(tables) > 1 and not all(map(is_share, names))
+    is_other = all(map(is_share, names)) or all(map(index.find, names))
+    return same and len(names) == len(tables) > 1 and not is_other
 
 
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:
@@ -314,6 +336,8 @@ def _count_named(table: Table, fname: str, index: NameIndex) -> int:
 
 def _fname_column(table: Table, index: NameIndex) -> str | None:
     """The column whose cells name most clips."""
+    if table.header[:1] == [_PATH]:
+        return _PATH
     own = [name for name in once(table, "") if not _OF_CLASSES.fullmatch(name)]
     own = [name for name in own if not (_NO_NAMES.fullmatch(name) and is_numeric(table.column(name)))]
     called = [name for name in own if any(map(is_audio, table.column(name)[:_SAMPLE]))]  # as labels are not

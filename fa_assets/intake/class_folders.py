@@ -15,11 +15,11 @@ _NO_CLASS = re.compile(
 )
 """Folders that hold a share of a dataset or all of it, and no class."""
 _NO_SOUND = re.compile(
-    r"(actor|speaker|spk|subject|participant|person|patient|user|singer|bird|animal|site|station|id|s|p)[ _-]?\d+|\d{2,}",
+    r"(actor|speaker|spk|subject|participant|person|patient|user|singer|bird|animal|site|station|id|s|p)[ _-]?\d+|\d[\d._-]*",
     re.IGNORECASE,
 )
 """Folders of one person, animal or place each, or only numbered."""
-_BY_TIME = re.compile(r"(?:.*/)?(?:(\w+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
+_BY_TIME = re.compile(r"(?:.*/)?(?:([^/]+?)_)?\d{8}_\d{6}T?(?:[_-][\d.]+)*\.\w+")
 """How an AudioMoth and other recorders name files: the place or the recorder, where they say it, and the time; and parts of
 such files, with their seconds behind it."""
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from fa_assets.intake.names import INVISIBLE, listed
@@ -97,18 +97,45 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     for name in names:
         alike.setdefault(_as_seen(name), []).append(name)
     differ = (
-        "differ by case, blanks, hyphens, dots, Unicode form, letters that look the same, or ones that cannot be seen"
+        "differ by case, blanks, hyphens, dots or marks, zeros of a number, Unicode form, letters that look the same, or ones "
+        "that cannot be seen"
     )
     found += [(_shown(same), differ) for same in alike.values() if len(same) > 1]
-    together = Counter(pair for own in labels for pair in pairwise(own))
-    alone = {own[0] for own in labels if len(own) == 1}
-    for (first, second), count in sorted(together.items()):
-        is_tail = first not in alone and first[:1].isupper() and second[:1].islower()  # as in "Inside, small room"
-        if _FEWEST <= count == counts[second] and (count == counts[first] or is_tail):
-            one = f"never stand alone: if they are one name, put {f'{first}, {second}'!r} into classes.txt"
-            found.append((_shown([first, second]), one))
+    for parts in _cut_at_commas(labels, counts):
+        one = f"never stand alone: if they are one name, put {', '.join(parts)!r} into classes.txt"
+        found.append((_shown(parts), one))
     for separator in _JOINED_BY:
         found += _joined(names, separator)
+    return found
+
+
+def _cut_at_commas(labels: Sequence[Sequence[str]], counts: Mapping[str, int]) -> list[list[str]]:
+    """Labels that follow one another and never stand alone, as the parts of one name do that was cut at its commas: always the
+    two, or begun by a capital letter and gone on without, as in "Inside, small room"."""
+    together = Counter(pair for own in labels for pair in pairwise(own))
+    alone = {own[0] for own in labels if len(own) == 1}
+    tails = {
+        (first, second)
+        for own in labels
+        if own[:1] and own[0][:1].isupper()
+        for first, second in pairwise(own)
+        if second[:1].islower() and first not in alone
+    }
+    pairs = [
+        (first, second)
+        for (first, second), count in sorted(together.items())
+        if count == counts[second] and ((_FEWEST <= count == counts[first]) or (first, second) in tails)
+    ]
+    after: dict[str, list[str]] = {}
+    for first, second in pairs:
+        after.setdefault(first, []).append(second)
+    found, followers = [], {second for _, second in pairs}
+    for first, second in pairs:
+        if first not in followers or len(after[first]) > 1:
+            parts = [first, second]
+            while len(following := after.get(parts[-1], [])) == 1 and following[0] not in parts:
+                parts += following
+            found.append(parts)
     return found
 
 
@@ -187,7 +214,9 @@ def _is_cut(name: str) -> bool:
 def _as_seen(name: str) -> str:
     """Names that a reader takes for one are equal."""
     name = unicodedata.normalize("NFKC", "".join(one for one in name if not _is_invisible(one))).translate(_SAME_LOOK)
-    return re.sub(r"[\s_.-]+", " ", name).strip().casefold()
+    if re.fullmatch(r"0*\d+(\.0+)?", name):
+        return name.partition(".")[0].lstrip("0")
+    return re.sub(r"[\s_.?!*-]+", " ", name).strip().casefold()
 
 
 def _shown(names: Iterable[str]) -> str:

@@ -100,14 +100,27 @@ def inspect_clips(
             raise
 
     bad, hints = _with_hints(folder, labelled.fnames, bad)
-    offenders = [f"{clip.fname!r}: {clip.reason}" for clip in bad]
     if bad and on_bad_clip == "fail":
-        raise BadInputError(
-            f"{len(bad)} of {len(labelled.fnames)} clips in {folder} cannot be used. {hints}{way_out}", offenders
-        )
+        raise _unusable(folder, labelled.fnames, bad, hints + way_out)
     if not clips:
-        raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), offenders)
+        raise BadInputError(f"No clip in {folder} can be used. {hints}".strip(), _named(bad))
     return Intake(tuple(clips), tuple(bad))
+
+
+def require_clips(folder: Path, fnames: Sequence[str]) -> None:
+    """Refuse clips that are not there, as `inspect_clips` does, before any is read."""
+    missing = [BadClip(fname, "no such file") for fname in fnames if not os.path.lexists(folder / fname)]
+    if missing:
+        missing, hints = _with_hints(folder, fnames, missing)
+        raise _unusable(folder, fnames, missing, hints + _WAY_OUT)
+
+
+def _unusable(folder: Path, fnames: Sequence[str], bad: Sequence[BadClip], way_out: str) -> BadInputError:
+    return BadInputError(f"{len(bad)} of {len(fnames)} clips in {folder} cannot be used. {way_out}", _named(bad))
+
+
+def _named(bad: Sequence[BadClip]) -> list[str]:
+    return [f"{clip.fname!r}: {clip.reason}" for clip in bad]
 
 
 def _inspect(fname: str, *, base: Path, limits: Limits, **options: bool) -> ClipInfo | BadClip:
@@ -133,13 +146,15 @@ def unnamed_clips(dataset: KaggleDataset, labelled: LabelledClips) -> list[str]:
 
 
 def folders_not_read(dataset: KaggleDataset) -> list[str]:
-    """The folders of the dataset with audio that belongs neither to the clips nor to `test/`, and how many files it is.
+    """The folders of the dataset with audio that belongs neither to the clips nor to `test/`, itself too, and how many it is.
 
     Raises:
         BadInputError: as `unnamed_clips`.
     """
     own = [folder.resolve() for folder in (dataset.clips_folder, dataset.test_folder)]
     found: Counter[str] = Counter()
+    beside = [] if dataset.root.resolve() in own else [path for path in dataset.root.iterdir() if is_audio(path.name)]
+    found["."] = sum(path.is_file() for path in beside)
     for folder in sorted(dataset.root.iterdir()):
         place = folder.resolve()
         is_known = any(one.is_relative_to(place) or place.is_relative_to(one) for one in own)

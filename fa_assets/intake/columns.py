@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fa_assets.intake.labels import Labels, split_labels
-from fa_assets.intake.names import SHARE, is_of_tests
+from fa_assets.intake.names import SHARE, is_audio, is_of_tests
 from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
 
@@ -111,10 +111,12 @@ def guessed(table: Table, fname: str, name: str, columns: Columns) -> str:
 
 
 def is_attribute(table: Table, name: str) -> bool:
-    """Whether a column says something else of the clips than their labels: by its name, or since it holds shares."""
+    """Whether a column says something else of the clips than their labels: by its name, or since it holds shares or files."""
     called = plain(name)
-    is_id = re.search(r"\b(id|hash|login)$", called) is not None
-    return is_id or called in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
+    if any(map(is_audio, table.column(name))):
+        return True
+    is_aside = re.search(r"\b(id|hash|login|quality|rating|licen[sc]e|date|time|url|path|version)$", called) is not None
+    return is_aside or called in _ATTRIBUTES or all(SHARE.fullmatch(cell.strip()) for cell in table.column(name))
 
 
 def may_be_labels(table: Table, fname: str) -> list[str]:
@@ -148,7 +150,7 @@ def unnamed_columns(table: Table) -> list[str]:
 
 def is_timed(table: Table) -> bool:
     """Whether the first column holds times, or a column is called so."""
-    if any(re.match(r"(begin|start|end|onset|offset)\b", name, re.IGNORECASE) for name in table.header):
+    if any(re.match(r"(begin|start|end|onset|offset)(?![^\W_])", name, re.IGNORECASE) for name in table.header):
         return True
     cells = [table.header[0] if table.header else "", *(row[0] for row in table.rows[:5])]
     return len(cells) > 1 and all(re.fullmatch(r"\d+[.,]\d+", cell) for cell in cells[1:]) and len(table.header) > 1

@@ -187,13 +187,15 @@ def corrected(
     known = {label for own in labels for label in own}.union(classes)
     found = dict(zip(fnames, labels, strict=True))
     counts = {"add": 0, "remove": 0}
-    lost, offenders = [], []
+    lost, unknown, offenders = [], [], []
     for (fname, class_name), one in correcting(corrections).items():
         own = found.get(fname)
         if own is None:
             lost.append(fname)
-        elif one.verdict == "add" and class_name not in known:
+        elif class_name not in known and one.verdict == "add":
             offenders.append(f"{fname!r}: {class_name!r}, to be added, is not a class")
+        elif class_name not in known:
+            unknown.append(class_name)
         elif (class_name in own) != (one.verdict == "add"):
             counts[one.verdict] += 1
             added = (class_name,) if one.verdict == "add" else ()
@@ -210,6 +212,8 @@ def corrected(
         notes.append(f"no clip is left of {listed(sorted(gone))}")
     if lost:
         notes.append(f"verdicts on clips that train_curated.csv does not name: {listed(dict.fromkeys(lost))}")
+    if unknown:
+        notes.append(f"verdicts on what is no class: {listed(dict.fromkeys(unknown))}")
     return list(found.values()), notes
 
 

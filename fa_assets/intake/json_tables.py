@@ -105,6 +105,13 @@ def _records(one: Mapping[str, Any]) -> tuple[list[Any], str]:
             {"key" if "fname" in own else "fname": key, **own} for key, own in one.items()
         ], ", objects by their keys"
     lists = [value for value in values if isinstance(value, list)]
+    named = [str(cell) for own in lists for cell in own]
+    if lists == values and named and all(map(is_audio, named)) and not _OF_A_RECORD & {*one}:
+        return [
+            {"fname": cell, "labels": label} for label, own in one.items() for cell in own
+        ], ", clips by their labels"
+    if values and all(region_labels(value) is not None for value in values):
+        return [{"fname": name, "labels": own} for name, own in one.items()], BY_CLIP
     tables = [value for value in lists if value and all(isinstance(row, dict) for row in value)]
     if len(tables) == 1:
         return tables[0], f", the list {next(key for key, value in one.items() if value is tables[0])!r}"
@@ -121,7 +128,8 @@ def _records(one: Mapping[str, Any]) -> tuple[list[Any], str]:
 def region_labels(value: Any) -> list[str] | None:
     """The labels of Label Studio's regions, or its choices, each once; None for anything else."""
     regions = value if isinstance(value, list) else [value]
-    own = [one.get("labels", one.get("choices")) if isinstance(one, dict) else None for one in regions]
+    each = [one if isinstance(one, dict) else {} for one in regions]
+    own = [one.get("labels", one.get("choices", [one["label"]] if "label" in one else None)) for one in each]
     if not own or not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in own):
         return None
     return list(dict.fromkeys(name for names in own for name in names or ()))

@@ -31,7 +31,7 @@ from fa_assets.intake.columns import unnamed_columns
 from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
-from fa_assets.intake.names import NameIndex, bad_fnames, canonical, listed
+from fa_assets.intake.names import NameIndex, bad_fnames, canonical, hint, listed
 from fa_assets.intake.tables import Table, missing_columns, read_table
 from fa_assets.store.source_files import (
     USUAL_LIMITS,
@@ -198,7 +198,9 @@ def read_csv(dataset: KaggleDataset, path: Path, *required: str, **options: Any)
         above = replace(dataset, root=dataset.root.parent)
         is_above = dataset.root == above.clips_folder and is_file(above.labels_csv)
         way_out = f"{above.root} is one: set FA_DATASET to that." if is_above else f"set FA_DATASET. {_makes(dataset)}"
-        raise BadInputError(f"{path} is missing. A dataset is a folder with {_LAYOUT}; {way_out}")
+        near = [one.name for one in sorted(path.parent.iterdir()) if one.name.casefold().startswith(path.stem + ".")]
+        there = f" There is {listed(near)}: a CSV of that name is needed." if near else ""
+        raise BadInputError(f"{path} is missing.{there} A dataset is a folder with {_LAYOUT}; {way_out}")
     return read_table(path, required, limits=dataset.limits, **options)
 
 
@@ -254,7 +256,9 @@ def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[
         return joined_labels(table, several, separator=dataset.label_separator, names=known_names(dataset))
     found = indicator_labels(table, _NO_CLASSES)
     if found is None:
-        raise missing_columns(table.path, ["labels"], table.header, _other_table(dataset))
+        is_own = table.path == dataset.labels_csv
+        way_out = _other_table(dataset) if is_own else "Rename its columns, or move it away where no labels are known."
+        raise missing_columns(table.path, ["labels"], table.header, way_out)
     return found
 
 
@@ -262,13 +266,19 @@ def known_names(dataset: KaggleDataset) -> set[str]:
     """Class names that stand in a file of their own: `sample_submission.csv`, or `classes.txt`."""
     names: set[str] = set()
     if is_file(dataset.sample_submission_csv):
-        names.update(read_csv(dataset, dataset.sample_submission_csv, header_only=True).header[1:])
+        names.update(_submission_header(dataset)[1:])
     if is_file(dataset.classes_txt):
         names.update(
             line.strip().strip('"')
             for line in read_text(dataset.classes_txt, dataset.limits)[0].lstrip("\ufeff").splitlines()
         )
     return names - {""}
+
+
+def _submission_header(dataset: KaggleDataset) -> list[str]:
+    """The columns of `sample_submission.csv`, but for the numbers of rows that pandas writes first."""
+    header = read_csv(dataset, dataset.sample_submission_csv, header_only=True).header
+    return header[1:] if header[:1] in ([""], ["Unnamed: 0"]) else header
 
 
 def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...]:
@@ -283,7 +293,7 @@ def read_classes(dataset: KaggleDataset, clips: LabelledClips) -> tuple[str, ...
         if "fname" in counts:  # a column of this name is that of the clips, in every table
             raise BadInputError(f"{dataset.labels_csv} has a label 'fname', which no class can be called; rename it.")
         return tuple(sorted(counts))
-    header = read_csv(dataset, path, header_only=True).header
+    header = _submission_header(dataset)
     if header[:1] != ["fname"] or len(header) < 2:
         raise BadInputError(
             f"{path}: the first column must be fname and the others the classes; it has {header[:5]}. Without this file the "
@@ -317,10 +327,12 @@ def read_given_folds(dataset: KaggleDataset, fnames: Sequence[str], n_folds: int
     table = read_csv(dataset, path, "fname", "fold")
     valid = {str(fold) for fold in range(n_folds)}
     names, _ = fnames_of(dataset, table, fnames)
-    given = dict(zip(names, (fold.strip() for fold in table.column("fold")), strict=True))
+    given = dict(zip(names, (fold.strip().removesuffix(".0") for fold in table.column("fold")), strict=True))
     offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
     offenders += [f"{name!r}: fold {fold!r}" for name, fold in given.items() if fold not in valid]
-    offenders += [f"{name!r}: no row" for name in fnames if name not in given]
+    missing = [name for name in fnames if name not in given]
+    index = NameIndex(given if missing else ())
+    offenders += [f"{name!r}: no row{hint(index, name)}" for name in missing]
     offenders += [f"fold {fold}: no clip" for fold in sorted(valid - {given.get(name) for name in fnames})]
     if offenders:
         raise BadInputError(

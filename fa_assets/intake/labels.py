@@ -3,6 +3,7 @@
 Plain is what `,` and `;` separate. Whatever else is found is noted.
 """
 
+import html
 import json
 import math
 import re
@@ -25,6 +26,7 @@ _BRACKETED = re.compile(r"\[.*\]|\{[^:'\"]*\}", re.DOTALL)
 _WRAPPED = re.compile(rf"\b[\w.]+\(({_QUOTED})\)")
 """A name as NumPy prints it: np.str_('Bird')."""
 _BY_LABEL_STUDIO = re.compile(r'\s*[\[{].*"(choices|labels)":.*[\]}]\s*', re.DOTALL)
+_ENTITY = re.compile(r"&(amp|lt|gt|quot|apos|nbsp|#\d+);")
 _PROTECTED = re.compile(r'"((?:[^"]|"")*)"')
 _FURTHER = "|\uff0c\u3001\uff1b\uff5c\u060c\u061b\n\t"
 """A bar, the commas, semicolons and bar of Chinese, Japanese and Arabic, a new line and a tab inside a cell."""
@@ -36,6 +38,7 @@ _ONES_AND_ZEROS = (
     *({"да", "истина", "tak"}, {"нет", "ложь", "nie"}),
     *({"+"}, {"-"}),
     *({"t"}, {"f"}),
+    *({"pos", "positive"}, {"neg", "negative"}),
     *({"y", "yes", "j", "ja", "s", "si", "sí", "sì", "sim", "o", "oui"}, {"n", "no", "nein", "nee", "não", "non"}),
     *({"true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda", "sant", "tosi", "pravda", "doğru"},
       {"false", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "epätosi", "nepravda", "yanlış"}),
@@ -48,8 +51,8 @@ _NUMBERED = re.compile(
 )
 
 _NO_CLASS = re.compile(
-    r"(.*[_ ])?id|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?|(.*_)?(split|fold|usage|verified)"
-    r"|is[_ ]?(train|test|val|valid).*",
+    r"(.*[_ ])?id|(min|max)_t|t_?(min|max)|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?"
+    r"|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*",
     re.IGNORECASE,
 )
 """Columns that say something else of a clip than a class."""
@@ -81,6 +84,9 @@ def split_labels(
     notes: list[str] = []
     lists: dict[int, Labels] = {}
     if separator is None:
+        if coded := next((cell for cell in stripped if _ENTITY.search(cell)), None):
+            stripped = [html.unescape(cell) for cell in stripped]
+            notes.append(f"signs of web pages are read as what they stand for, as in {coded!r}")
         if odd := [cell for cell in stripped if _OBJECT.fullmatch(cell) and not _QUOTED_LIST.fullmatch(cell)]:
             raise BadInputError(
                 f"{len(odd)} cells of labels hold more than a list of names, or not all of it: write the names alone, with "

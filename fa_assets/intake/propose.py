@@ -322,6 +322,7 @@ def _found(
         try:
             found = labels_from_files(folder, files, audio, columns, explicit=explicit, others=test)
             if found is not None and not (found.guess and not explicit and _has_class_folders(audio)):
+                found.notes[:0] = [f"a guess, by the cells: {found.guess}"] * bool(found.guess)
                 return found, None
             unclear = UserError(found.guess) if found else None
         except UserError as error:

@@ -35,6 +35,14 @@ def table_notes(
     return said
 
 
+def not_used(tables: Sequence[Table], used: Sequence[Table]) -> list[str]:
+    """A note on tables that name clips and give no labels; with their folder where one that does is called the same."""
+    names = {table.path.name for table in used}
+    paths = [table.path for table in tables if not any(table is one for one in used)]
+    shown = [f"{path.parent.name}/{path.name}" if path.name in names else path.name for path in paths]
+    return [f"not used, though they name clips: {listed(sorted(shown))}; --csv takes one"] if paths else []
+
+
 def names_of(tables: Iterable[Table]) -> list[str]:
     """The names of tables; of many the first ones, and how many more there are."""
     names = [table.path.name for table in tables]

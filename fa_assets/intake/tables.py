@@ -108,7 +108,9 @@ def read_table(
         more.append("with the number of each row before it, as R writes")
     header, even, uneven = _evened(header, rows, separator)
     if required and uneven:
-        in_quotes = f" Put labels that hold {separator!r} in quotes." if max(map(len, rows)) > len(header) else ""
+        in_quotes = (
+            f" Put names and labels that hold {separator!r} in quotes." if max(map(len, rows)) > len(header) else ""
+        )
         raise BadInputError(f"{path}: every row needs {len(header)} cells, as the header has.{in_quotes}", uneven)
     said += more
     return Table(path, header, even, (f"{path.name} is read as {' and '.join(said)}",) if said else (), tuple(uneven))

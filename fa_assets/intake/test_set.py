@@ -61,22 +61,29 @@ def read_submission_clips(dataset: KaggleDataset, classes: Sequence[str]) -> Sub
         )
     fnames, left_out = _submitted(fnames, there)
     notes += left_out
-    known: dict[str, tuple[Labels, str]] = {}
+    known: dict[str, tuple[Labels | None, str]] = {}
     if is_file(dataset.test_csv):
         table = read_csv(dataset, dataset.test_csv, "fname")
         names, more = fnames_of(dataset, table, there)
         labels, said = labels_of(dataset, table)
+        given = [own or None if "labels" in table.header else own for own in labels]
+        if unknown := [name for name, own in zip(names, given, strict=True) if own is None]:
+            said.append(f"rows without labels are taken as unknown: {listed(unknown)}")
         usage, of_usage = filled(table.column("usage") if "usage" in table.header else [""] * len(names), "usage")
         notes += [*table.notes, *(f"{table.path.name}: {note}" for note in (*more, *said, *of_usage))]
-        known = dict(zip(names, zip(labels, usage, strict=True), strict=True))
+        known = dict(zip(names, zip(given, usage, strict=True), strict=True))
         offenders = [f"{name!r}: {n} rows" for name, n in Counter(names).items() if n > 1]
         offenders += [
-            f"{name!r}: {label!r} is not a class" for name in known for label in known[name][0] if label not in classes
+            f"{name!r}: {label!r} is not a class"
+            for name in known
+            for label in known[name][0] or ()
+            if label not in classes
         ]
         if offenders:
             raise BadInputError(f"{dataset.test_csv} has rows that cannot be used; correct it.", offenders)
-        if unknown := known.keys() - set(fnames):
-            notes.append(f"{len(unknown)} rows of {table.path.name} name no test clip: {listed(sorted(unknown))}")
+        if unknown := sorted(known.keys() - set(fnames)):
+            its = f"{listed(unknown)}{hint(index, unknown[0])}"
+            notes.append(f"{len(unknown)} rows of {table.path.name} name no test clip: {its}")
     return SubmissionClips(
         tuple(fnames),
         tuple(known[name][0] if name in known else None for name in fnames),

@@ -4,13 +4,13 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 from fa_assets.errors import BadInputError
 from fa_assets.intake.class_folders import is_share
 from fa_assets.intake.columns import is_timed
-from fa_assets.intake.names import NameIndex, is_audio, listed
+from fa_assets.intake.names import NameIndex, hint, is_audio, listed
 from fa_assets.intake.tables import read_table
 from fa_assets.store.source_files import Limits
 
@@ -23,7 +23,7 @@ _KINDS = {
     ".mid": "are scores, and no labels",
 }
 _OTHER_TABLES = frozenset(
-    (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".docx", ".xml", ".yaml", ".yml", ".srt", ".vtt", ".db", ".sqlite")
+    (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".docx", ".xml", ".yaml", ".yml", ".srt", ".vtt", ".sqlite")
 ) | {".feather", ".arrow", ".pkl", ".rds", ".rdata", ".mat"}
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".pdf", ".npy", ".npz", ".pt"})
 _ROWS, _TABLES = 5, 50
@@ -75,31 +75,18 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 name for row in rows[1:] for name, cell in zip(table.header, row, strict=False) if index.find(cell)
             ]
             words = rows[-1][0].split() if rows[-1] else []
-            if there := next(
-                (one for row in rows[:2] for cell in row if not index.find(cell) and (one := index.near(cell))), None
-            ):
-                said.append(
-                    f"The first row of {path.name} names a clip that is nearly called {there!r}: use the same names"
-                )
-            elif not of_clips and (part := _part_of_names(rows, audio)):
-                cell, name = part
-                said.append(
-                    f"{path.name} has parts of the names of clips, as {cell!r} of {name!r}: add a column with their names as "
-                    "they are"
-                )
+            if line := _on_names(path.name, rows, of_clips, index, audio):
+                said.append(line)
             elif path.name.split(".")[0] in stems:
                 beside.append(path.name)
             elif is_timed(table):
                 timed.append(path.name)
-            elif of_clips and any(is_audio(cell) and not index.find(cell) for cell in rows[-1]):
-                which = f"--fname-column {shlex.quote(of_clips[0])} takes it for their names"
-                said.append(
-                    f"{path.name} names clips in its column {of_clips[0]!r}, and other files elsewhere: {which}"
-                )
             elif len(table.header) == 1 and words and index.find(rows[-1][0]):
                 lists.append(path.name)
             elif len(table.header) == 1 and any(map(index.find, words)):
                 blank.append(path.name)
+            elif len(table.header) == 1 and (by := next((by for by in "&^~#:" if _are_cells(rows, by, index)), None)):
+                said.append(f"{path.name} is separated by {by!r}: write sep={by} into a line above its rows")
             elif len(table.header) > 1 and path.suffix.lower() != ".txt" and not of_clips:
                 strange.append(path.name)
     said += _on_lists(lists, blank)
@@ -117,6 +104,35 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
             f"{listed(timed)} hold times, as annotations of clips do, and are called as no clip is: call them a.csv for a.wav"
         )
     return said
+
+
+def _on_names(
+    table: str, rows: Sequence[Sequence[str]], of_clips: Sequence[str], index: NameIndex, audio: Sequence[str]
+) -> str | None:
+    """What is odd about the names of clips in a table's first rows; None where nothing is.
+
+    Args:
+        of_clips: the columns that name any.
+        index: of the clips' names without folders.
+    """
+    cells = [cell for row in rows[:2] for cell in row]
+    if there := next((one for cell in cells if not index.find(cell) and (one := index.near(cell))), None):
+        return f"The first row of {table} names a clip that is nearly called {there!r}: use the same names"
+    if not of_clips and (part := _part_of_names(rows, audio)):
+        cell, name = part
+        return f"{table} has parts of the names of clips, as {cell!r} of {name!r}: add a column with their names as they are"
+    whole = NameIndex(audio) if of_clips else index
+    if of_clips and (twice := next((one for one in chain(*rows) if len(whole.find(one)) > 1), None)):
+        return f"{table}: {twice!r}{hint(whole, twice)}, with its folder"
+    if of_clips and any(is_audio(cell) and not index.find(cell) for cell in rows[-1]):
+        which = f"--fname-column {shlex.quote(of_clips[0])} takes it for their names"
+        return f"{table} names clips in its column {of_clips[0]!r}, and other files elsewhere: {which}"
+    return None
+
+
+def _are_cells(rows: Sequence[Sequence[str]], separator: str, index: NameIndex) -> bool:
+    """Whether the rows of one column are several with this between, of which one names a clip."""
+    return any(index.find(cell) for row in rows for cell in row[0].split(separator) if separator in row[0])
 
 
 def _on_lists(lists: Sequence[str], blank: Sequence[str]) -> list[str]:

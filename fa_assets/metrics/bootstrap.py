@@ -121,10 +121,10 @@ def resampled(
     of_units = _by_unit(gain, positives, units)
     observed, units_drawn = float(of_units[0].sum() / of_units[1].sum()), of_units.shape[1]
     differences = _differences(of_units, resamples, seed)
-    tail = ndtr(ndtri((1 - CONFIDENCE) / 2) * _expansion(units_drawn))
     if is_score:
         low, high = proportion_interval(observed, float(differences.var()), units_drawn)
     else:
+        tail = ndtr(ndtri((1 - CONFIDENCE) / 2) * _expansion(units_drawn))
         low, high = np.quantile(differences, [tail, 1 - tail]).tolist()
     counts, edges = np.histogram(differences.round(12), bins=_BINS)  # rounding alone has no bins
     return PairedBootstrap(

@@ -4,7 +4,7 @@ With a minimum, LWLRAP must reach it. Without one, two things must be shown: tha
 nothing of the sound, by the lower end of its 95% interval, and that it is not below the baseline scheme's on the same clips by
 `MARGIN` or more (non-inferiority: G. Piaggio and others, "Reporting of Noninferiority and Equivalence Randomized Trials", JAMA
 308, 2012), by a bound that allows for losses that no clip showed (`PairedBootstrap.at_least`). What is worse by `MARGIN` passes
-in at most 2.5% of cases, however few clips differ; so of fewer than 368 only what is better can pass. Predictions that are the
+in at most 2.5% of cases, however few clips differ; so of fewer than 369 only what is better can pass. Predictions that are the
 baseline's to the last bit, as of clips that are all shorter than a crop, cannot be worse. The margin is for rounding:
 scikit-learn's solver stops early, and where exactly depends on the machine.
 """
@@ -12,7 +12,7 @@ scikit-learn's solver stops early, and where exactly depends on the machine.
 from dataclasses import dataclass
 from math import ceil, log, sqrt
 
-from fa_assets.metrics.bootstrap import CONFIDENCE, PairedBootstrap
+from fa_assets.metrics.bootstrap import CONFIDENCE, FEW_UNITS, PairedBootstrap
 
 MARGIN = 0.01
 """LWLRAP; on the demo set, rounding alone moves it by about as much."""
@@ -55,6 +55,7 @@ def judge(
         f"LWLRAP {lwlrap:.4f} ({CONFIDENCE:.0%} interval {own.low:.4f} to {own.high:.4f}; {chance:.4f} without knowledge of "
         f"the sound), {gain.difference:+z.4f} against the baseline (interval {gain.low:+z.4f} to {gain.high:+z.4f}; not below "
         f"{gain.at_least:+z.4f} with {(1 + CONFIDENCE) / 2:.1%} confidence), {gain.units} independent clips or groups"
+        f"{f' (below {FEW_UNITS}, intervals are rough)' if gain.units < FEW_UNITS else ''}"
     )
     if own.low <= chance:
         return Verdict(False, f"{figures}: not shown to be above chance")

@@ -184,9 +184,8 @@ def _leads_elsewhere(link: str, own: str, base: str) -> bool:
 
 def _how_to_fetch(link: Path) -> str:
     target = str(link.readlink())
-    return next(
-        (f" ({target}): fetch it with {command}" for part, command in _FETCHED_BY.items() if part in target), ""
-    )
+    commands = [f": fetch it with {command}" for part, command in _FETCHED_BY.items() if part in target]
+    return f" ({target}){''.join(commands[:1])}"
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -15,7 +15,7 @@ def tone(frames: int, rate: int, channels: int = 1) -> np.ndarray:
 
 def encode(container: str, codec: str, samples: np.ndarray, rate: int, **options: str) -> bytes:
     """Samples, (frames, channels) float32, in a container; `options` are the muxer's."""
-    layout = {1: "mono", 2: "stereo", 8: "7.1"}[samples.shape[1]]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)

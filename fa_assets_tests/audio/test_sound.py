@@ -46,13 +46,18 @@ def with_xing(frames: int) -> bytes:
 
 def loud_then_quiet() -> bytes:
     """An MP3 file of variable bit rate that does not state its length, which its beginning makes look short."""
+    content = variable()
+    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+
+
+def variable() -> bytes:
+    """An MP3 file of variable bit rate."""
     loud = np.random.default_rng(0).uniform(-0.9, 0.9, 16_000)
     sound = io.BytesIO()
     options = {"bitrate_mode": "VARIABLE", "compression_level": 0.1}
     with soundfile.SoundFile(sound, "w", 16_000, 1, format="MP3", **options) as file:
         file.write(np.concatenate([loud, np.full(320_000, 1e-4)]))
-    content = sound.getvalue()
-    return content[content.index(content[:2], 4) :]  # without the first frame, which holds the length
+    return sound.getvalue()
 
 
 def last_page_without_a_place() -> bytes:
@@ -64,11 +69,33 @@ def last_page_without_a_place() -> bytes:
     return with_checksums(content + b"OggS\0\4" + b"\xff" * 8 + bytes(4) + number.to_bytes(4, "little") + bytes(5))
 
 
+def ends_without_sound() -> bytes:
+    """An Opus file whose last page is empty."""
+    content = encode("ogg", "libopus", tone(48_000, 48_000), 48_000)
+    at = content.rindex(b"OggS")
+    number = int.from_bytes(content[at + 18 : at + 22], "little") + 1
+    last = b"OggS\0\4" + content[at + 6 : at + 18] + number.to_bytes(4, "little") + bytes(5)
+    return with_checksums(changed(content, at + 5, b"\0") + last)
+
+
+def with_vbri(content: bytes, frames: int) -> bytes:
+    """An MP3 file with the header of Fraunhofer's encoder, which says that so many frames follow."""
+    first = content[: content.index(content[:2], 4)]
+    header = struct.pack(">4sHHHII", b"VBRI", 1, 0, 50, len(first) + len(content), frames)
+    return changed(first[:36].ljust(len(first), b"\0"), 36, header) + content
+
+
 def live_wma() -> bytes:
     """A WMA file whose header states no length, as its flags say."""
     content = FFMPEG_ALONE["wma"]()
     at = content.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
     return changed(changed(content, at + 64, bytes(8)), at + 88, b"\1")
+
+
+def avi_to_a_pipe() -> bytes:
+    """As FFmpeg writes it where it cannot go back to say how much sound it is."""
+    content = FFMPEG_ALONE["avi"]()
+    return changed(content, content.index(b"strh") + 40, (1 << 30).to_bytes(4, "little"))
 
 
 def flac_that_states(frames: int) -> bytes:
@@ -108,8 +135,11 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
         "avi", "libmp3lame", tone(24_000, 16_000), 16_000, output_ts_offset="2"
     ),
     "wma of a live stream": live_wma,
+    "wma to a pipe": lambda: live_wma() + b"$E\x08" + bytes(7) + b"\x08\0",
+    "wma whose head is said to be endless": lambda: changed(FFMPEG_ALONE["wma"](), 16, b"\xff" * 8),
     "wma with zeros behind": lambda: FFMPEG_ALONE["wma"]() + bytes(5_000),
     "avi": lambda: encode("avi", "pcm_s16le", tone(24_000, 16_000), 16_000),
+    "avi to a pipe": lambda: avi_to_a_pipe(),
     "mp3 in wav": lambda: encode("wav", "libmp3lame", tone(24_000, 16_000), 16_000),
     "mp3 in wav, to a pipe": lambda: piped(encode("wav", "libmp3lame", tone(24_000, 16_000), 16_000)),
     "mp3, variable, without a header": loud_then_quiet,
@@ -121,6 +151,9 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "ogg chained": lambda: written("OGG", "VORBIS") + written("OGG", "VORBIS", 9_000),
     "opus chained": lambda: written("OGG", "OPUS") + written("OGG", "OPUS", 9_000),
     "opus whose last page has no place in time": last_page_without_a_place,
+    "opus whose last page is empty": ends_without_sound,
+    "mp3, variable, whose header is not where libmpg123 looks": lambda: changed(variable(), 3, b"\x04"),
+    "mp3, variable, of fraunhofer": lambda: with_vbri(loud_then_quiet(), 587),
     "flac of unknown length": lambda: flac_that_states(0),
     "flac that says too few frames": lambda: flac_that_states(8_000),
     "opus of one number chained": lambda: written("OGG", "OPUS") * 2,
@@ -134,6 +167,8 @@ FFMPEG_ALONE: dict[str, Callable[[], bytes]] = {
     "flac in wav": lambda: encode("wav", "flac", tone(24_000, 16_000), 16_000),
     "wav of 64 bits": lambda: encode("wav", "pcm_s64le", tone(800, 8_000), 8_000),
     "wavpack with a tag": lambda: FFMPEG_ALONE["wavpack"]() + _TAG,
+    "gsm": lambda: b"".join(b"\xd5" + np.random.default_rng(at).bytes(32) for at in range(90)),
+    "latm": lambda: encode("latm", "aac", tone(24_000, 16_000), 16_000),
     "tta with tags": lambda: FFMPEG_ALONE["tta"]() + _APE + _TAG,
     "wavpack of 8 channels": lambda: encode("wv", "wavpack", tone(24_000, 48_000, 8), 48_000),
     "m4a of 8 channels": lambda: encode("ipod", "aac", tone(48_000, 48_000, 8), 48_000),
@@ -303,7 +338,7 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
     "ac3 with a tag": (lambda: FFMPEG_ALONE["ac3"]() + _TAG, "^a tag stands behind the sound: `head -c "),
     "avi overwritten": (
         lambda: changed(FFMPEG_ALONE["avi"](), 20_000, _NOISE),
-        "^truncated: the header promises 1.50 s",
+        "^truncated or damaged: what begins at byte",
     ),
     "mp3 in avi overwritten": (lambda: changed(AS_CONTAINED["mp3 in avi"](), 9_000, _NOISE), "^truncated|^damaged"),
     "mp3 with zeros between": (
@@ -319,6 +354,14 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
         "^damaged: 3000 bytes follow the sound .*`head -c ",
     ),
     "tta with noise behind": (lambda: FFMPEG_ALONE["tta"]() + _NOISE, "^damaged: 3000 bytes follow the sound"),
+    "ogg whose first page of sound has lost its mark": (
+        lambda: changed(content := written("OGG", "VORBIS"), content.index(b"OggS", 60), b"oggs"),
+        "^truncated or damaged: a page is missing or broken",
+    ),
+    "mp3 of fraunhofer": (
+        lambda: with_vbri(mp3(write_xing="0", id3v2_version="0"), 44)[: 20 * 288],
+        "^truncated: the header promises 44 frames up to byte",
+    ),
     "voc": (lambda: written("VOC", "PCM_16")[:30_000], "^truncated or damaged: no whole packet"),
     "voc without a part of its middle": (lambda: without(FFMPEG_ALONE["voc of several blocks"](), 1_500), "^damaged: "),
     "voc overwritten": (lambda: blown(encode("voc", "pcm_u8", tone(24_000, 16_000), 16_000), 1_500), "^damaged: "),
@@ -340,7 +383,12 @@ STATES_NO_LENGTH: dict[str, Callable[[], bytes]] = {
     "mp3": lambda: mp3(write_xing="0", id3v2_version="0"),
     "mp2": lambda: encode("mp2", "mp2", tone(48_000, 48_000), 48_000),
     "mpeg": lambda: encode("mpeg", "mp2", tone(48_000, 48_000), 48_000),
-    **{kind: FFMPEG_ALONE[kind] for kind in ("aac", "ac3", "transport stream")},
+    "pieces of voc": lambda: encode("voc", "pcm_u8", tone(24_000, 16_000), 16_000),
+    **{
+        kind: FFMPEG_ALONE[kind]
+        for kind in ("aac", "ac3", "transport stream", "webm of a browser", "wma of a live stream")
+    },
+    "pieces of avi": avi_to_a_pipe,
 }
 
 
@@ -356,8 +404,34 @@ def test_zeros_in_what_does_not_state_its_length_may_have_been_sound(tmp_path: P
         "at its end": content[: 2 * third] + bytes(third),
         "behind": content + bytes(3_000),
     }
-    with pytest.raises(BadClipError, match=r"^\d+ bytes of zeros stand (before|behind) |^truncated|^damaged"):
+    with pytest.raises(
+        BadClipError, match=r"^\d+ bytes of zeros stand (before|behind) |^truncated|^damaged|begins with z"
+    ):
         inspected(tmp_path / "a", with_zeros[where])
+
+
+@pytest.mark.parametrize(
+    ("kind", "zeros"), {"amr": 910, "aac": 1, "gsm": 100, "latm": 1_000, "wavpack": 70_000}.items()
+)
+def test_a_few_zeros_behind_are_padding(tmp_path: Path, kind: str, zeros: int) -> None:
+    whole = inspected(tmp_path / "a", FFMPEG_ALONE[kind]())
+    assert inspected(tmp_path / "a", FFMPEG_ALONE[kind]() + bytes(zeros)).frames == whole.frames
+
+
+def test_what_is_lost_in_gsm_is_found(tmp_path: Path) -> None:
+    content = FFMPEG_ALONE["gsm"]()
+    for damaged in (content[:-40], changed(content, 2_000, bytes(100)), content[:2_000] + content[2_001:]):
+        with pytest.raises(BadClipError, match="^truncated or damaged|^not audio"):
+            inspected(tmp_path / "a", damaged)
+
+
+def test_a_packet_that_gives_no_sound_is_found(tmp_path: Path) -> None:
+    content = encode("ipod", "alac", tone(48_000, 48_000, 6), 48_000)
+    with av.open(io.BytesIO(content)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+    for packet in packets[3:9]:
+        with pytest.raises(BadClipError, match="^truncated or damaged: no (sound|whole packet)"):
+            inspected(tmp_path / "a", changed(content, (packet.pos or 0) + packet.size // 10, bytes(200)))
 
 
 @pytest.mark.parametrize("side", ["before", "behind"])
@@ -379,7 +453,7 @@ def advised(path: Path, error: BadClipError) -> bytes:
 AMONG_ZEROS: dict[str, Callable[[], bytes]] = {
     **{kind: FFMPEG_ALONE[kind] for kind in ("ac3", "amr", "transport stream", "m4a", "tta", "flv")},
     "e-ac3": lambda: encode("eac3", "eac3", tone(48_000, 48_000, 2), 48_000),
-    "latm": lambda: encode("latm", "aac", tone(24_000, 16_000), 16_000),
+    "latm": FFMPEG_ALONE["latm"],
     "transport stream of mp2": lambda: encode("mpegts", "mp2", tone(48_000, 48_000), 48_000),
     "mp3 that states its length": mp3,
     "wav": lambda: written("WAV"),
@@ -423,7 +497,7 @@ def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path
     assert inspected(tmp_path / "a", (_ID3 + content)[139 - 1 :])
 
 
-@pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30, bytes(13 * 70)], ids=["noise", "text", "few zeros"])
+@pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30], ids=["noise", "text"])
 def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
     content = FFMPEG_ALONE["amr"]()
     with pytest.raises(BadClipError, match="^truncated or damaged: something that is not sound after 1.02 s"):
@@ -470,6 +544,27 @@ def test_samples_of_odd_width_are_refused(tmp_path: Path, bits: int) -> None:
         inspected(tmp_path / "a.wav", struct.pack("<4sI", b"RIFF", len(content)) + content)
 
 
+def test_24_bits_in_32_are_refused_and_the_advice_works(tmp_path: Path) -> None:
+    for samples in (tone(800, 8_000), tone(800, 8_000) / 5_000):  # libsndfile guesses at both, and wrong at the second
+        content = bytearray(written("WAV", "PCM_32", 800, 8_000)[:44])
+        content[34:36] = (24).to_bytes(2, "little")
+        content += (samples * 2**23).astype("<i4").tobytes()
+        with pytest.raises(
+            BadClipError, match="^a WAV file of 24 bits in 32, .* where `arecord -f S24_LE` wrote it"
+        ) as error:
+            inspected(tmp_path / "a", bytes(content))
+        code = str(error.value).split('"')[1].replace("FILE", str(tmp_path / "a")).replace("NEW", str(tmp_path / "new"))
+        exec(code)
+        assert np.abs(load_mono(tmp_path / "new.wav", 8_000) - samples[:, 0]).max() < 1e-6
+
+
+def test_what_stands_before_a_sound_is_named_and_the_advice_works(tmp_path: Path) -> None:
+    for before in (b"\xef\xbb\xbf", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n\r\n"):
+        with pytest.raises(BadClipError, match=f"^{len(before)} bytes of something else stand before .* WAV") as error:
+            inspected(tmp_path / "a", before + written("WAV"))
+        assert advised(tmp_path / "a", error.value) == written("WAV")
+
+
 def blown(content: bytes, size: int) -> bytes:
     """With zeros in its middle."""
     half = len(content) // 2
@@ -483,7 +578,7 @@ def without(content: bytes, size: int) -> bytes:
 
 
 HOLED = ["wavpack", "tta", "matroska", "webm", "webm of a browser", "flac in ogg", "aac in wav", "flac in wav"]
-HOLED += ["transport stream", "mp3 with a few zeros at its end"]
+HOLED += ["transport stream", "mp3 with a few zeros at its end", "wma", "wma to a pipe", "avi", "avi to a pipe"]
 
 
 @pytest.mark.promise("Sound with a hole in its middle is refused, where the file tells of it.", "input")

@@ -2,13 +2,14 @@
 
 import pytest
 
+from benchmarks.chance import SCORERS, above_chance
+from benchmarks.fitted import fitted_above_chance, fitted_coverage
 from benchmarks.statistics import (
     GROUPED,
-    SCORERS,
     UNEQUAL,
-    above_chance,
     class_coverage,
     coverage,
+    coverage_of_averages,
     coverage_of_lwlrap,
     false_winners,
     late_groups,
@@ -24,6 +25,13 @@ def test_intervals_cover_the_truth_where_clips_come_in_groups(setting: str) -> N
     lwlrap, held = coverage_of_lwlrap(setting, 4, trials=200, resamples=100)
     assert lwlrap > 0.99 and held >= 0.92  # a nearly perfect model
     assert coverage(setting, by_unit=False, trials=100, resamples=100) < 0.88  # as it was
+
+
+def test_intervals_of_averages_cover_the_truth() -> None:
+    """Nominal 95%, and three standard errors of 40 trials."""
+    found = coverage_of_averages("40 x 10", trials=40)
+    assert len(found) == 18
+    assert {name: held for name, (_, held) in found.items() if held < 0.85} == {}
 
 
 def test_intervals_of_a_classs_figures_cover_the_truth() -> None:
@@ -59,6 +67,20 @@ def test_scores_that_know_nothing_are_above_chance_in_one_of_a_hundred_cases(sco
     assert both <= above <= 0.03  # 0.01, and three standard errors
     if scorer == "recordings":
         assert above_chance(scorer, trials=100, permutations=99, by_unit=False)[0] > 0.05
+
+
+def test_classifiers_fitted_on_noise_are_above_chance_in_one_of_a_hundred_cases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert fitted_above_chance("40 x 10", trials=200, permutations=99) <= 0.02
+    monkeypatch.setattr("fa_assets.metrics.chance._FARTHER", 1)
+    assert fitted_above_chance("40 x 10", trials=200, permutations=99) > 0.02  # as it was
+
+
+def test_intervals_hold_what_the_models_of_the_folds_reach_on_new_clips_in_about_nine_of_ten_cases() -> None:
+    """Three standard errors of 40 trials."""
+    lwlrap, own, gain = fitted_coverage("80 clips", 0.5, trials=40)
+    assert 0.7 < lwlrap < 0.85 and min(own, gain) >= 0.74
 
 
 @pytest.mark.parametrize("groups", [20, 60, 120])

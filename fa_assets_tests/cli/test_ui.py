@@ -87,6 +87,9 @@ def test_other_settings_than_the_storage_was_made_with_are_refused_with_both_val
         UserError, match=r"regularization_c 4\.0, now 2\.0.*\(--regularization-c 4\.0\), or with --remake"
     ):
         ui._require_same_settings(Settings(storage=tmp_path))
+    for name, other in (("near_duplicates", "group"), ("calibration", "platt"), ("threshold_rule", "precision=0.9")):
+        with pytest.raises(UserError, match=name):
+            ui._require_same_settings(settings.model_copy(update={name: other}))
     with pytest.raises(UserError, match=r"experiments none, now all\..*\(no --experiments\)"):
         ui._require_same_settings(settings.model_copy(update={"experiments": "all"}))
     (tmp_path / "settings.json").write_text("{")

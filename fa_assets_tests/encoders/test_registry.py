@@ -64,5 +64,5 @@ def test_an_encoder_is_loaded_once_and_only_with_the_weights_that_were_recorded(
         assert recipe() is recipe()
         other = EncoderRecipe("tiny", weights.path, "0" * 40)
         assert other.fingerprint != recipe.fingerprint
-        with pytest.raises(UserError, match="changed since tiny_checkpoint was materialized"):
+        with pytest.raises(UserError, match="are not those that tiny_checkpoint recorded"):
             other()

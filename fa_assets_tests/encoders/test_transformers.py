@@ -222,7 +222,7 @@ def test_what_counts_are_the_bytes_of_weights_and_configuration_not_their_place(
     for file in ("model.safetensors", "preprocessor_config.json"):
         before = (moved / file).read_bytes()
         (moved / file).write_bytes(before.replace(b"false", b"true ").replace(b"\0\0\0\0", b"\1\0\0\0"))
-        with pytest.raises(UserError, match="changed since transformers_moved_checkpoint was materialized"):
+        with pytest.raises(UserError, match="are not those that transformers_moved_checkpoint recorded"):
             recipes[1]()
         (moved / file).write_bytes(before)
     assert isinstance(recipes[1](), TransformersEncoder)

@@ -14,6 +14,7 @@ from fa_assets.store.ledger import Ledger
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.metrics.test_same_recording import sound
 from fa_assets_tests.runs import run
+from fa_assets_tests.small_dataset import CLASSES
 
 pytestmark = pytest.mark.slow
 
@@ -24,13 +25,17 @@ def test_an_excerpt_of_a_curated_clip_is_named_and_without_landmarks_nothing_is_
     soundfile.write(test / "t0.wav", whole[RATE : 4 * RATE] / 4, RATE)
     soundfile.write(test / "t1.wav", whole[RATE // 2 : 4 * RATE], RATE)
     soundfile.write(test / "t2.wav", sound(2), RATE)
+    soundfile.write(test / "t3.wav", sound(2)[RATE:], RATE)
+    rows = settings.dataset / "sample_submission.csv"
+    rows.write_text(rows.read_text() + "t3.wav" + ",0" * len(CLASSES) + "\n")
     ledger, values = Ledger(settings.storage_root / "ledger"), ValueStore(settings.storage_root)
 
     outcome = run(settings, select="curated_clips,test_clips")
     assert outcome.failures == ()
     found = values.read("test_clips")
     like = dict(zip(*(found.table[name].to_pylist() for name in ("fname", "same_recording")), strict=True))
-    assert like == {"t0.wav": "03.wav", "t1.wav": "03.wav", "t2.wav": None}
+    assert like == {"t0.wav": "03.wav", "t1.wav": "03.wav", "t2.wav": None, "t3.wav": None}
+    assert found.table["unit"].to_pylist() == [0, 0, 1, 1]  # t2 and t3 are one recording, too
     assert next(ledger.newest_of("test_clips")).metadata["clips_like_curated"] == 2
     (warning,) = (one for one in outcome.warnings if "no_curated_recordings_in_test" in str(one))
     assert "2 test clips" in str(warning) and "'t0.wav' (like 03.wav)" in str(warning)

@@ -125,8 +125,7 @@ def test_what_failed_is_not_tried_again_until_something_changes(daemon: Daemon, 
     assert daemon.tick() is None
 
     clip.write_bytes(sound)
-    assert daemon.refresh() >= whole("folds") | EMBEDDINGS, "what was planned and not checked"
-    assert daemon.tick() is None
+    assert daemon.tick() is None, "what was planned and not made is as it was"
     assert "nothing is stale" in daemon.said
 
     make_clip(clip, ("Tone",), index=200)

@@ -46,9 +46,12 @@ def test_status_names_the_failed_run_the_file_and_the_way_out_in_five_lines(sett
     assert said[-1].startswith("Once that is fixed: fa-assets run --dataset")
     every = fa_assets("status", "--all", settings=settings).stdout.splitlines()
     assert len(every) > 20 and any(line.startswith("mc5_embeddings, fold 4: ") for line in every)
-    settings = settings.model_copy(update={"on_bad_clip": "skip"})
-    assert run(settings, select="curated_clips").failures == ()
-    assert "failed" not in fa_assets("status", settings=settings).stdout, "a run after it succeeded"
+    skipping = settings.model_copy(update={"on_bad_clip": "skip"})
+    assert run(skipping, select="curated_clips").failures == ()
+    after = fa_assets("status", settings=skipping).stdout
+    assert "failed" not in after and "Other settings" not in after, "a run after it succeeded"
+    other = "Other settings than those of the last run here: on_bad_clip skip, now fail"
+    assert other in fa_assets("status", settings=settings).stdout
 
 
 def test_a_run_whose_process_is_gone_was_interrupted_and_did_not_fail(settings: Settings) -> None:
@@ -56,5 +59,7 @@ def test_a_run_whose_process_is_gone_was_interrupted_and_did_not_fail(settings: 
     with environment_of(settings), dg.DagsterInstance.get() as instance:
         job = build_definitions(settings).resolve_job_def("everything")
         instance.report_run_failed(instance.create_run_for_job(job), "its process is gone")
+    assert fa_assets("status", settings=settings).stdout == "Everything is current.\n", "nothing of it is lacking"
+    (settings.storage_root / "classifiers" / "final.npz").unlink()
     first, *_, last = fa_assets("status", settings=settings).stdout.splitlines()
     assert "was interrupted" in first and last.startswith("What it made is kept; to go on: fa-assets run --dataset")

@@ -12,6 +12,7 @@ from fa_assets.definitions import code_location
 from fa_assets.encoders.cnn14.definition import Cnn14
 from fa_assets.errors import UserError
 from fa_assets.graph.jobs import EVERYTHING
+from fa_assets.graph.made_with import made_with
 from fa_assets.settings import Settings
 from fa_assets.store.digests import DigestMemory
 from fa_assets.store.ledger import Ledger
@@ -162,3 +163,12 @@ def test_the_summary_says_which_figures_are_not_of_these_settings(settings: Sett
     other = fa_assets("summary", "--regularization-c", "1", settings=settings).stdout
     assert other.count("not of these settings: see fa-assets status") == 2
     assert "mc5 - center" not in other
+
+
+def test_a_run_that_failed_before_it_made_anything_leaves_the_verdicts_on_what_there_is(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"checkpoint": str(settings.dataset / "train_curated.csv")})
+    before = made_with(settings.storage_root)
+    with environment_of(wrong):
+        assert run(wrong).failures
+    assert reasons(settings) == {}
+    assert made_with(settings.storage_root) == before, "the UI would ask for the wrong weights"

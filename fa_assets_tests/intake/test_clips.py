@@ -129,7 +129,7 @@ def test_links_are_followed(dataset: KaggleDataset, target: str, fetch: str | No
     assert (
         (f" ({target}): fetch it with " in offender and f"`{fetch}" in offender)
         if fetch
-        else offender.endswith("there")
+        else offender.endswith(f"there ({target})")
     )
     file = dataset.clips_folder / target
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -227,10 +227,18 @@ def test_an_interrupt_does_not_wait_for_the_clips_that_are_left(
 
 
 def test_folders_with_audio_that_nobody_reads_are_named(tmp_path: Path) -> None:
-    for name in ("train_curated/a.wav", "test/b.wav", "eval/c.wav", "audio_test/x/d.wav", "docs/e.txt", ".cache/f.wav"):
-        (tmp_path / name).parent.mkdir(parents=True)
+    for name in (
+        "train_curated/a.wav",
+        "test/b.wav",
+        "eval/c.wav",
+        "audio_test/x/d.wav",
+        "docs/e.txt",
+        ".cache/f.wav",
+        "g.wav",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert folders_not_read(KaggleDataset(tmp_path)) == ["audio_test/ (1)", "eval/ (1)"]
+    assert folders_not_read(KaggleDataset(tmp_path)) == ["./ (1)", "audio_test/ (1)", "eval/ (1)"]
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "train_curated").symlink_to("..")
     assert folders_not_read(KaggleDataset(tmp_path / "linked")) == []

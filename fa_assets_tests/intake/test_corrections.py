@@ -261,10 +261,11 @@ def test_verdicts_that_cannot_be_followed_are_named(tmp_path: Path, verdict: str
 
 
 def test_a_verdict_on_a_clip_that_is_gone_and_the_last_of_a_class_are_said(tmp_path: Path) -> None:
-    clips = read_labels(_dataset(tmp_path, "gone.wav Rain add", "b.wav Rain remove"))
+    clips = read_labels(_dataset(tmp_path, "gone.wav Rain add", "b.wav Rain remove", "b.wav rain remove"))
     assert clips.notes[1:] == (
         "label_corrections.csv: no clip is left of 'Rain'",
         "label_corrections.csv: verdicts on clips that train_curated.csv does not name: 'gone.wav'",
+        "label_corrections.csv: verdicts on what is no class: 'rain'",
     )
     (tmp_path / "sample_submission.csv").write_text("fname,Bell,Rain\n")
     with pytest.raises(BadInputError, match="as label_corrections.csv corrects them"):

@@ -30,7 +30,7 @@ def dataset(tmp_path: Path) -> KaggleDataset:
     for folder in ("train_curated", "test"):
         (root / folder / "sub").mkdir(parents=True)
         for name in ("a.wav", "sub/b.wav"):
-            soundfile.write(root / folder / name, np.full(800, 0.1), 8000)
+            soundfile.write(root / folder / name, np.resize([0.1, -0.1], 800), 8000)
     (root / "train_curated.csv").write_text("fname,labels\na.wav,Rain\nsub/b.wav,Bell\n")
     (root / "sample_submission.csv").write_text("fname,Bell,Rain\na.wav,0,0\n")
     (root / "train_curated_folds.csv").write_text("fname,fold\na.wav,0\nsub/b.wav,1\n")

@@ -99,12 +99,17 @@ def test_a_missing_csv_or_folder_says_what_a_dataset_is(dataset: KaggleDataset) 
         read_labels(dataset)
     with pytest.raises(UserError, match="not a folder.*FA_DATASET"):
         read_labels(KaggleDataset(dataset.root / "nowhere"))
+    (dataset.root / "Train_curated.csv.csv").write_text("fname,labels\na.wav,Rain\n")
+    with pytest.raises(BadInputError, match="There is 'Train_curated.csv.csv': a CSV of that name is needed"):
+        read_labels(dataset)
 
 
 def test_classes_come_in_submission_order_or_sorted(dataset: KaggleDataset) -> None:
     write(dataset, "fname,labels\na.wav,Rain\nb.wav,Bell\n")
     assert read_classes(dataset, read_labels(dataset)) == ("Bell", "Rain")
     write(dataset, "fname,labels\na.wav,Rain\nb.wav,Bell\n", submission="fname,Rain,Bell\nt.wav,0,0\n")
+    assert read_classes(dataset, read_labels(dataset)) == ("Rain", "Bell")
+    write(dataset, "fname,labels\na.wav,Rain\nb.wav,Bell\n", submission=",fname,Rain,Bell\n0,t.wav,0,0\n")
     assert read_classes(dataset, read_labels(dataset)) == ("Rain", "Bell")
 
 
@@ -134,6 +139,8 @@ def test_given_folds_are_used_as_they_are_in_the_order_of_the_clips(dataset: Kag
     folds = read_given_folds(dataset, ["a.wav", "b.wav", "c.wav"], n_folds=2)
     assert folds is not None
     np.testing.assert_array_equal(folds, [0, 1, 1])
+    write(dataset, "", folds="fname,fold\na.wav,0.0\nb.wav,1.0\n")
+    np.testing.assert_array_equal(read_given_folds(dataset, ["b.wav", "a.wav"], n_folds=2), [1, 0])
 
 
 def test_without_the_file_no_folds_are_given(dataset: KaggleDataset) -> None:
@@ -141,10 +148,18 @@ def test_without_the_file_no_folds_are_given(dataset: KaggleDataset) -> None:
 
 
 def test_given_folds_that_do_not_fit_are_named(dataset: KaggleDataset) -> None:
-    write(dataset, "", folds="fname,labels,fold\na.wav,Rain,0\nb.wav,Rain,7\nd.wav,Rain,x\na.wav,Rain,1\n")
+    write(
+        dataset, "", folds="fname,labels,fold\na.wav,Rain,0\nb.wav,Rain,7\nd.wav,Rain,x\na.wav,Rain,1\nC.wav,Rain,1\n"
+    )
     with pytest.raises(BadInputError) as caught:
         read_given_folds(dataset, ["a.wav", "b.wav", "c.wav"], n_folds=3)
-    for part in ("'a.wav': 2 rows", "'b.wav': fold '7'", "'d.wav': fold 'x'", "'c.wav': no row", "fold 2: no clip"):
+    for part in (
+        "'a.wav': 2 rows",
+        "'b.wav': fold '7'",
+        "'d.wav': fold 'x'",
+        "'c.wav': no row; there is 'C.wav'",
+        "fold 2: no clip",
+    ):
         assert part in str(caught.value)
 
 
@@ -159,9 +174,13 @@ def test_the_test_clips_are_the_rows_of_the_sample_submission_with_what_is_known
 ) -> None:
     write_test_set(dataset, "a.wav", "b.wav", "c.wav", ".hidden.wav")
     write(dataset, "fname,labels\nx.wav,Rain\n", submission="fname,Rain,Bell\nc.wav,0,0\na.wav,0,0\n")
-    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,NaN\n')
+    dataset.test_csv.write_text('fname,labels,usage\na.wav,"Bell,Rain",Public\nz.wav,Bell,NaN\nc.wav,,\nA.wav,Rain,\n')
     clips = read_submission_clips(dataset, ("Rain", "Bell"))
     assert "test.csv: 'usage' is taken as empty in 1 rows, which hold 'NaN'" in clips.notes
+    assert "test.csv: rows without labels are taken as unknown: 'c.wav'" in clips.notes
+    assert (
+        "2 rows of test.csv name no test clip: 'A.wav', 'z.wav'; there is 'a.wav', which differs by" in clips.notes[-1]
+    )
     assert clips.fnames == ("c.wav", "a.wav")
     assert clips.labels == (None, ("Bell", "Rain"))
     assert clips.usage == ("", "Public")

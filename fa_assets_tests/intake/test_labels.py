@@ -55,6 +55,7 @@ SPEECH = "Male speech, man speaking"
             "lists",
             id="label-studio",
         ),
+        pytest.param(["R&amp;B,A", "B"], [("R&B", "A"), ("B",)], "signs of web pages", id="html"),
         pytest.param(["A\u060c B", "C"], [("A", "B"), ("C",)], "'\u060c'", id="arabic"),
     ],
 )
@@ -218,6 +219,13 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
         ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
         ([["Animal", "dog"]] * 2 + [["Animal"]], None, ""),
+        (
+            [["Male speech", "man speaking"], ["Dog"]],
+            "'Male speech', 'man speaking'",
+            "'Male speech, man speaking' into",
+        ),
+        ([["Horn", "car horn", "honking"], ["Dog"]], "'Horn', 'car horn', 'honking'", "'Horn, car horn, honking' into"),
+        ([["a", "b"], ["b", "a"], ["Dog", "Cat"]], None, ""),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         *(
             ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to {by!r}")
@@ -251,6 +259,9 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dоg"], ["Dog"]], "'Dog', 'Dоg'", "look the same"),
         ([["Ꭰog"], ["Cat"]], "'Ꭰog'", "several alphabets in one word: '\\u13a0og'"),
         ([["Tシャツ"], ["Собака"], ["Dog Собака"], ["µ"]], None, ""),
+        ([["1"], ["01"], ["1.0"]], "'01', '1', '1.0'", "zeros of a number"),
+        ([["Dog?"], ["Dog"], ["?!"]], "'Dog', 'Dog?'", "marks"),
+        ([["0"], ["10"], ["1"]], None, ""),
         ([["Cooper's"], ["Cooper’s"]], "\"Cooper's\", 'Cooper’s'", "look the same"),
         ([["A\u200f"], ["A"]], "'A', 'A\\u200f'", "cannot be seen"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),

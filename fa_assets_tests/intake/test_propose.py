@@ -96,9 +96,9 @@ PROPOSED = {
         ["5 groups, each of which stays in one fold: 'site0'"],
     ),
     "recorders-in-class-folders": (
-        {f"{one}/SMA0{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
+        {f"{one}/SM-Süd{n}_20230512_063000.WAV": one for n in range(5) for one in ("wren", "tit")},
         {},
-        ["5 groups, each of which stays in one fold: 'SMA00'"],
+        ["5 groups, each of which stays in one fold: 'SM-Süd0'"],
     ),
     "audio-above-classes-in-mixed-formats": (
         {"audio/Bird/1.wav": "Bird", "audio/Dog/2.m4a": "Dog"},
@@ -151,7 +151,7 @@ PROPOSED = {
     "audacity": (
         {"a.wav": "Wren,Robin", "b.wav": "Wren"},
         {"a.txt": "0.1\t0.2\tWren\n\\\t100\t200\n0.3\t0.3\tRobin\n", "b.txt": "0\t1\tWren\n"},
-        ["annotations of each clip"],
+        ["annotations of each clip (all of them; their times are not used)"],
     ),
     "a-csv-for-each-clip": (
         {"a.wav": "Wren,Robin", "b.wav": "Wren"},
@@ -623,7 +623,7 @@ def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str,
     [
         (("--labels-column", "nosuch"), "--labels-column: no column 'nosuch'; l.csv has file, label"),
         (("--group-column", "nosuch"), "--group-column: no column 'nosuch'; l.csv has file, label"),
-        (("--fname-column", "label"), "columns label and file: no clip has a label"),
+        (("--fname-column", "label"), "which column holds the labels?"),
         (("--csv", "l.csv"), "l.csv: no such file; --csv takes a table: there is {}/l.csv"),
         (("--level", "1", "--labels-column", "label"), "--level takes the labels from folders"),
         (("--level", "1", "--csv", "{}/l.csv"), "--level takes the labels from folders"),
@@ -965,6 +965,85 @@ def test_what_is_said_of_many_tables_is_said_once(tmp_path: Path) -> None:
     joined = "0.wav.results.csv: labels of several rows are joined, of '0.wav' (so it is with 5 more tables)"
     assert joined in proposal.notes and sum("are joined" in note for note in proposal.notes) == 1
     assert "2.wav.results.csv, ... (6 in all), columns" in proposal.origin
+
+
+@pytest.mark.parametrize("columns", ["folder,file", "fold,file", "x,file"])
+def test_names_that_are_there_twice_take_their_folder_from_another_column(tmp_path: Path, columns: str) -> None:
+    before = "fold" if columns == "fold,file" else ""
+    make_audio(tmp_path, *(f"{before}{folder}/{n}.wav" for folder in (1, 2) for n in (1, 2)))
+    rows = "1,1.wav,dog\n1,2.wav,cat\n2,1.wav,cat\n3,2.wav,dog\n"
+    (tmp_path / "list.csv").write_text(f"{columns},label\n{rows}")
+    proposal = propose(tmp_path)
+    labels = {"1/1.wav": "dog", "1/2.wav": "cat", "2/1.wav": "cat"}
+    assert dict(proposal.rows) == {f"{before}{name}": (label,) for name, label in labels.items()}
+    first, second = columns.split(",")
+    assert f"list.csv: clips are those of the columns '{first}' and '{second}', as '{before}1/1.wav'" in proposal.notes
+
+
+def test_names_that_are_there_twice_are_said_where_nothing_says_which(tmp_path: Path) -> None:
+    make_audio(tmp_path, "x/1.wav", "y/1.wav")
+    (tmp_path / "list.csv").write_text("file,label\n1.wav,dog\n")
+    which = "list.csv: '1.wav'; it may stand for any of 'x/1.wav', 'y/1.wav': write which, with its folder"
+    assert which in propose(tmp_path).notes
+
+
+def test_tables_of_one_name_in_two_folders_are_both_named(tmp_path: Path) -> None:
+    make_audio(tmp_path, "a/1.wav", "a/2.wav", "b/3.wav")
+    (tmp_path / "a" / "meta.csv").write_text("file,label\n1.wav,dog\n2.wav,cat\n")
+    (tmp_path / "b" / "meta.csv").write_text("name,class\n3.wav,cow\n")
+    assert "not used, though they name clips: 'b/meta.csv'; --csv takes one" in propose(tmp_path).notes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"dog": ["1.wav", "2.wav"], "cat": ["2.wav", "3.wav"]}',
+        '{"1.wav": [{"start": 0, "label": "dog"}], "2.wav": [{"label": "dog"}, {"label": "cat"}], "3.wav": [{"label": "cat"}]}',
+    ],
+)
+def test_json_with_clips_by_class_or_regions_by_clip(tmp_path: Path, text: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    (tmp_path / "labels.json").write_text(text)
+    labels = {name: {*own} for name, own in propose(tmp_path).rows}
+    assert labels == {"1.wav": {"dog"}, "2.wav": {"dog", "cat"}, "3.wav": {"cat"}}
+
+
+def test_a_column_that_only_its_cells_speak_for_is_called_a_guess(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    rows = "".join(f"{n}.wav;{'Amsel' if n % 2 else 'Meise'};{'AB'[n // 3]}\n" for n in (1, 2, 3, 4))
+    (tmp_path / "list.csv").write_text(f"Datei;Art;sound_quality\n{rows}")
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"Amsel": 2, "Meise": 2}
+    assert any(note.startswith("a guess, by the cells: list.csv, whose column 'Art'") for note in proposal.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("call_type,start_time,end_time", "Wren,0.5,1"), ("file,start_time,Wren,Tit", "{}.wav,0.5,POS,NEG")],
+)
+def test_annotations_called_as_their_clips_are_no_tables_of_classes(tmp_path: Path, header: str, row: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    for n in (1, 2):
+        more = f"{n}.wav,0.7,NEG,POS\n" if "POS" in row else ""
+        (tmp_path / f"{n}.csv").write_text(f"{header}\n{row.format(n)}\n{more}")
+    assert propose(tmp_path).counts == {"Wren": 2, **({"Tit": 2} if more else {})}
+
+
+def test_cells_with_other_signs_between_say_what_to_write(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    table = tmp_path / "list.txt"
+    table.write_text("name&label\n1&Wren\n2&Tit\n")
+    with pytest.raises(UserError, match="list.txt is separated by '&': write sep=& into a line above its rows"):
+        propose(tmp_path)
+    table.write_text(f"sep=&\n{table.read_text()}")
+    assert propose(tmp_path).counts == {"Tit": 1, "Wren": 1}
+
+
+def test_names_of_files_are_no_labels(tmp_path: Path) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    (tmp_path / "list.csv").write_text("dog,cat\n1.wav,2.wav\n3.wav,4.wav\n")
+    with pytest.raises(UserError, match="which column holds the labels"):
+        propose(tmp_path)
 
 
 def test_what_run_would_refuse_is_said_once_it_is_written(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_without_a_minimum_the_baseline_is_the_measure(
     found = verdict(*ours, baseline[1])
     assert found.passed is passed
     assert "95% interval" in found.reason
+    assert ("(below 40, intervals are rough)" in found.reason) is (len(ours[0]) < 40)
 
 
 def test_a_difference_of_rounding_is_no_reason_to_refuse() -> None:
