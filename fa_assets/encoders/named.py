@@ -23,7 +23,10 @@ def parse_encoders(encoders: str) -> dict[str, str | None]:
         names = " ".join(name for name, _, _ in words)
         raise ValueError(f"FA_ENCODERS={names!r} names an encoder twice, or two whose assets would have one name")
     if words and words[0][1]:
-        raise ValueError(f"FA_ENCODERS: the weights of {words[0][0]}, the main encoder, are FA_CHECKPOINT")
+        name, _, source = words[0]
+        raise ValueError(
+            f"FA_ENCODERS: the main encoder, {name}, stands without its weights; set FA_CHECKPOINT={source}"
+        )
     return found
 
 

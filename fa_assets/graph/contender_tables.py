@@ -62,8 +62,8 @@ LEARNING_CURVE = pa.schema(
         column("clips_per_class", pa.int32(), "at least, of each class, as far as there are; null for all clips"),
         column("clips", pa.float64(), "that a classifier was fitted on; the mean over draws and folds", "folds.labels"),
         column("lwlrap", pa.float64(), "out of fold, the mean over the draws", FITTED),
-        column("low", pa.float64(), "the lowest of the draws", FITTED),
-        column("high", pa.float64(), "the highest", FITTED),
+        column("lowest", pa.float64(), "of the draws", FITTED),
+        column("highest", pa.float64(), "of the draws", FITTED),
         column("draws", pa.list_(pa.float64()), "LWLRAP of each draw; of all clips there is one", FITTED),
     ]
 )

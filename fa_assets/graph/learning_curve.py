@@ -32,7 +32,7 @@ def learning_curve_assets(
         GROUP,
         partial(measure_curve, sizes=parsed, fit=fit),
         contender_tables.LEARNING_CURVE,
-        version="2",
+        version="3",
         reads={"folds": folds, "embeddings": embeddings},
         settings={"scheme": scheme, "sizes": ",".join(map(str, parsed)), "draws": DRAWS, "seed": SEED, **fit.settings},
         kinds=frozenset({fit.kind, "parquet"}),
@@ -62,8 +62,8 @@ def measure_curve(work: Work, folds: Stored, embeddings: Stored, *, sizes: Seque
             "clips_per_class": one.clips_per_class,
             "clips": one.clips,
             "lwlrap": float(np.mean(one.lwlraps)),
-            "low": min(one.lwlraps),
-            "high": max(one.lwlraps),
+            "lowest": min(one.lwlraps),
+            "highest": max(one.lwlraps),
             "draws": list(one.lwlraps),
         }
         for one in points

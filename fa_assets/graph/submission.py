@@ -188,7 +188,7 @@ def submit(
     folder = work.root / "submission"
     for name in FILES.values():  # so that none of an earlier run stays where this one makes none
         (folder / name).unlink(missing_ok=True)
-    if not found["gate_passed"]:
+    if not found["gate_passed"] and embeddings.table.num_rows:
         raise UserError(f"No submission is made: {found['gate']}. {WAY_OUT}")
     every, classes = list(others.values()), tuple(classifier.header.details["classes"])
     of_test, of_folds = (embeddings, *every[: len(engines) - 1]), (predictions, *every[len(engines) - 1 :])

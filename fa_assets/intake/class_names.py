@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from fa_assets.intake.names import INVISIBLE, listed
@@ -11,6 +11,8 @@ from fa_assets.intake.names import INVISIBLE, listed
 _SAME_LOOK = str.maketrans("АВЕКМНОРСТХаеорсухіЅѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο’‘‐‑–—", "ABEKMHOPCTXaeopcyxiSsjABEZHIKMNOPTYXo''----")
 """Letters of Cyrillic and Greek, apostrophes and hyphens beside those of ASCII that look the same."""
 _JOINED_BY = (",", "+", "/", "&", "&&", "\\", "|", "~", ":", "#", " and ", " ")
+_SIGN = re.compile(r"<\w+ ?/?>|\\[nt]|\s*[^\w\s]+\s*|_+|\s+(\w{1,3}\s+)?")
+"""Signs, blanks or a short word between names."""
 _PLACEHOLDERS = frozenset(
     (
         *(
@@ -106,6 +108,10 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         found.append((_shown(parts), one))
     for separator in _JOINED_BY:
         found += _joined(names, separator)
+    said = {name for name, _ in found}
+    for name in names:
+        if repr(name) not in said and (between := _between(name, counts)):
+            found.append((repr(name), _is_made_of(name.split(between), between)))
     return found
 
 
@@ -156,14 +162,26 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
         recur = all(len(places[part]) > 1 for part in parts)
         move = any(len(set(places[part].values())) > 1 for part in parts)  # as words of a name do not
         if are_names or (recur and (separator != " " or (move and not set(parts) & set(names)))):
-            several = f"is made of {_shown(parts)}: separate labels by ',', or set FA_LABEL_SEPARATOR to {separator!r}"
-            found.append((repr(name), several))
+            found.append((repr(name), _is_made_of(parts, separator)))
         elif separator in ":#" and all(re.fullmatch(r"\w[\w ]{2,}", part) for part in parts):
             held.append(name)
     if held:
         if_so = f"if that separates labels, set FA_LABEL_SEPARATOR to {separator!r}"
         found.append((listed(held), f"hold {separator!r}: {if_so}"))
     return found
+
+
+def _is_made_of(parts: Sequence[str], separator: str) -> str:
+    return f"is made of {_shown(parts)}: separate labels by ',', or set FA_LABEL_SEPARATOR to {separator!r}"
+
+
+def _between(name: str, names: Collection[str]) -> str | None:
+    """What stands between the other names that a name is made of; None where it is not made of such."""
+    for end in range(1, len(name)):
+        sign = _SIGN.match(name, end) if name[:end] in names else None
+        if sign and all(part in names for part in name.split(sign[0])):
+            return sign[0]
+    return None
 
 
 def _has_invisible(name: str) -> bool:

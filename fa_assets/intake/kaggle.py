@@ -33,13 +33,7 @@ from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
 from fa_assets.intake.names import NameIndex, bad_fnames, canonical, hint, listed
 from fa_assets.intake.tables import Table, missing_columns, read_table
-from fa_assets.store.source_files import (
-    USUAL_LIMITS,
-    Limits,
-    files_below,
-    is_file,
-    is_folder,
-)
+from fa_assets.store.source_files import USUAL_LIMITS, Limits, files_below, is_file, is_folder
 
 _NO_CLASSES = ("fname", "group", "fold", "usage", "split")
 """Columns of a table with a column for each class that are none."""
@@ -210,7 +204,9 @@ def _makes(dataset: KaggleDataset) -> str:
 
 
 def _other_table(dataset: KaggleDataset) -> str:
-    return f"Rename its columns, or see what this makes of it: {_init(dataset)}"
+    return (
+        f"Rename its columns, of which one for each class holds 1 or 0; or see what this makes of it: {_init(dataset)}"
+    )
 
 
 def _init(dataset: KaggleDataset) -> str:

@@ -33,9 +33,10 @@ _FURTHER = "|\uff0c\u3001\uff1b\uff5c\u060c\u061b\n\t"
 _BETWEEN_LABELS = ":#"
 _ONES_AND_ZEROS = (
     *({"1"}, {"0"}),
-    *({"x", "✓", "✔", "☑", "●"}, {"☐", "-"}),
+    *({"x"}, {"☐", "-"}),
+    *({"✓", "✔", "☑", "✅", "●"}, {"☐", "-", "✗", "✘", "✕", "×", "❌"}),
     *({"○", "◯", "〇", "◎", "はい", "有", "是"}, {"×", "✕", "✗", "いいえ", "無", "无", "否"}),
-    *({"да", "истина", "tak"}, {"нет", "ложь", "nie"}),
+    *({"да", "истина", "tak", "ano", "on"}, {"нет", "ложь", "nie", "ne", "off"}),
     *({"+"}, {"-"}),
     *({"t"}, {"f"}),
     *({"pos", "positive"}, {"neg", "negative"}),
@@ -51,7 +52,7 @@ _NUMBERED = re.compile(
 )
 
 _NO_CLASS = re.compile(
-    r"(.*[_ ])?id|(min|max)_t|t_?(min|max)|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?"
+    r"(.*[_ ])?id|(min|max)_t|t_?(min|max)|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?|(n|num)_.*"
     r"|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*",
     re.IGNORECASE,
 )
@@ -163,7 +164,8 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     only_numbers = len(numbers) == len(left_out) > 1
     if (likely and (columns or only_numbers)) or (not columns and only_numbers and _are_of_classes(every)):
         raise _not_indicators(table, {name: numbers[name] for name in likely or numbers})
-    if not any(map(any, columns.values())):
+    is_remark = len(columns) == 1 and all(map(all, columns.values())) and set(left_out) - set(numbers)
+    if is_remark or not any(map(any, columns.values())):
         return None
     if len(columns) == 1 and not all(next(iter(columns.values()))):
         raise BadInputError(
@@ -186,7 +188,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
 
 def _plain(cell: str) -> str:
     """A cell as it is compared: 1 for 1.00, 1,0 and full-width digits."""
-    cell = cell.strip().lower()
+    cell = cell.strip().lower().rstrip("\ufe0f")
     cell = cell if cell.isascii() else unicodedata.normalize("NFKC", cell)
     return cell[0] if re.fullmatch(r"[01][.,]0+", cell) else cell
 

@@ -88,6 +88,7 @@ def _dumbbells(
         axis.plot(ours, rows, "o", color=BLUE, markersize=4.5, label=schemes[0])
         name_rows(axis, names)
         axis.set(xlabel="LWLRAP")
+        axis.locator_params(axis="x", nbins=5)
         axis.set_title(title)
         axis.figure.legend(loc="outside lower center", ncols=2)
         difference_axis.barh(rows, difference, color=np.where(difference < 0, VERMILION, BLUE), height=0.6)

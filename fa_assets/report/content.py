@@ -135,7 +135,7 @@ def _curve_section(run: Evaluated) -> list[Section]:
     table = run.learning_curve
     if table is None:
         return []
-    columns = ("clips_per_class", "clips", "lwlrap", "low", "high")
+    columns = ("clips_per_class", "clips", "lwlrap", "lowest", "highest")
     rows = [[row[one] or "all" for one in columns] for row in table.to_pylist()]
     return [
         Section(

@@ -79,7 +79,11 @@ def reliability_diagram(found: Reliability) -> Picture:
         axis.figure.legend(loc="outside lower center")
         bins = np.minimum(np.floor(found.bins.predicted * 10), 9) / 10  # a mean lies in its bin; no bar hides another
         counts_axis.barh(bins, found.bins.count, height=0.09, align="edge", color=PALE)
-        counts_axis.set(xscale="log", xlabel="labels (log)", ylabel="probability", ylim=(-0.02, 1.02))
+        most = max([10, *found.bins.count])  # so that two powers of ten are named, and nothing between them
+        counts_axis.set(
+            xscale="log", xlim=(0.8, 1.3 * most), xlabel="labels (log)", ylabel="probability", ylim=(-0.02, 1.02)
+        )
+        counts_axis.xaxis.set_minor_formatter("")
 
     return draw(
         "Reliability of the probabilities",

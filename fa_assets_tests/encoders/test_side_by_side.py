@@ -225,7 +225,7 @@ def test_without_the_second_nothing_of_the_first_is_made_again(both: Settings, a
     ("given", "said"),
     [
         ({"encoders": "cnn14 tiny cnn14"}, "FA_ENCODERS='cnn14 tiny cnn14' names an encoder twice"),
-        ({"encoders": "cnn14=demo tiny"}, "the weights of cnn14, the main encoder, are FA_CHECKPOINT"),
+        ({"encoders": "cnn14=demo tiny"}, "cnn14, stands without its weights; set FA_CHECKPOINT=demo"),
         ({"encoders": "cnn14 tiny", "encoder": "tiny"}, "FA_ENCODER=tiny is not the first of FA_ENCODERS='cnn14 tiny'"),
         ({"blend": "on"}, "FA_BLEND=on needs a second encoder: set FA_ENCODERS"),
         ({"blend": "on", "encoders": "tiny"}, "FA_BLEND=on needs a second encoder: set FA_ENCODERS"),

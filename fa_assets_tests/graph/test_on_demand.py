@@ -64,8 +64,8 @@ def test_the_learning_curve_is_recorded_and_shown(asked: tuple[Settings, str], c
     rows = ValueStore(settings.storage_root).read("learning_curve").table.to_pylist()
     assert [row["clips_per_class"] for row in rows] == [1, 3, None]
     for row in rows:
-        assert row["low"] <= row["lwlrap"] <= row["high"]
-        assert (row["low"], row["high"]) == (min(row["draws"]), max(row["draws"]))
+        assert row["lowest"] <= row["lwlrap"] <= row["highest"]
+        assert (row["lowest"], row["highest"]) == (min(row["draws"]), max(row["draws"]))
     usual = scheme_results(settings.storage_root)["mc5"].overall
     assert rows[-1]["lwlrap"] == usual and rows[-1]["clips"] == pytest.approx(24 * 4 / 5)
     assert catalog.query("select lwlrap from assets.learning_curve")["lwlrap"].tolist() == [

@@ -148,12 +148,20 @@ def test_labels_that_classes_txt_lacks_and_columns_that_are_not_used_are_named(t
 
 
 @pytest.mark.parametrize(
-    "one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+", "WAHR", "Oui", "✓", "1.00", "１", "○", "はい"]
+    "one", ["1", "1.0", '"1,0"', "True", "yes", "x", "Y", "+", "WAHR", "Oui", "✓", "1.00", "１", "○", "はい", "✅"]
 )
 def test_a_column_for_each_class(tmp_path: Path, one: str) -> None:
     dataset = KaggleDataset(tmp_path)
     zero = {"1": "0", "1.0": "", '"1,0"': '"0,0"', "True": "False", "yes": "no", "x": "", "Y": "N", "+": "-"}.get(one)
-    zero = zero or {"WAHR": "FALSCH", "Oui": "Non", "1.00": "0", "１": "０", "○": "×", "はい": "いいえ"}.get(one, "")
+    zero = zero or {
+        "WAHR": "FALSCH",
+        "Oui": "Non",
+        "1.00": "0",
+        "１": "０",
+        "○": "×",
+        "はい": "いいえ",
+        "✅": "❌",
+    }.get(one, "")
     dataset.labels_csv.write_text(
         f"fname,group,Dog,Cat,Cow,seconds,start_time\na.wav,g,{one},{one},{zero},0.5,0\nb.wav,g,{zero},{one},{zero},2,3\n"
     )
@@ -192,6 +200,15 @@ def test_one_column_of_yes_and_no_does_not_say_what_the_others_are(tmp_path: Pat
         read_labels(dataset)
 
 
+def test_signs_in_one_of_several_columns_of_words_are_no_class(tmp_path: Path) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text("fname,label_a,label_b\na.wav,Dog,x\nb.wav,Cat,x\n")
+    with pytest.raises(
+        BadInputError, match="no column labels; .* one for each class holds 1 or 0; or see what this makes"
+    ):
+        read_labels(dataset)
+
+
 @pytest.mark.parametrize(
     ("header", "labels", "said"),
     [
@@ -218,6 +235,8 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dog\u200b"], ["Cat"]], "'Dog\\u200b'", "cannot be seen"),
         ([["Male speech", "man speaking"]] * 2, "'Male speech', 'man speaking'", "classes.txt"),
         ([["Inside", "small room"]] * 2 + [["Inside", "large hall"]], "'Inside', 'small room'", "classes.txt"),
+        ([["Dog"], ["Cat"], ["Cow"], ["Dog_Cat_Cow"]], "'Dog_Cat_Cow'", "made of 'Dog', 'Cat', 'Cow'"),
+        ([["Dog"], ["Dog_bark"], ["bark_Dog"], ["Dog-like"]], None, ""),
         ([["Animal", "dog"]] * 2 + [["Animal"]], None, ""),
         (
             [["Male speech", "man speaking"], ["Dog"]],
@@ -229,7 +248,7 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         *(
             ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to {by!r}")
-            for by in (*"+/&\\:# ,~", "&&")
+            for by in (*"+/&\\:# ,~_•@", "&&", " - ", " und ", "<br>", "::")
         ),
         ([["Bird/Rain"], ["Rain/Dog"], ["Dog/Bird"]], "'Bird/Rain'", "FA_LABEL_SEPARATOR to '/'"),
         ([["Bird Rain"], ["Rain Dog"], ["Dog Bird"]], "'Bird Rain'", "FA_LABEL_SEPARATOR to ' '"),
