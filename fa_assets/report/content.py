@@ -113,8 +113,9 @@ def _test_section(run: Evaluated) -> list[Section]:
     columns = ["figure", "scope", "clips", *models, "95% interval of the first (units)"]
     text = (
         "Models: final is the classifier of all clips, fold_mean the mean of those of the folds; out_of_fold are the figures "
-        "of all curated clips, for comparison. In brackets: the independent clips or recordings that an interval rests on; "
-        f"below {FEW_UNITS} it is rough."
+        "of all curated clips, for comparison; of these, map and precision_at_recall are higher by themselves, since folds are "
+        "small (docs/evaluation.md). In brackets: the independent clips or recordings that an interval rests on; below "
+        f" {FEW_UNITS} it is rough."
     )
     return [Section("Test set", text, tables=[Table("On the test clips whose labels are known", columns, rows)])]
 

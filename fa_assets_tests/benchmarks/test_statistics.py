@@ -31,6 +31,7 @@ def test_intervals_of_averages_cover_the_truth() -> None:
     """Nominal 95%, and three standard errors of 40 trials."""
     found = coverage_of_averages("40 x 10", trials=40)
     assert len(found) == 18
+    assert found["map", "overall"][0] > found["map", "micro"][0] + 0.02  # as docs/evaluation.md says of small folds
     assert {name: held for name, (_, held) in found.items() if held < 0.85} == {}
 
 

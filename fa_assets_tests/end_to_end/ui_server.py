@@ -182,7 +182,7 @@ def serving(variables: Mapping[str, str], log: Path, folder: Path | None = None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-        assert living_in_session(process.pid) == [], log.read_text()
+        wait_for("nobody is left", lambda: not living_in_session(process.pid))
 
 
 @dataclass(frozen=True)

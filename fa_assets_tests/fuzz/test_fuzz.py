@@ -112,7 +112,7 @@ def test_a_crash_and_a_hang_are_noticed_and_the_rest_goes_on(
     for one in ("a", "b", name, "x", "y"):
         (tmp_path / one).touch()
     names = sorted(["a", "b", name, "x", "y"])
-    verdicts = judge_in_child("sounds", tmp_path, names, limit_s=3, worker=(sys.executable, "-c", FAKE))
+    verdicts = judge_in_child("sounds", tmp_path, names, limit_s=3, worker=(sys.executable, "-S", "-c", FAKE))
     assert [one.name for one in verdicts] == names
     (bad,) = Figures(tuple(verdicts)).bad
     assert (bad.name, bad.verdict) == (name, verdict)
