@@ -72,7 +72,7 @@ def bad_fnames(fnames: Sequence[str]) -> list[str]:
                 f"row {row}, {name!r}: an absolute path; name the clip relative to the folder, or set FA_MATCH_NAMES=loose"
             )
         elif climbs_out(name):
-            offenders.append(f"row {row}, {name!r}: leads out of the folder")
+            offenders.append(f"row {row}, {name!r}: leads out of the folder; name the clip relative to the folder")
     return offenders
 
 

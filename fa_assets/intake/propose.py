@@ -21,7 +21,7 @@ from fa_assets.intake.columns import Columns
 from fa_assets.intake.kaggle import KaggleDataset, known_names
 from fa_assets.intake.labels import join_labels
 from fa_assets.intake.names import AUDIO_SUFFIXES, NameIndex, is_audio, is_of_tests, listed
-from fa_assets.intake.unread import unread_files, unread_tables
+from fa_assets.intake.unread import unread_files, unread_tables, without_storage
 from fa_assets.store.atomic import remove_abandoned, replacing
 from fa_assets.store.source_files import Limits, files_below, find, is_file, is_folder
 
@@ -173,7 +173,7 @@ def _files(folder: Path, limits: Limits) -> tuple[Path, str, list[str], list[str
         UserError: there is no audio.
     """
     base = folder / "train_curated" if is_folder(folder / "train_curated") else folder
-    names = list(files_below(folder, limits))
+    names = without_storage(list(files_below(folder, limits)))
     test_name = test_folder_of(names)
     beside = files_below(base, limits) if base != folder else names
     own = [name for name in beside if base != folder or not name.startswith(f"{test_name}/")]

@@ -30,6 +30,14 @@ _ROWS, _TABLES = 5, 50
 """Rows of a table, and tables, that are looked at."""
 
 
+def without_storage(names: list[str]) -> list[str]:
+    """The files that do not lie in a storage folder, with the results of runs."""
+    there = {*names}
+    above = [name.removesuffix("settings.json") for name in names if name.endswith("/settings.json")]
+    storage = tuple(one for one in above if f"{one}catalog.duckdb" in there)
+    return [name for name in names if not name.startswith(storage)] if storage else names
+
+
 def unread_files(others: Sequence[str], audio: Iterable[str]) -> list[str]:
     """Lines on files that are neither audio nor CSV and may hold labels, by their names.
 
@@ -75,7 +83,9 @@ def unread_tables(files: Iterable[Path], audio: Sequence[str], limits: Limits) -
                 name for row in rows[1:] for name, cell in zip(table.header, row, strict=False) if index.find(cell)
             ]
             words = rows[-1][0].split() if rows[-1] else []
-            if line := _on_names(path.name, rows, of_clips, index, audio):
+            if {"annotations", "data"} <= {*table.header}:
+                said.append(f"{path.name} is the whole export of Label Studio: export JSON-MIN or CSV there")
+            elif line := _on_names(path.name, rows, of_clips, index, audio):
                 said.append(line)
             elif path.name.split(".")[0] in stems:
                 beside.append(path.name)

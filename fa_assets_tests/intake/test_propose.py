@@ -543,6 +543,11 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         ("m.csv", "s,i,k,uuid\ntr,1,,a-7_0012\nte,2,,b-7_0003\n", "parts of the names of clips, as 'a-7_0012' of"),
         ("labels.parquet", "PAR1", "labels.parquet is no whole Parquet file .*: fetch or write it again"),
         (
+            "p.json",
+            '[{"id": 1, "annotations": [{}], "data": {"audio": "x"}}]',
+            "p.json is the whole export .* JSON-MIN or CSV",
+        ),
+        (
             "m.csv",
             "file,label\nsome,Dog\nothers,Cat\n",
             "'m.csv' name no clip in any column, as 'x/Ya-7_0012.wav' is called",
@@ -1037,6 +1042,15 @@ def test_cells_with_other_signs_between_say_what_to_write(tmp_path: Path) -> Non
         propose(tmp_path)
     table.write_text(f"sep=&\n{table.read_text()}")
     assert propose(tmp_path).counts == {"Tit": 1, "Wren": 1}
+
+
+def test_results_of_runs_are_no_tables(tmp_path: Path) -> None:
+    make_audio(tmp_path, "a/1.wav", "b/2.wav")
+    for name in ("settings.json", "catalog.duckdb", "ledger/1.json"):
+        (tmp_path / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "results" / name).write_text('{"asset": "1.wav"}')
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"a": 1, "b": 1} and not proposal.notes and not proposal.left_out
 
 
 def test_names_of_files_are_no_labels(tmp_path: Path) -> None:
