@@ -1,5 +1,6 @@
 """`fa-assets labels`: verdicts on labels, from and to tables, Label Studio and Audacity; and train_curated.csv corrected."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,12 @@ def labels_export_command(folder: Path, format: str, every: bool, address: str, 
     from fa_assets.intake.exchange import CONFIG, TASKS, write_audacity, write_label_studio
 
     asked, classes = _asked(apply_options(options), every=every)
+    if not asked:
+        say("The last run doubts no label, so nothing is written; --all writes every clip.")
+        return
     if format == "audacity":
         write_audacity(folder, asked)
-        say(f"{len(asked)} label tracks in {folder}. Next: fa-assets labels import {folder}")
+        say(f"{len(asked)} label tracks in {folder}. Next: fa-assets labels import {shlex.quote(str(folder))}")
         return
     write_label_studio(folder, asked, classes, address)
     say(f"{len(asked)} tasks in {folder / TASKS}, the labelling interface in {folder / CONFIG}.")

@@ -45,7 +45,8 @@ def differences(found: RunDifferences) -> str:
         return _text(*heads, Text("They do not differ in settings, code, inputs, environment, data or LWLRAP."))
     table = _table("kind", "name", "a", "b")
     for one in found.differences:
-        table.add_row(one.kind, one.name, one.a or "-", one.b or "-")
+        values = [f"{float(x):.6f}" if x and one.kind == "lwlrap" else x or "-" for x in (one.a, one.b)]
+        table.add_row(one.kind, one.name, *values)
     return _text(*heads, table)
 
 

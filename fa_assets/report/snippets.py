@@ -77,7 +77,10 @@ def local_clips(dataset: KaggleDataset, clips: pa.Table) -> dict[str, LocalClip]
     found = {}
     for fname, sha256, decoder in zip(clips["fname"].to_pylist(), clips["sha256"].to_pylist(), decoders, strict=True):
         with suppress(BadClipError, OSError):
-            found[fname] = LocalClip(fname, locate_clip(folder, fname, dataset.limits), sha256, decoder)
+            if (path := locate_clip(folder, fname, dataset.limits)).exists():
+                found[fname] = LocalClip(fname, path, sha256, decoder)
+    if not found and clips.num_rows:
+        log.warning("no clip is in %s: the page has none to play (FA_DATASET names the dataset folder)", folder)
     return found
 
 

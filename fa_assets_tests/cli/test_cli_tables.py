@@ -1,6 +1,7 @@
 """What `fa-assets lineage`, `diff` and `runs` print, on a terminal and elsewhere."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,3 +91,11 @@ def test_on_a_terminal_nothing_is_wider_than_it(storage: MadeUpStorage, monkeypa
     table = text[text.index("data version") :]
     assert "───" in table
     assert max(map(len, table.splitlines())) <= 100
+
+
+def test_lwlrap_is_rounded_where_runs_differ(storage: MadeUpStorage) -> None:
+    with tracing.up_to_date(storage.catalog) as connection:
+        found = tracing.differences(connection, "run-1", "run-2")
+    one = tracing.Difference("lwlrap", "mc5", "0.8069100376181301", None)
+    text = tables.differences(replace(found, differences=(one,)))
+    assert lines(text)[-1] == "lwlrap mc5 0.806910 -"

@@ -4,11 +4,13 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 from PIL import Image
 
-from fa_assets.report.snippets import SECONDS, LocalClip, Snippet, snippet, snippets
+from fa_assets.intake.kaggle import KaggleDataset
+from fa_assets.report.snippets import SECONDS, LocalClip, Snippet, local_clips, snippet, snippets
 from fa_assets.store.atomic import digest_file
 
 
@@ -60,3 +62,12 @@ def test_the_first_clips_that_are_here_are_taken_once_each(tmp_path: Path) -> No
     clips[0].path.unlink()
     assert list(snippets([clips[0], clips[1], clips[1], clips[2]], limit=2)) == ["b.wav", "c.wav"]
     assert list(snippets(clips, limit=1)) == ["b.wav"]
+
+
+def test_that_no_clip_is_here_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "train_curated").mkdir()
+    table = pa.table({"fname": ["a.wav", "b.wav"], "sha256": ["1", "2"]})
+    assert local_clips(KaggleDataset(tmp_path), table) == {}
+    assert caplog.text.count("no clip is in") == 1
+    clip(tmp_path / "train_curated", "b.wav", 0.2)
+    assert list(local_clips(KaggleDataset(tmp_path), table)) == ["b.wav"]

@@ -219,7 +219,7 @@ function other(one, doubt) {
     {},
     play,
     element("div", {}, element("div", { className: "chips" }, ...chips(one.labels, doubt.class)), element("div", { className: "name", text: one.fname })),
-    element("span", { className: "likeness", text: one.similarity.toFixed(2), title: "cosine of the standardised embeddings" }),
+    element("span", { className: "likeness", text: one.similarity.toFixed(2), title: "cosine of the standardised embeddings; of an excerpt or mixture it may be low" }),
   );
 }
 
