@@ -93,7 +93,7 @@ def curated_clips(
 
     labelled = read_labels(recordings)
     classes = read_classes(recordings, labelled)
-    _require_enough(recordings, labelled, classes)
+    require_enough(recordings, labelled, classes)
     with work.phase("inspect"):
         intake = inspect_clips(
             recordings.clips_folder,
@@ -148,7 +148,7 @@ def _by_sound(work: Work, infos: Sequence[ClipInfo]) -> tuple[SameRecording, Sto
     return same_recordings(landmarks), work.stored(file, digest)
 
 
-def _require_enough(dataset: KaggleDataset, labelled: LabelledClips, classes: Sequence[str]) -> None:
+def require_enough(dataset: KaggleDataset, labelled: LabelledClips, classes: Sequence[str]) -> None:
     """Refuse clips that are too few for the folds, or all of one label."""
     if len(labelled.fnames) < N_FOLDS:
         raise UserError(

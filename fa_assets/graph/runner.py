@@ -25,6 +25,7 @@ from fa_assets.encoders.ray_cluster import require_ray
 from fa_assets.encoders.registry import is_checkpoint
 from fa_assets.errors import UserError
 from fa_assets.graph.asset import Graph
+from fa_assets.graph.clips import require_enough
 from fa_assets.graph.instance import dagster_home, require_instance
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.liveness import FROM_TAG, alive, bury_the_dead
@@ -154,7 +155,8 @@ def _require_usable(location: CodeLocation, planned: AbstractSet[str]) -> None:
         resolve_device(device)
     if "curated_clips" in planned:
         dataset = location.place.dataset
-        read_classes(dataset.layout, labelled := read_labels(dataset.layout))
+        classes = read_classes(dataset.layout, labelled := read_labels(dataset.layout))
+        require_enough(dataset.layout, labelled, classes)
         if not dataset.skips_unreadable:
             require_clips(dataset.layout.clips_folder, labelled.fnames)
 

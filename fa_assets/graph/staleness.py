@@ -144,7 +144,7 @@ def _made_of(asset: "Asset", stored: Mapping[Part, str]) -> str:
 
 def _reason_of_its_own(asset: "Asset", header: ValueHeader, current: Mapping[Part, str]) -> str | None:
     if header.code_version != str(asset.recipe):
-        before, now = (version.split() for version in (header.code_version, str(asset.recipe)))
+        before, now = (f"version={version}".split() for version in (header.code_version, str(asset.recipe)))
         gone, new = ([one for one in a if one not in b] for a, b in ((before, now), (now, before)))
         return f"code or settings changed: {' '.join(gone) or 'nothing'} -> {' '.join(new) or 'nothing'}"
     # An asset may go on from its own previous value, as folds do.

@@ -119,7 +119,7 @@ def inspect_test_clips(work: Work, recordings: KaggleDataset, curated: Stored) -
                 progress=work.track("clips"),
                 may_be_silent=True,
                 with_landmarks=True,
-                way_out="Each needs a row in the submission: fix them.",
+                way_out="Each needs a row in the submission: fix them, or take them out of sample_submission.csv or test/.",
             )
         infos = [clip.info for clip in intake.clips]
     sha256, fnames = (curated.table[name].to_pylist() for name in ("sha256", "fname"))

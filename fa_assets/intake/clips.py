@@ -182,22 +182,25 @@ def _with_hints(folder: Path, fnames: Sequence[str], bad: list[BadClip]) -> tupl
     return hinted, broken + (f"{_LOOSE} " if can_match else "")
 
 
-def _elsewhere(folder: Path, fname: str) -> str:
-    """Where a clip lies beside the folder of clips, and the command that makes that the folder."""
+def _elsewhere(folder: Path, fnames: Sequence[str]) -> str:
+    """The folder beside that of the clips that holds most of them, and the command that makes it that folder."""
+    wanted, found = {*fnames}, Counter[str]()
     with suppress(BadInputError):
         for name in files_below(folder.parent):
-            if f"/{name}".endswith(f"/{fname}"):
-                own = name.removesuffix(fname).rstrip("/") or "."
-                return f" There is {name!r}: `{shlex.join(['ln', '-s', own, str(folder)])}` takes its folder for it."
-    return ""
+            parts = name.split("/")
+            found.update("/".join(parts[:at]) or "." for at in range(len(parts)) if "/".join(parts[at:]) in wanted)
+    if not found:
+        return ""
+    ((own, count),) = found.most_common(1)
+    command = shlex.join(["ln", "-s", own, str(folder)])
+    return f" {count} of the {len(fnames)} lie in {own!r}: `{command}` takes that folder for it."
 
 
 def _none_is_there(folder: Path, fnames: Sequence[str], index: NameIndex) -> str | None:
     """Why no clip at all lies in the folder, where that is one reason; None where there are several."""
     if not folder.is_dir():
-        return (
-            f"{folder} is missing: that is where the clips that the table names belong.{_elsewhere(folder, fnames[0])}"
-        )
+        lacks = "leads to no folder, take it away" if os.path.lexists(folder) else "is missing"
+        return f"{folder} {lacks}: that is where the clips that the table names belong.{_elsewhere(folder, fnames)}"
     found = [index.find(fname) for fname in fnames]
     if not any(found):
         there = f"which holds {listed(sorted(index.names))}" if index.names else "which is empty"

@@ -1,11 +1,14 @@
 """The reports in the storage, each of a run: a page of a file that needs nothing beside it; and the assets' pictures."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from fa_assets.catalog.tracing import runs, up_to_date
+from fa_assets.errors import UserError
 from fa_assets.store.roots import listing
 from fa_assets.web.addresses import PICTURES, compare_address, report_address
 from fa_assets.web.site import Site, missing, render
@@ -27,12 +30,22 @@ def index(site: Site, request: Request) -> Response:
         for one in found
         if one.name.endswith(".html")
     ]
+    lwlrap: dict[str, str] = {}
+    with suppress(UserError), up_to_date(site.catalog) as connection:
+        for run in runs(connection):
+            figures = [f"{name} {value:.4f}" for name, value in run.lwlrap.items() if value is not None]
+            lwlrap[run.run_id] = f", LWLRAP {', '.join(figures)}" if figures else ""
     kept = {one.name.removesuffix(".parquet") for one in found if one.name.endswith(".parquet")}
     return render(
         "reports.html.j2",
         title="Reports",
         rows=[
-            (report_address(run), run, when, compare_address(before, run) if before in kept and run in kept else None)
+            (
+                report_address(run),
+                run[:8] + lwlrap.get(run, ""),
+                when,
+                compare_address(before, run) if before in kept and run in kept else None,
+            )
             for (run, when), before in zip(rows, [*(run for run, _ in rows[1:]), None], strict=False)
         ],
     )

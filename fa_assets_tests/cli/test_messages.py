@@ -103,7 +103,7 @@ def test_what_is_soon_seen_is_refused_before_weights_are_fetched(tmp_path: Path)
     )
     for rows, device, said in (
         ("a.wav,Tone\na.wav,Tone\n", "auto", "'a.wav': 2 rows"),
-        ("a.wav,Tone\nb.wav,Tone\n", "auto", "1 of 2 clips in"),
+        ("a.wav,Tone\nb,Tone\nc,Tone\nd,Tone\ne,Noise\n", "auto", "4 of 5 clips in"),
         ("a.wav,Tone\n", "gpu", "Unknown device 'gpu'"),
         ("a.wav,Tone\n", "cuda:99", "Device cuda:99"),
     ):

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from fa_assets.definitions import build_definitions
+from fa_assets.errors import UserError
 from fa_assets.graph import checks_clips, runner
 from fa_assets.settings import Settings
 from fa_assets_tests.command_line import fa_assets
@@ -26,8 +27,10 @@ def test_one_label_is_refused_with_the_way_out(settings: Settings) -> None:
     labels = settings.dataset / "train_curated.csv"
     labels.write_text("fname,labels\n" + "".join(f"{index:02}.wav,Tone\n" for index in range(24)))
     (settings.dataset / "sample_submission.csv").unlink()
-    (failure,) = run(settings, select="curated_clips").failures
-    assert failure.endswith("has one label, Tone, and nothing to tell it from: add clips with another label.")
+    with pytest.raises(
+        UserError, match="has one label, Tone, and nothing to tell it from: add clips with another label"
+    ):
+        run(settings, select="curated_clips")
 
 
 def test_a_blocking_check_is_said_without_a_stack_trace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,10 +195,11 @@ def test_clips_without_a_row_are_named_and_too_many_files_refused(dataset: Kaggl
     ("place", "link"), [("a.wav", "."), ("audio/a.wav", "audio"), ("my clips/sub/a.wav", "'my clips/sub'")]
 )
 def test_a_missing_folder_of_clips_says_where_they_lie(tmp_path: Path, place: str, link: str) -> None:
-    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / place).touch()
-    folder = tmp_path / "train_curated"
-    with pytest.raises(BadInputError, match=re.escape(f"There is {place!r}: `ln -s {link} {folder}`")):
+    for one in (tmp_path / "A" / "a.wav", tmp_path / place, (tmp_path / place).with_name("b.wav")):
+        one.parent.mkdir(parents=True, exist_ok=True)
+        one.touch()
+    folder, own = tmp_path / "train_curated", link.strip("'")
+    with pytest.raises(BadInputError, match=re.escape(f" 2 of the 2 lie in {own!r}: `ln -s {link} {folder}`")):
         inspect_clips(folder, labelled("a.wav", "b.wav"))
 
 

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,8 @@ from starlette.testclient import TestClient
 
 from fa_assets.settings import Settings
 from fa_assets.store.roots import StoragePath
-from fa_assets_tests.web.conftest import served
+from fa_assets_tests.finished_run import FinishedRun
+from fa_assets_tests.web.conftest import Reviewed, served
 
 REPORT = b"<!doctype html><p>0.94</p>"
 
@@ -44,3 +46,10 @@ def test_what_is_no_report_is_not_served(empty: TestClient, tmp_path: Path, name
     answer = empty.get(f"/reports/{name}.html")
     assert "secret" not in answer.text
     assert answer.status_code == 404 or answer.text == "Dagster"
+
+
+def test_a_report_is_listed_with_the_lwlrap_of_its_run(reviewed: Reviewed, finished: FinishedRun) -> None:
+    listed = reviewed.client.get("/reports").text
+    assert re.search(
+        rf"run {str(finished.outcome.run_id)[:8]}, LWLRAP center 0\.\d{{4}}, mc5 0\.\d{{4}}, the newest", listed
+    )
