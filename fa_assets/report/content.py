@@ -115,7 +115,7 @@ def _test_section(run: Evaluated) -> list[Section]:
         "Models: final is the classifier of all clips, fold_mean the mean of those of the folds; out_of_fold are the figures "
         "of all curated clips, for comparison; of these, map and precision_at_recall are higher by themselves, since folds are "
         "small (docs/evaluation.md). In brackets: the independent clips or recordings that an interval rests on; below "
-        f" {FEW_UNITS} it is rough."
+        f"{FEW_UNITS} it is rough."
     )
     return [Section("Test set", text, tables=[Table("On the test clips whose labels are known", columns, rows)])]
 
