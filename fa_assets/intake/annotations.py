@@ -28,7 +28,7 @@ from fa_assets.intake.columns import (
 )
 from fa_assets.intake.label_tracks import annotated_clip, listed_labels, table_labels, track_labels
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns
-from fa_assets.intake.names import NameIndex, hint, is_audio, listed
+from fa_assets.intake.names import SHARE, NameIndex, hint, is_audio, listed
 from fa_assets.intake.table_notes import names_of, not_used, of_many, table_notes
 from fa_assets.intake.tables import Table, read_table
 
@@ -211,10 +211,12 @@ def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
 
 
 def _inside(table: Table, index: NameIndex) -> str:
-    """The folder of clips that is called as a table is, or that it lies in, with a `/` behind it; empty where none is."""
+    """The folder of clips that is called as a table is, or as the share in its name (train_labels.csv), or that it lies in,
+    with a `/` behind it; empty where none is."""
     parent, stem = table.path.parent, table.path.stem
-    if stem in index.folders:
-        return f"{stem}/"
+    share = SHARE.search(stem)
+    if called := next((one for one in (stem, share and share[0]) if one in index.folders), None):
+        return f"{called}/"
     if index.folder is None or parent.name not in index.folders or not parent.is_relative_to(index.folder):
         return ""
     return f"{parent.relative_to(index.folder).as_posix()}/"

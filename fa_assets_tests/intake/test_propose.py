@@ -879,10 +879,12 @@ def test_a_table_names_the_clips_beside_it(tmp_path: Path) -> None:
     assert labels == {"train/1.wav": "dog", "train/2.wav": "cat", "val/1.wav": "cat", "val/2.wav": "dog"}
 
 
-def test_tables_called_as_folders_name_the_clips_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("called", ["{}.csv", "{}_labels.csv", "labels-{}.csv", "labels/{}.csv"])
+def test_tables_called_as_folders_name_the_clips_there(tmp_path: Path, called: str) -> None:
     make_audio(tmp_path, "train/1.wav", "train/2.wav", "val/1.wav", "more/2.wav", "more/x/2.wav")
     for share, labels in (("train", ("dog", "cat")), ("val", ("cat", "dog"))):
-        (tmp_path / f"{share}.csv").write_text(
+        (tmp_path / called.format(share)).parent.mkdir(exist_ok=True)
+        (tmp_path / called.format(share)).write_text(
             "file,label\n" + "".join(f"{n}.wav,{one}\n" for n, one in enumerate(labels, 1))
         )
     proposal = propose(tmp_path)
