@@ -41,7 +41,7 @@ _SHORT_BY_S = Fraction(1, 10)
 """By how much sound may be shorter where samples are not stated: some count in packets, or what is skipped at the beginning."""
 _FRAMES_ALONE = frozenset({"mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "gsm", "voc", "mpegts", "mpeg"})
 """Formats of which nothing but their frames tells how much there should be: zeros around those may have been sound."""
-_SAY_NO_LENGTH = _FRAMES_ALONE | {"wav", "w64", "aiff", "au", "caf", "ogg", "nistsphere"}
+_SAY_NO_LENGTH = _FRAMES_ALONE | {"wav", "w64", "aiff", "au", "caf", "ogg"}
 """Formats that are told to be whole by their parts, or in everyday use."""
 _HOLE_S = 0.1
 """How far apart packets may be: clocks of recorders tremble."""

@@ -124,7 +124,7 @@ def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
     file.seek(0)
     head = file.read(first_bytes.LENGTH)
     if not head:
-        raise BadClipError("empty file")
+        raise BadClipError("empty file: fetch or export the clip again")
     if what := first_bytes.not_a_sound(head):
         raise BadClipError(f"no sound but {what}")
     pages = ogg_pages(file) if head.startswith(b"OggS") and not known_whole else None

@@ -191,6 +191,8 @@ def _audio_chunk(file: BinaryIO) -> tuple[int, int, str] | None:
             if name == b"data":
                 return size, start, layout
     elif magic == b"NIST" and (begins := re.match(rb"_1A\n *(\d+)\n", head := file.read(1024))):
+        if b"shorten" in head:
+            raise BadClipError("NIST SPHERE whose sound is compressed: `sph2pipe -f wav FILE NEW.wav` takes it out")
         stated = dict(re.findall(rb"(\w+) -(?:i|s\d+) (\d+)", head))
         names = (b"sample_count", b"channel_count", b"sample_n_bytes")
         return math.prod(int(stated.get(name, b"0")) for name in names) or -1, int(begins[1]), ""

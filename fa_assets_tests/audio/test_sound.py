@@ -358,6 +358,10 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: changed(content := written("OGG", "VORBIS"), content.index(b"OggS", 60), b"oggs"),
         "^truncated or damaged: a page is missing or broken",
     ),
+    "compressed nist sphere": (
+        lambda: written("NIST").replace(b"-s3 pcm\n", b"-s26 pcm,embedded-shorten-v2.00\n")[:9_000],
+        "^NIST SPHERE whose sound is compressed: `sph2pipe",
+    ),
     "mp3 of fraunhofer": (
         lambda: with_vbri(mp3(write_xing="0", id3v2_version="0"), 44)[: 20 * 288],
         "^truncated: the header promises 44 frames up to byte",
@@ -754,7 +758,7 @@ NO_SOUND = {
     "noise": (bytes(range(160, 250)) * 9, "^not audio .*: it begins with the bytes a0 a1 a2"),
     "a header alone": (b"RIFF\x24\0\0\0WAVEfmt ", "^not audio .*: it begins as WAV, .* broke off; fetch or copy"),
     "an M4A without its index": (FFMPEG_ALONE["m4a"]()[:2_000], "^truncated: a part that begins at byte"),
-    "nothing": (b"", "^empty file$"),
+    "nothing": (b"", "^empty file: fetch or export the clip again$"),
 }
 
 
