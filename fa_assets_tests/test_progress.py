@@ -1,12 +1,14 @@
 """What long work says of itself."""
 
+import io
 import os
 from contextlib import suppress
 
 import pytest
 
 from fa_assets import progress
-from fa_assets.cli.console import Console
+from fa_assets.cli.console import Console, print_outcome
+from fa_assets.graph.runner import RunOutcome
 from fa_assets.progress import Pace
 
 
@@ -30,3 +32,10 @@ def test_what_nobody_reads_any_more_ends_no_run() -> None:
         console = Console(file=file)
         for _ in range(2):
             console.print("folds: done in 1.0 s")
+
+
+def test_what_a_check_warned_of_and_an_asset_failed_for_is_said_once() -> None:
+    file = io.StringIO()
+    warnings = ("comparison, check submission_gate: none is made: 0.1", "folds, check x: y")
+    print_outcome(Console(file=file), RunOutcome("1", (), ("submission: none is made: 0.1",), warnings))
+    assert file.getvalue().splitlines()[:2] == ["Warning: folds, check x: y", "Failed: submission: none is made: 0.1"]

@@ -82,8 +82,10 @@ def print_outcome(console: Console, outcome: "RunOutcome") -> None:
     """Print what a run warned of and what failed."""
     if outcome.run_id is None:
         console.print("Everything is current: nothing to compute.")
+    said = {line.partition(": ")[2] for line in outcome.failures}
     for line in outcome.warnings:
-        warn(console, line)
+        if line.partition(": ")[2] not in said:
+            warn(console, line)
     for line in outcome.failures:
         console.print(f"Failed: {in_options(line)}", style="red", markup=False, soft_wrap=True)
     if outcome.failures:

@@ -17,13 +17,19 @@ from fa_assets.settings import Settings
 def metrics_command(as_json: bool, **options: Any) -> None:
     """Print the out-of-fold figures of the main encoder: averages, and each class, with 95% intervals.
 
+    Without --scheme they are those of the scheme that the storage folder was last made with.
     docs/evaluation.md says what they mean. As JSON: every figure but those of single clips, as in the catalog's view figures.
     """
     from fa_assets.cli import tables
+    from fa_assets.graph.made_with import made_with
     from fa_assets.metrics.figures import CLIP, Figures
     from fa_assets.report.classes import AVERAGE_COLUMNS, CLASS_COLUMNS, about_intervals, average_rows, class_rows
 
-    table, classes = _metrics(apply_options(options))
+    given = options.pop("scheme")  # which may be the baseline
+    settings = apply_options(options)
+    last = None if "scheme" in settings.model_fields_set else made_with(settings.storage_root).get("scheme")
+    scheme = given or last or settings.scheme
+    table, classes = _metrics(settings, scheme)
     if as_json:
         say(json.dumps([row for row in table.to_pylist() if row["scope"] != CLIP], indent=2))
         return
@@ -31,7 +37,7 @@ def metrics_command(as_json: bool, **options: Any) -> None:
     say(tables.plain(AVERAGE_COLUMNS, average_rows(figures)), styled=True)
     say("")
     say(tables.plain(CLASS_COLUMNS, class_rows(figures)), styled=True)
-    say(f"\n{about_intervals(figures)}")
+    say(f"\n{scheme}_metrics. {about_intervals(figures)}")
 
 
 @click.command("thresholds")
@@ -72,11 +78,11 @@ def _of_blend(settings: Settings) -> dict[str, list[float | None]]:
     return dict(ValueStore(settings.storage_root).read("blend").header.details["decisions"])
 
 
-def _metrics(settings: Settings, scheme: str | None = None) -> tuple[Any, Sequence[str]]:
+def _metrics(settings: Settings, scheme: str) -> tuple[Any, Sequence[str]]:
     """The stored figures of a crop scheme, and the classes."""
     from fa_assets.store.values import ValueStore
 
-    asset = f"{scheme or settings.scheme}_metrics"
+    asset = f"{scheme}_metrics"
     value = ValueStore(settings.storage_root).read(asset)
     if "units" not in value.table.column_names:
         raise UserError(f"{asset} was made by an older fa_assets: `fa-assets run` makes it again.")

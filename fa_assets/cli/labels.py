@@ -138,6 +138,7 @@ def _give(dataset: "KaggleDataset", verdicts: "list[Correction]") -> None:
     say(
         f"{len(given.appended)} verdicts appended to {dataset.corrections_csv}"
         + (f", {given.already} were there already." if given.already else ".")
+        + (" They count from the next run on." if given.appended else "")
     )
 
 

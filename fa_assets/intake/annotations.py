@@ -22,6 +22,7 @@ from fa_assets.intake.columns import (
     may_be_labels,
     named_label_column,
     numbers_of_classes,
+    of_grid,
     once,
     plain,
     repeats,
@@ -116,7 +117,7 @@ def labels_from_files(
             continue
         headers[path.name] = table.header
         if fname is not None and fname in table.header and (clip is None or any(map(is_audio, table.column(fname)))):
-            tables.append((table, fname))
+            tables.append((of_grid(table, fname), fname))
             continue
         if clip is not None and table.header and is_numeric(table.header[:1]):  # a time
             table = _headed(table)

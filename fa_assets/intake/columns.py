@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fa_assets.intake.labels import Labels, split_labels
+from fa_assets.intake.labels import Labels, split_labels, yes_or_no
 from fa_assets.intake.names import SHARE, is_audio, is_of_tests
 from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
@@ -13,8 +13,10 @@ LABEL_NAMES = (
     "labels", "label", "category", "class", "class name", "classes", "tags", "tag", "species", "event", "event label",
     "common name", "annotation", "annotations", "species code", "primary label", "sound", "target", "scene label", "scene",
     "ebird code", "manual id", "scientific name", "emotion", "genre", "instrument", "choice",
+    "klasse", "etikett", "art", "étiquette", "classe", "espèce", "etiqueta", "clase", "especie", "etichetta", "specie",
+    "ラベル", "クラス", "種名", "标签", "类别", "物种",
 )  # fmt: skip
-"""As `plain` has them."""
+"""As `plain` has them; of other languages, what tables of their spreadsheets have."""
 _OF_CLASSES = re.compile(r".*[ _.-](labels?|tags?|class|category|species)", re.IGNORECASE)
 """How further names of columns of labels end."""
 GROUP_NAMES = (
@@ -140,6 +142,19 @@ def is_row_of_tests(column: str, cell: str) -> bool:
     """Whether a row is of a test clip by its share, or by a column as is_test or is_train."""
     says = _SAYS_SHARE.fullmatch(column)
     return is_of_tests(cell) if says is None else (cell.strip().lower() in _YES) != (says["train"] is not None)
+
+
+def of_grid(table: Table, fname: str) -> Table:
+    """A table with a row for each clip and each class, and a column that says whether it is of it, without the rows of no."""
+    label = named_label_column(table, fname)
+    clips, classes = len({*table.column(fname)}), len({*table.column(label)} if label else ())
+    for name in once(table, fname) if len(table.rows) == clips * classes > max(clips, classes) else ():
+        says = yes_or_no(table.column(name))
+        if says and any(says) and not all(says):
+            rows = [row for row, yes in zip(table.rows, says, strict=True) if yes]
+            its = f"{len(says) - len(rows)} rows of clips that are not of the class, by {name!r}, are left out"
+            return replace(table, rows=rows, notes=(*table.notes, f"{table.path.name}: {its}"))
+    return table
 
 
 def unnamed_columns(table: Table) -> list[str]:

@@ -149,12 +149,9 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
             aside.append(name)
             continue
         cells = [_plain(row[position]) for row in table.rows]
-        held = {*cells} - {""}
-        pairs = zip(_ONES_AND_ZEROS[::2], _ONES_AND_ZEROS[1::2], strict=True)
-        ones = next((ones for ones, zeros in pairs if held <= ones | zeros), set())
-        if held and ones:
+        if (says := yes_or_no(cells)) is not None:
             table.column(name)
-            columns[name] = [cell in ones for cell in cells]
+            columns[name] = says
         else:
             left_out.append(name)
             if any(cells) and all(map(_NUMBER.fullmatch, cells)):
@@ -184,6 +181,15 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     if empty := [name for name, cells in columns.items() if not any(cells)]:
         notes.append(f"columns without any 1 are not classes: {_listed(empty)}")
     return labels, notes
+
+
+def yes_or_no(cells: Sequence[str]) -> list[bool] | None:
+    """What cells of 1 and 0, or words and signs for them, say; None of others, and where all are empty."""
+    cells = [_plain(cell) for cell in cells]
+    held = {*cells} - {""}
+    pairs = zip(_ONES_AND_ZEROS[::2], _ONES_AND_ZEROS[1::2], strict=True)
+    ones = next((ones for ones, zeros in pairs if held <= ones | zeros), None)
+    return [cell in ones for cell in cells] if held and ones else None
 
 
 def _plain(cell: str) -> str:

@@ -1,10 +1,12 @@
 """What `metrics`, `thresholds` and `predict --decide` say of a finished run."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from fa_assets.api import Tag
+from fa_assets.graph.made_with import remember
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.metrics.thresholds import choose_thresholds
 from fa_assets.store.values import ValueStore
@@ -21,6 +23,15 @@ def test_metrics_are_those_that_are_stored(finished: FinishedRun) -> None:
     figures = f"{overall['value']:.4f} {overall['low']:.2f}–{overall['high']:.2f} ({overall['units']})"
     assert f"average precision, macro {figures}" in lines
     assert "In brackets: the independent clips" in lines[-1] and "Below 40 it is rough" in lines[-1]
+
+
+def test_metrics_are_of_the_scheme_that_was_last_run_or_is_named(finished: FinishedRun, tmp_path: Path) -> None:
+    settings = finished.copy(tmp_path)
+    storage = ("--storage", str(settings.storage_root))
+    assert fa_assets("metrics", *storage).stdout.splitlines()[-1].startswith("mc5_metrics. ")
+    assert fa_assets("metrics", *storage, "--scheme", "center").stdout.splitlines()[-1].startswith("center_metrics. ")
+    remember(settings.storage_root, {"scheme": "center"})
+    assert fa_assets("metrics", *storage).stdout.splitlines()[-1].startswith("center_metrics. ")
 
 
 def test_thresholds_are_chosen_on_all_out_of_fold_predictions(finished: FinishedRun) -> None:

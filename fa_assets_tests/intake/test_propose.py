@@ -1018,10 +1018,10 @@ def test_json_with_clips_by_class_or_regions_by_clip(tmp_path: Path, text: str) 
 def test_a_column_that_only_its_cells_speak_for_is_called_a_guess(tmp_path: Path) -> None:
     make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
     rows = "".join(f"{n}.wav;{'Amsel' if n % 2 else 'Meise'};{'AB'[n // 3]}\n" for n in (1, 2, 3, 4))
-    (tmp_path / "list.csv").write_text(f"Datei;Art;sound_quality\n{rows}")
+    (tmp_path / "list.csv").write_text(f"Datei;Vogel;sound_quality\n{rows}")
     proposal = propose(tmp_path)
     assert proposal.counts == {"Amsel": 2, "Meise": 2}
-    assert any(note.startswith("a guess, by the cells: list.csv, whose column 'Art'") for note in proposal.notes)
+    assert any(note.startswith("a guess, by the cells: list.csv, whose column 'Vogel'") for note in proposal.notes)
 
 
 @pytest.mark.parametrize(
@@ -1053,6 +1053,29 @@ def test_results_of_runs_are_no_tables(tmp_path: Path) -> None:
         (tmp_path / "results" / name).write_text('{"asset": "1.wav"}')
     proposal = propose(tmp_path)
     assert proposal.counts == {"a": 1, "b": 1} and not proposal.notes and not proposal.left_out
+
+
+@pytest.mark.parametrize(
+    "header", ["Datei;Klasse;Ort", "fichier;Étiquette;lieu", "ファイル名;ラベル;場所", "文件名;标签;地点"]
+)
+def test_columns_of_labels_in_other_languages(tmp_path: Path, header: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    rows = "".join(f"{n}.wav;{'AB'[n % 2]};{'xy'[n // 3]}\n" for n in (1, 2, 3, 4))
+    (tmp_path / "list.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
+    assert propose(tmp_path).counts == {"A": 2, "B": 2}
+
+
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("True", "False"), ("yes", "no")])
+def test_a_row_for_each_clip_and_class_counts_where_it_says_so(tmp_path: Path, yes: str, no: str) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
+    grid = {("1", "dog"), ("2", "dog"), ("2", "cat")}
+    rows = [f"{n}.wav,{label},{yes if (n, label) in grid else no}" for n in "123" for label in ("dog", "cat")]
+    (tmp_path / "list.csv").write_text("\n".join(["file,class,present", *rows]))
+    proposal = propose(tmp_path)
+    assert {name: {*own} for name, own in proposal.rows} == {"1.wav": {"dog"}, "2.wav": {"dog", "cat"}}
+    assert proposal.unlabelled == ("3.wav",)
+    assert "list.csv: 3 rows of clips that are not of the class, by 'present', are left out" in proposal.notes
+    assert not any("each row counts" in note for note in proposal.notes)
 
 
 def test_names_of_files_are_no_labels(tmp_path: Path) -> None:
