@@ -284,7 +284,7 @@ def zeros_end(file: BinaryIO, at: int) -> int:
     first = _not_zero(file, at, os.fstat(file.fileno()).st_size)
     file.seek(before := max(first - 3, at))
     found = _BEGINS_WITH_ZEROS.search(file.read(11))
-    return before + found.start() if found else first
+    return before + found.start() if found and first > at else first
 
 
 def _not_zero(file: BinaryIO, at: int, end: int) -> int:

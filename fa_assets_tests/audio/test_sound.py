@@ -567,6 +567,8 @@ def test_what_stands_before_a_sound_is_named_and_the_advice_works(tmp_path: Path
         with pytest.raises(BadClipError, match=f"^{len(before)} bytes of something else stand before .* WAV") as error:
             inspected(tmp_path / "a", before + written("WAV"))
         assert advised(tmp_path / "a", error.value) == written("WAV")
+    with pytest.raises(BadClipError, match="^2 bytes of something else stand before .* MP4"):
+        inspected(tmp_path / "a", b"\r\n" + FFMPEG_ALONE["m4a"]())
 
 
 def blown(content: bytes, size: int) -> bytes:
