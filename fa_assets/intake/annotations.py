@@ -20,6 +20,7 @@ from fa_assets.intake.columns import (
     is_numeric,
     label_column,
     may_be_labels,
+    named_index,
     named_label_column,
     numbers_of_classes,
     of_grid,
@@ -164,8 +165,8 @@ def _require_columns(columns: Columns, headers: Mapping[str, Sequence[str]]) -> 
 def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
     """A table whose first row names a clip, and so is not a header, with one; and its column that names the clips."""
     inside = _inside(table, index)
-    if any(is_audio(name) and clip_of(index, name, inside) for name in table.header):
-        table = _headed(table)
+    is_row = any(is_audio(name) and clip_of(index, name, inside) for name in table.header)
+    table = named_index(_headed(table) if is_row else table)
     if columns.fname is None:
         table = _with_paths(table, index)
     fname = columns.fname or _fname_column(table, index)
@@ -294,17 +295,17 @@ def _are_of_classes(tables: Sequence[Table], index: NameIndex) -> bool:
 def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels], str, list[str]] | None:
     """The labels of each row, the columns they are from, and notes."""
     named = named_label_column(table, fname)
-    several = numbered_columns(once(table, fname))
+    several = numbered_columns(table, once(table, fname))
     if named and not any(name.lower().startswith("primary") for name in several):
         several = list(dict.fromkeys([named, *several]))
     if not columns.labels and len(several) > 1 and several != [named]:
         labels, notes = joined_labels(table, several, separator=columns.separator, names=columns.classes)
         return labels, ", ".join(several), notes
-    name = columns.labels or named
-    if name is None:
+    if (name := columns.labels or named) is None:
         name = numbers_of_classes(table, fname)
         try:
-            indicators = indicator_labels(table, {fname, *GROUP_NAMES})
+            is_label = name is not None and plain(name) in ("label", "labels", "class", "category", "target")
+            indicators = None if is_label else indicator_labels(table, {fname, *GROUP_NAMES})
         except BadInputError:
             if name is None:
                 raise
@@ -320,16 +321,14 @@ def _row_labels(table: Table, fname: str, columns: Columns) -> tuple[list[Labels
 
 def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     """The error for a table that names clips, of which no column is called as labels are."""
-    others = once(table, fname)
-    if not others:
+    if not (others := once(table, fname)):
         return UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
     empty = [name for name in others if plain(name) in LABEL_NAMES and not any(table.column(name))]
     its = f" The column {empty[0]!r} is empty." if empty else ""
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
-    likely = may_be_labels(table, fname)
-    what = f"{table.path}: which column holds the labels?{its} --labels-column takes one of"
-    kind = WhichColumnError if any(repeats(table, name) for name in likely) else UserError
-    return kind(f"{what} {listed(likely, 20)}{folders}.")
+    likely = listed(may_be_labels(table, fname), 20)
+    kind = WhichColumnError if any(repeats(table, name) for name in may_be_labels(table, fname)) else UserError
+    return kind(f"{table.path}: which column holds the labels?{its} --labels-column takes one of {likely}{folders}.")
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:

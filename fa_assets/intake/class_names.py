@@ -149,22 +149,26 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
     """Names that look like several labels with a separator between: each part is a name, or a part of other names too."""
     joined = (name for name in names if separator in name and not _IS_VECTOR.fullmatch(name))
     every = {name: [part.strip() for part in name.strip(separator).split(separator)] for name in joined}
-    parts_of = {name: parts for name, parts in every.items() if "" not in parts}
+    parts_of = {name: parts for name, parts in every.items() if len(parts) > 1 and "" not in parts}
     places: dict[str, dict[str, int]] = {}
     for name, parts in parts_of.items():
         for place, part in enumerate(parts):
             places.setdefault(part, {})[name] = place
-    found, held = [], []
+    found, held, phrases = [], [], []
     for name, parts in parts_of.items():
         are_names = all(part in names for part in parts) or (
             separator[0] in "+/&\\|~" and any(part in names for part in parts)
         )
         recur = all(len(places[part]) > 1 for part in parts)
         move = any(len(set(places[part].values())) > 1 for part in parts)  # as words of a name do not
-        if are_names or (recur and (separator != " " or (move and not set(parts) & set(names)))):
+        if recur and not are_names and separator == " " and move and not set(parts) & set(names):
+            phrases.append((repr(name), _is_made_of(parts, separator)))
+        elif are_names or (recur and separator != " "):
             found.append((repr(name), _is_made_of(parts, separator)))
         elif separator in ":#" and all(re.fullmatch(r"\w[\w ]{2,}", part) for part in parts):
             held.append(name)
+    if 2 * len(phrases) > len(parts_of):  # a few are names as 'Electric guitar' beside 'Bass guitar', 'Electric piano'
+        found += phrases
     if held:
         if_so = f"if that separates labels, set FA_LABEL_SEPARATOR to {separator!r}"
         found.append((listed(held), f"hold {separator!r}: {if_so}"))
@@ -177,7 +181,7 @@ def _is_made_of(parts: Sequence[str], separator: str) -> str:
 
 def _between(name: str, names: Collection[str]) -> str | None:
     """What stands between the other names that a name is made of; None where it is not made of such."""
-    for end in range(1, len(name)):
+    for end in range(1, len(name)) if not re.fullmatch(r"[-+]?\d+[.,]\d+", name) else ():
         sign = _SIGN.match(name, end) if name[:end] in names else None
         if sign and all(part in names for part in name.split(sign[0])):
             return sign[0]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from fa_assets.intake.labels import Labels, split_labels, yes_or_no
+from fa_assets.intake.labels import NO_CLASS, Labels, split_labels, yes_or_no
 from fa_assets.intake.names import SHARE, is_audio, is_of_tests
 from fa_assets.intake.tables import Table
 from fa_assets.store.source_files import USUAL_LIMITS, Limits
@@ -64,7 +64,8 @@ def named_label_column(table: Table, fname: str) -> str | None:
         found += further
     if not (fname or found) and {"tmin", "text", "tmax"} <= {*table.header}:  # of Praat
         found = ["text"]
-    return next((name for name in found if not is_numeric(table.column(name))), None)
+    texts = (name for name in found if not is_numeric(table.column(name)))
+    return next((name for name in texts if yes_or_no(table.column(name)) is None), None)
 
 
 def numbers_of_classes(table: Table, fname: str) -> str | None:
@@ -147,14 +148,26 @@ def is_row_of_tests(column: str, cell: str) -> bool:
 def of_grid(table: Table, fname: str) -> Table:
     """A table with a row for each clip and each class, and a column that says whether it is of it, without the rows of no."""
     label = named_label_column(table, fname)
-    clips, classes = len({*table.column(fname)}), len({*table.column(label)} if label else ())
-    for name in once(table, fname) if len(table.rows) == clips * classes > max(clips, classes) else ():
-        says = yes_or_no(table.column(name))
-        if says and any(says) and not all(says):
-            rows = [row for row, yes in zip(table.rows, says, strict=True) if yes]
-            its = f"{len(says) - len(rows)} rows of clips that are not of the class, by {name!r}, are left out"
-            return replace(table, rows=rows, notes=(*table.notes, f"{table.path.name}: {its}"))
-    return table
+    pairs = {*zip(table.column(fname), table.column(label), strict=True)} if label else set()
+    clips, classes = len({clip for clip, _ in pairs}), len({one for _, one in pairs})
+    if not len(pairs) == len(table.rows) == clips * classes > max(clips, classes):
+        return table
+    each = {name: yes_or_no(table.column(name)) for name in once(table, fname) if not NO_CLASS.fullmatch(name)}
+    likely = {name: says for name, says in each.items() if says and any(says) and not all(says)}
+    if len(likely) != 1:  # of several none is taken: `unused_shares` names them
+        return table
+    name, says = likely.popitem()
+    rows = [row for row, yes in zip(table.rows, says, strict=True) if yes]
+    its = f"{len(says) - len(rows)} rows of clips that are not of the class, by {name!r}, are left out"
+    return replace(table, rows=rows, notes=(*table.notes, f"{table.path.name}: {its}"))
+
+
+def named_index(table: Table) -> Table:
+    """A table whose only column without a name holds names of clips, as an index that pandas wrote, with a name for it."""
+    nameless = [n for n, name in enumerate(table.header) if not name]
+    if len(nameless) != 1 or not any(is_audio(row[nameless[0]]) for row in table.rows):
+        return table
+    return replace(table, header=[name or f"column {nameless[0] + 1}" for name in table.header])
 
 
 def unnamed_columns(table: Table) -> list[str]:

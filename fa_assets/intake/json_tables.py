@@ -70,7 +70,8 @@ def parquet_table(path: Path, content: bytes) -> tuple[list[str], list[list[str]
     from pyarrow import parquet
 
     def is_plain(kind: Any) -> bool:
-        kind = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+        are_lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        kind = kind.value_type if any(is_one(kind) for is_one in are_lists) else kind
         return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
     try:

@@ -27,7 +27,7 @@ import numpy as np
 from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake import corrections
 from fa_assets.intake.class_names import filled
-from fa_assets.intake.columns import unnamed_columns
+from fa_assets.intake.columns import named_label_column, unnamed_columns
 from fa_assets.intake.corrections import Correction, read_corrections
 from fa_assets.intake.encodings import read_text
 from fa_assets.intake.labels import Labels, indicator_labels, joined_labels, numbered_columns, split_labels
@@ -245,11 +245,13 @@ def labels_of(dataset: KaggleDataset, table: Table) -> tuple[list[Labels], list[
         cells = table.column("labels")
         labels, notes = split_labels(cells, separator=dataset.label_separator, names=known_names(dataset))
         same = [name for name in table.header if name != "labels" and name.lower() in ("label", "labels")]
-        if others := [*same, *numbered_columns(table.header)]:
+        if others := [*same, *numbered_columns(table, table.header)]:
             notes.append(f"labels are those of the column 'labels' alone, not of {', '.join(map(repr, others))}")
         return labels, notes
-    if len(several := numbered_columns(table.header)) > 1:
+    if len(several := numbered_columns(table, table.header)) > 1:
         return joined_labels(table, several, separator=dataset.label_separator, names=known_names(dataset))
+    if own := named_label_column(table, "fname"):
+        raise missing_columns(table.path, ["labels"], table.header, f"Rename {own!r} to 'labels'.")
     found = indicator_labels(table, _NO_CLASSES)
     if found is None:
         is_own = table.path == dataset.labels_csv

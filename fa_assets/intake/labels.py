@@ -20,7 +20,10 @@ _QUOTED_LIST = re.compile(
     rf"(?:[\w.]+\(|c(?=\())?(?:[\[({{][\s,;]*(?:(?:{_QUOTED}|None|nan)[\s,;]*)+[\])}}]|[\[({{]\s*[\])}}])"
     r"(?:,\s*dtype=[\w'<>.]+)?\)?|set\(\)"
 )
-_OBJECT = re.compile(r"([\w.]+\()?[\[({]([^'\"]*['\"][^'\"]*['\"]\s*:|\s*[\[({]|.*['\"]\s+\.\.\.).*[\])}]", re.DOTALL)
+_OBJECT = re.compile(
+    r"([\w.]+\()?[\[({]([^'\"]*['\"][^'\"]*['\"]\s*:|\s*[\[({]|.*['\"]\s+\.\.\.).*[\])}]|\{[^'\"{}]+:\s*[\d.]+\s*\}",
+    re.DOTALL,
+)
 """A cell of a program that holds more than names, or less than all: {'Bird': 0.9}, [('Bird', 0.9)], ['Bird' ... 'Rain']."""
 _BRACKETED = re.compile(r"\[.*\]|\{[^:'\"]*\}", re.DOTALL)
 _WRAPPED = re.compile(rf"\b[\w.]+\(({_QUOTED})\)")
@@ -51,9 +54,9 @@ _NUMBERED = re.compile(
     r"(labels?|class|category|tags?|species)[ _.-]?\d+|(primary|secondary)[ _]labels?", re.IGNORECASE
 )
 
-_NO_CLASS = re.compile(
+NO_CLASS = re.compile(
     r"(.*[_ ])?id|(min|max)_t|t_?(min|max)|((start|end|begin|onset|offset|duration)([_ ](time|s))?|seconds)( \(s\))?|(n|num)_.*"
-    r"|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*",
+    r"|(.*_)?(split|fold|usage|verified)|is[_ ]?(train|test|val|valid).*|train|test|val",
     re.IGNORECASE,
 )
 """Columns that say something else of a clip than a class."""
@@ -145,7 +148,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
     for position, name in enumerate(table.header):
         if not name or name in other:
             continue
-        if _NO_CLASS.fullmatch(name):
+        if NO_CLASS.fullmatch(name):
             aside.append(name)
             continue
         cells = [_plain(row[position]) for row in table.rows]
@@ -250,9 +253,11 @@ def unused_shares(table: Table, columns: Sequence[str], *, of_one_row: bool = Fa
     ]
 
 
-def numbered_columns(header: Sequence[str]) -> list[str]:
+def numbered_columns(table: Table, among: Collection[str]) -> list[str]:
     """The columns that hold one label each, or the further ones: label1 and label2, primary_label and secondary_labels."""
-    return [name for name in header if _NUMBERED.fullmatch(name)]
+    found = [name for name in among if _NUMBERED.fullmatch(name)]
+    are_classes = all(yes_or_no(table.column(name)) is not None for name in found)  # as pandas.get_dummies has them
+    return [] if are_classes else found
 
 
 def joined_labels(

@@ -77,6 +77,7 @@ def test_cells_become_labels_and_what_is_not_plain_is_said(
         "[['A', 'B']]",
         "[{'name': 'A'}]",
         "['A' 'B' ... 'Y' 'Z']",
+        "{A: 0.9}",
     ],
 )
 def test_cells_that_hold_more_than_names_or_not_all_are_refused(cell: str) -> None:
@@ -209,6 +210,19 @@ def test_signs_in_one_of_several_columns_of_words_are_no_class(tmp_path: Path) -
         read_labels(dataset)
 
 
+def test_columns_of_yes_and_no_are_classes_whatever_they_are_called(tmp_path: Path) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text("fname,class_1,class_2\na.wav,1,0\nb.wav,1,1\n")
+    assert read_labels(dataset).labels == (("class_1",), ("class_1", "class_2"))
+
+
+def test_flags_beside_a_column_of_labels_are_no_classes(tmp_path: Path) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text("fname,label,male,female\na.wav,Dog,1,0\nb.wav,Cat,0,1\n")
+    with pytest.raises(BadInputError, match="no column labels; .* Rename 'label' to 'labels'"):
+        read_labels(dataset)
+
+
 @pytest.mark.parametrize(
     ("header", "labels", "said"),
     [
@@ -281,6 +295,13 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["1"], ["01"], ["1.0"]], "'01', '1', '1.0'", "zeros of a number"),
         ([["Dog?"], ["Dog"], ["?!"]], "'Dog', 'Dog?'", "marks"),
         ([["0"], ["10"], ["1"]], None, ""),
+        ([["1"], ["5"], ["1.5"]], None, ""),
+        ([["C"], ["C#"], ["D"], ["D#"]], None, ""),
+        (
+            [["Bass guitar"], ["Electric guitar"], ["Electric piano"], ["Bass drum"], ["Hot dog"] * 9, ["A cat"]],
+            None,
+            "",
+        ),
         ([["Cooper's"], ["Cooper’s"]], "\"Cooper's\", 'Cooper’s'", "look the same"),
         ([["A\u200f"], ["A"]], "'A', 'A\\u200f'", "cannot be seen"),
         ([["Dog", "Cat"], ["Dog", "Cat"], ["Cat"]], None, ""),

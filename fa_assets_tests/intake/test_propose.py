@@ -930,6 +930,7 @@ def test_a_table_in_parquet(tmp_path: Path) -> None:
         "labels": [["dog", "cat"], ["dog"]],
         "audio": sound,
         "at": pa.array([1, 2], pa.date32()),
+        "of two": pa.array([["x", "y"], ["x", "z"]], pa.list_(pa.string(), 2)),
     }
     parquet.write_table(pa.table(rows), tmp_path / "labels.parquet")
     proposal = propose(tmp_path)
@@ -1076,6 +1077,35 @@ def test_a_row_for_each_clip_and_class_counts_where_it_says_so(tmp_path: Path, y
     assert proposal.unlabelled == ("3.wav",)
     assert "list.csv: 3 rows of clips that are not of the class, by 'present', are left out" in proposal.notes
     assert not any("each row counts" in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("file,label,noisy", ["1,dog,1", "1,dog,0", "2,cat,0", "2,cat,1"]),  # events of a clip
+        ("file,label,present,checked", ["1,dog,1,0", "1,cat,0,1", "2,dog,0,1", "2,cat,1,1"]),
+    ],
+)
+def test_rows_are_left_out_only_where_it_is_clear(tmp_path: Path, header: str, rows: list[str]) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "list.csv").write_text("\n".join([header, *(row.replace(",", ".wav,", 1) for row in rows)]))
+    proposal = propose(tmp_path)
+    assert sum(proposal.counts.values()) == len({tuple(row.split(",")[:2]) for row in rows})
+    assert any("labels of several rows are joined" in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("file,class_1,class_2\n1.wav,1,0\n2.wav,1,1\n", {"class_1": 2, "class_2": 1}),
+        ("file,label,indoor\n1.wav,0,1\n2.wav,1,1\n", {"0": 1, "1": 1}),
+        (",dog,cat\n1.wav,1,0\n2.wav,0,1\n", {"dog": 1, "cat": 1}),
+    ],
+)
+def test_columns_of_yes_and_no(tmp_path: Path, text: str, counts: dict[str, int]) -> None:
+    make_audio(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "list.csv").write_text(text)
+    assert propose(tmp_path).counts == counts
 
 
 def test_names_of_files_are_no_labels(tmp_path: Path) -> None:
