@@ -223,7 +223,7 @@ class FFmpegSound:
                 raise BadClipError(f"truncated or damaged: no whole packet {where}")
             if junk and frames:  # which may stand at the end, but was a frame here
                 raise BadClipError(f"damaged: something that is not sound {where}")
-            if frames and packet.pos is not None:
+            if (frames or (is_mp3 and packet.size and expected)) and packet.pos is not None:  # all of it may be padding
                 if "aac" in self._formats and self._end:
                     head = os.pread(self._file.fileno(), 10, self._end)
                     between = 10 + seven_bits(head[6:]) if head.startswith(b"ID3") else 0

@@ -86,6 +86,8 @@ def container(head: bytes) -> str | None:
     """As what a file begins, if that can be told."""
     if head[4:8] == b"ftyp":
         return "MP4 (M4A)"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "AVI"
     return next((name for at, name in _CONTAINERS if head.startswith(at)), None)
 
 

@@ -48,6 +48,8 @@ _UNKNOWN_FRAMES = (1 << 63) - 1
 _SAMPLE_BYTES = {
     "PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
 }  # fmt: skip
+_WIDTHS = re.compile(r"Channels +: (\d+).*?Block Align +: (\d+).*?Bit Width +: (\d+)", re.DOTALL)
+"""What libsndfile says of a WAV."""
 _TOLD_WHOLE = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "HTK", "FLAC", "OGG", "MP3"})
 """Formats, as libsndfile calls them, of which it can be told whether a file is whole."""
 
@@ -127,6 +129,9 @@ def open_sound(file: FileIO, *, known_whole: bool = False) -> Iterator[Sound]:
         raise BadClipError("empty file: fetch or export the clip again")
     if what := first_bytes.not_a_sound(head):
         raise BadClipError(f"no sound but {what}")
+    file.seek(tags := after_tags(file, 0))
+    if tags and (name := first_bytes.container(file.read(first_bytes.LENGTH))) in ("Ogg", "WAV", "AIFF"):
+        raise BadClipError(_stands_before(tags, "a tag", name))
     pages = ogg_pages(file) if head.startswith(b"OggS") and not known_whole else None
     with ExitStack() as stack:
         sound = _with_libsndfile(file, stack, known_whole, pages) or _with_ffmpeg(
@@ -163,6 +168,11 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
             f"'NEW.wav', numpy.fromfile('FILE', '<i4', offset=44).reshape(-1, {sound.channels}) / 2**23, {sound.samplerate}, "
             "'FLOAT')\"` takes its sound where `arecord -f S24_LE` wrote it"
         )
+    if sound.format in ("WAV", "WAVEX") and _is_padded(sound):
+        raise BadClipError(
+            "a WAV file whose samples take more bytes than its bits need, and which does not say which of them: export it "
+            "again, with 24 or 16 bits"
+        )
     position = file.tell()  # libsndfile goes on from there
     _check_extent(extent := find_extent(file), sound)
     frames = sound.frames
@@ -177,6 +187,13 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     states_its_length = sound.format != "MP3" or xing_header(file) is not None
     file.seek(position)
     return _SndfileSound(sound, states_its_length, frames)
+
+
+def _is_padded(sound: soundfile.SoundFile) -> bool:
+    """Whether a WAV's samples of integers lie in more bytes than their bits need, which libsndfile takes for samples too."""
+    found = _WIDTHS.search(sound.extra_info) if sound.subtype.startswith("PCM") else None
+    channels, align, bits = map(int, found.groups()) if found else (0, 0, 0)
+    return align != channels * -(-bits // 8)
 
 
 def _unsure(kind: str) -> BadClipError:
@@ -213,14 +230,19 @@ def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | N
         tags = after_tags(file, 0)
         size = zeros_end(file, tags)
         what = " and ".join(["a tag"] * (tags > 0) + ["zeros"] * (size > tags)) or "something else"
-        file.seek(size := size or sound_begins(file))
+        if isinstance(error, CannotOpenError):
+            size = size or sound_begins(file)
+        file.seek(size)
         if size and (name := first_bytes.container(file.read(first_bytes.LENGTH))):
-            raise BadClipError(
-                f"{size} bytes of {what} stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
-            ) from error
+            raise BadClipError(_stands_before(size, what, name)) from error
         if not isinstance(error, CannotOpenError):
             raise
         raise BadClipError(f"not audio that libsndfile or FFmpeg can read: {first_bytes.unknown(head)}") from error
+
+
+def _stands_before(size: int, what: str, name: str) -> str:
+    """What is said of a file before whose beginning something else is."""
+    return f"{size} bytes of {what} stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
 
 
 def _packets(file: FileIO) -> "Packets":
@@ -238,7 +260,7 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     packets = _packets(file)
     check_alone(file, packets.last)
     header = xing_header(file)
-    if header and header.is_vbri:
+    if (header and header.is_vbri) or frames == _UNKNOWN_FRAMES:
         return False
     if not packets.count:  # FFmpeg knows it not: a few frames, free format, or damaged
         size = os.fstat(file.fileno()).st_size

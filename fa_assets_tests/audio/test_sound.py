@@ -501,6 +501,16 @@ def test_a_tag_before_what_has_none_is_named_and_the_advice_works(tmp_path: Path
     assert inspected(tmp_path / "a", (_ID3 + content)[139 - 1 :])
 
 
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("OGG", "VORBIS"), ("OGG", "OPUS"), ("WAV", "PCM_16"), ("AIFF", "PCM_16")]
+)
+@pytest.mark.parametrize("lost", [0, 700])
+def test_a_tag_does_not_hide_what_is_lacking(tmp_path: Path, kind: str, subtype: str, lost: int) -> None:
+    content = written(kind, subtype)
+    with pytest.raises(BadClipError, match="^138 bytes of a tag stand before what begins as (Ogg|WAV|AIFF)"):
+        inspected(tmp_path / "a", _ID3 + content[: len(content) - lost])
+
+
 @pytest.mark.parametrize("after", [_NOISE, b"hello world " * 30], ids=["noise", "text"])
 def test_junk_behind_amr_is_not_sound(tmp_path: Path, after: bytes) -> None:
     content = FFMPEG_ALONE["amr"]()
@@ -546,6 +556,13 @@ def test_samples_of_odd_width_are_refused(tmp_path: Path, bits: int) -> None:
     content = b"WAVE" + fmt + struct.pack("<4sI", b"data", 400 * size) + _NOISE[: 400 * size]
     with pytest.raises(BadClipError, match="^FFmpeg has no decoder for its sound: export it again, as WAV or FLAC$"):
         inspected(tmp_path / "a.wav", struct.pack("<4sI", b"RIFF", len(content)) + content)
+
+
+def test_padded_samples_are_refused(tmp_path: Path) -> None:
+    content = bytearray(written("WAV", "PCM_32"))
+    content[34:36] = (20).to_bytes(2, "little")
+    with pytest.raises(BadClipError, match="^a WAV file whose samples take more bytes than its bits need"):
+        inspected(tmp_path / "a", bytes(content))
 
 
 def test_24_bits_in_32_are_refused_and_the_advice_works(tmp_path: Path) -> None:

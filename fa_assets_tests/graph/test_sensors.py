@@ -115,7 +115,7 @@ def test_clips_that_cannot_be_read_are_named_by_sensor_and_status(daemon: Daemon
     assert said.exit_code == 0 and said.stdout.startswith(
         "curated_clips, label_corrections: curated_recordings changed\nMade from"
     )
-    assert "clips that cannot be read: 1 (03.wav: a link to what is not there)" in said.stderr
+    assert "clips that cannot be read: 1 (03.wav: a link to what is not there (nothing.wav))" in said.stderr
 
 
 def test_a_large_folder_is_hashed_over_several_ticks(
