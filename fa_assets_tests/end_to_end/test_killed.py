@@ -161,10 +161,12 @@ def die_before_writes(notes: Path, chosen: Collection[str]) -> None:
 @pytest.mark.promise(
     "SIGKILL before any one file takes its name, one after the other: the next run goes on.",
     "kept",
-    "3 writes in `make test`; all of a first run, over 70, with FA_WHOLE_SWEEP=1",
+    "3 writes in `make test-slow`; all of a first run, over 70, with FA_WHOLE_SWEEP=1",
 )
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("chosen", [SOME_WRITES, pytest.param((), marks=EVERY_WRITE, id="every")])
+@pytest.mark.parametrize(
+    "chosen", [pytest.param(SOME_WRITES, marks=pytest.mark.heavy), pytest.param((), marks=EVERY_WRITE, id="every")]
+)
 def test_a_run_killed_before_each_write_comes_to_its_end(
     chosen: tuple[str, ...], finished: FinishedRun, tmp_path: Path
 ) -> None:
