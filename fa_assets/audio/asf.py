@@ -42,11 +42,12 @@ def check_asf(file: BinaryIO) -> None:
         BadClipError: with the byte at which that is.
     """
     found = _properties(file)
+    end = os.fstat(file.fileno()).st_size
     file.seek(16)
-    file.seek(at := min(int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size))
+    file.seek(at := min(int.from_bytes(file.read(8), "little"), end))
     if found is None or found[4] != found[5] or not found[5] or file.read(16) != _DATA:
         return
-    packets, size, end = found[0], found[5], os.fstat(file.fileno()).st_size
+    packets, size = found[0], found[5]
     at += 50
     if packets and not found[3] & _IS_LIVE:
         if at + packets * size > end:

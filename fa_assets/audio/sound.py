@@ -176,9 +176,8 @@ def _with_libsndfile(file: FileIO, stack: ExitStack, known_whole: bool, pages: O
     position = file.tell()  # libsndfile goes on from there
     _check_extent(extent := find_extent(file), sound)
     frames = sound.frames
-    if (
-        extent and extent.held > extent.promised and sound.format in ("W64", "NIST", "AU")
-    ):  # libsndfile reads to the end
+    # Of these libsndfile reads to the end of the file.
+    if extent and extent.held > extent.promised and sound.format in ("W64", "NIST", "AU"):
         if not (frame_bytes := sound.channels * _SAMPLE_BYTES.get(sound.subtype, 0)):
             return None
         frames = min(frames, extent.promised // frame_bytes)
@@ -272,9 +271,8 @@ def _mp3_is_whole(file: FileIO, frames: int) -> bool:
         return frames <= _FEW_FRAMES
     if header is None:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
-    is_known = (
-        frames + _FEW_FRAMES >= packets.frames
-    )  # libmpg123 may not find the header, and guess; encoders' delay is left out
+    # libmpg123 may not find the header, and guess; encoders' delay is left out.
+    is_known = frames + _FEW_FRAMES >= packets.frames
     return is_known and packets.count == header.frames and not packets.goes_on
 
 

@@ -205,8 +205,7 @@ def clip_of(index: NameIndex, cell: str, inside: str = "") -> str | None:
     if cell in index.others:
         return None
     found = index.find(inside + cell) if inside else []
-    if len(found) != 1:
-        found = index.find(cell)
+    found = found if len(found) == 1 else index.find(cell)
     if len(found) != 1 and re.search(r"[/\\]", cell):
         found = index.find(re.split(r"[/\\]", cell.rstrip("/\\"))[-1])
     return found[0] if len(found) == 1 else None
@@ -326,9 +325,10 @@ def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     empty = [name for name in others if plain(name) in LABEL_NAMES and not any(table.column(name))]
     its = f" The column {empty[0]!r} is empty." if empty else ""
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
-    likely = listed(may_be_labels(table, fname), 20)
-    kind = WhichColumnError if any(repeats(table, name) for name in may_be_labels(table, fname)) else UserError
-    return kind(f"{table.path}: which column holds the labels?{its} --labels-column takes one of {likely}{folders}.")
+    likely = may_be_labels(table, fname)
+    kind = WhichColumnError if any(repeats(table, name) for name in likely) else UserError
+    which = listed(likely, 20)
+    return kind(f"{table.path}: which column holds the labels?{its} --labels-column takes one of {which}{folders}.")
 
 
 def _count_named(table: Table, fname: str, index: NameIndex) -> int:
