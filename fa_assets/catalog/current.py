@@ -130,12 +130,20 @@ def refresh(connection: duckdb.DuckDBPyConnection, storage_root: StoragePath, as
             comment_on(connection, f'column {table}."{field.name}"', about.decode())
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, values: Path) -> None:
+def create_views(connection: duckdb.DuckDBPyConnection, values: Path, changed: Collection[str] | None) -> None:
     """Make the views again, which follow the tables that are there and their columns.
 
     Args:
         values: the folder of value files, or its copy of the embeddings, on this machine.
+        changed: the assets whose tables are others than when the views were made; None makes every view.
     """
+    due = [shown for shown in SHOWN if changed is None or any(re.fullmatch(shown.pattern, asset) for asset in changed)]
+    if due:
+        _create_shown(connection, due)
+    create_view(connection, embeddings_view(_select_embeddings(connection, values)))
+
+
+def _create_shown(connection: duckdb.DuckDBPyConnection, views: Collection[Shown]) -> None:
     found = connection.execute("select table_name from duckdb_tables() where schema_name = ?", [SCHEMA]).fetchall()
     lists = dict(
         connection.execute(
@@ -144,7 +152,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, values: Path) -> None:
             [SCHEMA],
         ).fetchall()
     )
-    for shown in SHOWN:
+    for shown in views:
         matches = [match for (name,) in sorted(found) if (match := re.fullmatch(shown.pattern, name))]
         selects = [
             "select "
@@ -161,7 +169,6 @@ def create_views(connection: duckdb.DuckDBPyConnection, values: Path) -> None:
             columns.append(_SCHEME)
         select = " union all by name ".join(selects) or "select null::VARCHAR as materialization_id where false"
         create_view(connection, View(shown.name, shown.about, tuple(columns) or (_MATERIALIZATION,), select))
-    create_view(connection, embeddings_view(_select_embeddings(connection, values)))
 
 
 def embeddings_view(select: str | None) -> View:

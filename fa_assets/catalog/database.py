@@ -258,7 +258,8 @@ class Catalog:
     def _apply(self, connection: duckdb.DuckDBPyConnection, stored: str | None = None) -> int:
         """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""
         connection.begin()
-        if schema.read_version(connection) is None:
+        fresh = schema.read_version(connection) is None
+        if fresh:
             schema.create(connection)
         known = dict(connection.execute("select id, asset from materializations").fetchall())
         lost = known.keys() - set(self.ledger.ids())
@@ -279,7 +280,7 @@ class Catalog:
         for asset in dict.fromkeys(changed):
             if not current.has_embeddings(asset):
                 current.refresh(connection, self.storage_root, asset)
-        current.create_views(connection, self._seen_by_duckdb.absolute() / "values")
+        current.create_views(connection, self._seen_by_duckdb.absolute() / "values", None if fresh else changed)
         connection.commit()
         return len(entries)
 
