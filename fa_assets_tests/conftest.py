@@ -4,6 +4,7 @@ Temporary files lie in memory where there is room for them, and each of several 
 Both are set before anything else is imported.
 """
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -24,10 +25,6 @@ for _library in ("OMP", "OPENBLAS", "MKL") if _WORKERS > 1 else ():
 
 # ruff: noqa: E402
 import pytest
-import sqlalchemy
-from dagster._core.storage.event_log.sqlite import sqlite_event_log
-from dagster._core.storage.runs.sqlite import sqlite_run_storage
-from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 
 from fa_assets.encoders.birdnet import PUBLISHED
 from fa_assets.encoders.cnn14.checkpoint import NARROW
@@ -37,35 +34,18 @@ from fa_assets.store.roots import StoragePath, open_root
 from fa_assets_tests.finished_run import FinishedRun, checkpoint, environment_of, made_once, make_finished_run
 from fa_assets_tests.local_server import Server, local_servers
 from fa_assets_tests.object_store import ObjectStore, object_store
+from fa_assets_tests.quicker_dagster import make_dagster_quicker
 
 _SLOW = {"birdnet_weights", "full_checkpoint", "illustrated", "site", "needs_ray", "postgres", "s3", "daemon"}
 """Fixtures that make a test slow, as does a place in `end_to_end`."""
 _GROUPS = ("site", "needs_ray", "postgres", "s3", "birdnet_weights")
 """Fixtures that are expensive to make: the tests of one go to one process. Those that take longest first."""
-_ENGINES = 64
 _PLACE = pytest.StashKey[int]()
 
 
 def pytest_configure() -> None:
-    """One engine for a database of Dagster's, which otherwise makes one for each connection.
-
-    SQLAlchemy compiles a statement once for an engine: a sixth of a run's time.
-    """
-    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-        module.create_engine = _engines_kept(module.create_engine)  # type: ignore[attr-defined]
-
-
-def _engines_kept(create_engine: Callable[..., sqlalchemy.Engine]) -> Callable[..., sqlalchemy.Engine]:
-    engines: dict[str, sqlalchemy.Engine] = {}
-
-    def engine_of(url: str, **options: object) -> sqlalchemy.Engine:
-        if url not in engines and len(engines) == _ENGINES:
-            engines.clear()
-        if url not in engines:
-            engines[url] = create_engine(url, **options)
-        return engines[url]
-
-    return engine_of
+    make_dagster_quicker()
+    gc.set_threshold(10_000, 20, 20)  # of what the libraries keep by the hundred thousand, nothing is found that can go
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

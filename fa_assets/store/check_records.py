@@ -13,7 +13,7 @@ from datetime import datetime
 
 from fa_assets.store.atomic import replacing
 from fa_assets.store.ledger import JsonValue
-from fa_assets.store.roots import StoragePath, file_names, read_each
+from fa_assets.store.roots import StoragePath, file_names, read_each, read_whole
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class CheckRecords:
 
 def _read(path: StoragePath) -> CheckRecord | str:
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(read_whole(path))
         fields["evaluated_at"] = datetime.fromisoformat(fields["evaluated_at"])
         fields["materialization_ids"] = tuple(fields["materialization_ids"])
         return CheckRecord(**fields)

@@ -29,7 +29,7 @@ from typing import Any
 from fa_assets.errors import UserError
 from fa_assets.store.atomic import replacing
 from fa_assets.store.recipe import Scalar
-from fa_assets.store.roots import StoragePath, file_names, read_each
+from fa_assets.store.roots import StoragePath, file_names, read_each, read_whole
 
 log = logging.getLogger(__name__)
 
@@ -270,7 +270,7 @@ def _id_in(file_name: str) -> str:
 
 def _read(path: StoragePath) -> LedgerEntry:
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     try:

@@ -150,6 +150,16 @@ def relative_name(path: StoragePath, root: StoragePath) -> str:
     return str(path.relative_to(root).as_posix())  # type: ignore[arg-type]
 
 
+def read_whole(path: StoragePath) -> bytes:
+    """The bytes of a small file, of an object store in one request.
+
+    Raises:
+        OSError: it cannot be read, or is gone.
+    """
+    # Without a start, s3fs asks for the size first.
+    return path.read_bytes() if isinstance(path, Path) else bytes(path.fs.cat_file(path.path, start=0))
+
+
 def read_range(path: StoragePath, start: int, end: int) -> bytes:
     """The bytes of a file from `start` up to `end`; fewer where it is shorter.
 
