@@ -125,7 +125,10 @@ def test_the_unfolded_graph_is_legible_in_a_window_of_1440_by_900(pages: Pages) 
         assert size >= 8.5 and fits, (name, size)
 
 
-def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages) -> None:
+def test_the_asset_page_shows_words_metadata_table_and_picture(pages: Pages, site: Site) -> None:
+    with environment_of(site.settings):
+        drawn = run(site.settings.model_copy(update={"pictures": "on"}), select="mc5_metrics", force=True)
+    assert drawn.failures == ()
     pages.asset("mc5_metrics")
     pages.keep("asset")
     pages.shows("label-ranking average precision", "audio", "crop_scheme: mc5", "evaluation.py", "lwlrap_fold_0")

@@ -197,14 +197,13 @@ class Site:
 def served_site(finished: FinishedRun, folder: Path, past_runs: int) -> Iterator[Site]:
     """The UI over a copy of a finished run with some past runs, its automation switched off and, once on, quick.
 
-    Crops go through the network one by one, so that a run can be caught at it.
+    Crops go through the network one by one, so that a run can be caught at it. What is run here draws no pictures.
     """
     settings = finished.copy(folder).model_copy(
         update={
             "automation": "stopped",
             "observe_every_s": 1,
             "batch_size": 1,
-            "pictures": "on",
             "max_lwlrap_drop": 1.0,
         }
     )
