@@ -770,6 +770,7 @@ NO_SOUND = {
         "^no sound but a tar archive: unpack",
     ),
     "an xz archive": (b"\xfd7zXZ\0" + bytes(50), "^no sound but an xz archive: unpack"),
+    "OptimFROG": (b"OFR \x0f\0\0\0" + bytes(range(1, 200)), "^no sound but OptimFROG, .* `ofr --decode FILE`"),
     "blanks": (b" \r\n" * 99, "^not audio .*: it begins with zeros or blanks"),
     "a playlist": (b"#EXTM3U\n#EXTINF:10,\nfile:///a.mp3\n", "^no sound but a playlist"),
     "text": (b"not a sound at all" * 50, "^not audio .*: it is text that begins with 'not a sound at all"),
@@ -782,7 +783,7 @@ NO_SOUND = {
 
 
 @pytest.mark.promise(
-    "A file that is not sound is named for what it is, with what to type next.", "input", "26 files, each under 7 names"
+    "A file that is not sound is named for what it is, with what to type next.", "input", "27 files, each under 7 names"
 )
 @pytest.mark.parametrize("what", NO_SOUND)
 def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:
