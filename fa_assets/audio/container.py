@@ -26,8 +26,12 @@ class CannotOpenError(BadClipError):
 
 
 @contextmanager
-def open_stream(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """The one stream of sound of an open file; raises as `ffmpeg.open_sound`."""
+def open_stream(file: FileIO, known_as: str | None = None) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """The one stream of sound of an open file; raises as `ffmpeg.open_sound`.
+
+    Args:
+        known_as: its format, as FFmpeg calls it; None where FFmpeg is to tell.
+    """
     head = os.pread(file.fileno(), 12, 0)
     if head.startswith(b"\x80\0"):  # at some heads of which FFmpeg divides by zero, which ends the process
         raise BadClipError(
@@ -41,7 +45,9 @@ def open_stream(file: FileIO) -> Iterator[tuple[InputContainer, AudioStream]]:
         check_asf(file)
     file.seek(0)
     try:
-        container = av.open(_Nameless(file), "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
+        container = av.open(
+            _Nameless(file), "r", known_as, metadata_errors="ignore", options={"protocol_whitelist": "none"}
+        )
     except av.FFmpegError as error:
         raise CannotOpenError(f"FFmpeg: {error.strerror}") from error
     with container:

@@ -134,9 +134,14 @@ class FFmpegSound:
             )
         return begins + frame.samples / frame.sample_rate
 
-    def _is_over(self, seen: int) -> bool:
-        """Whether so many frames are all, and tags or zeros follow: some of FFmpeg's readers take those for damaged sound."""
-        if self._formats & _STATE_SAMPLES and seen >= (self._stated_s() or math.inf) * (self._stream.rate or 0):
+    def _is_over(self, seen: int, packet: "Packet[AudioStream] | None") -> bool:
+        """Whether so many frames are all that are stated and no packet follows, or tags or zeros do: some of FFmpeg's readers
+        take those for damaged sound."""
+        if (
+            packet is None
+            and self._formats & _STATE_SAMPLES
+            and seen == (self._stated_s() or 0) * (self._stream.rate or 0)
+        ):
             return True
         return bool(self._end) and not beyond(self._file, self._end, os.fstat(self._file.fileno()).st_size, "")
 
@@ -203,13 +208,13 @@ class FFmpegSound:
                 if (packet := next(packets, None)) is None:
                     return
                 if packet.size and not is_frame(bytes(packet), self._formats):
-                    if self._is_over(seen):
+                    if self._is_over(seen, packet):
                         return
                     raise BadClipError(f"truncated or damaged: something that is not sound {where}")
                 frames = self._decode(packet)
             except av.FFmpegError as error:
                 if not is_mp3 or packet is None or mpeg_frame_bytes(bytes(packet)) is not None:
-                    if not is_mp3 and self._is_over(seen):
+                    if not is_mp3 and self._is_over(seen, packet):
                         return
                     raise self._no_sound(packet, where) from error
                 frames = []
@@ -283,12 +288,12 @@ class Packets:
     last: int = 0
 
 
-def count_packets(file: FileIO) -> Packets:
-    """Count the packets of a file without decoding them."""
+def count_packets(file: FileIO, known_as: str) -> Packets:
+    """Count the packets of a file of this format ("mp3", "flac"), which FFmpeg does not tell of short ones, undecoded."""
     packets = duration = last = 0
     has_others = goes_on = is_cut = False
-    with open_stream(file) as (container, stream):
-        is_mpeg, is_flac = (name in container.format.name for name in ("mp3", "flac"))
+    with open_stream(file, known_as) as (container, stream):
+        is_mpeg, is_flac = known_as == "mp3", known_as == "flac"
         for packet in container.demux(stream):
             if is_flac and hides_a_frame(packet):
                 return Packets(packets, math.inf, has_others)

@@ -48,6 +48,7 @@ _BEGINNINGS = (
     (b"\x89png", "a picture (PNG): take it out, or put the clip in its place"),
     (b"\xff\xd8\xff", "a picture (JPEG): take it out, or put the clip in its place"),
     (b"gif8", "a picture (GIF): take it out, or put the clip in its place"),
+    (b"ofr ", "OptimFROG, which is not read here: `ofr --decode FILE` writes it as WAV"),
     (b"mthd", "MIDI: notes without sound; render it as WAV"),
     (b"\x93numpy", "a NumPy array without a sample rate: write it with `soundfile.write(NAME, samples, rate)`"),
     (b"#extm3u", "a playlist: name the clips that it lists"),

@@ -4,7 +4,6 @@ libsndfile comes first because `librosa.load` reads with it. It believes some he
 a FLAC or an Ogg file holds is counted beside it, and other containers are compared with their own promise (`truncation`).
 """
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,6 @@ from fa_assets.audio.truncation import (
     Extent,
     OggPages,
     after_tags,
-    beyond,
     check_alone,
     find_extent,
     ogg_pages,
@@ -42,7 +40,7 @@ LONGEST_S = 4 * 3600
 _BLOCK_SAMPLES = 1 << 18
 """Samples of all channels that are decoded at a time: 1 MiB, and resampled a few."""
 _FEW_FRAMES = 4 * 1152
-"""Of sound in an MP3 that is too short for FFmpeg to know it as one; encoders add fewer."""
+"""More samples than encoders add to an MP3, which libmpg123 leaves out."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 """What libsndfile reports for a stream that does not state its length."""
 _SAMPLE_BYTES = {
@@ -210,7 +208,7 @@ def _is_whole(file: FileIO, sound: soundfile.SoundFile, pages: OggPages | None) 
     if sound.frames == _UNKNOWN_FRAMES:
         return False
     if sound.format == "FLAC":
-        packets = _packets(file)
+        packets = _packets(file, "flac")
         check_alone(file, packets.last)
         return packets.frames <= sound.frames
     if pages:
@@ -244,31 +242,28 @@ def _stands_before(size: int, what: str, name: str) -> str:
     return f"{size} bytes of {what} stand before what begins as {name}: `tail -c +{size + 1} FILE > NEW` takes them off"
 
 
-def _packets(file: FileIO) -> "Packets":
+def _packets(file: FileIO, known_as: str) -> "Packets":
     from fa_assets.audio import ffmpeg
     from fa_assets.audio.container import CannotOpenError
 
     try:
-        return ffmpeg.count_packets(file)
-    except CannotOpenError:  # too short for FFmpeg to know it
+        return ffmpeg.count_packets(file, known_as)
+    except CannotOpenError:
         return ffmpeg.Packets(0, 0)
 
 
 def _mp3_is_whole(file: FileIO, frames: int) -> bool:
     """Whether libsndfile, which says that an MP3 has so many frames, reads all of it: it believes the first one, or guesses."""
-    packets = _packets(file)
+    packets = _packets(file, "mp3")
     check_alone(file, packets.last)
     header = xing_header(file)
     if (header and header.is_vbri) or frames == _UNKNOWN_FRAMES:
         return False
-    if not packets.count:  # FFmpeg knows it not: a few frames, free format, or damaged
-        size = os.fstat(file.fileno()).st_size
-        if header is not None:
-            return header.end <= size and not beyond(file, header.end, size, "")
+    if not packets.count:  # FFmpeg knows it not: one frame, free format, or damaged
         file.seek(after_tags(file, 0))
-        if frames > _FEW_FRAMES and re.match(rb"\xff[\xe2-\xff][\0-\x0f]", file.read(3)):
+        if re.match(rb"\xff[\xe2-\xff][\0-\x0f]", file.read(3)):
             raise _unsure("MP3 (free format)")
-        return frames <= _FEW_FRAMES
+        return False
     if header is None:
         return frames >= packets.frames and not packets.has_others and not packets.is_cut
     # libmpg123 may not find the header, and guess; encoders' delay is left out.

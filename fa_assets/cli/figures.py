@@ -51,6 +51,7 @@ def thresholds_command(as_json: bool, **options: Any) -> None:
     from fa_assets.cli import tables
     from fa_assets.metrics.figures import CLASS, DECIDED, Figures
     from fa_assets.models.classifier_file import load_final
+    from fa_assets.report.classes import NAMES
 
     settings = apply_options(options)
     final = load_final(settings.storage_root / "classifiers")
@@ -68,7 +69,8 @@ def thresholds_command(as_json: bool, **options: Any) -> None:
     if as_json:
         say(json.dumps(rows, indent=2))
         return
-    say(tables.plain(tuple(rows[0]), [tuple(row.values()) for row in rows]), styled=True)
+    names = [NAMES.get(name, name) for name in rows[0]]
+    say(tables.plain(names, [tuple(row.values()) for row in rows]), styled=True)
 
 
 def _of_blend(settings: Settings) -> dict[str, list[float | None]]:

@@ -12,6 +12,7 @@ from fa_assets.errors import BadInputError, UserError
 from fa_assets.intake.class_folders import is_share
 from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
+    CALLED_AS_LABELS,
     GROUP_NAMES,
     LABEL_NAMES,
     Columns,
@@ -40,8 +41,6 @@ _NO_NAMES = re.compile(
     re.IGNORECASE,
 )
 """Columns whose numbers are not the names of clips."""
-_OF_CLASSES = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
-"""Columns that name no clips, whatever clips are called."""
 _PATH = "folder/name"
 _OF_CLIPS = "annotations of each clip (all of them; their times are not used)"
 _SAMPLE = 200
@@ -340,7 +339,7 @@ def _fname_column(table: Table, index: NameIndex) -> str | None:
     """The column whose cells name most clips."""
     if table.header[:1] == [_PATH]:
         return _PATH
-    own = [name for name in once(table, "") if not _OF_CLASSES.fullmatch(name)]
+    own = [name for name in once(table, "") if not CALLED_AS_LABELS.fullmatch(name)]
     own = [name for name in own if not (_NO_NAMES.fullmatch(name) and is_numeric(table.column(name)))]
     called = [name for name in own if any(map(is_audio, table.column(name)[:_SAMPLE]))]  # as labels are not
     counts = {name: _count_named(table, name, index) for name in called or own}

@@ -10,7 +10,7 @@ from fa_assets.intake.names import INVISIBLE, listed
 
 _SAME_LOOK = str.maketrans("АВЕКМНОРСТХаеорсухіЅѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο’‘‐‑–—", "ABEKMHOPCTXaeopcyxiSsjABEZHIKMNOPTYXo''----")
 """Letters of Cyrillic and Greek, apostrophes and hyphens beside those of ASCII that look the same."""
-_JOINED_BY = (",", "+", "/", "&", "&&", "\\", "|", "~", ":", "#", " and ", " ")
+_JOINED_BY = (",", "+", "/", "&", "&&", r"\n", r"\t", "\\", "|", "~", ":", "#", " and ", " ")
 _SIGN = re.compile(r"<\w+ ?/?>|\\[nt]|\s*[^\w\s]+\s*|_+|\s+(\w{1,3}\s+)?")
 """Signs, blanks or a short word between names."""
 _PLACEHOLDERS = frozenset(
@@ -106,8 +106,11 @@ def doubtful_names(labels: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     for parts in _cut_at_commas(labels, counts):
         one = f"never stand alone: if they are one name, put {', '.join(parts)!r} into classes.txt"
         found.append((_shown(parts), one))
+    joined: dict[str, str] = {}
     for separator in _JOINED_BY:
-        found += _joined(names, separator)
+        for name, what in _joined(names, separator):
+            joined.setdefault(name, what)
+    found += joined.items()
     said = {name for name, _ in found}
     for name in names:
         if repr(name) not in said and (between := _between(name, counts)):
@@ -176,7 +179,7 @@ def _joined(names: Sequence[str], separator: str) -> list[tuple[str, str]]:
 
 
 def _is_made_of(parts: Sequence[str], separator: str) -> str:
-    return f"is made of {_shown(parts)}: separate labels by ',', or set FA_LABEL_SEPARATOR to {separator!r}"
+    return f"is made of {_shown(parts)}: separate labels by ',', or set FA_LABEL_SEPARATOR to '{separator}'"
 
 
 def _between(name: str, names: Collection[str]) -> str | None:

@@ -19,13 +19,14 @@ LABEL_NAMES = (
 """As `plain` has them; of other languages, what tables of their spreadsheets have."""
 _OF_CLASSES = re.compile(r".*[ _.-](labels?|tags?|class|category|species)", re.IGNORECASE)
 """How further names of columns of labels end."""
+CALLED_AS_LABELS = re.compile(r"(class|label|genre|category|tag).*", re.IGNORECASE)
+"""Columns that name no clips, whatever clips are called, and need no word where they are taken as labels."""
 GROUP_NAMES = (
     "group", "fold", "fsid", "src file", "recording", "recording id", "site", "speaker", "uploader", "location",
 )  # fmt: skip
 """Columns whose clips belong into one fold, the first that is there."""
 PARTS = frozenset({"split", "set", "subset", "partition", "usage", "part"})
 _SAYS_SHARE = re.compile(r"is[ _-]?(?:(?P<train>train(?:ing)?)|test(?:ing)?|eval(?:uation)?|holdout)", re.IGNORECASE)
-_YES = frozenset({"1", "1.0", "true", "yes", "t", "y"})
 _ATTRIBUTES = PARTS.union(
     GROUP_NAMES,
     ("license", "licence", "format", "codec", "date", "time", "gender", "sex", "age", "accent", "language", "locale"),
@@ -103,12 +104,7 @@ def guessed(table: Table, fname: str, name: str, columns: Columns) -> str:
     """In words which column was taken, where nothing but its cells speaks for it."""
     asked = columns.fname or columns.labels or columns.group or columns.separator
     named = asked or named_label_column(table, fname) or numbers_of_classes(table, fname)
-    if (
-        named
-        or name not in table.header
-        or re.match("class|label|genre|category|tag", name, re.IGNORECASE)
-        or name.startswith("column ")
-    ):
+    if named or name not in table.header or CALLED_AS_LABELS.fullmatch(name) or name.startswith("column "):
         return ""
     return f"{table.path.name}, whose column {name!r} is not called as labels are; --labels-column {name!r} takes it"
 
@@ -142,7 +138,7 @@ def says_share(name: str) -> bool:
 def is_row_of_tests(column: str, cell: str) -> bool:
     """Whether a row is of a test clip by its share, or by a column as is_test or is_train."""
     says = _SAYS_SHARE.fullmatch(column)
-    return is_of_tests(cell) if says is None else (cell.strip().lower() in _YES) != (says["train"] is not None)
+    return is_of_tests(cell) if says is None else (yes_or_no([cell]) == [True]) != (says["train"] is not None)
 
 
 def of_grid(table: Table, fname: str) -> Table:

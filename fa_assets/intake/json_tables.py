@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fa_assets.errors import BadInputError, one_line
-from fa_assets.intake.names import is_audio
+from fa_assets.intake.names import is_audio, trimmed
 
 _OF_A_RECORD = frozenset(
     {"fname", "file_name", "filename", "file", "path", "label", "labels", "class", "category", "tags"}
@@ -49,6 +49,10 @@ def json_table(path: Path, text: str, required: Sequence[str]) -> tuple[list[str
             f"{path} is JSON and no table: it needs a list of objects with one for each clip, as "
             '[{"fname": "a.wav", "labels": ["Dog"]}], one object a line, or {"a.wav": ["Dog"]}. Or write a CSV.'
         )
+    try:
+        found = [_once([(trimmed(name), cell) for name, cell in one.items()]) for one in found]
+    except ValueError as error:
+        raise BadInputError(f"{path}: {error}, but for blanks around it: rename one of them.") from error
     header = list(dict.fromkeys(name for one in found for name in one))
     if odd := [key for one in found for key in one if key in {*required, *_OF_A_RECORD} and _is_nested(one[key])]:
         raise BadInputError(f"{path}: {odd[0]!r} holds objects or lists of lists; names are needed, or lists of names.")
@@ -81,7 +85,7 @@ def parquet_table(path: Path, content: bytes) -> tuple[list[str], list[list[str]
     except pa.ArrowException as error:
         raise BadInputError(f"{path} is no whole Parquet file ({one_line(error)}): fetch or write it again.") from error
     left_out = [field.name for field in file.schema_arrow if field.name not in header]
-    return header, [[_cell(one[name]) for name in header] for one in found], left_out
+    return [*map(trimmed, header)], [[_cell(one[name]) for name in header] for one in found], left_out
 
 
 def _loads(text: str) -> Any:

@@ -143,7 +143,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         BadInputError: two columns of one name; numbers that are neither 0 nor 1 where only those say what a clip is.
     """
     columns: dict[str, list[bool]] = {}
-    left_out, aside = [], []
+    left_out, aside, blank = [], [], []
     numbers: dict[str, list[float]] = {}
     for position, name in enumerate(table.header):
         if not name or name in other:
@@ -157,6 +157,7 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
             columns[name] = says
         else:
             left_out.append(name)
+            blank += [] if any(cells) else [name]
             if any(cells) and all(map(_NUMBER.fullmatch, cells)):
                 numbers[name] = [_number(cell) for cell in cells]
     likely = [name for name, cells in numbers.items() if 2 * sum(cell in (0, 1) for cell in cells) >= len(cells)]
@@ -178,10 +179,10 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         notes.append(
             f"rows without any 1, for which a column of their own, as 'nothing', can be added: {_listed(without)}"
         )
-    if left_out or aside:
+    if odd := [*aside, *(name for name in left_out if name not in blank)]:
         why = "by their names, or since they hold more than 0 and 1"
-        notes.append(f"columns that are not classes, {why}: {_listed([*aside, *left_out])}")
-    if empty := [name for name, cells in columns.items() if not any(cells)]:
+        notes.append(f"columns that are not classes, {why}: {_listed(odd)}")
+    if empty := [name for name in table.header if name in blank or not any(columns.get(name, [True]))]:
         notes.append(f"columns without any 1 are not classes: {_listed(empty)}")
     return labels, notes
 

@@ -177,6 +177,8 @@ def _require(path: Path, required: Sequence[str], header: Sequence[str], way_out
     if missing := [name for name in required if name not in header]:
         if any(map(is_audio, header)):
             way_out = f"It has no header: write {','.join([*required, 'labels'])} above the first row. {way_out}"
+        if alike := {own: name for own in header if (name := re.sub(r"[\W_]", "", own).lower()) in missing}:
+            way_out = f"Rename {', '.join(f'{own!r} to {name!r}' for own, name in alike.items())}."
         raise missing_columns(path, missing, header, _separated_by(header, required) or way_out)
 
 

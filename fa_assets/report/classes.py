@@ -42,7 +42,8 @@ _OVERALL_ALONE = {
     "calibration_error_above_0.1": "calibration error above 0.1",
     "calibration_error_classwise": "calibration error, classwise",
 }
-_NAMES = _WITH_INTERVAL | _ALONE | _OVERALL_ALONE
+NAMES = _WITH_INTERVAL | _ALONE | _OVERALL_ALONE
+"""What figures are called in print."""
 
 
 def class_rows(figures: Figures) -> list[tuple[Cell, ...]]:
@@ -64,14 +65,14 @@ def class_rows(figures: Figures) -> list[tuple[Cell, ...]]:
 
 def average_rows(figures: Figures) -> list[tuple[Cell, ...]]:
     """A row for each figure over all clips, or the macro and the micro average over classes, in `AVERAGE_COLUMNS`."""
-    scopes = [(metric, OVERALL, _NAMES[metric]) for metric in CLIPWISE]
+    scopes = [(metric, OVERALL, NAMES[metric]) for metric in CLIPWISE]
     scopes += [
-        (metric, scope, f"{_NAMES[metric]}, {average}")
+        (metric, scope, f"{NAMES[metric]}, {average}")
         for metric in CLASSWISE
         for scope, average in ((OVERALL, "macro"), (MICRO, "micro"))
     ]
     scopes += [
-        (f"{which}{metric}", OVERALL, f"{_NAMES[metric]}{said}")
+        (f"{which}{metric}", OVERALL, f"{NAMES[metric]}{said}")
         for which, said in (("", ""), ("calibrated_", ", calibrated"))
         for metric in CALIBRATION
     ]
@@ -107,11 +108,11 @@ def class_tables(figures: Figures) -> list[Table]:
 
 def _columns_of(figures: Figures, title: str, metrics: Sequence[str], *, open: bool = False) -> Table:
     """A table of some of the columns, the first figure with a bar."""
-    wanted = {"class", "positives", *(_NAMES[one] for one in metrics), *(f"{_NAMES[one]}, 95%" for one in metrics)}
+    wanted = {"class", "positives", *(NAMES[one] for one in metrics), *(f"{NAMES[one]}, 95%" for one in metrics)}
     places = [place for place, column in enumerate(CLASS_COLUMNS) if column in wanted]
     headers = ["95% (units)" if CLASS_COLUMNS[one].endswith("95%") else CLASS_COLUMNS[one] for one in places]
     rows = [[row[one] for one in places] for row in class_rows(figures)]
-    bar = headers.index(_NAMES[metrics[0]])
+    bar = headers.index(NAMES[metrics[0]])
     for row in rows:
         value = row[bar]
         row[bar] = Bar(value) if isinstance(value, float) else None

@@ -14,6 +14,7 @@ import soundfile
 
 from fa_assets.audio.decode import BadClipError, ClipInfo, inspect_clip, load_mono, resampled_length
 from fa_assets.audio.ffmpeg import DECODER
+from fa_assets.audio.frames import mpeg_frame_bytes
 from fa_assets.audio.truncation import check_mp4
 from fa_assets_tests.audio.encoded import encode, tone, true_seconds
 from fa_assets_tests.fuzz.sounds import with_checksums
@@ -329,6 +330,11 @@ LACKING: dict[str, tuple[Callable[[], bytes], str]] = {
     "mp3 of zeros from its middle": (lambda: mp3()[:6_500] + bytes(6_500), "^truncated: the header promises 44 frames"),
     "mp3 that does not": (lambda: mp3(write_xing="0")[:6_400], "^truncated: ends inside a frame, after 0."),
     "mp2": (lambda: encode("mp2", "mp2", tone(48_000, 48_000), 48_000)[:5_000], "^truncated: ends inside a frame"),
+    "flac cut behind what it states": (lambda: flac_that_states(8_192)[:30_000], "^truncated or damaged: no sound"),
+    "flac overwritten behind what it states": (
+        lambda: changed(flac_that_states(4_096), 9_000, b"U" * 20),
+        "^truncated or damaged: no sound after 0.26 s",
+    ),
     "ac3": (lambda: FFMPEG_ALONE["ac3"]()[:5_000], "^truncated: ends inside a frame"),
     "e-ac3": (
         lambda: encode("eac3", "eac3", tone(48_000, 48_000, 2), 48_000)[:6_000],
@@ -477,6 +483,18 @@ def test_zeros_are_named_and_the_advice_gives_the_sound(tmp_path: Path, kind: st
     with pytest.raises(BadClipError, match=f"^5000 bytes of zeros stand {side} ") as error:
         inspected(path, bytes(5_000) + content if side == "before" else content + bytes(5_000))
     assert inspected(path, advised(path, error.value)).frames == alone.frames
+
+
+def test_the_first_frames_of_an_mp3_are_sound(tmp_path: Path) -> None:
+    """Of which FFmpeg, where it is not told that they are MP3, takes some for a film without sound."""
+    content = encode("mp3", "libmp3lame", tone(44_100, 44_100), 44_100, write_xing="0", id3v2_version="0")
+    end = mpeg_frame_bytes(content[:4]) or 0
+    for count in range(2, 7):
+        end += mpeg_frame_bytes(content[end : end + 4]) or 0
+        info = inspected(tmp_path / "a", content[:end])
+        assert (info.decoder, round(info.frames / 1152)) == (None, count)
+        with pytest.raises(BadClipError):
+            inspected(tmp_path / "a", content[: end - 50])
 
 
 def test_mp3_of_free_format_is_named_and_the_advice_works(tmp_path: Path) -> None:
@@ -770,6 +788,7 @@ NO_SOUND = {
         "^no sound but a tar archive: unpack",
     ),
     "an xz archive": (b"\xfd7zXZ\0" + bytes(50), "^no sound but an xz archive: unpack"),
+    "OptimFROG": (b"OFR \x0f\0\0\0" + bytes(range(1, 200)), "^no sound but OptimFROG, .* `ofr --decode FILE`"),
     "blanks": (b" \r\n" * 99, "^not audio .*: it begins with zeros or blanks"),
     "a playlist": (b"#EXTM3U\n#EXTINF:10,\nfile:///a.mp3\n", "^no sound but a playlist"),
     "text": (b"not a sound at all" * 50, "^not audio .*: it is text that begins with 'not a sound at all"),
@@ -782,7 +801,7 @@ NO_SOUND = {
 
 
 @pytest.mark.promise(
-    "A file that is not sound is named for what it is, with what to type next.", "input", "26 files, each under 7 names"
+    "A file that is not sound is named for what it is, with what to type next.", "input", "27 files, each under 7 names"
 )
 @pytest.mark.parametrize("what", NO_SOUND)
 def test_what_is_not_sound_is_named(tmp_path: Path, what: str) -> None:

@@ -42,6 +42,8 @@ def test_thresholds_are_chosen_on_all_out_of_fold_predictions(finished: Finished
     assert [one["class"] for one in shown] == list(found.classes)
     assert [one["threshold"] for one in shown] == pytest.approx(expected.tolist(), abs=0)
     assert all(0 <= one["f1"] <= 1 for one in shown)
+    first = fa_assets("thresholds", settings=finished.settings).stdout.splitlines()[0]
+    assert first.split() == ["class", "threshold", "F1", "precision", "recall"]
 
 
 @pytest.mark.slow

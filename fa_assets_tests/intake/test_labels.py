@@ -216,6 +216,16 @@ def test_columns_of_yes_and_no_are_classes_whatever_they_are_called(tmp_path: Pa
     assert read_labels(dataset).labels == (("class_1",), ("class_1", "class_2"))
 
 
+def test_a_class_column_that_is_empty_throughout_is_called_so(tmp_path: Path) -> None:
+    dataset = KaggleDataset(tmp_path)
+    dataset.labels_csv.write_text("fname,Dog,Cat,Cow,seconds\na.wav,1,0,,2\nb.wav,0,1, ,3\n")
+    clips = read_labels(dataset)
+    assert clips.labels == (("Dog",), ("Cat",))
+    said = [note.partition(", by their names")[0] for note in clips.notes]
+    assert "train_curated.csv: columns without any 1 are not classes: 'Cow'" in said
+    assert any(note.endswith("0 and 1: 'seconds'") for note in clips.notes)
+
+
 def test_flags_beside_a_column_of_labels_are_no_classes(tmp_path: Path) -> None:
     dataset = KaggleDataset(tmp_path)
     dataset.labels_csv.write_text("fname,label,male,female\na.wav,Dog,1,0\nb.wav,Cat,0,1\n")
@@ -261,8 +271,8 @@ def test_several_columns_of_labels(tmp_path: Path, header: str, labels: tuple[st
         ([["a", "b"], ["b", "a"], ["Dog", "Cat"]], None, ""),
         ([["Dog"], ["Cat"], ["Dog + Cat"]], "'Dog + Cat'", "FA_LABEL_SEPARATOR"),
         *(
-            ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to {by!r}")
-            for by in (*"+/&\\:# ,~_•@", "&&", " - ", " und ", "<br>", "::")
+            ([["Dog"], ["Cat"], [f"Dog{by}Cat"]], repr(f"Dog{by}Cat"), f"FA_LABEL_SEPARATOR to '{by}'")
+            for by in (*"+/&\\:# ,~_•@", "&&", " - ", " und ", "<br>", "::", r"\n", r"\t")
         ),
         ([["Bird/Rain"], ["Rain/Dog"], ["Dog/Bird"]], "'Bird/Rain'", "FA_LABEL_SEPARATOR to '/'"),
         ([["Bird Rain"], ["Rain Dog"], ["Dog Bird"]], "'Bird Rain'", "FA_LABEL_SEPARATOR to ' '"),

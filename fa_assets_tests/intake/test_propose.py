@@ -895,7 +895,7 @@ def test_tables_called_as_folders_name_the_clips_there(tmp_path: Path, called: s
 @pytest.mark.parametrize(("column", "tests"), [("is_test", 1), ("is_train", 2)])
 def test_rows_that_a_column_calls_test_clips_are_named(tmp_path: Path, column: str, tests: int) -> None:
     make_audio(tmp_path, "1.wav", "2.wav", "3.wav")
-    (tmp_path / "list.csv").write_text(f"filename,label,{column},\n1.wav,A,0,\n2.wav,B,True,C\n3.wav,B,no,\n")
+    (tmp_path / "list.csv").write_text(f"filename,label,{column},\n1.wav,A,0,\n2.wav,B,ja,C\n3.wav,B,no,\n")
     notes = propose(tmp_path).notes
     assert (
         f"list.csv: the column {column!r} is not used, and {tests} rows of test clips are taken as training clips"

@@ -16,7 +16,7 @@ from fa_assets_tests.command_line import fa_assets
 PLAIN = "fname,labels\na.wav,Müll\nb.wav,Rain\n"
 SAME = (("Müll",), ("Rain",))
 JSON = (
-    ('[{"fname": "a.wav", "labels": "Müll"}, {"fname": "b.wav", "labels": "Rain"}]', "JSON"),
+    ('[{" fname ": "a.wav", "labels ": "Müll"}, {"fname": "b.wav", "labels": "Rain"}]', "JSON"),
     ('[\n{"fname": "a.wav", "labels": "Müll"},\n{"fname": "b.wav", "labels": "Rain"}\n]\n', "JSON"),
     (
         '\ufeff{"fname": "a.wav", "labels": ["M\\u00fcll"]}\r\n\r\n{"labels": ["Rain"], "fname": "b.wav"}\r\n',
@@ -157,11 +157,15 @@ def test_dialects_and_encodings_are_read_and_said(dataset: KaggleDataset, conten
             "no column fname; its columns are file, labels. Rename.*fa-assets init",
             id="other-names",
         ),
+        pytest.param(
+            b"F_Name;labels\na.wav;A\n", "columns are F_Name, labels. Rename 'F_Name' to 'fname'.$", id="case"
+        ),
         pytest.param(b"fname,labels\na.wav,A\na.wav,B\n", "'a.wav': 2 rows", id="a-row-for-each-label"),
         pytest.param(b"fname   labels\na.wav   A\n", "separated by blanks: write one comma", id="columns-of-blanks"),
         pytest.param(b'[{"fname": "a.wav"}]', "no column labels; its columns are fname", id="json-without-labels"),
         pytest.param(b'[{"fname": "a.wav"', "begins as JSON and cannot be read", id="json-cut"),
         pytest.param(b'{"a.wav": "A", "a.wav": "B"}', "'a.wav' is there twice", id="json-twice"),
+        pytest.param(b'{"fname": "a", "fname ": "b"}', "'fname' is there twice, but for blanks", id="json-blanks"),
         pytest.param(b'{"fname": "a.wav", "labels": {"A": 1}}', "'labels' holds objects", id="json-objects"),
         pytest.param(b'{"info": {"x": 1}, "n": 2}', "is JSON and no table", id="json-of-settings"),
         pytest.param(b"{}", "is JSON and no table", id="json-empty"),
