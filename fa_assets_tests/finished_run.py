@@ -32,7 +32,7 @@ NARROW_SEED = 15
 _IN_USE_S = 3600
 """How long tests of a state of the sources may still be running: others, beside these, may have started with it."""
 _SOURCES = sorted(Path(fa_assets.__file__).parent.glob("**/*.*"))
-_OWN = [Path(__file__), Path(__file__).with_name("small_dataset.py")]
+_OWN = [Path(__file__).with_name(name) for name in ("finished_run.py", "runs.py", "small_dataset.py")]
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,27 @@ def test_the_decoder_is_a_part_of_the_key_where_it_is_not_libsndfile(
         embed_here([replace(clip, decoder="PyAV 1")], MC5, store, CountingEncoder(), CARD)
 
 
+@pytest.mark.parametrize("damaged", [1, 3])
+def test_what_cannot_be_read_back_is_computed_again_and_refused_where_it_never_can(
+    damaged: int, clips: list[Clip], store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, append = CountingEncoder(), store.append
+
+    def lose(keys: Sequence[CropKey], embeddings: np.ndarray) -> None:
+        path = append(keys, embeddings)
+        if encoder.crops <= damaged:
+            path.write_bytes(b"PAR1")
+
+    monkeypatch.setattr(store, "append", lose)
+    if damaged < 3:
+        found = embed_here(clips[:1], MC5, store, encoder, CARD)
+        np.testing.assert_allclose(found.vectors, [expected(clips[0])], rtol=1e-4, atol=1e-2)
+        assert (encoder.crops, found.crops_computed) == (2, 1)
+    else:
+        with pytest.raises(UserError, match="1 crops were stored in .* and cannot be read back: check the disk"):
+            embed_here(clips[:1], MC5, store, encoder, CARD)
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(clips: list[Clip], store: EmbeddingStore, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         embed_here(clips, MC5, store, CountingEncoder(fail_after=8), CARD)

@@ -70,14 +70,21 @@ def test_clips_keep_their_folds_also_when_renamed_until_fresh_ones_are_asked_for
     assert values.read("folds").header.data_version == version
 
 
-def test_groups_stay_together_and_given_folds_win(settings: Settings) -> None:
+def test_late_groups_are_stratified_again_with_a_word_and_given_folds_win(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
     labels = settings.dataset / "train_curated.csv"
     with labels.open(newline="") as file:
         header, *rows = csv.reader(file)
     with labels.open("w", newline="") as file:
         csv.writer(file).writerows([[*header, "group"], *([*row, f"site{n % 8}"] for n, row in enumerate(rows))])
-    fresh = settings.model_copy(update={"folds": "fresh"})
-    assert run(fresh, select="+folds").failures == ()
+    outcome = run(settings, select="+folds")
+    assert outcome.failures == ()
+    logged = [entry.user_message for entry in instance.all_logs(str(outcome.run_id))]
+    assert any("All clips are stratified again" in line for line in logged)
+    assert (
+        next(Ledger(settings.storage_root / "ledger").newest_of("folds")).metadata["origin"] == "multilabel-stratified"
+    )
     folds = folds_of(settings)
     assert len({(n % 8, folds[row[0]]) for n, row in enumerate(rows)}) == 8
 

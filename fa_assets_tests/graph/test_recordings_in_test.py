@@ -26,17 +26,24 @@ def test_an_excerpt_of_a_curated_clip_is_named_and_without_landmarks_nothing_is_
     soundfile.write(test / "t1.wav", whole[RATE // 2 : 4 * RATE], RATE)
     soundfile.write(test / "t2.wav", sound(2), RATE)
     soundfile.write(test / "t3.wav", sound(2)[RATE:], RATE)
+    for copy in (
+        settings.dataset / "train_curated" / "05.wav",
+        settings.dataset / "train_curated" / "06.wav",
+        test / "t4.wav",
+    ):
+        soundfile.write(copy, sound(3), RATE)
     rows = settings.dataset / "sample_submission.csv"
-    rows.write_text(rows.read_text() + "t3.wav" + ",0" * len(CLASSES) + "\n")
+    rows.write_text(rows.read_text() + "".join(f"{name}.wav{',0' * len(CLASSES)}\n" for name in ("t3", "t4")))
     ledger, values = Ledger(settings.storage_root / "ledger"), ValueStore(settings.storage_root)
 
     outcome = run(settings, select="curated_clips,test_clips")
     assert outcome.failures == ()
     found = values.read("test_clips")
     like = dict(zip(*(found.table[name].to_pylist() for name in ("fname", "same_recording")), strict=True))
-    assert like == {"t0.wav": "03.wav", "t1.wav": "03.wav", "t2.wav": None, "t3.wav": None}
-    assert found.table["unit"].to_pylist() == [0, 0, 1, 1]  # t2 and t3 are one recording, too
-    assert next(ledger.newest_of("test_clips")).metadata["clips_like_curated"] == 2
+    assert like == {"t0.wav": "03.wav", "t1.wav": "03.wav", "t2.wav": None, "t3.wav": None, "t4.wav": "05.wav"}
+    assert found.table["same_as"].to_pylist() == [None] * 4 + ["05.wav"]  # the first of its copies
+    assert found.table["unit"].to_pylist() == [0, 0, 1, 1, 2]  # t2 and t3 are one recording, too
+    assert next(ledger.newest_of("test_clips")).metadata["clips_like_curated"] == 3
     (warning,) = (one for one in outcome.warnings if "no_curated_recordings_in_test" in str(one))
     assert "2 test clips" in str(warning) and "'t0.wav' (like 03.wav)" in str(warning)
 

@@ -92,6 +92,13 @@ def test_every_file_of_every_value_is_part_of_it(settings: Settings) -> None:
         path.write_bytes(content)
 
 
+def test_what_another_dagster_instance_has_not_seen_is_made_known_to_it(settings: Settings) -> None:
+    shutil.rmtree(settings.local_root / "dagster_home")
+    found = reasons(settings)
+    assert {"folds", "mc5_embeddings", "submission"} <= found.keys()
+    assert set(found.values()) == {"not known to this Dagster instance"}
+
+
 def test_weights_that_were_replaced_where_they_lie_are_noticed(settings: Settings, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     shutil.copyfile(str(settings.checkpoint), weights)
@@ -103,6 +110,8 @@ def test_weights_that_were_replaced_where_they_lie_are_noticed(settings: Setting
     weights.write_bytes(flipped(weights.read_bytes(), 8_000_000))
     os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert reasons(own)["cnn14_checkpoint"] == f"{weights} is missing, or not what was recorded"
+    with pytest.raises(UserError, match="--fold: mc5_embeddings of fold 1, 2, 3, 4 was made by another encoder"):
+        reasons(own, folds=["0"])
 
 
 def test_another_version_of_the_encoder_makes_its_embeddings_stale_everywhere(

@@ -17,6 +17,7 @@ from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.predictions import predictions_of
 from fa_assets.models.classifier_file import load_classifier, load_final
 from fa_assets.report.classes import CLASS_COLUMNS, class_rows
+from fa_assets.settings import Settings
 from fa_assets.store.embedding_store import embedding_matrix
 from fa_assets.store.values import ValueStore
 from fa_assets_tests.finished_run import FinishedRun, environment_of
@@ -153,8 +154,9 @@ def test_calibrated_the_submission_stays_and_another_one_holds_the_calibrated_pr
     at = CLASS_COLUMNS.index("threshold")
     shown = {row[0]: row[at] for row in class_rows(figures)}
     assert [shown[name] for name in found.classes] == pytest.approx(final.thresholds)
-    models = set(ValueStore(root).read("test_metrics").table["model"].to_pylist())
-    assert models == {"final", "fold_mean", "calibrated", "out_of_fold"}
+    scored = ValueStore(root).read("test_metrics").table.to_pylist()
+    assert {row["model"] for row in scored} == {"final", "fold_mean", "calibrated", "out_of_fold"}
+    assert {row["model"] for row in scored if row["metric"] == "f1_micro"} == {"calibrated"}  # as labels are given
     (facts,) = Recorder(storage=str(root)).catalog.query(
         "select metadata ->> 'calibrated_brier_skill' as skill from materializations where asset = 'mc5_metrics' "
         "order by id desc limit 1"
@@ -162,17 +164,31 @@ def test_calibrated_the_submission_stays_and_another_one_holds_the_calibrated_pr
     assert float(facts) <= 1
 
 
+def test_without_a_threshold_chance_and_the_baseline_are_the_measure(settings: Settings) -> None:
+    labels = (
+        settings.dataset / "train_curated.csv"
+    )  # without the clip that has more than one crop, by which the schemes differ
+    labels.write_text("".join(line for line in labels.read_text().splitlines(True) if not line.startswith("07.wav")))
+    asked = settings.model_copy(update={"min_lwlrap": None})
+    assert run(asked, select="+comparison").failures == ()
+    values = ValueStore(settings.storage_root)
+    chance = values.read("mc5_metrics").header.details["lwlrap_without_knowledge"]
+    gate = values.read("comparison").header.details
+    assert gate["gate_passed"] and gate["gate"].endswith("above chance, and the predictions are the baseline's")
+    assert f"{chance:.4f} without knowledge of the sound" in gate["gate"]
+
+
 def test_below_the_threshold_no_submission_is_made_and_the_reason_is_said(
     finished: FinishedRun, tmp_path: Path
 ) -> None:
     settings = finished.copy(tmp_path).model_copy(update={"min_lwlrap": 1.0})
-    shutil.rmtree(settings.storage_root / "submission")
+    assert any((settings.storage_root / "submission").iterdir())
     with environment_of(settings):
         gated = run(settings, select="comparison,report,submission")
         (failure,) = gated.failures
         assert failure.startswith("submission: No submission is made: LWLRAP 0.") and "below FA_MIN_LWLRAP=1" in failure
         assert any("check submission_gate: No submission is made: LWLRAP 0." in line for line in gated.warnings)
-        assert not (settings.storage_root / "submission").exists()
+        assert not any((settings.storage_root / "submission").iterdir()), "that of the run before is gone"
         again = settings.model_copy(update={"min_lwlrap": 0.1})
     with environment_of(again):
         assert run(again, select="comparison,submission").failures == ()
@@ -182,12 +198,11 @@ def test_below_the_threshold_no_submission_is_made_and_the_reason_is_said(
 def test_without_a_test_folder_there_is_a_classifier_and_no_submission(finished: FinishedRun, tmp_path: Path) -> None:
     settings = finished.copy(tmp_path).model_copy(update={"min_lwlrap": 1.0})
     shutil.rmtree(settings.dataset / "test")
-    shutil.rmtree(settings.storage_root / "submission")
     with environment_of(settings):
         outcome = run(settings)
     assert outcome.failures == (), "what is below the threshold matters to a submission alone"
     store = ValueStore(settings.storage_root)
     for asset in ("test_clips", "test_embeddings", "submission", "test_metrics"):
         assert store.read(asset).table.num_rows == 0
-    assert not (settings.storage_root / "submission").exists()
+    assert not any((settings.storage_root / "submission").iterdir())
     assert (settings.storage_root / "classifiers" / "final.npz").exists()

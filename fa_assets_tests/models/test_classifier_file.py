@@ -12,6 +12,7 @@ from fa_assets.errors import UserError
 from fa_assets.metrics.calibration import Calibration
 from fa_assets.models.blend import Blend
 from fa_assets.models.classifier_file import (
+    FORMAT,
     ClassifierOrigin,
     StoredClassifier,
     load_classifier,
@@ -61,9 +62,14 @@ def test_a_file_from_before_encoders_had_names_is_of_the_default_one(stored: Sto
     with np.load(tmp_path / "new.npz") as arrays:
         about = json.loads(str(arrays["about"]))
         assert about.pop("encoder") == "cnn14" and about.pop("blend") is None
-        old = {**arrays, "about": np.array(json.dumps({**about, "format": 1}))}
-    np.savez(tmp_path / "old.npz", **old)
+        of_format = {
+            one: {**arrays, "about": np.array(json.dumps({**about, "format": one}))} for one in (1, FORMAT + 1)
+        }
+    np.savez(tmp_path / "old.npz", **of_format[1])
     assert load_classifier(tmp_path / "old.npz").origin == ORIGIN
+    np.savez(tmp_path / "newer.npz", **of_format[FORMAT + 1])
+    with pytest.raises(UserError, match="written by a newer fa_assets"):
+        load_classifier(tmp_path / "newer.npz")
 
 
 def test_pickled_objects_are_not_loaded(stored: StoredClassifier, tmp_path: Path) -> None:
