@@ -57,8 +57,6 @@ class EmbeddingStore:
 
     def append(self, keys: Sequence[CropKey], embeddings: np.ndarray) -> StoragePath:
         """Store one shard: `embeddings` is (len(keys), d) float32. Returns the shard's path."""
-        if len(keys) != len(embeddings):
-            raise ValueError(f"{len(keys)} keys for {len(embeddings)} embeddings")
         path = write_shard(self.folder, self.fingerprint, [(pack_keys(keys), np.asarray(embeddings, np.float32))])
         self._ignored.discard(path.name)
         return path

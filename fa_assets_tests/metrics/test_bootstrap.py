@@ -59,6 +59,8 @@ def test_a_unit_is_drawn_whole(scored: tuple[np.ndarray, ...]) -> None:
     assert not once.warning
     few = paired_bootstrap(*scored, 300, 4, np.arange(60) % 12)
     assert few.units == 12 and "rests on 12 independent clips or groups" in verdict(few, "A", "B")
+    fewest = paired_bootstrap(*scored, 300, 4, np.arange(60) % 5)
+    assert fewest.low > 0 and "So few do not show a real difference" in verdict(fewest, "A", "B")
 
 
 def test_swapping_the_sides_swaps_the_answer(scored: tuple[np.ndarray, ...]) -> None:
@@ -99,6 +101,14 @@ def test_the_lower_bound_is_that_of_clopper_and_pearson_where_units_lose_all_or_
     assert found.at_least == pytest.approx(-beta.ppf(0.975, worse + 1, 50 - worse), abs=0.004)
     copies = resampled(np.repeat(gain, 3), np.full(150, 2), 20_000, units=np.repeat(np.arange(50), 3))
     assert copies.at_least == pytest.approx(found.at_least)
+
+
+def test_beside_a_shown_gain_the_unseen_loss_is_of_a_mean_unit_and_else_may_be_of_a_large_one() -> None:
+    labels = np.append(np.ones(99), 51)
+    for gain, size in ((0.2 * labels, labels.mean()), (0 * labels, (labels**2).sum() / labels.sum())):
+        drawn = np.random.default_rng(1).standard_exponential((20_000, 101))
+        losses = (drawn[:, :100] @ gain - drawn[:, 100] * size) / (drawn[:, :100] @ labels + drawn[:, 100] * size)
+        assert resampled(gain, labels, 20_000).at_least == pytest.approx(np.quantile(losses, 0.025), abs=0.006)
 
 
 def test_where_only_rounding_varies_the_interval_is_for_the_units() -> None:

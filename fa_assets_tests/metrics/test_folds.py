@@ -110,6 +110,12 @@ def test_grouped_folds_divide_no_group_and_are_far_more_even_than_chance(seed: i
     drawn = random.integers(0, 5, 100)[groups]
     assert fold_quality(truth, folds).label_imbalance < 0.5 * fold_quality(truth, drawn).label_imbalance
     np.testing.assert_array_equal(folds, grouped_folds(truth, groups))
+    assert (folds != grouped_folds(truth, groups, seed=7)).any()
+
+
+def test_large_groups_are_placed_first() -> None:
+    folds = grouped_folds(np.ones((20, 2), bool), np.array([*range(10), *[10] * 10]))
+    assert sorted(np.bincount(folds).tolist()) == [2, 2, 3, 3, 10]
 
 
 def test_groups_of_one_clip_are_the_plain_stratification() -> None:
@@ -139,4 +145,6 @@ def test_a_tie_goes_where_classes_are_lacking_and_a_fifth_moved_is_too_much() ->
     pair = np.array([0, 0, *range(1, 39)])
     assert continued_folds(truth, previous, units=pair)[:2].tolist() == [1, 1]  # fold 0 has four of that class, 1 none
     divided = np.arange(40) // 4
-    np.testing.assert_array_equal(continued_folds(truth, previous, units=divided), grouped_folds(truth, divided))
+    for seed in (42, 7):
+        again = continued_folds(truth, previous, units=divided, seed=seed)
+        np.testing.assert_array_equal(again, grouped_folds(truth, divided, seed=seed))

@@ -57,6 +57,13 @@ def test_of_few_clips_no_difference_shows_little_unless_the_predictions_are_the_
     assert verdict(*scores(2.0, n=369), scores(2.0, n=369)[1]).passed
 
 
+def test_what_may_be_chance_is_refused_also_above_it_and_of_the_baseline_itself() -> None:
+    truth, ours = scores(0.3, n=40, seed=1)
+    assert lwlrap_sums(truth, ours).overall > lwlrap_without_knowledge(truth)
+    refused = verdict(truth, ours, ours, is_baseline=True)
+    assert not refused.passed and "not shown to be above chance" in refused.reason
+
+
 def test_of_large_units_it_is_not_said_that_fewer_would_be_enough() -> None:
     truth, ours = scores(2.0, n=1000)
     units = np.minimum(np.arange(1000), 900)  # a recording of a hundred clips

@@ -255,7 +255,16 @@ def test_a_damaged_shard_that_cannot_be_renamed_is_left_out(
 
     monkeypatch.setattr(Path, "rename", read_only)
     assert store.load(keys).keys() == set(keys[2:])
-    assert "cannot be renamed" in caplog.text
+    assert caplog.text.count("cannot be renamed") == 1
+    assert store.append(keys[:2], embeddings[:2]) == bad
+    assert store.missing(keys) == []
+
+
+def test_an_embedding_without_a_key_is_refused(tmp_path: Path) -> None:
+    keys, embeddings = rows(2)
+    with pytest.raises(ValueError):
+        EmbeddingStore(tmp_path, "f1").append(keys[:1], embeddings)
+    assert EmbeddingStore(tmp_path, "f1").shards() == []
 
 
 def test_keys_are_sha256_in_hex(tmp_path: Path) -> None:

@@ -148,8 +148,9 @@ def test_every_flipped_bit_is_damage(tmp_path: Path) -> None:
     ledger, entry = Ledger(tmp_path), an_entry()
     path = ledger.append(entry)
     whole = path.read_bytes()
-    for place in range(0, 8 * len(whole), 3):
-        path.write_bytes(flipped(whole, place))
+    unsealed = whole.rpartition(b',\n "sha256"')[0] + b"\n}\n"
+    for content in (unsealed, *(flipped(whole, place) for place in range(0, 8 * len(whole), 3))):
+        path.write_bytes(content)
         with pytest.raises(UserError, match=rf"{path.name} is damaged .*move it away and materialize"):
             ledger.read(entry.id)
 
