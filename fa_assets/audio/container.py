@@ -65,11 +65,14 @@ def open_stream(file: FileIO, known_as: str | None = None) -> Iterator[tuple[Inp
 
 class _Nameless:
     """A file to be judged by its content: FFmpeg takes anything for GSM that is called *.gsm. A seek to nowhere fails without
-    an exception, so that FFmpeg can go on."""
+    an exception, so that FFmpeg can go on. It is read in pieces: for as much as a damaged head says, memory would be taken."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
-        self.read, self.tell = file.read, file.tell
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(min(size, 1 << 20))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:

@@ -256,16 +256,17 @@ class FFmpegSound:
 
 
 @contextmanager
-def open_sound(file: FileIO, joined_at: int | None = None) -> Iterator[FFmpegSound]:
+def open_sound(file: FileIO, joined_at: int | None = None, known_as: str | None = None) -> Iterator[FFmpegSound]:
     """Open a file.
 
     Args:
         joined_at: the byte at which another file of the kind begins, which FFmpeg reads too, or not.
+        known_as: as of `open_stream`.
 
     Raises:
         BadClipError: FFmpeg cannot read it, it has no sound, several tracks of it, or none that can be decoded.
     """
-    with open_stream(file) as (container, stream):
+    with open_stream(file, known_as) as (container, stream):
         if not {*container.format.name.split(",")} & (_STATE_LENGTH | _SAY_NO_LENGTH):
             raise BadClipError(
                 f"a file of the kind {container.format.long_name}, which does not say whether it is whole: "

@@ -14,7 +14,6 @@ from fa_assets.intake.class_names import filled
 from fa_assets.intake.columns import (
     CALLED_AS_LABELS,
     GROUP_NAMES,
-    LABEL_NAMES,
     Columns,
     group_column,
     guessed,
@@ -158,7 +157,9 @@ def _require_columns(columns: Columns, headers: Mapping[str, Sequence[str]]) -> 
     for option, name in named.items():
         if name is not None and not any(name in header for header in headers.values()):
             have = "; ".join(f"{table} has {', '.join(header)}" for table, header in [*headers.items()][:5])
-            raise WhichColumnError(f"{option}: no column {name!r}; {have or 'there is no table'}.")
+            alike = [own for header in headers.values() for own in header if plain(own) == plain(name)]
+            meant = f" Or {option} {alike[0]!r}?" if alike else ""
+            raise WhichColumnError(f"{option}: no column {name!r}; {have or 'there is no table'}.{meant}")
 
 
 def _with_header(table: Table, index: NameIndex, columns: Columns) -> tuple[Table, str | None]:
@@ -321,8 +322,8 @@ def _which_column(table: Table, fname: str, index: NameIndex) -> UserError:
     """The error for a table that names clips, of which no column is called as labels are."""
     if not (others := once(table, fname)):
         return UserError(f"{table.path} names clips and has no other column: it says nothing of labels.")
-    empty = [name for name in others if plain(name) in LABEL_NAMES and not any(table.column(name))]
-    its = f" The column {empty[0]!r} is empty." if empty else ""
+    empty = [name for name in others if not any(map(str.strip, table.column(name)))]
+    its = f" Empty: {listed(empty)}." if empty else ""
     folders = "; --level N the folders as classes" if any("/" in name for name in index.names) else ""
     likely = may_be_labels(table, fname)
     kind = WhichColumnError if any(repeats(table, name) for name in likely) else UserError

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -493,8 +494,21 @@ def test_the_first_frames_of_an_mp3_are_sound(tmp_path: Path) -> None:
         end += mpeg_frame_bytes(content[end : end + 4]) or 0
         info = inspected(tmp_path / "a", content[:end])
         assert (info.decoder, round(info.frames / 1152)) == (None, count)
-        with pytest.raises(BadClipError):
+        with pytest.raises(BadClipError, match="^truncated: ends inside a frame"):
             inspected(tmp_path / "a", content[: end - 50])
+
+
+def test_a_tag_that_says_it_is_huge_takes_no_memory(tmp_path: Path) -> None:
+    item = struct.pack("<2I", 500_000_000, 0) + b"Title\0x"
+    (tmp_path / "a").write_bytes(
+        FFMPEG_ALONE["wavpack"]() + item + b"APETAGEX" + struct.pack("<4I8x", 2000, len(item) + 32, 1, 0)
+    )
+    tracemalloc.start()
+    try:
+        assert inspect_clip(tmp_path / "a").frames == 24_000
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_mp3_of_free_format_is_named_and_the_advice_works(tmp_path: Path) -> None:

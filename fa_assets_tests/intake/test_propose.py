@@ -534,7 +534,7 @@ def test_a_file_that_may_hold_labels_is_named(tmp_path, name: str, text: str, sa
         ("x/Ya-7_0012.ann", "0.1\t0.2\tDog\n", "are called as clips are: .* call them a.txt for a.wav"),
         ("wav.scp", "a a.wav\n", "are lists of Kaldi: write a CSV"),
         ("labels.csv.gz", "x", "'labels.csv.gz' are packed: unpack them"),
-        ("labels.csv", "file,label\nYa-7_0012.wav,\nYb-7_0003.wav,\n", "The column 'label' is empty"),
+        ("labels.csv", "file,label\nYa-7_0012.wav,\nYb-7_0003.wav,\n", "Empty: 'label'."),
         (
             "m.csv",
             "id,name,kind\nYa-7_0012,x1.wav,p\nYb-7_0003,x2.wav,q\n",
@@ -627,6 +627,7 @@ def test_options_of_what_is_not_there_are_one_line(tmp_path, options: tuple[str,
     ("options", "said"),
     [
         (("--labels-column", "nosuch"), "--labels-column: no column 'nosuch'; l.csv has file, label"),
+        (("--labels-column", "Label"), "l.csv has file, label. Or --labels-column 'label'?"),
         (("--group-column", "nosuch"), "--group-column: no column 'nosuch'; l.csv has file, label"),
         (("--fname-column", "label"), "which column holds the labels?"),
         (("--csv", "l.csv"), "l.csv: no such file; --csv takes a table: there is {}/l.csv"),
