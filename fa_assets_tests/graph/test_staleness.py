@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,7 @@ import pytest
 from fa_assets.definitions import code_location
 from fa_assets.encoders.cnn14.definition import Cnn14
 from fa_assets.errors import UserError
+from fa_assets.graph import checks_clips
 from fa_assets.graph.jobs import EVERYTHING
 from fa_assets.graph.made_with import made_with
 from fa_assets.settings import Settings
@@ -147,6 +149,33 @@ def test_a_reader_refuses_what_was_made_by_other_settings_or_not_from_one_anothe
     # Both metrics are as their own recipe says, but those of center come from predictions of another C.
     assert "center_metrics (center_oof_predictions is not current)" in made_by_dagster(settings, "comparison")
     assert made_by_dagster(settings, "mc5_metrics") == ""
+
+
+def test_a_value_whose_check_was_never_reached_is_made_again_though_its_inputs_are_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict on the value before does not clear it."""
+
+    @wraps(checks_clips.folds_complete)
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checks_clips, "folds_complete", interrupted)
+        assert "killed" in made_by_dagster(settings, "folds")
+    assert reasons(settings)["folds"] == "its check folds_complete did not pass"
+    unchecked = entry_of(settings.storage_root, "folds")
+    with environment_of(settings):
+        assert run(settings, select="folds").failures == ()
+    assert entry_of(settings.storage_root, "folds") != unchecked
+    assert reasons(settings) == {}
+
+
+def test_a_submission_is_made_by_the_classifiers_of_its_predictions_alone(settings: Settings) -> None:
+    classifiers = settings.storage_root / "classifiers"
+    (classifiers / "mc5_fold_0.npz").write_bytes((classifiers / "center_fold_0.npz").read_bytes())
+    said = made_by_dagster(settings, "submission")
+    assert "The classifiers of mc5_oof_predictions are not those of its value as it is now" in said
 
 
 def test_what_reads_other_assets_than_before_is_stale(settings: Settings) -> None:

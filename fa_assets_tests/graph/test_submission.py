@@ -10,8 +10,9 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
+from fa_assets.errors import UserError
 from fa_assets.graph.recorder import Recorder
-from fa_assets.graph.submission import scopes_of
+from fa_assets.graph.submission import scopes_of, write_submission
 from fa_assets.metrics.calibration import fit_calibration
 from fa_assets.metrics.figures import Figures
 from fa_assets.metrics.predictions import predictions_of
@@ -71,6 +72,16 @@ def test_the_files_hold_what_the_value_holds_to_the_last_digit(values: ValueStor
     for model, name in (("final", "submission.csv"), ("fold_mean", "submission_fold_mean.csv")):
         own = np.array([row["probability"] for row in table.to_pylist() if row["model"] == model])
         np.testing.assert_array_equal(read_submission(storage / "submission" / name)[2], own)
+
+
+def test_what_no_submission_may_hold_is_not_written(tmp_path: Path) -> None:
+    path, whole = tmp_path / "submission.csv", np.full((2, 2), 0.5)
+    for wrong in (np.nan, np.inf, -0.1, 1.1):
+        with pytest.raises(UserError, match=r"not probabilities: b\."):
+            write_submission(path, ["a", "b"], ["x", "y"], np.array([[0.5, 0.5], [0.5, wrong]]))
+    with pytest.raises(UserError, match="A test clip is there twice"):
+        write_submission(path, ["a", "a"], ["x", "y"], whole)
+    assert not path.exists()
 
 
 def test_test_metrics_are_scikit_learns_where_labels_are_known(values: ValueStore, storage: Path) -> None:

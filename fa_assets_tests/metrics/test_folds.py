@@ -113,8 +113,9 @@ def test_grouped_folds_divide_no_group_and_are_far_more_even_than_chance(seed: i
     assert (folds != grouped_folds(truth, groups, seed=7)).any()
 
 
-def test_large_groups_are_placed_first() -> None:
-    folds = grouped_folds(np.ones((20, 2), bool), np.array([*range(10), *[10] * 10]))
+@pytest.mark.parametrize("seed", range(4))
+def test_large_groups_are_placed_first(seed: int) -> None:
+    folds = grouped_folds(np.ones((20, 2), bool), np.array([*range(10), *[10] * 10]), seed=seed)
     assert sorted(np.bincount(folds).tolist()) == [2, 2, 3, 3, 10]
 
 
