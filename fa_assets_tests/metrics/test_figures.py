@@ -140,6 +140,9 @@ def test_figures_have_intervals_where_units_are_known(found: Predictions) -> Non
     assert [replace(one, low=None, high=None, units=None, unit=None) for one in with_intervals] == without
     one_class = replace(with_units, classes=("a",), truth=found.truth[:, :1], logits=found.logits[:, :1], decided=None)
     assert Figures(METRICS["label_ranking"](one_class), ("a",)).of("overall", "coverage_error")[""].low is None
+    perfect = Figures(METRICS["ranking"](replace(with_units, logits=found.truth * 1.0)), found.classes)
+    auc, dprime = (perfect.of("class", metric)["b"] for metric in ("auc", "dprime"))
+    assert auc.low is not None and (dprime.value, dprime.low, dprime.high) == (None, None, None)  # it is infinite
     scored = {(one.metric, one.scope) for one in with_intervals if one.low is not None}
     assert scored >= {
         (metric, "overall") for metric in ("lwlrap", "map", "auc", "dprime", "f1", "coverage_error", "brier")
