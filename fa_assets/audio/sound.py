@@ -222,7 +222,7 @@ def _with_ffmpeg(file: FileIO, stack: ExitStack, head: bytes, joined_at: int | N
     from fa_assets.audio.container import CannotOpenError
 
     try:
-        is_mp3 = re.match(rb"\xff[\xf2\xf3\xfa\xfb]", head) is not None
+        is_mp3 = first_bytes.container(head) == "MP3" and not head.startswith(b"ID3")
         return stack.enter_context(ffmpeg.open_sound(file, joined_at, "mp3" if is_mp3 else None))
     except BadClipError as error:
         tags = after_tags(file, 0)

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fa_assets.catalog.views import View, comment_on, create_view, quoted
-from fa_assets.store.roots import StoragePath
+from fa_assets.store.roots import StoragePath, read_whole
 
 log = logging.getLogger(__name__)
 
@@ -258,6 +258,6 @@ def _table(asset: str) -> str:
 
 def _read_or_none(path: StoragePath) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError:
         return None

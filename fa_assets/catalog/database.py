@@ -88,7 +88,7 @@ class Catalog:
             with closing(self._open(deadline)) as connection:
                 version = self._known_version(connection)
                 if version in (None, schema.SCHEMA_VERSION):
-                    return self._apply(connection, asset)
+                    return self._apply(connection, fresh=version is None, stored=asset)
             log.info("%s has layout %s, this is %s: it is rebuilt.", self.path, version, schema.SCHEMA_VERSION)
         except (_UnusableCatalogError, duckdb.Error) as error:
             log.warning("%s is damaged, or cannot be written, and is rebuilt: %s", self.path, error)
@@ -249,16 +249,18 @@ class Catalog:
         with replacing(path) as temporary:
             try:
                 with closing(duckdb.connect(temporary)) as connection:
-                    added = self._apply(connection)
+                    added = self._apply(connection, fresh=True)
             finally:
                 _log_of(temporary).unlink(missing_ok=True)
             _log_of(path).unlink(missing_ok=True)  # it belongs to the old file, and must not meet the new one
         return added
 
-    def _apply(self, connection: duckdb.DuckDBPyConnection, stored: str | None = None) -> int:
-        """Add what the ledger has and the database has not, in one transaction; closing without commit undoes it."""
+    def _apply(self, connection: duckdb.DuckDBPyConnection, *, fresh: bool, stored: str | None = None) -> int:
+        """Add what the ledger has and the database, which is empty where it is fresh, has not.
+
+        It is one transaction; closing without commit undoes it.
+        """
         connection.begin()
-        fresh = schema.read_version(connection) is None
         if fresh:
             schema.create(connection)
         known = dict(connection.execute("select id, asset from materializations").fetchall())

@@ -151,14 +151,16 @@ def indicator_labels(table: Table, other: Collection[str]) -> tuple[list[Labels]
         if NO_CLASS.fullmatch(name):
             aside.append(name)
             continue
-        cells = [_plain(row[position]) for row in table.rows]
+        cells = [row[position] for row in table.rows]
         if (says := yes_or_no(cells)) is not None:
             table.column(name)
             columns[name] = says
         else:
             left_out.append(name)
-            blank += [] if any(cells) else [name]
-            if any(cells) and all(map(_NUMBER.fullmatch, cells)):
+            cells = [_plain(cell) for cell in cells]
+            if not any(cells):
+                blank.append(name)
+            elif all(map(_NUMBER.fullmatch, cells)):
                 numbers[name] = [_number(cell) for cell in cells]
     likely = [name for name, cells in numbers.items() if 2 * sum(cell in (0, 1) for cell in cells) >= len(cells)]
     every = [one for cells in numbers.values() for one in cells]

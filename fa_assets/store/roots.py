@@ -151,7 +151,7 @@ def relative_name(path: StoragePath, root: StoragePath) -> str:
 
 
 def read_whole(path: StoragePath) -> bytes:
-    """The bytes of a small file, of an object store in one request.
+    """The bytes of a file that fits into memory, of an object store in one request.
 
     Raises:
         OSError: it cannot be read, or is gone.
